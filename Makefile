@@ -1,0 +1,37 @@
+# Everything runs in .venv, which the first target that needs it sets up.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+EXTRAS := headless,cpu,train,faces,export,test
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed ## make .venv with everything that demo, test and bench need
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgrnet needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@
+
+demo: install ## detect action units in the demo clip: annotated video, CSV, latency summary in out/
+	$(RUN) -m runtime --out out
+
+test: install lint ## lint, then all tests
+	$(RUN) -m pytest
+
+lint: install ## style, format and the direction of imports
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports
+
+bench: install ## speed of every engine, as JSON and a table
+	$(RUN) benchmarks/fps.py
+
+clean: ## remove .venv and outputs, not data/ or runs/
+	rm -rf $(VENV) out

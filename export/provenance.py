@@ -1,0 +1,73 @@
+"""What a model file says of where it comes from."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+import lgrnet
+from lgrnet.checkpoint import CheckpointError
+from lgrnet.config import ModelConfig
+from runtime.spec import ModelSpec, SpecError
+
+DEFAULT_THRESHOLD = 0.5
+UNSTATED = "not stated"
+
+
+def describe(
+    checkpoint: Path,
+    config: ModelConfig,
+    meta: Mapping[str, Any],
+    *,
+    batch: int,
+    fused: bool,
+    opset: int,
+) -> ModelSpec:
+    """Collect the metadata of an export.
+
+    Args:
+        checkpoint: The file that is exported.
+        config: Its network's configuration.
+        meta: What was saved with the weights; ``thresholds``, ``training_data`` and ``licence``
+            are taken over.
+        batch: The static batch size.
+        fused: Whether the graph was rewritten.
+        opset: ONNX operator set.
+
+    Returns:
+        The spec.
+
+    Raises:
+        CheckpointError: The checkpoint's thresholds do not fit its AUs.
+    """
+    thresholds = meta.get("thresholds") or [DEFAULT_THRESHOLD] * len(config.aus)
+    versions = {
+        "lgrnet": lgrnet.__version__,
+        "torch": torch.__version__,
+        "onnx": onnx.__version__,
+        "opset": str(opset),
+    }
+    try:
+        return ModelSpec(
+            preset=config.preset,
+            aus=config.aus,
+            thresholds=tuple(float(value) for value in thresholds),
+            precision="fp32",
+            fused=fused,
+            batch=batch,
+            training_data=str(meta.get("training_data") or UNSTATED),
+            licence=str(meta.get("licence") or UNSTATED),
+            checkpoint_sha256=_sha256(checkpoint),
+            versions=versions,
+            crop_size=config.crop_size,
+        )
+    except (SpecError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint} cannot be exported: {error}") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

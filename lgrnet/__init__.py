@@ -1,0 +1,20 @@
+"""LGRNet for facial action units, in PyTorch: the network, its training, its evaluation.
+
+The letters below mean the same in every docstring and shape comment of this package:
+
+======  ==========================================================================
+``B``   batch
+``n``   action units (AUs)
+``L``   landmarks, 49
+``C``   channels of the feature grid, 64 in the paper
+``H W`` image, pixels
+``h w`` feature grid, 44 × 44 in the paper
+``F``   stem feature, (B, C, h, w)
+``G``   global feature, (B, C_g, h_g, w_g)
+======  ==========================================================================
+
+Equation, section and table numbers are those of the LGRNet paper; "JÂA-Net" is the paper's
+reference [29], from which it borrows the stem, the alignment network and the protocol.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,120 @@
+"""Checkpoints: the network's weights and configuration, in one file that explains itself.
+
+A file holds only tensors and plain values, so that it is opened without running code from it
+(``weights_only=True``) and does not depend on where our classes live.
+"""
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lgrnet.config import ModelConfig
+from lgrnet.model import LGRNet
+
+FORMAT = "lgrnet-checkpoint-1"
+"""Changes whenever files of the old kind can no longer be read."""
+
+
+class CheckpointError(ValueError):
+    """A file is no checkpoint of this project, is damaged, or is of another version."""
+
+
+def save_checkpoint(path: str | Path, model: LGRNet, meta: Mapping[str, Any] | None = None) -> None:
+    """Write a checkpoint; a file of that name is replaced only once the new one is complete.
+
+    Args:
+        path: Where to; the folder must exist.
+        model: The network.
+        meta: What else to keep: plain values and tensors, such as the optimiser's state.
+    """
+    path = Path(path)
+    content = {
+        "format": FORMAT,
+        "config": model.config.to_dict(),
+        "model": model.state_dict(),
+        "meta": dict(meta or {}),
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(
+    path: str | Path, device: str | torch.device = "cpu"
+) -> tuple[LGRNet, dict[str, Any]]:
+    """Read a checkpoint.
+
+    Args:
+        path: A file written by :func:`save_checkpoint`.
+        device: Where to put the network.
+
+    Returns:
+        The network, in evaluation mode, and the ``meta`` that was saved with it.
+
+    Raises:
+        CheckpointError: There is no such file, or it cannot be used; the message says why.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; `python -m lgrnet.train` writes checkpoints")
+    content = _read(path)
+    if not isinstance(content, dict) or "format" not in content:
+        raise CheckpointError(
+            f"{path} is a PyTorch file but not a checkpoint of lgrnet (it names no format); "
+            "give one that `python -m lgrnet.train` wrote"
+        )
+    if content["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {content['format']!r}, this version of lgrnet reads {FORMAT!r}: "
+            "load it with the version that wrote it, or train again"
+        )
+    missing = {"config", "model", "meta"} - content.keys()
+    if missing:
+        raise CheckpointError(f"{path} lacks {sorted(missing)}: the file is incomplete, save again")
+    try:
+        config = ModelConfig.from_dict(content["config"])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its configuration is not usable: {error}") from error
+    model = LGRNet(config)
+    try:
+        model.load_state_dict(content["model"])
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: its weights do not fit the network that its configuration describes "
+            f"({str(error)[:300]})"
+        ) from error
+    return model.to(device).eval(), content["meta"]
+
+
+def _read(path: Path) -> Any:
+    """Unpickle a file, or say in words why that fails."""
+    if path.stat().st_size == 0:
+        raise CheckpointError(
+            f"{path} is empty: its writing was interrupted; use another checkpoint"
+        )
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(
+            f"{path} is truncated or not a PyTorch checkpoint: copy it again, or use another"
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, so it is not opened: "
+            "it is no checkpoint of lgrnet"
+        ) from error
+    except (RuntimeError, EOFError, KeyError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged ({str(error)[:200]}): copy it again, or use another checkpoint"
+        ) from error

@@ -1,0 +1,160 @@
+"""From shards to batches: training samples with augmentation, evaluation samples without."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lgrnet.augment import AugmentConfig, augment
+from lgrnet.shards import FaceShards
+from runtime.align import CROP_OFFSET, CROP_SIZE
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What the network is trained and judged on.
+
+    Attributes:
+        faces: (B, 176, 176, 3) uint8, BGR.
+        presence: (B, n) uint8: 0 absent, 1 present, 9 unknown.
+        landmarks: (B, 49, 2) float32, pixels of the crop.
+    """
+
+    faces: Tensor
+    presence: Tensor
+    landmarks: Tensor
+
+
+def to_input(faces: Tensor) -> Tensor:
+    """Turn face crops into what the network takes.
+
+    Args:
+        faces: (B, H, W, 3) uint8, BGR.
+
+    Returns:
+        (B, 3, H, W) float32, RGB, (x / 255 − 0.5) / 0.5, in channels-last memory.
+    """
+    rgb = faces.flip(-1).permute(0, 3, 1, 2)
+    return rgb.to(torch.float32).mul(2 / 255).sub(1).contiguous(memory_format=torch.channels_last)
+
+
+def centre_crop(face: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take the middle 176 × 176 of an aligned face, as at inference, with its landmarks."""
+    inside = slice(CROP_OFFSET, CROP_OFFSET + CROP_SIZE)
+    return face[inside, inside], landmarks - CROP_OFFSET
+
+
+class TrainingFaces(Dataset):
+    """Augmented faces; an item is named by (epoch, index), which fixes its randomness.
+
+    Args:
+        shards: Where the faces come from.
+        config: How strongly they are disturbed.
+        seed: Seed of the disturbance.
+    """
+
+    def __init__(self, shards: FaceShards, config: AugmentConfig, seed: int) -> None:
+        self.shards, self.config, self.seed = shards, config, seed
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        epoch, index = key
+        rng = np.random.default_rng([self.seed, epoch, index])
+        labels = self.shards.labels
+        face, landmarks = augment(
+            rng, self.shards.face(index), labels.landmarks[index], self.config
+        )
+        return face, labels.presence[index], landmarks
+
+
+class EvaluationFaces(Dataset):
+    """Middle crops, in order.
+
+    Args:
+        shards: Where the faces come from.
+    """
+
+    def __init__(self, shards: FaceShards) -> None:
+        self.shards = shards
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        labels = self.shards.labels
+        face, landmarks = centre_crop(self.shards.face(index), labels.landmarks[index])
+        return np.ascontiguousarray(face), labels.presence[index], landmarks.astype(np.float32)
+
+
+class EpochSampler(Sampler):
+    """Batches of (epoch, index) in an order that seed and epoch fix; the last odd ones are dropped.
+
+    Args:
+        count: Number of faces.
+        batch: Batch size.
+        seed: Seed of the order.
+        epoch: Which epoch.
+        skip: Batches that were already done before an interruption.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, epoch: int, skip: int = 0) -> None:
+        self.count, self.batch, self.seed = count, batch, seed
+        self.epoch, self.skip = epoch, skip
+
+    def __len__(self) -> int:
+        return self.count // self.batch - self.skip
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+        for number in range(self.skip, self.count // self.batch):
+            chosen = order[number * self.batch : (number + 1) * self.batch]
+            yield [(self.epoch, int(index)) for index in chosen]
+
+
+def training_batches(
+    faces: TrainingFaces, batch: int, epoch: int, skip: int = 0, workers: int = 1
+) -> Iterator[Batch]:
+    """Iterate over one epoch of training.
+
+    Args:
+        faces: Augmented faces.
+        batch: Batch size.
+        epoch: Which epoch, from 0.
+        skip: Batches to leave out at the start.
+        workers: Processes that prepare batches; 0 for none.
+
+    Yields:
+        Batches.
+    """
+    sampler = EpochSampler(len(faces), batch, faces.seed, epoch, skip)
+    loader = DataLoader(
+        faces,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+    )
+    yield from loader
+
+
+def evaluation_batches(shards: FaceShards, batch: int = 32) -> Iterator[Batch]:
+    """Iterate over a split in order, the last batch being shorter."""
+    yield from DataLoader(EvaluationFaces(shards), batch_size=batch, collate_fn=_collate)
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _collate(items: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+    faces, presence, landmarks = (
+        torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)
+    )
+    return Batch(faces, presence, landmarks)

@@ -1,0 +1,143 @@
+"""An experiment: which network, on which data, how it is trained; one TOML file says all of it.
+
+Defaults are the paper's (section IV-A). ``preset`` in ``[model]`` starts from a preset of
+:mod:`lgrnet.config`, further keys there change it. ``--set key=value`` counts most, then the
+file, then the defaults.
+"""
+
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lgrnet.augment import AugmentConfig
+from lgrnet.config import ModelConfig, model_config
+from lgrnet.settings import check_types, from_dict
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the faces are.
+
+    Attributes:
+        root: Folder of the data set.
+        train: Split to train on.
+        val: Split that chooses the best checkpoint and the thresholds.
+        workers: Processes that prepare batches.
+    """
+
+    root: Path = Path("data/faces")
+    train: str = "train"
+    val: str = "val"
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How weights are updated.
+
+    Attributes:
+        optimiser: ``"sgd"`` with Nesterov momentum 0.9, as in the paper, or ``"adamw"``.
+        lr: Learning rate; the highest one of ``"onecycle"``.
+        weight_decay: On all parameters.
+        schedule: ``"halving"``: × 0.5 every two epochs, as in the paper; or ``"onecycle"``.
+        epochs: Passes over the training split.
+        batch: Batch size.
+        align_weight: λ of eq. 5.
+        dice_over: Reading of eq. 3, see :func:`lgrnet.losses.dice_loss`.
+        precision: ``"bf16"`` runs convolutions in bfloat16 (autocast), ``"fp32"`` does not.
+    """
+
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+    schedule: Literal["halving", "onecycle"] = "halving"
+    epochs: int = 20
+    batch: int = 16
+    align_weight: float = 0.5
+    dice_over: Literal["sample", "batch"] = "sample"
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_types(self)
+        for name in ("lr", "epochs", "batch"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"optim.{name}: must be positive, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All of it.
+
+    Attributes:
+        model: The network.
+        data: Where the faces are.
+        augment: How training faces are disturbed.
+        optim: How weights are updated.
+        out: Folder for checkpoints, log and the resolved configuration.
+        seed: Seed of weights, order and augmentation.
+        training_data: What the data are, in words; travels with the weights.
+        licence: Licence of the weights; travels with them.
+        save_every: Optimiser steps between two saves of the state that a resumed run starts from.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    out: Path = Path("runs/lgrnet")
+    seed: int = 0
+    training_data: str = "unknown"
+    licence: str = "unknown"
+    save_every: int = 100
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write everything as plain values, as JSON and checkpoints hold them."""
+        return json.loads(json.dumps(asdict(self), default=str))
+
+
+def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
+    """Read an experiment.
+
+    Args:
+        path: A TOML file.
+        changes: ``"optim.lr=0.003"`` and the like; values are TOML, bare words are strings.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        ValueError: The file is missing or not TOML, a key is unknown, or a value is wrong.
+    """
+    if not path.is_file():
+        known = sorted(str(file) for file in Path("configs").glob("*.toml"))
+        raise ValueError(f"there is no experiment {path}; here are {known}")
+    try:
+        values = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+    for change in changes:
+        _apply(values, change)
+    model = dict(values.pop("model", {}))
+    preset = model.pop("preset", "paper")
+    return from_dict(Experiment, {**values, "model": model_config(preset, **model)})
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    """Set one ``a.b=value`` in nested tables."""
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise ValueError(f"--set {change}: write it as key=value, such as optim.lr=0.003")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, last = key.split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise ValueError(f"--set {change}: {table} is not a table")
+    values[last] = value

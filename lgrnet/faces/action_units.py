@@ -1,0 +1,38 @@
+"""Action units as blend shapes: how each AU moves the rig at full intensity.
+
+Shape names are ARKit's, as ICT-FaceKit has them; a name without ``_L`` or ``_R`` moves both sides.
+Where ICT-FaceKit's own mapping is too weak to see or shows another AU, ours differs: AU 10 is
+mostly ``mouthUpperUp``; AU 4, 6 and 23 are driven past 1, for at 1 they drown in the identity's
+shape.
+"""
+
+FACE_AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 9, 10, 12, 14, 15, 17, 23, 24, 25, 26)
+"""The AUs that the renderer labels."""
+
+AU_SHAPES: dict[int, dict[str, float]] = {
+    1: {"browInnerUp": 1.0},
+    2: {"browOuterUp": 1.0},
+    4: {"browDown": 1.35, "eyeSquint": 0.1},
+    6: {"cheekSquint": 0.9, "cheekRaiser": 0.85, "eyeSquint": 0.25},
+    7: {"eyeSquint": 1.0, "eyeBlink": 0.12},
+    9: {"noseSneer": 1.0, "browDown": 0.15},
+    10: {"mouthUpperUp": 0.75, "mouthShrugUpper": 0.2, "noseSneer": 0.08},
+    12: {"mouthSmile": 1.0},
+    14: {"mouthDimple": 1.0},
+    15: {"mouthFrown": 1.0},
+    17: {"mouthShrugLower": 0.85, "mouthShrugUpper": -0.15},
+    23: {"mouthRollUpper": 0.42, "mouthRollLower": 0.42, "mouthPucker": 0.32},
+    24: {"mouthPress": 1.0, "mouthRollUpper": 0.3, "mouthRollLower": 0.35},
+    25: {"mouthLowerDown": 0.55, "mouthUpperUp": 0.12, "jawOpen": 0.06},
+    26: {"jawOpen": 0.38},
+}
+"""AU → shape → weight at intensity 1."""
+
+DISTRACTORS: tuple[str, ...] = (
+    *("eyeWide", "mouthStretch", "mouthFunnel", "cheekPuff", "jawLeft"),
+    *("jawRight", "mouthLeft", "mouthRight", "jawForward"),
+)
+"""Movements that carry no label here and must not be mistaken for one that does."""
+
+PRESENT_FROM = 0.2
+"""Intensity, in [0, 1], from which an AU is labelled present: trace movement is not."""

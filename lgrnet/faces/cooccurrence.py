@@ -1,0 +1,75 @@
+"""Which action units appear together: a Gaussian copula, then the rules of FACS, then intensities.
+
+Base rates and correlations are set by hand to resemble BP4D (cheek raiser with smile, chin raiser
+with lip pressor, …); they are plausible, not measured.
+"""
+
+from functools import cache
+
+import numpy as np
+from scipy.stats import norm
+
+from lgrnet.faces.action_units import FACE_AUS
+
+_BASE_RATE = {
+    **{1: 0.21, 2: 0.17, 4: 0.20, 6: 0.46, 7: 0.55, 9: 0.08, 10: 0.59, 12: 0.56},
+    **{14: 0.47, 15: 0.17, 17: 0.34, 23: 0.17, 24: 0.15, 25: 0.40, 26: 0.20},
+}
+_CORRELATION = {
+    **{(1, 2): 0.80, (1, 4): 0.10, (2, 4): -0.15, (1, 15): 0.15, (1, 26): 0.15},
+    **{(4, 6): -0.05, (4, 7): 0.30, (4, 9): 0.50, (4, 12): -0.15, (4, 15): 0.20, (4, 17): 0.15},
+    **{(6, 7): 0.60, (6, 10): 0.60, (6, 12): 0.80, (6, 14): 0.20, (6, 25): 0.20},
+    **{(7, 10): 0.55, (7, 12): 0.55, (9, 10): 0.35},
+    **{(10, 12): 0.70, (10, 14): 0.30, (10, 25): 0.30},
+    **{(12, 14): 0.30, (12, 15): -0.45, (12, 17): -0.30, (12, 24): -0.40, (12, 25): 0.35},
+    **{(14, 17): 0.15, (15, 17): 0.55, (15, 24): 0.15},
+    **{(17, 23): 0.35, (17, 24): 0.50, (17, 25): -0.40},
+    **{(23, 24): 0.30, (23, 25): -0.40, (24, 25): -0.75, (24, 26): -0.50, (25, 26): 0.70},
+}
+_SUBJECT_SHARE = 0.15  # of the variance: people differ in what their faces do
+_COLUMN = {au: column for column, au in enumerate(FACE_AUS)}
+
+BASE_RATE: np.ndarray = np.array([_BASE_RATE[au] for au in FACE_AUS])
+"""(15,) how often each AU of :data:`FACE_AUS` is on, before the rules."""
+
+
+@cache
+def _cholesky(strength: float) -> np.ndarray:
+    """Factor the correlation matrix, made positive definite first."""
+    matrix = np.eye(len(FACE_AUS))
+    for (a, b), rho in _CORRELATION.items():
+        matrix[_COLUMN[a], _COLUMN[b]] = matrix[_COLUMN[b], _COLUMN[a]] = strength * rho
+    values, vectors = np.linalg.eigh(matrix)
+    matrix = (vectors * np.maximum(values, 1e-3)) @ vectors.T
+    deviation = np.sqrt(np.diag(matrix))
+    return np.linalg.cholesky(matrix / deviation / deviation[:, None])
+
+
+def sample_intensities(
+    rng: np.random.Generator, count: int, strength: float = 1.0, subject: np.ndarray | None = None
+) -> np.ndarray:
+    """Draw the AU intensities of several pictures of one person.
+
+    Args:
+        rng: Source of randomness.
+        count: Number of pictures.
+        strength: Scale of the correlations: 1 as in the table, 0 for independent AUs.
+        subject: The person's tendencies, (15,) standard normal, or None.
+
+    Returns:
+        (count, 15) float32 in [0, 1], in the order of :data:`FACE_AUS`. An AU that is on lies in
+        [0.25, 1]; one that is off is 0 or, in three of ten cases, a trace below 0.18.
+    """
+    shape = (count, len(FACE_AUS))
+    latent = rng.standard_normal(shape) @ _cholesky(strength).T
+    if subject is not None:
+        latent = np.sqrt(1 - _SUBJECT_SHARE) * latent + np.sqrt(_SUBJECT_SHARE) * subject
+    threshold = norm.ppf(1 - BASE_RATE)
+    on = latent > threshold
+    on[:, _COLUMN[25]] |= on[:, _COLUMN[26]]  # a dropped jaw parts the lips
+    on[:, _COLUMN[24]] &= ~on[:, _COLUMN[25]]  # pressed lips are not parted
+    # Far over the threshold means strong, so that AUs which belong together are strong together.
+    excess = (norm.cdf(latent) - norm.cdf(threshold)) / BASE_RATE
+    strong = 0.25 + 0.75 * (0.5 * excess.clip(0, 1) + 0.5 * rng.beta(1.6, 1.6, shape))
+    trace = np.where(rng.random(shape) < 0.3, rng.uniform(0, 0.18, shape), 0)
+    return np.where(on, strong, trace).astype(np.float32)

@@ -1,0 +1,260 @@
+"""Render a data set of AU-labelled faces: ``python -m lgrnet.faces.generate --out data/faces``.
+
+Train, validation and test people are different people. Every picture depends on the seed and its
+place in the data set alone, so the result is the same however many processes make it, and a run
+that was interrupted goes on where it stopped.
+"""
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from lgrnet.faces.action_units import FACE_AUS
+from lgrnet.faces.camera import sample_pose
+from lgrnet.faces.cooccurrence import sample_intensities
+from lgrnet.faces.expression import sample_expression
+from lgrnet.faces.identity import Studio, make_identity, open_studio
+from lgrnet.faces.labels import au_presence
+from lgrnet.faces.light import sample_background, sample_lighting
+from lgrnet.faces.render import aligned_placement, photograph, render
+from lgrnet.faces.rig import RigError, load_rig, rig_path
+from lgrnet.shards import (
+    DatasetError,
+    Labels,
+    shard_is_complete,
+    shard_name,
+    write_index,
+    write_shard,
+)
+from runtime.align import ALIGNED_SIZE
+
+logger = logging.getLogger(__name__)
+
+RENDERER_VERSION = 2
+"""Raised when the same recipe gives other pictures or labels."""
+
+_SPLIT_SEED = {"train": 1, "val": 2, "test": 3}
+_PEOPLE_PER_SPLIT = 1_000_000  # room for each split's people in the numbers of all people
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a data set is made from.
+
+    Attributes:
+        seed: Seed of the whole set.
+        train: People in the training split.
+        val: People in the validation split.
+        test: People in the test split.
+        images: Pictures of each person.
+        people_per_shard: People in a shard.
+        decorrelated: Share of training people whose AUs co-occur by chance (a quarter of the usual
+            correlation), so that a network learns to look and not to guess. Validation and test
+            people all have the usual co-occurrence.
+    """
+
+    seed: int = 0
+    train: int = 1300
+    val: int = 75
+    test: int = 125
+    images: int = 24
+    people_per_shard: int = 4
+    decorrelated: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        for name in ("train", "val", "test", "images", "people_per_shard"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            if getattr(self, name) > _PEOPLE_PER_SPLIT:
+                raise ValueError(f"{name} must be at most {_PEOPLE_PER_SPLIT}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if not 0 <= self.decorrelated <= 1:
+            raise ValueError(f"decorrelated must lie in [0, 1], got {self.decorrelated}")
+
+    def people(self, split: str) -> range:
+        """Return the numbers of a split's people; no number is in two splits."""
+        start = (_SPLIT_SEED[split] + 10 * self.seed) * _PEOPLE_PER_SPLIT
+        return range(start, start + getattr(self, split))
+
+    def shards(self, split: str) -> list[range]:
+        """Return the people of each shard of a split."""
+        people = self.people(split)
+        step = self.people_per_shard
+        return [people[start : start + step] for start in range(0, len(people), step)]
+
+
+def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
+    """Render all pictures of one person.
+
+    Args:
+        studio: The rig and what is derived from it.
+        number: The person.
+        recipe: Of the data set.
+        split: Which the person is in.
+
+    Yields:
+        Face (200, 200, 3) uint8 BGR, intensities (15,) float32, landmarks (49, 2) float32.
+    """
+    rng = np.random.default_rng([recipe.seed, number])
+    person = make_identity(studio, number)
+    chance = split == "train" and rng.random() < recipe.decorrelated
+    intensities = sample_intensities(
+        rng, recipe.images, 0.25 if chance else 1.0, rng.standard_normal(len(FACE_AUS))
+    )
+    for row in intensities:
+        active = {au: float(v) for au, v in zip(FACE_AUS, row, strict=True) if v > 0}
+        picture = render(
+            studio,
+            person,
+            sample_expression(rng, active),
+            sample_pose(rng),
+            sample_lighting(rng),
+            sample_background(rng, ALIGNED_SIZE, ALIGNED_SIZE),
+            aligned_placement(rng, noise=0.015),
+        )
+        yield photograph(rng, picture), row, picture.landmarks.astype(np.float32)
+
+
+_studio: Studio | None = None  # of a worker process
+
+
+def _start_worker(rig_file: Path) -> None:
+    global _studio
+    cv2.setNumThreads(1)  # one process a core already
+    Thread(target=_end_with_parent, daemon=True).start()
+    _studio = open_studio(load_rig(rig_file))
+
+
+def _end_with_parent() -> None:
+    """End this worker when the command that started it is gone, killed for example."""
+    parent_process().join()
+    os._exit(1)
+
+
+def _make_shard(root: Path, split: str, number: int, recipe: Recipe) -> int:
+    faces, intensities, landmarks, subjects = [], [], [], []
+    for person in recipe.shards(split)[number]:
+        for face, active, corners in render_person(_studio, person, recipe, split):
+            faces.append(face)
+            intensities.append(active)
+            landmarks.append(corners)
+            subjects.append(person)
+    intensity, points = np.stack(intensities), np.stack(landmarks)
+    labels = Labels(
+        presence=au_presence(intensity, points),
+        intensity=intensity,
+        landmarks=points,
+        subject=np.array(subjects, np.int64),
+    )
+    write_shard(root, shard_name(split, number), np.stack(faces), labels)
+    return len(faces)
+
+
+def generate(
+    out: Path, recipe: Recipe, rig: Path | None = None, workers: int | None = None,
+    progress: bool = True,
+) -> None:  # fmt: skip
+    """Render a data set, or what is missing of it.
+
+    Args:
+        out: Folder of the data set.
+        recipe: What to make.
+        rig: The face rig's file; None reads the environment variable.
+        workers: Processes; None for one a core.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        RigError: There is no face rig.
+        DatasetError: The folder holds another data set.
+    """
+    rig_file = rig_path(rig)
+    load_rig(rig_file)  # a broken rig should fail here, not in a worker
+    splits = {split: len(recipe.shards(split)) for split in _SPLIT_SEED}
+    origin = {
+        "renderer": RENDERER_VERSION,
+        "rig_sha256": sha256(rig_file.read_bytes()).hexdigest(),
+        **asdict(recipe),
+    }
+    write_index(out, FACE_AUS, splits, origin)
+    for stale in out.glob(".*.partial"):
+        stale.unlink()
+    plan = [(split, number) for split, count in splits.items() for number in range(count)]
+    todo = [job for job in plan if not shard_is_complete(out, shard_name(*job))]
+    total = sum(len(recipe.people(split)) for split in splits) * recipe.images
+    left = sum(len(recipe.shards(split)[number]) for split, number in todo) * recipe.images
+    logger.info("%s: %d of %d pictures to render", out, left, total)
+    if not todo:
+        return
+    pool = ProcessPoolExecutor(
+        workers or os.cpu_count(),
+        # spawn: a forked child would inherit the parent's OpenCV and numba threads half-alive
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(rig_file,),
+    )
+    with pool, tqdm(total=total, initial=total - left, unit="img", disable=not progress) as bar:
+        jobs = [pool.submit(_make_shard, out, *job, recipe) for job in todo]
+        try:
+            for job in as_completed(jobs):
+                bar.update(job.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    default = Recipe()
+    parser = argparse.ArgumentParser(
+        prog="python -m lgrnet.faces.generate",
+        description="Render AU-labelled synthetic faces into shards. Goes on where it stopped.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
+    parser.add_argument("--seed", type=int, default=default.seed)
+    for split in _SPLIT_SEED:
+        parser.add_argument(
+            f"--{split}", type=int, default=getattr(default, split), help=f"people to {split} on"
+        )
+    parser.add_argument("--images", type=int, default=default.images, help="pictures per person")
+    parser.add_argument("--decorrelated", type=float, default=default.decorrelated)
+    parser.add_argument("--workers", type=int, help="processes; one a core if not given")
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        recipe = Recipe(
+            args.seed, args.train, args.val, args.test, args.images,
+            decorrelated=args.decorrelated,
+        )  # fmt: skip
+        generate(args.out, recipe, args.rig, args.workers, args.progress)
+    except (RigError, DatasetError, ValueError) as error:
+        logger.error("%s", error)
+        return 2
+    except KeyboardInterrupt:
+        logger.error("interrupted: run the same command again to go on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,107 @@
+"""LGRNet, from a face to its action units (AUs) and landmarks, top to bottom."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lgrnet.alignment import AlignmentNet
+from lgrnet.au_geometry import muscle_order
+from lgrnet.config import ModelConfig
+from lgrnet.features import FeatureBlocks
+from lgrnet.fusion import Fusion
+from lgrnet.heads import AuHeads
+from lgrnet.patches import Patches, PredefinedAttention, RefinedAttention
+from lgrnet.region import Stem
+from lgrnet.relation import Recurrence
+
+
+class Prediction(NamedTuple):
+    """What the network says of a batch of faces.
+
+    Attributes:
+        au_logits: (B, n), AUs in ascending number; their sigmoid is the probability of presence.
+        landmarks: (B, 49, 2) float32, pixels of the crop, (x, y).
+    """
+
+    au_logits: Tensor
+    landmarks: Tensor
+
+
+class LGRNet(nn.Module):
+    """Local Global Relational Network (Fig. 2), with the ablations of Tables III and IV.
+
+    Inside, AUs are in muscle order, top to bottom; the output is in ascending number.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        aus = muscle_order(config.aus)
+        n, channels, grid, cells = len(aus), config.channels, config.grid, config.cells
+        side = grid // FeatureBlocks.POOLING
+
+        self.stem = Stem(config.stem_widths, config.stem_stride)
+        self.align = AlignmentNet(
+            channels, config.feature_widths, grid, config.align_hidden, config.crop_size
+        )
+        self.patches = Patches(aus, config.crop_size, cells)
+        self.attention: nn.Module
+        if config.attention == "refined":
+            self.attention = RefinedAttention(n, channels, cells, grid)
+        else:
+            self.attention = PredefinedAttention(cells, grid)
+
+        self.relation: nn.Module | None = None
+        if config.relation != "none":
+            skip = config.relation == "skip_bilstm"
+            self.relation = Recurrence(n, channels, skip, concat=config.gate == "concat")
+
+        self.global_blocks: nn.Module | None = None
+        self.fusion: nn.Module | None = None
+        if config.fusion:
+            self.global_blocks = FeatureBlocks(channels, config.feature_widths)
+            self.fusion = Fusion(n, channels, config.feature_widths[-1])
+            self.refine: nn.Module = FeatureBlocks(channels, config.refine_widths, branches=n)
+            refined = config.refine_widths[-1]
+        else:
+            # "Without F&R, we directly conduct classification over the output of skip-BiLSTM"
+            # (section IV-C). The heads still need a vector: S is averaged over the same windows
+            # that the refining blocks would have pooled, without their convolutions.
+            self.refine = nn.AvgPool2d(FeatureBlocks.POOLING)
+            refined = channels
+        self.heads = AuHeads(n, refined, side, config.head_hidden)
+
+        ascending = [aus.index(au) for au in config.aus]
+        self.register_buffer("ascending", torch.tensor(ascending), persistent=False)
+
+    def forward(self, image: Tensor) -> Prediction:
+        """Recognise the AUs of faces and locate their landmarks.
+
+        Args:
+            image: Aligned crops, (B, 3, 176, 176) float, RGB, (x / 255 − 0.5) / 0.5.
+
+        Returns:
+            AU logits and landmarks.
+        """
+        size = self.config.input_size
+        if size != self.config.crop_size:
+            image = functional.interpolate(
+                image, size=(size, size), mode="bilinear", align_corners=False
+            )
+        feature = self.stem(image)  # F, (B, C, h, w)
+
+        landmarks = self.align(feature)  # (B, L, 2)
+        attention = self.attention(self.patches(landmarks))  # A, (B, n, h, w)
+        attention = attention.to(feature.dtype)
+        if self.relation is not None:
+            local = self.relation(feature, attention)  # S, (B, n·C, h, w)
+        else:
+            local = (feature[:, None] * attention[:, :, None]).flatten(1, 2)  # V, (B, n·C, h, w)
+        if self.fusion is not None and self.global_blocks is not None:
+            local = self.fusion(local, self.global_blocks(feature))  # (B, n·C, h, w)
+
+        refined = self.refine(local)  # R, (B, n·C_r, h_r, w_r)
+        logits = self.heads(refined)  # (B, n)
+        return Prediction(logits.index_select(1, self.ascending), landmarks)

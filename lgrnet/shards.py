@@ -1,0 +1,204 @@
+"""Aligned faces on disc: shards that are read through memory maps, and the index that names them.
+
+A data set is a folder with ``dataset.json`` and, for every shard, ``<split>-<number>.faces.npy``
+((N, 200, 200, 3) uint8, BGR) beside ``<split>-<number>.labels.npz``:
+
+* ``presence`` (N, n) uint8: 0 absent, 1 present, 9 unknown, AUs in the order of the index;
+* ``intensity`` (N, n) float32 in [0, 1], NaN where unknown;
+* ``landmarks`` (N, 49, 2) float32, pixels of the 200 × 200 face, 0-based;
+* ``subject`` (N,) int64: who it is. No subject is in two splits.
+
+Shards appear under their final name only when complete, so a run that was cut off can go on.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from runtime.align import ALIGNED_SIZE
+
+INDEX_NAME = "dataset.json"
+FORMAT = "lgrnet-shards-1"
+
+
+class DatasetError(RuntimeError):
+    """A data set is missing, incomplete, or not what was asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of N faces; see the module for shapes and units."""
+
+    presence: np.ndarray
+    intensity: np.ndarray
+    landmarks: np.ndarray
+    subject: np.ndarray
+
+
+def shard_name(split: str, number: int) -> str:
+    """Return the stem of a shard's files."""
+    return f"{split}-{number:05d}"
+
+
+def shard_is_complete(root: Path, name: str) -> bool:
+    """Tell whether a shard has been written."""
+    return (root / f"{name}.faces.npy").exists() and (root / f"{name}.labels.npz").exists()
+
+
+def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> None:
+    """Write a shard so that it appears whole or not at all.
+
+    Args:
+        root: Folder of the data set.
+        name: Stem, from :func:`shard_name`.
+        faces: (N, 200, 200, 3) uint8, BGR.
+        labels: Labels of the same N faces.
+
+    Raises:
+        ValueError: The shapes do not fit each other.
+    """
+    if faces.shape[1:] != (ALIGNED_SIZE, ALIGNED_SIZE, 3) or faces.dtype != np.uint8:
+        raise ValueError(
+            f"shard {name}: faces are {faces.dtype} {faces.shape}, not uint8 200 × 200"
+        )
+    if {len(faces)} != {len(value) for value in vars(labels).values()}:
+        raise ValueError(f"shard {name}: {len(faces)} faces, but labels of another number")
+    # Labels first: a shard counts as written once its faces are there.
+    for suffix, save in (
+        ("labels.npz", lambda file: np.savez(file, **vars(labels))),
+        ("faces.npy", lambda file: np.save(file, faces)),
+    ):
+        temporary = root / f".{name}.{suffix}.{os.getpid()}.partial"
+        with temporary.open("wb") as file:
+            save(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(root / f"{name}.{suffix}")
+
+
+def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: dict) -> None:
+    """Write or check the index of a data set.
+
+    Args:
+        root: Folder of the data set; made if need be.
+        aus: FACS numbers of the label columns, ascending.
+        splits: Split → number of shards.
+        recipe: What the data were made from; a folder made from another recipe is refused.
+
+    Raises:
+        DatasetError: The folder holds another data set.
+    """
+    index = {"format": FORMAT, "aus": list(aus), "splits": splits, "recipe": recipe}
+    path = root / INDEX_NAME
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found != json.loads(json.dumps(index)):
+            raise DatasetError(
+                f"{root} holds a data set made from another recipe ({found.get('recipe')}); "
+                "choose another folder or delete that one"
+            )
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(json.dumps(index, indent=2) + "\n")
+    temporary.rename(path)
+
+
+def _read_index(path: Path) -> dict:
+    try:
+        index = json.loads(path.read_text())
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON ({error}): make the data set again") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        found = index.get("format") if isinstance(index, dict) else None
+        raise DatasetError(f"{path} has format {found!r}, expected {FORMAT!r}")
+    missing = {"aus", "splits", "recipe"} - index.keys()
+    if missing:
+        raise DatasetError(f"{path} lacks {sorted(missing)}: make the data set again")
+    return index
+
+
+def _read_labels(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error}): delete it and run the command that made it again"
+        ) from error
+
+
+class FaceShards:
+    """One split of a data set, read face by face without loading it into memory.
+
+    Args:
+        root: Folder of the data set.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        aus: The AUs to return, in this order; None for all. Every one must be labelled.
+
+    Attributes:
+        aus: FACS numbers of the label columns.
+        labels: Labels of all faces, in memory.
+        recipe: What the data were made from.
+
+    Raises:
+        DatasetError: No data set there, a split or shard is missing, or an AU is not labelled.
+    """
+
+    def __init__(self, root: str | Path, split: str, aus: Sequence[int] | None = None) -> None:
+        root = Path(root)
+        path = root / INDEX_NAME
+        if not path.is_file():
+            raise DatasetError(
+                f"{root} holds no {INDEX_NAME}: make a data set with "
+                "`python -m lgrnet.faces.generate --out FOLDER`"
+            )
+        index = _read_index(path)
+        if split not in index["splits"]:
+            raise DatasetError(f"{root} has the splits {sorted(index['splits'])}, not {split!r}")
+        names = [shard_name(split, number) for number in range(index["splits"][split])]
+        absent = [name for name in names if not shard_is_complete(root, name)]
+        if absent:
+            raise DatasetError(
+                f"{root} lacks {len(absent)} of {len(names)} {split} shards (first: {absent[0]}); "
+                "run the command that makes it again, it goes on where it stopped"
+            )
+        self.recipe: dict = index["recipe"]
+        self.aus: tuple[int, ...] = tuple(index["aus"] if aus is None else aus)
+        unlabelled = [au for au in self.aus if au not in index["aus"]]
+        if unlabelled:
+            raise DatasetError(f"{root} labels the AUs {index['aus']}, not {unlabelled}")
+        columns = [index["aus"].index(au) for au in self.aus]
+        parts = []
+        for name in names:
+            parts.append(_read_labels(root / f"{name}.labels.npz"))
+        joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        self.labels = Labels(
+            presence=joined["presence"][:, columns],
+            intensity=joined["intensity"][:, columns],
+            landmarks=joined["landmarks"],
+            subject=joined["subject"],
+        )
+        self._starts = np.cumsum([0] + [len(part["subject"]) for part in parts])
+        self._paths = [root / f"{name}.faces.npy" for name in names]
+        self._maps: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.labels.subject)
+
+    def face(self, index: int) -> np.ndarray:
+        """Read one face, (200, 200, 3) uint8 BGR, as a copy."""
+        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
+        if shard not in self._maps:
+            self._maps[shard] = np.load(self._paths[shard], mmap_mode="r")
+        return np.array(self._maps[shard][index - self._starts[shard]])
+
+    def __getstate__(self) -> dict:
+        # Memory maps would be copied whole into a worker process; it opens its own.
+        return {**self.__dict__, "_maps": {}}

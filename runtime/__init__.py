@@ -1,0 +1,48 @@
+"""Action units from faces, with NumPy, OpenCV and an exported model; no training code needed.
+
+::
+
+    from runtime import Detector, draw, open_source
+
+    with Detector() as detector:
+        result = detector(frame_bgr)                      # one frame, (H, W, 3) uint8, BGR
+        for face in result:
+            print(face.box, face.aus["AU12"], face.present)
+        for result in detector.stream("clip.mp4"):        # a video, image, folder or camera
+            print(result.index, [face.present for face in result])
+        for shot in open_source("clip.mp4"):              # with the frames at hand
+            picture = draw(shot.frame, detector.track(shot.frame))
+
+On the command line: ``python -m runtime clip.mp4 --out results``.
+"""
+
+try:
+    from cv2 import warpAffine as _  # noqa: F401  a half-removed OpenCV leaves an empty cv2 behind
+except ImportError as error:
+    raise ImportError(
+        f"OpenCV does not load ({error}). Install the build that needs no display libraries: "
+        'pip uninstall -y opencv-python opencv-python-headless, then pip install "lgrnet[headless]"'
+    ) from error
+
+from runtime.detector import Detector
+from runtime.drawing import draw
+from runtime.errors import DeviceError, InputError, ModelError, OpenCVError, SpecError
+from runtime.results import Face, Result, Timings
+from runtime.sources import Source, open_source
+from runtime.spec import ModelSpec
+
+__all__ = [
+    "Detector",
+    "DeviceError",
+    "Face",
+    "InputError",
+    "ModelError",
+    "ModelSpec",
+    "OpenCVError",
+    "Result",
+    "Source",
+    "SpecError",
+    "Timings",
+    "draw",
+    "open_source",
+]

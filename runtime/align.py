@@ -1,0 +1,163 @@
+"""Similarity alignment of a face: one geometry for training data, for the demo and for live video.
+
+A face is rotated so that its eyes are level and scaled by the box of five anchors (eye centres,
+nose tip, mouth corners), as the corpora's prepared images are (JÂA-Net's protocol). The aligned
+image is 200 × 200; the network sees a 176 × 176 crop of it, the middle one outside training.
+
+Matrices are (2, 3) float64 and map points (x, y, 1) of the source to the destination, in pixels.
+"""
+
+import cv2
+import numpy as np
+
+from runtime.landmarks import COUNT, MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
+
+ALIGNED_SIZE = 200
+"""Side of an aligned face, pixels."""
+
+CROP_SIZE = 176
+"""Side of the network's crop, pixels."""
+
+CROP_OFFSET = (ALIGNED_SIZE - CROP_SIZE) // 2
+"""Where the middle crop starts in the aligned face, pixels."""
+
+ENLARGEMENT = 2.9
+"""Side of the aligned image over the longer side of the anchors' box."""
+
+BORDER = (128, 128, 128)
+"""What lies outside the frame."""
+
+
+def alignment_matrix(points: np.ndarray) -> np.ndarray:
+    """Find the similarity that takes a face to its aligned 200 × 200 image.
+
+    The longer side of the five anchors' box lands exactly on [65.19, 133.81], that is 199 / 2.9
+    pixels around the middle.
+
+    Args:
+        points: Landmarks, (49, 2), pixels of the frame.
+
+    Returns:
+        Matrix, (2, 3), frame → aligned image.
+
+    Raises:
+        ValueError: The points are not (49, 2), not finite, or coincide.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    if points.shape != (COUNT, 2):
+        raise ValueError(f"alignment needs landmarks of shape (49, 2), got {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError("alignment needs finite landmarks, got NaN or infinity among them")
+    left, right = eye_centres(points)
+    return anchor_matrix(
+        np.stack([left, right, points[NOSE_TIP], points[MOUTH_LEFT], points[MOUTH_RIGHT]])
+    )
+
+
+def anchor_matrix(anchors: np.ndarray) -> np.ndarray:
+    """Find the same similarity from the five anchors alone, as some face finders give them.
+
+    Args:
+        anchors: Left and right eye centre, nose tip, left and right mouth corner, as the viewer
+            sees them, (5, 2), finite, pixels of the frame.
+
+    Returns:
+        Matrix, (2, 3), frame → aligned image.
+
+    Raises:
+        ValueError: The eyes coincide.
+    """
+    left, right = anchors[:2]
+    dx, dy = right - left
+    span = float(np.hypot(dx, dy))
+    if span < 1e-6:
+        raise ValueError("alignment needs two eyes apart from each other, got both at one place")
+    cos, sin = dx / span, dy / span
+    rotation = np.array([[cos, sin], [-sin, cos]])
+    turned = anchors @ rotation.T
+    low, high = turned.min(0), turned.max(0)
+    half = 0.5 * ENLARGEMENT * (high - low).max()
+    scale = (ALIGNED_SIZE - 1) / 2 / half
+    shift = scale * (half - (low + high) / 2)
+    return np.hstack([scale * rotation, shift[:, None]])
+
+
+def crop_matrix(matrix: np.ndarray, offset: tuple[float, float] = (CROP_OFFSET,) * 2) -> np.ndarray:
+    """Move an alignment so that it ends in the crop instead of the aligned image.
+
+    Args:
+        matrix: Frame → aligned image, (2, 3).
+        offset: Left and top edge of the crop in the aligned image, pixels.
+
+    Returns:
+        Matrix, (2, 3), frame → crop.
+    """
+    moved = matrix.copy()
+    moved[:, 2] -= offset
+    return moved
+
+
+def transform(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply a matrix to points.
+
+    Args:
+        points: Points, (..., 2).
+        matrix: (2, 3).
+
+    Returns:
+        Points, (..., 2).
+    """
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """Invert a similarity or affine matrix.
+
+    Args:
+        matrix: (2, 3).
+
+    Returns:
+        The inverse, (2, 3).
+    """
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.hstack([linear, -linear @ matrix[:, 2:]])
+
+
+def warp(frame: np.ndarray, matrix: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """Sample a square image bilinearly from a frame; grey (128) lies outside the frame.
+
+    Faces that shrink to half or less are averaged down first: bilinear sampling alone would skip
+    pixels, and turn the pores and hair of a large photograph into noise.
+
+    Args:
+        frame: (H, W, 3) uint8, any colour order, kept.
+        matrix: Similarity, frame → output, (2, 3).
+        size: Side of the output, pixels.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    frame, matrix = _reduce(frame, matrix, size)
+    return cv2.warpAffine(
+        frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=BORDER
+    )  # fmt: skip
+
+
+def _reduce(frame: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Average the part of the frame that the output shows by the whole factor that fits."""
+    factor = int(1 / max(np.hypot(*matrix[:, 0]), 1e-6))
+    if factor < 2:
+        return frame, matrix
+    height, width = frame.shape[:2]
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], dtype=np.float64)
+    reach = transform(corners, invert(matrix))
+    x0, y0 = np.maximum(np.floor(reach.min(0)).astype(int) - factor, 0)
+    x1, y1 = np.minimum(np.ceil(reach.max(0)).astype(int) + factor, (width, height))
+    columns, rows = (x1 - x0) // factor, (y1 - y0) // factor
+    if columns < 1 or rows < 1:
+        return frame, matrix
+    part = frame[y0 : y0 + rows * factor, x0 : x0 + columns * factor]
+    small = cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+    # Pixel i of the reduced image is the mean of factor pixels, centred at factor·i + (factor−1)/2.
+    centre = np.array([x0, y0]) + (factor - 1) / 2
+    return small, np.hstack([matrix[:, :2] * factor, transform(centre, matrix)[:, None]])

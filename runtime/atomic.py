@@ -1,0 +1,76 @@
+"""Files that appear under their name whole, or not at all."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from runtime.errors import InputError
+
+
+class PendingFile:
+    """A file that is written beside its target and takes the target's name when it is done.
+
+    As a context manager it takes the name at the end of the block. An exception drops what was
+    written and leaves an older target as it was, except Ctrl-C, which keeps what there is.
+
+    Attributes:
+        target: Where the file will be; its folder is made if need be.
+        path: Where it is meanwhile; it has the target's suffix, as some writers go by it.
+
+    Raises:
+        InputError: The target's folder is a file.
+    """
+
+    def __init__(self, target: str | Path) -> None:
+        self.target = Path(target)
+        make_folder(self.target.parent)
+        self.path = self.target.with_name(
+            f".{self.target.stem}.{os.getpid()}.part{self.target.suffix}"
+        )
+
+    def commit(self) -> None:
+        """Give the file its name; an older file of that name is replaced in one step."""
+        os.replace(self.path, self.target)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self.path.unlink(missing_ok=True)
+
+    def finish(self, exception: type[BaseException] | None) -> None:
+        """End a block: commit or discard by how it ended, see the class.
+
+        Args:
+            exception: What ended the block, None where nothing went wrong.
+        """
+        if exception is None or issubclass(exception, KeyboardInterrupt):
+            self.commit()
+        else:
+            self.discard()
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self,
+        exception: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.finish(exception)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Args:
+        folder: The folder; it may exist.
+
+    Raises:
+        InputError: A file is in the way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(
+            f"output folder {folder} cannot be made, a file is in its place: give another folder"
+        ) from error

@@ -1,0 +1,196 @@
+"""The detector: frames in, action units out."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from runtime.action_units import au_key
+from runtime.backends import open_backend
+from runtime.boxes import face_box
+from runtime.finders import FaceFinder, open_finder
+from runtime.image import check_frame
+from runtime.latency import Stopwatch
+from runtime.pipeline import Pipeline
+from runtime.results import Face, Result
+from runtime.sources import open_source
+from runtime.spec import ModelSpec
+from runtime.tracker import Tracker
+
+DEFAULT_MODEL = Path(__file__).parent / "models" / "lgrnet_edge.onnx"
+"""The model that comes with the package."""
+
+
+class Detector:
+    """Finds faces and their action units.
+
+    Two ways of working share one model:
+
+    * ``detector(frame)`` takes each frame by itself: find faces, align them from the finder's box,
+      run the network, align again from its landmarks, run it again;
+    * ``detector.track(frame)`` and ``detector.stream(source)`` follow faces: each frame is aligned
+      from the landmarks of the last one and the network runs once. The finder searches the first
+      frame, and again after a loss or while no face is there; how losses are noticed is told in
+      `runtime.loss`.
+
+    One detector is for one thread and, while tracking, for one stream. It is a context manager
+    that closes the model at its end.
+
+    Args:
+        model: Exported ``.onnx`` file; None for the one that comes with the package.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"`` for CUDA where it works. CUDA
+            that does not work is an error, never a quiet CPU.
+        finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
+            the members of `runtime.finders.FaceFinder`.
+        threads: CPU threads of the network; None for one a core.
+        max_faces: Most faces a frame; the largest count.
+        verify_every: Frames between two looks of the finder at a tracked face.
+        search_every: Frames between two searches for newcomers while faces are followed; None for
+            no such search, which is fastest.
+
+    Raises:
+        FileNotFoundError: The model or the finder's file is not there.
+        ModelError: The model cannot be opened.
+        SpecError: The model is not an export of this project.
+        DeviceError: The device is unknown or does not work.
+        InputError: The finder's file is not a YuNet model.
+        OpenCVError: This OpenCV lacks what the finder needs.
+        ImportError: ONNX Runtime is not installed.
+        ValueError: A number is below 1.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        device: str = "cpu",
+        finder: FaceFinder | str | Path | None = None,
+        threads: int | None = None,
+        max_faces: int = 8,
+        verify_every: int = 10,
+        search_every: int | None = None,
+    ) -> None:
+        numbers = {"max_faces": max_faces, "verify_every": verify_every}
+        for name, number in {**numbers, "search_every": search_every}.items():
+            if number is not None and number < 1:
+                raise ValueError(f"{name} must be 1 or more, got {number}")
+        if model is None and not DEFAULT_MODEL.exists():
+            raise FileNotFoundError(
+                f"the packaged model {DEFAULT_MODEL} is not there: give one (model=, --model), "
+                "made by `python -m export.onnx CHECKPOINT`"
+            )
+        self._finder = open_finder(finder)
+        self._backend = open_backend(DEFAULT_MODEL if model is None else model, device, threads)
+        self._pipeline = Pipeline(self._backend, self._finder, max_faces)
+        self._tracker = Tracker(self._pipeline, verify_every, search_every)
+        self._keys = tuple(au_key(au) for au in self.spec.aus)
+        self._thresholds = np.array(self.spec.thresholds)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model says of itself: AUs, thresholds, training data, licence."""
+        return self._backend.spec
+
+    @property
+    def aus(self) -> tuple[str, ...]:
+        """Keys of the AUs that every face gets, such as ``("AU01", "AU02", ...)``."""
+        return self._keys
+
+    def __repr__(self) -> str:
+        backend, spec = self._backend, self.spec
+        return (
+            f"Detector({spec.preset} {spec.precision} on {backend.device}, {backend.provider}, "
+            f"{backend.threads} threads, finder {self._finder.name})"
+        )
+
+    def __enter__(self) -> "Detector":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the model; the detector is of no use afterwards."""
+        self._backend.close()
+
+    def reset(self) -> None:
+        """Forget the faces that are being tracked; call it where one video ends."""
+        self._tracker.reset()
+
+    def __call__(self, frame: np.ndarray) -> Result:
+        """Detect in one frame by itself; what is being tracked stays as it is.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR as OpenCV reads it; grey, BGRA and uint16 are converted.
+
+        Returns:
+            The faces, numbered by size, the largest first; none is not an error.
+
+        Raises:
+            InputError: The frame is not an image.
+        """
+        watch = Stopwatch()
+        frame = check_frame(frame)
+        found = self._pipeline.find(frame, watch)
+        faces = tuple(
+            self._face(number, face.landmarks, face.score, face.probability)
+            for number, face in enumerate(self._pipeline.look_twice(frame, found, watch))
+        )
+        watch.lap("post")
+        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+
+    def track(self, frame: np.ndarray) -> Result:
+        """Detect in the next frame of a video, following the faces of the last one.
+
+        Args:
+            frame: As for a single frame.
+
+        Returns:
+            The faces by id; none is not an error.
+
+        Raises:
+            InputError: The frame is not an image.
+        """
+        watch = Stopwatch()
+        frame = check_frame(frame)
+        faces = tuple(
+            self._face(track.id, track.landmarks, track.score, track.probability)
+            for track in self._tracker.update(frame, watch)
+        )
+        watch.lap("post")
+        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+
+    def stream(
+        self,
+        source: str | Path | int | np.ndarray | Iterable[np.ndarray],
+        track: bool | None = None,
+    ) -> Iterator[Result]:
+        """Detect in everything that a source gives, one frame in memory at a time.
+
+        Args:
+            source: Video, image or folder of images; camera number or ``"cam:0"``; one frame, or
+                an iterable of frames. To keep the frames beside the results, loop over
+                `open_source` and call `track` yourself.
+            track: Whether to follow faces from frame to frame; None for yes, except in folders
+                and single images, whose pictures have nothing to do with each other.
+
+        Yields:
+            One result a frame, in order.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            InputError: The source, or a frame of it, cannot be read.
+        """
+        with open_source(source) as shots:
+            follow = shots.moving if track is None else track
+            self.reset()
+            for shot in shots:
+                result = self.track(shot.frame) if follow else self(shot.frame)
+                yield result.placed(shot.index, shot.timestamp, shot.decode_ms, shot.name)
+
+    def _face(self, number: int, points: np.ndarray, score: float, values: np.ndarray) -> Face:
+        landmarks = points.astype(np.float32)
+        landmarks.setflags(write=False)
+        aus = dict(zip(self._keys, map(float, values), strict=True))
+        on = (values >= self._thresholds).tolist()
+        present = tuple(key for key, there in zip(self._keys, on, strict=True) if there)
+        return Face(number, face_box(points), score, landmarks, aus, present)

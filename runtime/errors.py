@@ -1,0 +1,21 @@
+"""What can go wrong for reasons a user can mend; each message names the thing and the fix."""
+
+from runtime.spec import SpecError
+
+__all__ = ["DeviceError", "InputError", "ModelError", "OpenCVError", "SpecError"]
+
+
+class InputError(ValueError):
+    """A frame, image, video or folder cannot be used as it is."""
+
+
+class ModelError(ValueError):
+    """A model file cannot be opened, or does not keep the contract of `runtime.spec`."""
+
+
+class DeviceError(RuntimeError):
+    """The device that was asked for is not there; nothing else is used in its place."""
+
+
+class OpenCVError(RuntimeError):
+    """This build of OpenCV lacks a part that was asked for."""

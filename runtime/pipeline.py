@@ -1,0 +1,143 @@
+"""The steps that one frame goes through, none of which remembers anything."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.align import (
+    ALIGNED_SIZE,
+    CROP_SIZE,
+    alignment_matrix,
+    crop_matrix,
+    invert,
+    transform,
+    warp,
+)
+from runtime.backends import Backend
+from runtime.finders import FaceFinder, FoundFace
+from runtime.landmarks import COUNT
+from runtime.latency import Stopwatch
+from runtime.loss import why_lost
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What one look at one face gave.
+
+    Attributes:
+        landmarks: (49, 2) float64, pixels of the frame.
+        probability: Of each AU in the model's order, (n,).
+        score: The finder's.
+    """
+
+    landmarks: np.ndarray
+    probability: np.ndarray
+    score: float
+
+
+class Pipeline:
+    """Finder, alignment and network, put together.
+
+    Args:
+        backend: The opened model.
+        finder: The face finder.
+        max_faces: Most faces a frame.
+    """
+
+    def __init__(self, backend: Backend, finder: FaceFinder, max_faces: int) -> None:
+        self.backend = backend
+        self.finder = finder
+        self.max_faces = max_faces
+
+    def find(self, frame: np.ndarray, watch: Stopwatch) -> list[FoundFace]:
+        """Search a whole frame.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR.
+            watch: Gets the time.
+
+        Returns:
+            At most `max_faces` faces, the largest first.
+        """
+        watch.lap("post")
+        found = self.finder.find(frame)
+        found = sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)
+        watch.lap("find")
+        return found[: self.max_faces]
+
+    def confirm(self, frame: np.ndarray, points: np.ndarray, watch: Stopwatch) -> float | None:
+        """Ask the finder whether there is a face under landmarks.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR.
+            points: Landmarks, (49, 2), pixels of the frame.
+            watch: Gets the time.
+
+        Returns:
+            The finder's score, or None where it sees no face.
+        """
+        watch.lap("post")
+        upright = warp(frame, alignment_matrix(points), ALIGNED_SIZE)
+        watch.lap("align")
+        score = self.finder.confirm(upright)
+        watch.lap("find")
+        return score
+
+    def run(
+        self, frame: np.ndarray, alignments: list[np.ndarray], watch: Stopwatch
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cut faces out and run the network once on all of them.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR.
+            alignments: Frame → aligned image for each face, (2, 3).
+            watch: Gets the time.
+
+        Returns:
+            Landmarks in the frame, (N, 49, 2) float64, and AU probabilities, (N, n).
+        """
+        if not alignments:
+            return np.empty((0, COUNT, 2)), np.empty((0, len(self.backend.spec.aus)))
+        watch.lap("post")
+        crops = [crop_matrix(matrix) for matrix in alignments]
+        faces = np.stack([warp(frame, crop, CROP_SIZE) for crop in crops])
+        watch.lap("align")
+        probability, landmarks = self.backend(faces)
+        watch.lap("network")
+        points = [
+            transform(p, invert(crop))
+            for p, crop in zip(landmarks.astype(np.float64), crops, strict=True)
+        ]
+        return np.stack(points), probability
+
+    def look_twice(
+        self, frame: np.ndarray, found: list[FoundFace], watch: Stopwatch
+    ) -> list[Sighting]:
+        """Run the network on the finder's alignments, then on those of the landmarks it gave.
+
+        A find counts once the finder also sees it in its aligned image, upright and of known size;
+        that sorts out most of what merely looked like a face.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR.
+            found: What the finder found.
+            watch: Gets the time.
+
+        Returns:
+            Those that hold together, in the same order.
+        """
+        size = (frame.shape[1], frame.shape[0])
+        first = [face.alignment for face in found]
+        points, _ = self.run(frame, first, watch)
+        good = [
+            (face, p)
+            for face, p, used in zip(found, points, first, strict=True)
+            if not why_lost(p, used, size) and self.confirm(frame, p, watch) is not None
+        ]
+        second = [alignment_matrix(p) for _, p in good]
+        points, probability = self.run(frame, second, watch)
+        return [
+            Sighting(p, values, face.score)
+            for (face, _), p, values, used in zip(good, points, probability, second, strict=True)
+            if not why_lost(p, used, size)
+        ]

@@ -1,0 +1,126 @@
+"""What an exported model says of itself: AUs, thresholds, geometry, provenance.
+
+The exporter writes a :class:`ModelSpec` into the file's metadata, the runtime reads it back;
+nothing is guessed from tensor shapes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from runtime.action_units import AU_NAMES
+from runtime.align import ALIGNED_SIZE, CROP_SIZE
+
+SPEC_VERSION = 1
+METADATA_KEY = "lgrnet"
+"""The one metadata property that holds the spec, as JSON."""
+
+INPUT_NAME = "face"
+"""Graph input: (B, 176, 176, 3) uint8, BGR, the middle crop of an aligned face."""
+
+OUTPUT_NAMES = ("au_probability", "landmarks")
+"""Graph outputs: (B, n) float32 in [0, 1]; (B, 49, 2) float32, pixels of the crop."""
+
+
+class SpecError(ValueError):
+    """A model file does not say what it is, or says it in a version that is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The contract of one exported model.
+
+    Attributes:
+        preset: Name of the network's preset, such as ``"edge"``.
+        aus: FACS numbers in the order of the output, ascending.
+        thresholds: Probability from which an AU counts as present, one for each AU.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        fused: Whether the graph holds the exact rewrites of the exporter.
+        batch: The static batch size B.
+        training_data: What the weights were trained on, in words.
+        licence: Licence of the weights.
+        checkpoint_sha256: Hash of the checkpoint file that was exported.
+        versions: Package name → version at export.
+        aligned_size: Side of the aligned face, pixels.
+        crop_size: Side of the network's crop, pixels.
+    """
+
+    preset: str
+    aus: tuple[int, ...]
+    thresholds: tuple[float, ...]
+    precision: str
+    fused: bool
+    batch: int
+    training_data: str
+    licence: str
+    checkpoint_sha256: str
+    versions: Mapping[str, str]
+    aligned_size: int = ALIGNED_SIZE
+    crop_size: int = CROP_SIZE
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other."""
+        unknown = [au for au in self.aus if au not in AU_NAMES]
+        if unknown:
+            raise SpecError(f"unknown AUs {unknown}: known are {sorted(AU_NAMES)}")
+        if not self.aus or tuple(sorted(set(self.aus))) != tuple(self.aus):
+            raise SpecError(f"AUs must be ascending and named once, got {self.aus}")
+        if len(self.thresholds) != len(self.aus):
+            raise SpecError(f"{len(self.aus)} AUs but {len(self.thresholds)} thresholds")
+        if (self.aligned_size, self.crop_size) != (ALIGNED_SIZE, CROP_SIZE):
+            raise SpecError(
+                f"the model wants {self.crop_size} px crops of {self.aligned_size} px faces, this "
+                f"runtime makes {CROP_SIZE} of {ALIGNED_SIZE}: update the runtime"
+            )
+
+    def to_metadata(self) -> dict[str, str]:
+        """Write the spec as the string properties that model files hold."""
+        names = {f"AU{au:02d}": AU_NAMES[au] for au in self.aus}
+        return {
+            METADATA_KEY: json.dumps(
+                {"spec_version": SPEC_VERSION, **asdict(self), "au_names": names}
+            )
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: str) -> "ModelSpec":
+        """Read the spec back.
+
+        Args:
+            metadata: The file's string properties.
+            source: The file's name, for messages.
+
+        Returns:
+            The spec.
+
+        Raises:
+            SpecError: The file is not an export of this project, or of another spec version.
+        """
+        if METADATA_KEY not in metadata:
+            raise SpecError(
+                f"{source} holds no lgrnet metadata: only files written by "
+                "`python -m export.onnx CHECKPOINT` can be opened"
+            )
+        try:
+            fields = json.loads(metadata[METADATA_KEY])
+        except json.JSONDecodeError as error:
+            raise SpecError(f"{source}: its lgrnet metadata is not JSON ({error})") from error
+        if not isinstance(fields, dict):
+            raise SpecError(f"{source}: its lgrnet metadata is not a JSON object")
+        version = fields.pop("spec_version", None)
+        if version != SPEC_VERSION:
+            raise SpecError(
+                f"{source} has spec version {version}, this runtime reads {SPEC_VERSION}: "
+                "export it again with this version of lgrnet"
+            )
+        fields.pop("au_names", None)
+        try:
+            return cls(
+                **{
+                    **fields,
+                    "aus": tuple(fields["aus"]),
+                    "thresholds": tuple(fields["thresholds"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise SpecError(f"{source}: its lgrnet metadata is incomplete ({error})") from error

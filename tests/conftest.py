@@ -1,0 +1,36 @@
+import os
+
+import pytest
+
+
+
+@pytest.fixture(scope="session")
+def toy_rig_file(tmp_path_factory):
+    """Return the path of a rig made by code, in the real rig's format."""
+    import toy_rig
+
+    return toy_rig.write(tmp_path_factory.mktemp("rig") / "toy_rig.npz")
+
+
+@pytest.fixture(
+    scope="session", params=["toy", "real"] if os.environ.get("LGRNET_FACE_RIG") else ["toy"]
+)
+def any_studio(request):
+    """Return the studio of the toy rig, then that of the real rig if there is one."""
+    from lgrnet.faces.identity import open_studio
+    from lgrnet.faces.rig import load_rig
+
+    if request.param == "toy":
+        return request.getfixturevalue("toy_studio")
+    return open_studio(load_rig())
+
+
+@pytest.fixture(scope="session")
+def toy_studio(toy_rig_file):
+    """Return what rendering needs, derived from the toy rig."""
+    from lgrnet.faces.identity import open_studio
+    from lgrnet.faces.rig import load_rig
+
+    return open_studio(load_rig(toy_rig_file))
+
+

@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import toy_rig
+
+from lgrnet.faces.action_units import FACE_AUS
+from lgrnet.faces.expression import Expression, pose_vertices, sample_expression
+from lgrnet.faces.identity import make_identity
+
+ALL = Expression(dict.fromkeys(FACE_AUS, 0.7), {"jawLeft": 0.2, "eyeBlink": 1.0}, {}, (0.3, -0.2))
+
+
+@pytest.fixture(scope="module")
+def person(any_studio):
+    return make_identity(any_studio, 4)
+
+
+@pytest.fixture
+def moved(any_studio, person):
+    """Return how the 68 landmarks move from rest, (68, 3) cm."""
+
+    def measure(expression):
+        landmarks = any_studio.rig.landmarks68
+        rest = pose_vertices(any_studio, person, Expression())
+        return (pose_vertices(any_studio, person, expression) - rest)[landmarks]
+
+    return measure
+
+
+def test_au1_raises_the_inner_brows(moved):
+    up = moved(Expression({1: 1.0}))[:, 1]
+    assert min(up[21], up[22]) > 0.2
+    assert max(up[17], up[26]) < 0.5 * min(up[21], up[22])
+
+
+def test_au2_raises_the_outer_brows(moved):
+    up = moved(Expression({2: 1.0}))[:, 1]
+    assert min(up[18], up[25]) > 0.3
+    assert max(up[21], up[22]) < 0.5 * min(up[18], up[25])
+
+
+def test_au12_draws_the_mouth_corners_up_and_out(moved):
+    change = moved(Expression({12: 1.0}))
+    assert change[48, 0] < -0.2
+    assert change[54, 0] > 0.2
+    assert min(change[48, 1], change[54, 1]) > 0.3
+
+
+def test_au26_drops_the_lower_lip_and_leaves_the_upper(moved):
+    up = moved(Expression({26: 1.0}))[:, 1]
+    assert up[57] < -0.5
+    assert up[8] < -0.3
+    assert abs(up[51]) < 0.2 * abs(up[57])
+
+
+def test_au25_parts_the_lips(moved):
+    change = moved(Expression({25: 1.0}))
+    assert change[62, 1] - change[66, 1] > 0.3
+
+
+def test_movement_grows_with_intensity(moved):
+    half, full = (moved(Expression({12: share})) for share in (0.5, 1.0))
+    np.testing.assert_allclose(2 * half[48:60], full[48:60], atol=1e-4)
+
+
+def test_a_lean_moves_one_side_more(moved):
+    change = moved(Expression({12: 1.0}, lean={"mouthSmile": 0.5}))
+    left, right = np.linalg.norm(change[[54, 48]], axis=1)
+    assert left > 1.5 * right
+
+
+def test_eyeballs_turn_in_place(any_studio, person):
+    vertices = pose_vertices(any_studio, person, ALL)
+    for eye, ball in enumerate(any_studio.eyeballs):
+        centre = person.eye_centres[eye]
+        rest = np.linalg.norm(person.vertices[ball] - centre, axis=1)
+        np.testing.assert_allclose(np.linalg.norm(vertices[ball] - centre, axis=1), rest, atol=1e-4)
+        assert np.abs(vertices[ball] - person.vertices[ball]).max() > 0.1
+
+
+def test_toy_eyeballs_stay_on_their_sphere(toy_studio):
+    person = make_identity(toy_studio, 4)
+    np.testing.assert_allclose(person.eye_radii, toy_rig.EYE_RADIUS, atol=0.005)
+    vertices = pose_vertices(toy_studio, person, ALL)
+    for eye, ball in enumerate(toy_studio.eyeballs):
+        away = np.linalg.norm(vertices[ball] - person.eye_centres[eye], axis=1)
+        np.testing.assert_allclose(away, toy_rig.EYE_RADIUS, atol=0.02)
+
+
+@pytest.mark.parametrize(("gaze", "axis"), [((0.4, 0.0), 0), ((0.0, 0.4), 1)])
+def test_the_gaze_turns_right_and_up(any_studio, person, gaze, axis):
+    vertices = pose_vertices(any_studio, person, Expression(gaze=gaze))
+    for ball in any_studio.eyeballs:
+        front = ball[person.vertices[ball, 2].argmax()]
+        assert vertices[front, axis] - person.vertices[front, axis] > 0.3
+
+
+@pytest.mark.parametrize("expression", [Expression(), ALL, Expression({7: 1.0}, gaze=(0.0, -0.5))])
+def test_lids_stay_outside_the_eyeball(any_studio, person, expression):
+    vertices = pose_vertices(any_studio, person, expression)
+    for eye, lid in enumerate(any_studio.lids):
+        assert len(lid) > 10
+        away = vertices[lid] - person.eye_centres[eye]
+        front = away[:, 2] > 0.3 * person.eye_radii[eye]
+        assert np.linalg.norm(away[front], axis=1).min() > person.eye_radii[eye] + 0.09
+
+
+def test_the_upper_lid_closes(moved):
+    up = moved(Expression(extra={"eyeBlink": 1.0}))[:, 1]
+    assert max(up[[37, 38, 43, 44]]) < -0.3
+    assert np.abs(up[[40, 41, 46, 47]]).max() < 0.3
+
+
+def test_people_rest_with_closed_lips(any_studio):
+    inner = any_studio.rig.landmarks68[[61, 62, 63, 67, 66, 65]]
+    for seed in range(3):
+        y = make_identity(any_studio, seed).vertices[inner, 1]
+        assert (y[:3] - y[3:]).mean() == pytest.approx(0.02, abs=1e-4)
+
+
+def test_a_seed_fixes_the_person(toy_studio):
+    one, same, other = (make_identity(toy_studio, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.vertices, same.vertices)
+    np.testing.assert_array_equal(one.skin.albedo, same.skin.albedo)
+    assert np.abs(one.vertices - other.vertices).max() > 0.1
+    assert one.skin.albedo.min() >= 0
+    assert one.skin.albedo.max() <= 1
+
+
+def test_gain_scales_what_a_muscle_does(any_studio, person):
+    row = any_studio.rig.shapes["jawOpen"]
+    gain = person.gain.copy()
+    gain[row] *= 0.5
+    weaker = replace(person, gain=gain)
+    chin = any_studio.rig.landmarks68[8]
+    rest, full, half = (
+        pose_vertices(any_studio, who, Expression(extra={"jawOpen": weight}))[chin]
+        for who, weight in ((person, 0.0), (person, 0.4), (weaker, 0.4))
+    )
+    np.testing.assert_allclose(full - rest, 2 * (half - rest), atol=1e-4)
+
+
+def test_sampled_expressions_keep_the_labels():
+    rng = np.random.default_rng(0)
+    labelled = {6: 0.5, 12: 0.9}
+    drawn = [sample_expression(rng, labelled) for _ in range(200)]
+    assert all(expression.intensity == labelled for expression in drawn)
+    assert any(expression.extra for expression in drawn)
+    assert max(max(e.extra.values(), default=0) for e in drawn if "eyeBlink" not in e.extra) <= 0.3

@@ -1,0 +1,37 @@
+import cv2
+import numpy as np
+
+from lgrnet.faces import gallery
+from lgrnet.faces.action_units import FACE_AUS
+
+
+def test_the_gallery_shows_every_au_at_the_same_place(toy_studio):
+    picture = gallery.au_gallery(toy_studio)
+    height, width = 256 + 30, 256
+    assert picture.shape == (4 * height, 4 * width, 3)
+    assert picture.dtype == np.uint8
+    tiles = picture.reshape(4, height, 4, width, 3).swapaxes(1, 2).reshape(16, height, width, 3)
+    assert len(tiles) == len(FACE_AUS) + 1
+    faces, captions = tiles[:, :256].astype(int), tiles[:, 256:]
+    assert all(np.abs(face - faces[0]).max() > 20 for face in faces[1:])
+    for caption in captions:
+        assert (caption == 255).mean() > 0.8
+        assert caption.min() < 100  # there is text
+        assert caption[:, [0, -1]].min() > 200  # that fits
+    # Above the brows nothing moves when the mouth does: the camera keeps its place.
+    mouth = 1 + FACE_AUS.index(15)
+    assert np.abs(faces[mouth] - faces[0])[:60].max() < 8
+
+
+def test_the_command_line_writes_both_pictures(toy_rig_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "_SHEET", (1, 2))
+    out = tmp_path / "docs"
+    assert gallery.main(["--rig", str(toy_rig_file), "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["au_gallery.jpg", "faces.jpg"]
+    assert cv2.imread(str(out / "faces.jpg")).shape == (200, 400, 3)
+
+
+def test_the_command_line_reports_a_missing_rig(tmp_path, caplog):
+    assert gallery.main(["--rig", str(tmp_path / "none.npz"), "--out", str(tmp_path / "d")]) == 2
+    assert "there is no face rig" in caplog.text
+    assert not (tmp_path / "d").exists()

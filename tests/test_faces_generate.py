@@ -1,0 +1,139 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lgrnet.faces.action_units import FACE_AUS, PRESENT_FROM
+from lgrnet.faces.generate import Recipe, generate, main, render_person
+from lgrnet.shards import DatasetError, FaceShards
+
+TINY = Recipe(seed=7, train=2, val=1, test=1, images=2, people_per_shard=1, decorrelated=0.5)
+SPLITS = ("train", "val", "test")
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def dataset(toy_rig_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces") / "tiny"
+    generate(folder, TINY, toy_rig_file, workers=2, progress=False)
+    return folder
+
+
+def test_the_number_of_workers_changes_nothing(dataset, toy_rig_file, tmp_path):
+    generate(tmp_path / "alone", TINY, toy_rig_file, workers=1, progress=False)
+    assert content(tmp_path / "alone") == content(dataset)
+
+
+def test_labels_and_faces_are_those_of_the_recipe(dataset, toy_studio):
+    shards = FaceShards(dataset, "train")
+    assert shards.aus == FACE_AUS
+    assert len(shards) == TINY.train * TINY.images
+    np.testing.assert_array_equal(
+        shards.labels.presence, (shards.labels.intensity >= PRESENT_FROM).astype(np.uint8)
+    )
+    person = TINY.people("train")[1]
+    np.testing.assert_array_equal(np.flatnonzero(shards.labels.subject == person), [2, 3])
+    drawn = render_person(toy_studio, person, TINY, "train")
+    for index, (face, intensity, landmarks) in zip((2, 3), drawn, strict=True):
+        np.testing.assert_array_equal(shards.face(index), face)
+        np.testing.assert_array_equal(shards.labels.intensity[index], intensity)
+        np.testing.assert_array_equal(shards.labels.landmarks[index], landmarks)
+
+
+def test_landmarks_lie_near_the_aligned_box(dataset):
+    points = np.concatenate([FaceShards(dataset, split).labels.landmarks for split in SPLITS])
+    anchors = points[:, [13, 31, 37]]
+    assert (np.abs(anchors - 99.5) < 60).all()
+
+
+def test_nobody_is_in_two_splits(dataset):
+    people = [set(FaceShards(dataset, split).labels.subject.tolist()) for split in SPLITS]
+    assert [len(split) for split in people] == [TINY.train, TINY.val, TINY.test]
+    assert len(set.union(*people)) == sum(map(len, people))
+    other = replace(TINY, seed=8)
+    assert not set(other.people("train")) & set.union(*people)
+
+
+def test_shards_cover_each_person_once():
+    recipe = Recipe(train=10, people_per_shard=4)
+    shards = recipe.shards("train")
+    assert [len(shard) for shard in shards] == [4, 4, 2]
+    assert [person for shard in shards for person in shard] == list(recipe.people("train"))
+
+
+def test_a_lost_shard_is_made_again(dataset, toy_rig_file):
+    before = content(dataset)
+    kept = dataset / "train-00000.faces.npy"
+    written = kept.stat().st_mtime_ns
+    (dataset / "train-00001.faces.npy").unlink()
+    (dataset / ".train-00001.faces.npy.1.partial").write_bytes(b"left behind")
+    generate(dataset, TINY, toy_rig_file, workers=1, progress=False)
+    assert content(dataset) == before
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_another_recipe_is_refused(dataset, toy_rig_file):
+    before = content(dataset)
+    with pytest.raises(DatasetError, match="another recipe"):
+        generate(dataset, replace(TINY, seed=8), toy_rig_file, workers=1, progress=False)
+    assert content(dataset) == before
+
+
+def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
+    arguments = [
+        *("--out", str(tmp_path), "--rig", str(toy_rig_file), "--seed", "7", "--no-progress"),
+        *("--train", "9", "--val", "1", "--test", "1", "--images", "4", "--workers", "1"),
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lgrnet.faces.generate", *arguments],
+        cwd=Path(__file__).parents[1],
+        start_new_session=True,  # so that its workers can be killed with it, and nothing else
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not any(tmp_path.glob("*.faces.npy")) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.faces.npy")}
+    assert 1 <= len(done) < 5
+    with pytest.raises(DatasetError, match="goes on where it stopped"):
+        FaceShards(tmp_path, "test")  # the last to be made
+
+    assert main(arguments) == 0
+    assert [len(FaceShards(tmp_path, split)) for split in SPLITS] == [36, 4, 4]
+    assert all(path.stat().st_mtime_ns == written for path, written in done.items())
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": 0}, "train must be at least 1"),
+        ({"images": -1}, "images must be at least 1"),
+        ({"decorrelated": 1.5}, "decorrelated must lie in"),
+    ],
+)
+def test_a_senseless_recipe_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **change)
+
+
+def test_the_command_line_reports_errors(tmp_path, caplog):
+    missing = str(tmp_path / "no_rig.npz")
+    assert main(["--out", str(tmp_path / "out"), "--rig", missing]) == 2
+    assert missing in caplog.text
+    assert main(["--out", str(tmp_path / "out"), "--rig", missing, "--images", "0"]) == 2
+    assert not (tmp_path / "out").exists()

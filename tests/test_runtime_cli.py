@@ -1,0 +1,245 @@
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from test_runtime_fixtures import MEAN_FACE, astronaut, write_model
+
+from runtime import cli
+from runtime.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "tiny.onnx")
+
+
+def write_clip(path: Path, frames: int = 6) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 320))
+    picture = astronaut()[:320, 80:400]
+    for _ in range(frames):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    code = main([*map(str, arguments), "--no-progress"])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_video(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    code, said, _ = run(capsys, clip, "--out", out, "--model", model, "--threads", 1)
+    assert code == 0
+    first = said.splitlines()[0]
+    for part in ("tiny", "fp32", "cpu", "CPUExecutionProvider", "1 threads", "cascade"):
+        assert part in first
+    assert names(out) == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
+    table = rows(out / "clip.csv")
+    assert [row["frame"] for row in table] == list("012345")
+    assert {(row["success"], row["face_id"]) for row in table} == {("1", "0")}
+    np.testing.assert_allclose(float(table[3]["x_13"]), 225 - 80, atol=12)
+    record = json.loads((out / "clip.latency.json").read_text())
+    assert record["latency"]["frames"] == 6
+    assert record["model"]["licence"] == "Apache-2.0"
+    assert set(record["latency"]["ms"]) == {
+        *("decode", "find", "align", "network", "post", "total")
+    }
+    assert "p99" in said
+    video = cv2.VideoCapture(str(out / "clip.annotated.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 6
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+
+
+def test_image_and_folder(tmp_path, capsys, model):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for name in ("a.png", "b.jpg"):
+        cv2.imwrite(str(folder / name), astronaut())
+    cv2.imwrite(str(tmp_path / "one.png"), np.zeros((1, 1), np.uint8))
+    out = tmp_path / "out"
+    code, _, _ = run(capsys, folder, tmp_path / "one.png", "--out", out, "--model", model)
+    assert code == 0
+    assert names(out) == [
+        *("faces.annotated/a.png.png", "faces.annotated/b.jpg.png", "faces.csv"),
+        *("faces.latency.json", "one.annotated.png", "one.csv", "one.latency.json"),
+    ]
+    assert [row["input"] for row in rows(out / "faces.csv")] == ["a.png", "b.jpg"]
+    assert [row["success"] for row in rows(out / "one.csv")] == ["0"]
+
+
+def test_without_video(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    run(capsys, clip, "--out", out, "--model", model, "--no-video")
+    assert names(out) == ["clip.csv", "clip.latency.json"]
+
+
+def test_progress_bar(tmp_path, capsys, model):
+    clip = write_clip(tmp_path / "clip.avi")
+    assert main([str(clip), "--out", str(tmp_path / "out"), "--model", str(model)]) == 0
+    assert "6/6" in capsys.readouterr().err
+
+
+def test_demo_prints_the_agreement(tmp_path, capsys, monkeypatch, model):
+    clip = write_clip(tmp_path / "demo.avi")
+    with open(tmp_path / "truth.csv", "w", newline="") as file:
+        points = [f"{axis}_{i}" for axis in "xy" for i in range(49)]
+        writer = csv.writer(file)
+        writer.writerow(["frame", "identity", "AU06_c", "AU12_c", *points])
+        face = 0.64 * MEAN_FACE + (225 - 80 - 0.64 * 87.5, 128 - 0.64 * 83)
+        for i in range(6):
+            writer.writerow([i, "eileen", 1, 0, *face.T.ravel()])
+    monkeypatch.setattr(cli, "DEMO_CLIP", clip)
+    monkeypatch.setattr(cli, "DEMO_TRUTH", tmp_path / "truth.csv")
+    code, said, _ = run(capsys, "--out", tmp_path / "out", "--model", model)
+    assert code == 0
+    assert "agreement with the ground truth" in said
+    assert "face found in 6 of 6 frames" in said
+    record = json.loads((tmp_path / "out" / "demo.latency.json").read_text())
+    assert record["agreement"]["frames"] == 6
+
+
+def bad_sources(folder: Path) -> dict[str, Path]:
+    (folder / "text.png").write_text("hello")
+    (folder / "text.mp4").write_text("hello")
+    cut = cv2.imencode(".jpg", astronaut())[1].tobytes()[:9000]
+    (folder / "cut.jpg").write_bytes(cut)
+    writer = cv2.VideoWriter(str(folder / "cut.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    (folder / "cut.mp4").write_bytes((folder / "cut.mp4").read_bytes()[:400])
+    (folder / "empty").mkdir()
+    keys = ("text.png", "text.mp4", "cut.jpg", "cut.mp4", "missing.mp4", "empty")
+    return {key: folder / key for key in keys}
+
+
+@pytest.mark.parametrize(
+    "name", ["text.png", "text.mp4", "cut.jpg", "cut.mp4", "missing.mp4", "empty"]
+)
+def test_bad_source_is_one_line_and_harms_nothing(tmp_path, capsys, model, name):
+    source, out = bad_sources(tmp_path)[name], tmp_path / "out"
+    out.mkdir()
+    old = {f"{source.stem}{end}" for end in (".csv", ".latency.json", ".annotated.mp4")}
+    for file in old:
+        (out / file).write_text("old")
+    code, _, err = run(capsys, source, "--out", out, "--model", model)
+    assert code == 2
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert name in line
+    assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(old, "old")
+
+
+def test_one_bad_source_does_not_stop_the_others(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi", 2), tmp_path / "out"
+    code, _, err = run(capsys, tmp_path / "no.mp4", clip, "--out", out, "--model", model)
+    assert code == 2
+    assert "no.mp4 does not exist" in err
+    assert "clip.csv" in names(out)
+
+
+def test_two_sources_of_one_name(tmp_path, capsys, model):
+    (tmp_path / "b").mkdir()
+    clips = [write_clip(tmp_path / "clip.avi", 2), write_clip(tmp_path / "b" / "clip.avi", 3)]
+    out = tmp_path / "out"
+    code, _, err = run(capsys, *clips, "--out", out, "--model", model, "--no-video")
+    assert code == 2
+    assert "would both write clip.csv" in err
+    assert len(rows(out / "clip.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "no.onnx"), "no.onnx does not exist"),
+        (("--device", "tpu"), "unknown device 'tpu'"),
+        (("--finder", "no.onnx"), "face finder no.onnx does not exist"),
+        (("--truth", "no.csv"), "no.csv does not exist"),
+    ],
+)
+def test_bad_options(tmp_path, capsys, model, arguments, message):
+    clip = write_clip(tmp_path / "clip.avi", 2)
+    given = ["--model", model, *arguments]
+    code, _, err = run(capsys, clip, "--out", tmp_path / "out", *given)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_out_that_is_a_file(tmp_path, capsys, model):
+    (tmp_path / "out").touch()
+    code, _, err = run(capsys, write_clip(tmp_path / "a.avi", 2), "--out", tmp_path / "out")
+    assert code == 2
+    assert "a file is in its place" in err
+
+
+def test_missing_demo(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "DEMO_CLIP", tmp_path / "clip.mp4")
+    code, _, err = run(capsys, "--out", tmp_path / "out")
+    assert code == 2
+    assert "clip.mp4 is not there: give a SOURCE" in err
+
+
+@pytest.mark.parametrize("arguments", [["--max-faces", "0"], ["--threads", "x"], ["--unknown"]])
+def test_nonsense_on_the_command_line(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_ctrl_c_keeps_the_outputs(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    track, count = cli.Detector.track, 0
+
+    def interrupted(self, frame):
+        nonlocal count
+        count += 1
+        if count == 4:
+            raise KeyboardInterrupt
+        return track(self, frame)
+
+    monkeypatch.setattr(cli.Detector, "track", interrupted)
+    code, said, err = run(capsys, clip, "--out", out, "--model", model)
+    assert code == 130
+    assert "interrupted" in err
+    assert "3 frames" in said
+    assert len(rows(out / "clip.csv")) == 3
+    assert cv2.VideoCapture(str(out / "clip.annotated.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    assert names(out) == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
+def test_a_real_ctrl_c(tmp_path, model):
+    clip, out = write_clip(tmp_path / "clip.avi", 800), tmp_path / "out"
+    command = [sys.executable, "-m", "runtime", clip, "--out", out, "--model", model]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([*command, "--no-video"], cwd=ROOT, **pipes)
+    deadline = time.monotonic() + 50
+    while not any(len(rows(part)) > 2 for part in out.glob(".clip.*.part.csv")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert 2 < len(rows(out / "clip.csv")) < 800
+    assert names(out) == ["clip.csv", "clip.latency.json"]

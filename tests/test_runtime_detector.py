@@ -1,0 +1,253 @@
+import numpy as np
+import pytest
+from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall, write_model
+
+from runtime import detector as detector_module
+from runtime.align import alignment_matrix, crop_matrix, transform, warp
+from runtime.detector import Detector
+from runtime.errors import InputError, SpecError
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture
+def finder():
+    return SpotFinder()
+
+
+def where(face) -> np.ndarray:
+    """The middle of a face as the tiny model means it."""
+    return (face.landmarks - MEAN_FACE).mean(0) + 87.5
+
+
+def test_single_frame(model, finder):
+    detector = Detector(model, finder=finder)
+    result = detector(spot(150.3, 120.8))
+    (face,) = result
+    np.testing.assert_allclose(where(face), [150.3, 120.8], atol=0.6)
+    assert len(result) == 1
+    assert bool(result)
+    assert (result.size, result.index, result.timestamp) == ((320, 240), 0, None)
+    assert face.score == 0.9
+    assert face.landmarks.dtype == np.float32
+    assert face.landmarks.shape == (49, 2)
+    x, y, w, h = face.box
+    assert (face.landmarks > [x, y]).all()
+    assert (face.landmarks < [x + w, y + h]).all()
+
+
+def test_aus_are_those_of_the_realigned_crop(model, finder):
+    frame = spot(150, 120)
+    # The finder is a little off, in place, scale and angle; aligning again must repair that.
+    find = finder.find
+    turn = np.array([[1.1, 0.1, -12.0], [-0.1, 1.1, 14.0]])
+
+    def crooked(image):
+        (face,) = find(image)
+        matrix = turn @ np.vstack([face.alignment, [0, 0, 1]])
+        return [type(face)(face.box, face.score, matrix)]
+
+    finder.find = crooked
+    seen = []
+    detector = Detector(model, finder=finder)
+    run = detector._backend.__class__.__call__
+
+    class Spy:
+        spec = detector.spec
+
+        def __call__(self, faces):
+            seen.append(faces.copy())
+            return run(detector._backend, faces)
+
+    detector._pipeline.backend = Spy()
+    (face,) = detector(frame)
+    first, second = seen
+
+    matrix = crop_matrix(turn @ np.array([[1.0, 0, 99.5 - 150], [0, 1.0, 99.5 - 120], [0, 0, 1]]))
+    np.testing.assert_allclose(first[0].astype(int), warp(frame, matrix).astype(int), atol=12)
+    grey = first[0].mean(2)
+    middle = (np.indices(grey.shape)[::-1] * grey).sum((1, 2)) / grey.sum()
+    landmarks = MEAN_FACE + middle - 87.5
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    again = crop_matrix(alignment_matrix(transform(landmarks, inverse)))
+    expected = warp(frame, again)
+    assert np.abs(second[0].astype(int) - expected).mean() < 0.5
+    values = expected.mean((0, 1)) / 255
+    np.testing.assert_allclose([face.aus[au] for au in ("AU06", "AU12", "AU25")], values, atol=1e-3)
+
+
+def test_present_are_those_at_or_over_their_thresholds(tmp_path, finder):
+    frame = np.full((240, 320, 3), (51, 102, 255), np.uint8)
+    finder.find = lambda _: SpotFinder().find(spot(160, 120))
+    finder.confirm = lambda _: 1.0
+    model = write_model(tmp_path / "m.onnx", thresholds=(0.19, 0.41, 1.0))
+    (face,) = Detector(model, finder=finder)(frame)
+    assert face.aus == pytest.approx({"AU06": 0.2, "AU12": 0.4, "AU25": 1.0}, abs=1e-4)
+    assert face.present == ("AU06", "AU25")
+
+
+def test_results_are_read_only(model, finder):
+    result = Detector(model, finder=finder)(spot(150, 120))
+    with pytest.raises(AttributeError):
+        result.index = 3
+    with pytest.raises(ValueError, match="read-only"):
+        result.faces[0].landmarks[0] = 0
+
+
+def test_no_face_is_an_empty_result(model, finder):
+    detector = Detector(model, finder=finder)
+    for result in (detector(wall()), detector.track(wall())):
+        assert not result
+        assert result.faces == ()
+        assert "no face" in repr(result)
+    assert not Detector(model)(np.full((240, 320, 3), 99, np.uint8))
+
+
+def test_the_packaged_finder_finds_the_astronaut(model):
+    detector = Detector(model)
+    (face,) = detector(astronaut())
+    np.testing.assert_allclose(face.landmarks[13], [225, 128], atol=12)
+    (same,) = detector.track(astronaut())
+    np.testing.assert_allclose(same.landmarks, face.landmarks, atol=1)
+
+
+def test_largest_faces_come_first(model, finder):
+    frame = np.maximum(spot(90, 120, 640, 480), 0)
+    frame[300:420, 400:520] = 255
+    detector = Detector(model, finder=finder)
+    assert [round(where(face)[0], -1) for face in detector(frame)] == [460, 90]
+    assert len(Detector(model, finder=finder, max_faces=1)(frame)) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1), (3, 500, 4)])
+def test_very_small_frames(model, shape):
+    detector = Detector(model)
+    assert len(detector(np.zeros(shape, np.uint8))) == len(
+        detector.track(np.zeros(shape, np.uint8))
+    )
+
+
+def test_very_large_frame(model, finder):
+    frame = np.zeros((6000, 8000, 3), np.uint8)
+    frame[3000:3600, 4000:4600] = 200
+    big = SpotFinder()
+    find = big.find
+    big.find = lambda image: (
+        find(image)
+        and [
+            type(find(image)[0])(
+                (4000.0, 3000.0, 600.0, 600.0),
+                0.9,
+                np.array([[0.07, 0, 99.5 - 0.07 * 4299.5], [0, 0.07, 99.5 - 0.07 * 3299.5]]),
+            )
+        ]
+    )
+    (face,) = Detector(model, finder=big)(frame)
+    matrix = alignment_matrix(face.landmarks)
+    np.testing.assert_allclose(transform(np.array([4299.5, 3299.5]), matrix), [99.5, 99.5], atol=1)
+
+
+@pytest.mark.parametrize("convert", ["grey", "bgra", "deep"])
+def test_other_kinds_of_frames(model, finder, convert):
+    frame = spot(150, 120)
+    other = {
+        "grey": frame[..., 0],
+        "bgra": np.dstack([frame, frame[..., 0]]),
+        "deep": frame.astype(np.uint16) * 257,
+    }[convert]
+    (face,), (same,) = Detector(model, finder=finder)(frame), Detector(model, finder=finder)(other)
+    np.testing.assert_allclose(face.landmarks, same.landmarks, atol=0.05)
+
+
+@pytest.mark.parametrize("frame", [None, np.zeros((4, 4, 3)), np.zeros((0, 0, 3), np.uint8)])
+def test_no_frame_at_all(model, finder, frame):
+    detector = Detector(model, finder=finder)
+    for call in (detector, detector.track):
+        with pytest.raises(InputError, match="frame is"):
+            call(frame)
+
+
+def test_stream_follows_a_moving_face(model, finder):
+    frames = [spot(100 + 3 * i, 90 + 2 * i) for i in range(25)]
+    results = list(Detector(model, finder=finder).stream(frames))
+    assert [result.index for result in results] == list(range(25))
+    for i, result in enumerate(results[1:], 1):
+        (face,) = result
+        assert face.id == 0
+        np.testing.assert_allclose(where(face), [100 + 3 * i, 90 + 2 * i], atol=0.6)
+    assert finder.finds == 1
+
+
+def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):
+    import cv2
+
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100 + 50 * i, 120))
+    detector = Detector(model, finder=finder)
+    results = list(detector.stream(tmp_path / ""))
+    assert [result.name for result in results] == ["0.png", "1.png", "2.png"]
+    assert [round(where(result.faces[0])[0]) for result in results] == [100, 150, 200]
+    assert finder.finds == 3
+    list(detector.stream(tmp_path, track=True))
+    assert finder.finds > 3
+
+
+def test_single_frames_do_not_disturb_the_track(model, finder):
+    detector = Detector(model, finder=finder)
+    detector.track(spot(100, 120))
+    detector(wall())
+    (face,) = detector.track(spot(103, 120))
+    assert face.id == 0
+    assert finder.finds == 2
+    detector.reset()
+    detector.track(spot(103, 120))
+    assert finder.finds == 3
+
+
+def test_phases_add_up(model, finder):
+    for result in Detector(model, finder=finder).stream([spot(100, 120)] * 2):
+        timings = result.timings
+        assert list(timings) == ["decode", "find", "align", "network", "post"]
+        assert timings.total == pytest.approx(sum(timings.values()))
+        assert timings["network"] > 0
+        assert all(value >= 0 for value in timings.values())
+
+
+def test_says_what_it_is(model, finder):
+    text = repr(Detector(model, finder=finder, threads=1))
+    for part in ("tiny", "fp32", "cpu", "onnxruntime", "CPUExecutionProvider", "1 threads", "spot"):
+        assert part in text
+    assert "cascade" in repr(Detector(model))
+
+
+def test_knows_its_aus(model):
+    detector = Detector(model)
+    assert detector.aus == ("AU06", "AU12", "AU25")
+    assert detector.spec.licence == "Apache-2.0"
+
+
+def test_closes_at_the_end_of_a_block(model, finder):
+    with Detector(model, finder=finder) as detector:
+        detector(spot(150, 120))
+    with pytest.raises(RuntimeError, match="closed"):
+        detector(spot(150, 120))
+
+
+def test_missing_packaged_model(monkeypatch, tmp_path):
+    monkeypatch.setattr(detector_module, "DEFAULT_MODEL", tmp_path / "lgrnet_edge.onnx")
+    with pytest.raises(FileNotFoundError, match=r"lgrnet_edge\.onnx is not there: give one"):
+        Detector()
+
+
+def test_foreign_model(tmp_path):
+    with pytest.raises(SpecError, match="no lgrnet metadata"):
+        Detector(write_model(tmp_path / "m.onnx", metadata={}))
+
+
+@pytest.mark.parametrize("name", ["max_faces", "verify_every", "search_every"])
+def test_numbers_below_one(model, name):
+    with pytest.raises(ValueError, match=f"{name} must be 1 or more, got 0"):
+        Detector(model, **{name: 0})

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from test_runtime_fixtures import MEAN_FACE, spot
+
+from runtime.boxes import face_box
+from runtime.drawing import draw
+from runtime.errors import InputError
+from runtime.results import Face, Result, Timings
+
+AUS = {"AU01": 0.02, "AU06": 0.9, "AU12": 1.0, "AU25": 0.4}
+
+
+def face(x: float = 60, y: float = 40, number: int = 0, zoom: float = 1.0, aus=None) -> Face:
+    points = (zoom * MEAN_FACE + (x, y)).astype(np.float32)
+    return Face(number, face_box(points), 0.9, points, aus or AUS, ("AU06", "AU12"))
+
+
+def result(*faces: Face, size: tuple[int, int] = (640, 360)) -> Result:
+    return Result(faces, Timings(network=12.3), size)
+
+
+def grey(width: int = 640, height: int = 360) -> np.ndarray:
+    return np.full((height, width, 3), 90, np.uint8)
+
+
+def changed(picture: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    return (picture != frame).any(2)
+
+
+def test_frame_is_left_alone():
+    frame = grey()
+    picture = draw(frame, result(face()))
+    assert picture.shape == frame.shape
+    assert picture.dtype == np.uint8
+    assert (frame == 90).all()
+    assert not np.shares_memory(picture, frame)
+
+
+def test_landmarks_and_box_are_where_they_belong():
+    shown = face()
+    picture = draw(grey(), result(shown))
+    there = changed(picture, grey())
+    for x, y in np.round(shown.landmarks).astype(int):
+        assert there[y, x]
+    x, y, w, h = np.round(shown.box).astype(int)
+    assert there[y, x : x + w].all()
+    assert there[y : y + h, x + w].all()
+
+
+@pytest.mark.parametrize(("x", "right"), [(30, True), (430, False)])
+def test_panel_is_on_the_side_away_from_the_face(x, right):
+    there = changed(draw(grey(), result(face(x=x))), grey())
+    left, other = there[:60, :200].mean(), there[:60, 440:].mean()
+    assert (other > 0.5) == right
+    assert (left > 0.5) == (not right)
+
+
+def test_bars_are_as_long_as_the_probabilities():
+    # One AU of two frames: what differs between the pictures is the bar (and the digits).
+    low = draw(grey(), result(face(aus={"AU06": 0.1})))
+    high = draw(grey(), result(face(aus={"AU06": 0.9})))
+    columns = np.flatnonzero((low != high).any((0, 2)))
+    panel = np.flatnonzero(changed(high, grey())[8])
+    width = panel.max() - panel.min()
+    assert columns.max() - columns.min() == pytest.approx(0.8 * width, rel=0.12)
+
+
+def test_present_aus_stand_out():
+    points = face().landmarks
+    on = Face(0, (0, 0, 1, 1), 1.0, points, {"AU06": 0.6}, ("AU06",))
+    off = Face(0, (0, 0, 1, 1), 1.0, points, {"AU06": 0.6}, ())
+    assert np.abs(draw(grey(), result(on)).astype(int) - draw(grey(), result(off))).max() > 80
+
+
+def test_no_face_is_said():
+    there = changed(draw(grey(), result()), grey())
+    assert there.any()
+    rows, columns = np.nonzero(there)
+    assert rows.max() < 60
+    assert columns.max() < 260
+
+
+def test_other_faces_are_tagged():
+    one = changed(draw(grey(), result(face())), grey())
+    two = changed(draw(grey(), result(face(), face(250, 150, 7))), grey())
+    x, y, _, _ = np.round(face(250, 150).box).astype(int)
+    assert not one[y - 8, x : x + 60].any()
+    assert two[y - 8, x : x + 60].all()
+
+
+@pytest.mark.parametrize("size", [(320, 180), (640, 360), (1920, 1080), (360, 640), (3840, 2160)])
+def test_panel_fits_every_size_of_frame(size):
+    many = {f"AU{au:02d}": 0.5 for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25)}
+    zoom = min(size) / 360
+    shown = face(zoom * 10, zoom * 150, zoom=zoom, aus=many)
+    there = changed(draw(grey(*size), result(shown, size=size)), grey(*size))
+    assert there.mean() > 0.05
+    assert not there[-1].any()
+    assert not there[:, [0, -1]].all(0).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 7, 3), (40, 30), (48, 64, 4)])
+def test_tiny_and_other_frames_are_no_error(shape):
+    frame = np.zeros(shape, np.uint8)
+    for what in (result(), result(face()), result(face(), face(number=2))):
+        assert draw(frame, what).shape == (*shape[:2], 3)
+
+
+def test_face_outside_the_frame_is_no_error():
+    assert draw(spot(20, 20), result(face(x=-500), face(x=5000, y=5000))).shape == (240, 320, 3)
+
+
+def test_no_frame():
+    with pytest.raises(InputError, match="float64"):
+        draw(np.zeros((4, 4, 3)), result())

@@ -1,0 +1,136 @@
+import cv2
+import numpy as np
+import pytest
+from test_runtime_fixtures import YUNET, SpotFinder, astronaut
+
+from runtime import finders
+from runtime.align import invert, transform, warp
+from runtime.errors import InputError, OpenCVError
+from runtime.finders import CascadeFinder, YuNetFinder, align_box, open_finder
+
+# Read off the picture by eye: eye centres, nose tip, mouth corners.
+FACE = np.array([[203, 104], [247, 104], [225, 128], [204, 143], [243, 144]], float)
+
+
+@pytest.fixture(params=["cascade", "yunet"])
+def finder(request):
+    if request.param == "cascade":
+        return CascadeFinder()
+    if not YUNET.exists():
+        pytest.skip(f"{YUNET} is not there: YuNet is not part of the project")
+    return YuNetFinder(YUNET)
+
+
+def test_astronaut(finder):
+    (face,) = finder.find(astronaut())
+    x, y, w, h = face.box
+    assert (x < FACE[:, 0]).all()
+    assert (FACE[:, 0] < x + w).all()
+    assert (y < FACE[:, 1]).all()
+    assert (FACE[:, 1] < y + h).all()
+    assert 0 < face.score <= 1
+
+
+def test_first_alignment_is_near_the_true_one(finder):
+    (face,) = finder.find(astronaut())
+    aligned = transform(FACE, face.alignment)
+    low, high = aligned.min(0), aligned.max(0)
+    np.testing.assert_allclose([low[0], high[0]], [65.2, 133.8], atol=5)
+    np.testing.assert_allclose((low + high) / 2, [99.5, 99.5], atol=5)
+
+
+@pytest.mark.parametrize("zoom", [0.7, 1.5, 4.0])
+def test_boxes_are_in_pixels_of_the_frame(finder, zoom):
+    (small,) = finder.find(astronaut())
+    (large,) = finder.find(cv2.resize(astronaut(), None, fx=zoom, fy=zoom))
+    np.testing.assert_allclose(np.array(large.box) / zoom, small.box, atol=16)
+
+
+def test_very_large_picture(finder):
+    frame = np.full((6000, 8000, 3), 90, np.uint8)
+    frame[500:5500, 1500:6500] = cv2.resize(astronaut(), (5000, 5000))
+    (face,) = finder.find(frame)
+    middle = transform(np.array([99.5, 99.5]), invert(face.alignment))
+    expected = FACE.mean(0) / 512 * 5000 + [1500, 500]
+    np.testing.assert_allclose(middle, expected, atol=150)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (300, 20, 3), (240, 320, 3)])
+def test_no_face(finder, shape):
+    assert finder.find(np.full(shape, 70, np.uint8)) == []
+
+
+def test_confirm_tells_the_face_from_other_places(finder):
+    (face,) = finder.find(astronaut())
+    assert finder.confirm(warp(astronaut(), face.alignment, 200)) > 0.3
+    suit = np.array([[1.55, 0, 99.5 - 1.55 * 225], [0, 1.55, 99.5 - 1.55 * 350]])
+    assert finder.confirm(warp(astronaut(), suit, 200)) is None
+    assert finder.confirm(np.full((200, 200, 3), 128, np.uint8)) is None
+
+
+def test_confirm_bears_the_jitter_of_tracking(finder):
+    (face,) = finder.find(astronaut())
+    rng = np.random.default_rng(0)
+    seen = 0
+    for _ in range(20):
+        turn = cv2.getRotationMatrix2D((99.5, 99.5), rng.normal(0, 6), np.exp(rng.normal(0, 0.06)))
+        turn[:, 2] += rng.normal(0, 6, 2)
+        matrix = turn @ np.vstack([face.alignment, [0, 0, 1]])
+        seen += finder.confirm(warp(astronaut(), matrix, 200)) is not None
+    assert seen >= 19
+
+
+def test_box_becomes_an_alignment():
+    matrix = align_box((10, 20, 40, 40), scale=2.0, drop=0.25)
+    np.testing.assert_allclose(matrix[:, :2], 2.5 * np.eye(2))
+    np.testing.assert_allclose(transform(np.array([30.0, 50.0]), matrix), [99.5, 99.5])
+
+
+def test_opencv_5_has_no_cascades(monkeypatch):
+    monkeypatch.delattr(finders.cv2, "CascadeClassifier")
+    with pytest.raises(OpenCVError, match=r"YuNet.*or install OpenCV 4"):
+        open_finder(None)
+
+
+def test_wheel_without_cascade_files(monkeypatch, tmp_path):
+    monkeypatch.setattr(finders.cv2.data, "haarcascades", f"{tmp_path}/")
+    with pytest.raises(OpenCVError, match="cannot be read: reinstall OpenCV"):
+        CascadeFinder()
+
+
+def test_missing_yunet_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no\.onnx does not exist"):
+        open_finder(tmp_path / "no.onnx")
+
+
+def test_file_that_is_no_yunet(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"hello")
+    with pytest.raises(InputError, match=r"x\.onnx is not a YuNet model"):
+        open_finder(str(tmp_path / "x.onnx"))
+
+
+def test_own_finder():
+    own = SpotFinder()
+    assert open_finder(own) is own
+    with pytest.raises(InputError, match="has no name, find, confirm"):
+        open_finder(3)
+
+
+def test_yunet_drops_boxes_that_are_none(monkeypatch, tmp_path):
+    garbage = np.full((3, 15), -1e21, np.float32)
+    garbage[1] = np.nan
+    garbage[2, :4] = [10, 10, 0, 0]
+    sane = np.arange(15, dtype=np.float32)[None]
+
+    class Network:
+        def setInputSize(self, size) -> None:
+            assert min(size) >= 96
+            assert size[0] % 32 == size[1] % 32 == 0
+
+        def detect(self, image):
+            return 1, np.concatenate([garbage, sane])
+
+    monkeypatch.setattr(finders.cv2.FaceDetectorYN, "create", lambda *_: Network())
+    (tmp_path / "x.onnx").touch()
+    (face,) = YuNetFinder(tmp_path / "x.onnx").find(np.zeros((300, 20, 3), np.uint8))
+    assert face.box == (0, 1, 2, 3)

@@ -1,0 +1,57 @@
+import json
+
+import pytest
+
+from runtime import latency
+from runtime.latency import LatencyStats, Stopwatch
+from runtime.results import PHASES, Timings
+
+
+def test_percentiles_of_a_known_list():
+    stats = LatencyStats()
+    for i in range(101):
+        stats.add(Timings(decode=1, network=i))
+    summary = stats.as_dict()
+    assert summary["frames"] == len(stats) == 101
+    row = {"mean": 50, "p50": 50, "p95": 95, "p99": 99, "max": 100}
+    assert summary["ms"]["network"] == pytest.approx(row)
+    assert summary["ms"]["total"] == pytest.approx({key: value + 1 for key, value in row.items()})
+    assert summary["ms"]["find"]["max"] == 0
+    assert summary["fps"] == pytest.approx(1000 / 51)
+    assert json.loads(json.dumps(summary)) == summary
+
+
+def test_table_has_a_row_a_phase():
+    stats = LatencyStats()
+    stats.add(Timings(decode=2, network=8))
+    lines = stats.table().splitlines()
+    assert lines[0].split() == ["ms", "a", "frame", "mean", "p50", "p95", "p99", "max"]
+    assert [line.split()[0] for line in lines[1:-1]] == [*PHASES, "total"]
+    assert lines[-2].split()[1:] == ["10.00"] * 5
+    assert "100.0 a second" in lines[-1]
+
+
+def test_nothing_measured():
+    stats = LatencyStats()
+    assert stats.as_dict() == {"frames": 0, "fps": None, "ms": {}}
+    assert stats.table() == "no frames"
+
+
+def test_stopwatch_leaves_no_gap(monkeypatch):
+    clock = iter([10.0, 10.001, 10.005, 10.006])
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(clock))
+    watch = Stopwatch()
+    for phase in ("find", "network", "find"):
+        watch.lap(phase)
+    timings = watch.timings()
+    assert timings.find == pytest.approx(2)
+    assert timings.network == pytest.approx(4)
+    assert timings.total == pytest.approx(6)
+
+
+def test_timings_are_a_mapping():
+    timings = Timings(1, 2, 3, 4, 5)
+    assert dict(timings) == {"decode": 1, "find": 2, "align": 3, "network": 4, "post": 5}
+    assert timings.total == 15
+    with pytest.raises(KeyError):
+        timings["total"]

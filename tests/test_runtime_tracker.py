@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+from test_runtime_fixtures import MEAN_FACE, SpotFinder, spot, wall, write_model
+
+from runtime.align import alignment_matrix, transform
+from runtime.boxes import alignment_box, face_box, overlap
+from runtime.detector import Detector
+from runtime.loss import why_lost
+from runtime.tracker import MAX_MISSES, REMEMBER
+
+
+@pytest.fixture
+def finder():
+    return SpotFinder()
+
+
+@pytest.fixture
+def detector(tmp_path, finder):
+    return Detector(write_model(tmp_path / "m.onnx", batch=2), finder=finder, verify_every=5)
+
+
+MIDDLE = MEAN_FACE.mean(0) - 87.5
+
+
+def two(left: float, right: float, y: float = 120) -> np.ndarray:
+    return np.maximum(spot(left, y, 640, 240), spot(right, y, 640, 240))
+
+
+def ids(result) -> list[int]:
+    return [face.id for face in result]
+
+
+def test_finder_searches_once_and_confirms_now_and_then(detector, finder):
+    for _ in range(21):
+        assert ids(detector.track(spot(150, 120))) == [0]
+    assert finder.finds == 1
+    assert finder.confirms == 1 + 4
+
+
+def test_face_that_turns_into_wall_is_lost(detector, finder):
+    # The tiny model, like a real one, puts a mean face on the wall and stays where it is.
+    for _ in range(3):
+        assert detector.track(spot(150, 120))
+    shown = [len(detector.track(wall())) for _ in range(5 + MAX_MISSES)]
+    assert shown[0] == 1
+    assert shown[-1] == 0
+    assert sum(shown) <= 5 + MAX_MISSES - 1
+    assert finder.finds >= 2
+
+
+def test_one_miss_is_forgiven_and_shows_in_the_score(detector, finder):
+    scores = []
+    for i in range(12):
+        finder.blind = i == 5
+        scores.append(detector.track(spot(150, 120)).faces[0].score)
+    assert scores[5] == 0
+    assert scores[4] == 0.9
+    assert scores[6] == 0.8
+    assert finder.finds == 1
+
+
+def test_face_that_jumps_is_found_again_once_the_finder_looks(detector, finder):
+    detector.track(spot(150, 240, 640, 480))
+    # Black in the old place is a mean face; the jump shows when the finder looks.
+    for _ in range(4 + MAX_MISSES):
+        (face,) = detector.track(spot(440, 240, 640, 480)).faces
+    np.testing.assert_allclose(face.landmarks.mean(0), MIDDLE + np.array((440, 240)), atol=1)
+
+
+def test_fast_face_is_lost_by_geometry_and_found_on_the_same_frame(detector, finder):
+    detector.track(spot(100, 120))
+    (face,) = detector.track(spot(160, 120))
+    assert finder.finds == 2
+    np.testing.assert_allclose(face.landmarks.mean(0), MIDDLE + np.array((160, 120)), atol=1)
+
+
+def test_number_comes_back_with_the_face(detector):
+    assert ids(detector.track(two(150, 480))) == [0, 1]
+    for _ in range(12):
+        seen = ids(detector.track(two(150, 150)))
+    assert seen == [0]
+    for _ in range(7):
+        seen = ids(detector.track(two(150, 480)))
+    assert seen == [0, 1]
+
+
+def test_lost_faces_are_forgotten_in_the_end(detector, finder):
+    detector.track(two(150, 480))
+    for _ in range(REMEMBER + 20):
+        detector.track(two(150, 150))
+    finds = finder.finds
+    for _ in range(30):
+        assert ids(detector.track(two(150, 480))) == [0]
+    assert finder.finds == finds
+
+
+def test_newcomers_are_looked_for_when_asked(tmp_path, finder):
+    detector = Detector(write_model(tmp_path / "m.onnx"), finder=finder, search_every=4)
+    detector.track(two(150, 150))
+    seen = [len(detector.track(two(150, 480))) for _ in range(4)]
+    assert seen == [1, 1, 1, 2]
+
+
+def test_no_more_faces_than_allowed(tmp_path, finder):
+    model = write_model(tmp_path / "m.onnx")
+    detector = Detector(model, finder=finder, search_every=1, max_faces=1)
+    assert [ids(detector.track(two(150, 480))) for _ in range(3)] == [[0]] * 3
+
+
+def test_tracks_on_one_face_become_one(detector):
+    assert ids(detector.track(two(200, 440))) == [0, 1]
+    for shift in range(0, 121, 10):
+        seen = ids(detector.track(two(200 + shift, 440 - shift)))
+    assert seen == [0]
+
+
+def test_faces_never_share_a_number(detector):
+    detector.track(spot(120, 110))
+    detector._tracker._tracks.clear()
+    assert ids(detector.track(spot(200, 130))) == [1]
+    detector.reset()
+    assert ids(detector.track(spot(200, 130))) == [0]
+
+
+def test_find_that_is_no_face_when_aligned_does_not_count(detector, finder):
+    finder.confirm = lambda _: None
+    assert not detector(spot(150, 120))
+    assert not detector.track(spot(150, 120))
+
+
+def test_changing_size_of_frame(detector):
+    detector.track(spot(400, 300, 640, 480))
+    assert not detector.track(wall(64, 48))
+    assert detector.track(spot(400, 300, 640, 480))
+
+
+SIZE = (320, 240)
+FACE = MEAN_FACE + np.array((70, 40))
+USED = alignment_matrix(FACE)
+
+
+def around(points: np.ndarray, zoom: float = 1, degrees: float = 0) -> np.ndarray:
+    """Scale and turn about the middle of the aligned image."""
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middle = np.array([157.5, 127.5])
+    return zoom * (points - middle) @ turn.T + middle
+
+
+@pytest.mark.parametrize(
+    ("points", "reason"),
+    [
+        (FACE, ""),
+        (FACE + 20, ""),
+        (around(FACE, 1.3), ""),
+        (around(FACE, degrees=20), ""),
+        (np.full_like(FACE, np.nan), "not finite"),
+        (np.full_like(FACE, np.inf), "not finite"),
+        (np.ones_like(FACE), "0.0 px apart"),
+        (around(FACE, 0.05), "px apart"),
+        (FACE + np.array((400, 0)), "outside the frame"),
+        (around(FACE, 0.6), "scale by a factor of 1.67"),
+        (around(FACE, 1.7), "scale by a factor of 0.59"),
+        (around(FACE, degrees=40), "turned by -40 degrees"),
+        (FACE + np.array((0, 55)), "moved by 55 of 200"),
+    ],
+)
+def test_geometry_of_a_loss(points, reason):
+    said = why_lost(points, USED, SIZE)
+    assert (reason in said) if reason else said == ""
+
+
+def test_boxes():
+    x, y, w, h = face_box(FACE)
+    assert (FACE > [x, y]).all()
+    assert (FACE < [x + w, y + h]).all()
+    assert overlap((0, 0, 2, 2), (1, 0, 2, 2)) == pytest.approx(1 / 3)
+    assert overlap((0, 0, 2, 2), (2, 0, 2, 2)) == 0
+    assert overlap((0, 0, 2, 2), (0, 0, 2, 2)) == 1
+    assert overlap(face_box(FACE), alignment_box(USED)) > 0.7
+    middle = transform(np.array([[99.5, 99.5]]), USED)
+    assert middle.shape == (1, 2)
