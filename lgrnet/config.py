@@ -1,4 +1,4 @@
-"""The network's configuration: checked on construction, stored in every checkpoint as a plain dict."""
+"""The network's configuration: checked when made, stored in every checkpoint as a plain dict."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -144,7 +144,7 @@ PRESETS: dict[str, ModelConfig] = {
         head_hidden=32,
     ),
 }
-"""Name → configuration. ``edge`` has the paper's modules and relations, narrower, on a 16 × 16 grid."""
+"""Name → configuration. ``edge`` has the paper's modules, narrower, and a grid of 16 × 16 cells."""
 
 
 def model_config(preset: str, **changes: Any) -> ModelConfig:

@@ -3,7 +3,6 @@ import os
 import pytest
 
 
-
 @pytest.fixture(scope="session")
 def toy_rig_file(tmp_path_factory):
     """Return the path of a rig made by code, in the real rig's format."""
@@ -32,5 +31,3 @@ def toy_studio(toy_rig_file):
     from lgrnet.faces.rig import load_rig
 
     return open_studio(load_rig(toy_rig_file))
-
-

@@ -101,11 +101,13 @@ def render_clip(out: Path, rig_file: Path | None, progress: bool = True) -> None
     with truth_part.open("w", newline="") as file, tqdm(total=total, disable=not progress) as bar:
         table = csv.writer(file)
         table.writerow(header)
+        frame = 0
         for scene in SCENES:
             for picture, present, points in _render_scene(studio, scene):
                 writer.write(picture)
                 rounded = np.round(np.concatenate([points[:, 0], points[:, 1]]), 2)
-                table.writerow([bar.n, scene.person, *present, *rounded.tolist()])
+                table.writerow([frame, scene.person, *present, *rounded.tolist()])
+                frame += 1
                 bar.update()
     writer.release()
     video_part.replace(out / "clip.mp4")

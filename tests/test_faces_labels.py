@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from lgrnet.alignment import MEAN_FACE
+from lgrnet.faces.action_units import FACE_AUS
+from lgrnet.faces.labels import au_presence
+
+LIPS_PART = FACE_AUS.index(25)
+
+
+def face(gap: float, scale: float = 1.0):
+    """Return landmarks whose inner lips are ``gap`` inter-ocular distances apart."""
+    points = np.array(MEAN_FACE, float)
+    eyes = np.linalg.norm(points[19:25].mean(0) - points[25:31].mean(0))
+    points[43:46, 1] = 120
+    points[46:49, 1] = 120 + gap * eyes
+    return scale * points
+
+
+def present(intensity, points):
+    return au_presence(np.asarray(intensity, float)[None], points[None])[0]
+
+
+def test_an_au_is_present_from_a_fifth_on():
+    intensity = np.where(np.arange(15) % 2, 0.2, 0.199)
+    np.testing.assert_array_equal(present(intensity, face(0.0)), np.arange(15) % 2)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_lips_that_are_seen_apart_are_au_25_whatever_parts_them(scale):
+    nothing = np.zeros(15)
+    assert present(nothing, face(0.02, scale))[LIPS_PART] == 0
+    open_mouth = present(nothing, face(0.04, scale))
+    assert open_mouth[LIPS_PART] == 1
+    assert open_mouth.sum() == 1
+
+
+def test_lips_that_cross_are_closed():
+    assert present(np.zeros(15), face(-0.1))[LIPS_PART] == 0
+
+
+def test_intensities_are_not_changed():
+    intensity = np.zeros((1, 15))
+    au_presence(intensity, face(0.1)[None])
+    assert not intensity.any()

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+from tiny_shards import write_tiny_shards
+
+from lgrnet.augment import AugmentConfig
+from lgrnet.data import (
+    EpochSampler,
+    TrainingFaces,
+    centre_crop,
+    evaluation_batches,
+    to_input,
+    training_batches,
+)
+from lgrnet.shards import FaceShards
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_tiny_shards(tmp_path_factory.mktemp("shards"))
+
+
+def test_input_is_rgb_in_minus_one_to_one():
+    face = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
+    given = to_input(torch.from_numpy(face)).numpy()
+    expected = ((face[..., ::-1] / 255 - 0.5) / 0.5).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+
+
+def test_centre_crop_is_what_inference_sees():
+    face = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    crop, landmarks = centre_crop(face, np.full((49, 2), 100.0))
+    np.testing.assert_array_equal(crop, face[12:188, 12:188])
+    assert (landmarks == 88).all()
+
+
+def test_an_epoch_meets_every_face_once_in_an_order_of_its_own():
+    def order(epoch):
+        return [index for batch in EpochSampler(20, 4, 0, epoch) for _, index in batch]
+
+    assert sorted(order(0)) == list(range(20))
+    assert order(0) == order(0) != order(1)
+    assert all(e == 3 for batch in EpochSampler(20, 4, 0, 3) for e, _ in batch)
+
+
+def test_skipping_continues_the_same_order():
+    whole = list(EpochSampler(22, 4, 0, 1))
+    assert list(EpochSampler(22, 4, 0, 1, skip=2)) == whole[2:]
+    assert len(EpochSampler(22, 4, 0, 1, skip=2)) == len(whole) - 2 == 3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_training_batches_do_not_depend_on_workers(root, workers):
+    faces = TrainingFaces(FaceShards(root, "train"), AugmentConfig(rotation=5), seed=7)
+    expected = [faces[key] for batch in EpochSampler(len(faces), 4, 7, 2) for key in batch]
+    batches = list(training_batches(faces, 4, epoch=2, workers=workers))
+    crops = torch.cat([batch.faces for batch in batches]).numpy()
+    np.testing.assert_array_equal(crops, np.stack([crop for crop, _, _ in expected]))
+    assert batches[0].faces.dtype == torch.uint8
+    assert batches[0].landmarks.shape == (4, 49, 2)
+
+
+def test_evaluation_keeps_order_and_all_faces(root):
+    shards = FaceShards(root, "test")
+    batches = list(evaluation_batches(shards, batch=5))
+    assert [len(batch.faces) for batch in batches] == [5, 5, 2]
+    presence = torch.cat([batch.presence for batch in batches]).numpy()
+    np.testing.assert_array_equal(presence, shards.labels.presence)
+    np.testing.assert_array_equal(batches[0].faces[1].numpy(), shards.face(1)[12:188, 12:188])

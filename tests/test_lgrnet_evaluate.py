@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from tiny_shards import AUS, write_tiny_shards
+
+from lgrnet.baselines import landmark_perceptron
+from lgrnet.checkpoint import save_checkpoint
+from lgrnet.config import model_config
+from lgrnet.evaluate import area_under_curve, best_thresholds, evaluate, main
+from lgrnet.metrics import f1_frame, landmark_errors
+from lgrnet.model import LGRNet
+from lgrnet.shards import FaceShards, Labels, shard_name, write_index, write_shard
+
+TINY = {
+    "aus": AUS,
+    "input_size": 64,
+    "stem_stride": 2,
+    "stem_widths": (4, 8),
+    "feature_widths": (8, 8, 8),
+    "refine_widths": (8, 8, 8),
+    "align_hidden": 16,
+    "head_hidden": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_tiny_shards(tmp_path_factory.mktemp("shards"), missing=True)
+
+
+def test_area_under_curve_is_the_share_of_ordered_pairs():
+    rng = np.random.default_rng(0)
+    probability = np.round(rng.random((60, 2)), 1)  # rounded, so that there are ties
+    presence = rng.integers(0, 2, (60, 2))
+    presence[:5, 0] = 9
+    for column, area in enumerate(area_under_curve(probability, presence)):
+        wins = [
+            (p > q) + 0.5 * (p == q)
+            for p in probability[presence[:, column] == 1, column]
+            for q in probability[presence[:, column] == 0, column]
+        ]
+        assert area == pytest.approx(np.mean(wins))
+
+
+def test_area_is_undefined_for_an_au_that_never_changes():
+    assert np.isnan(area_under_curve(np.ones((4, 1)), np.ones((4, 1), int))).all()
+
+
+def test_thresholds_are_the_best_of_the_grid():
+    rng = np.random.default_rng(1)
+    presence = rng.integers(0, 2, (300, 3))
+    probability = (0.3 * presence + 0.5 * rng.random((300, 3))).clip(0, 1)
+    chosen = best_thresholds(probability, presence)
+    for column in range(3):
+        scores = {
+            t: f1_frame(probability[:, [column]] >= t, presence[:, [column]])[0]
+            for t in np.arange(4, 17) / 20
+        }
+        assert scores[chosen[column]] == max(scores.values())
+
+
+def test_a_threshold_that_changes_nothing_stays_in_the_middle():
+    assert best_thresholds(np.array([[0.01], [0.99]]), np.array([[0], [1]])) == [0.5]
+
+
+def test_evaluation_agrees_with_a_plain_loop(root):
+    torch.manual_seed(0)
+    model = LGRNet(model_config("edge", **TINY)).eval()
+    shards = FaceShards(root, "test", AUS)
+    result = evaluate(model, shards, torch.device("cpu"))
+    for index in range(len(shards)):
+        crop = shards.face(index)[12:188, 12:188, ::-1].astype(np.float32)
+        image = torch.from_numpy(((crop / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None].copy())
+        with torch.inference_mode():
+            prediction = model(image)
+        expected = prediction.au_logits.sigmoid().numpy()[0]
+        np.testing.assert_allclose(result.probability[index], expected, atol=1e-5)
+    assert result.presence[-1].tolist() == [9, 9]
+    assert 0 < result.landmark_error < 1
+
+
+def test_command_prints_a_table_and_writes_json(root, tmp_path, capsys):
+    model = LGRNet(model_config("edge", **TINY)).eval()
+    save_checkpoint(tmp_path / "tiny.pt", model, {"thresholds": [0.4, 0.6]})
+    path = tmp_path / "scores.json"
+    code = main([str(tmp_path / "tiny.pt"), "--data", str(root), "--json", str(path)])
+    assert code == 0
+    printed, scores = capsys.readouterr().out, json.loads(path.read_text())
+    assert "Lip Corner Puller" in printed
+    assert "always on" in printed
+    assert scores["aus"]["AU12"]["threshold"] == 0.6
+    known = FaceShards(root, "test").labels.presence[:, 1]
+    rate = (known[known != 9] == 1).mean()
+    assert scores["aus"]["AU12"]["always_on_f1"] == pytest.approx(2 * rate / (1 + rate))
+
+
+def test_bad_input_exits_with_2(root, tmp_path, caplog):
+    (tmp_path / "noise.pt").write_bytes(b"noise")
+    assert main([str(tmp_path / "noise.pt"), "--data", str(root)]) == 2
+    model = LGRNet(model_config("edge", **TINY)).eval()
+    save_checkpoint(tmp_path / "tiny.pt", model)
+    assert main([str(tmp_path / "tiny.pt"), "--data", str(tmp_path)]) == 2
+    assert "lgrnet.faces.generate" in caplog.text
+    assert main([str(tmp_path / "tiny.pt"), "--data", str(root), "--split", "exam"]) == 2
+    assert "exam" in caplog.text
+
+
+def test_the_perceptron_learns_what_landmarks_show(tmp_path):
+    write_index(tmp_path, (12,), {"train": 1, "test": 1}, {})
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        presence = rng.integers(0, 2, (300, 1)).astype(np.uint8)
+        landmarks = rng.normal(100, 3, (300, 49, 2)).astype(np.float32)
+        landmarks[presence[:, 0] == 1, 31:43] += 15
+        labels = Labels(presence, presence.astype(np.float32), landmarks, np.arange(300))
+        faces = np.zeros((300, 200, 200, 3), np.uint8)
+        write_shard(tmp_path, shard_name(split, 0), faces, labels)
+    train, test = FaceShards(tmp_path, "train"), FaceShards(tmp_path, "test")
+    answers = landmark_perceptron(train, test, epochs=40)
+    assert f1_frame(answers >= 0.5, test.labels.presence)[0] > 0.9
+
+
+def test_landmark_error_is_relative_to_the_eyes():
+    target = np.random.default_rng(0).uniform(20, 150, (1, 49, 2))
+    eyes = np.linalg.norm(target[0, 19:25].mean(0) - target[0, 25:31].mean(0))
+    assert landmark_errors(target + np.array([3, 4]), target)[0] == pytest.approx(5 / eyes)

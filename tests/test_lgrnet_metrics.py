@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from lgrnet.metrics import (
+    always_on_f1,
+    f1_frame,
+    failure_rate,
+    landmark_errors,
+    mean_f1,
+    recognised,
+)
+
+
+def test_f1_by_hand():
+    labels = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1]])
+    present = np.array([[1, 0], [0, 1], [1, 1], [0, 1], [1, 0]], dtype=bool)
+    # AU a: TP 2, FP 1, FN 1; AU b: TP 2, FP 1, FN 1 of other frames.
+    np.testing.assert_allclose(f1_frame(present, labels), [4 / 6, 4 / 6])
+
+
+def test_f1_counts_false_alarms_and_misses_alike():
+    labels = np.array([[1], [1], [1], [0]])
+    np.testing.assert_allclose(f1_frame(np.array([[1], [0], [0], [0]]), labels), [2 / 4])
+    np.testing.assert_allclose(f1_frame(np.array([[1], [1], [1], [1]]), labels), [6 / 7])
+
+
+def test_f1_leaves_out_missing_labels():
+    labels = np.array([[1], [9], [0], [9]])
+    present = np.array([[1], [1], [0], [0]])
+    np.testing.assert_allclose(f1_frame(present, labels), [1.0])
+
+
+def test_f1_is_undefined_without_positives():
+    labels = np.array([[0, 9, 0], [0, 9, 0]])
+    present = np.array([[0, 1, 1], [0, 1, 0]])
+    f1 = f1_frame(present, labels)
+    assert np.isnan(f1[:2]).all()
+    assert f1[2] == 0
+    assert mean_f1(f1) == 0
+    assert np.isnan(mean_f1(f1[:2]))
+    assert mean_f1(np.array([0.5, np.nan, 1.0])) == 0.75
+
+
+def test_f1_refuses_other_shapes():
+    with pytest.raises(ValueError, match="present is"):
+        f1_frame(np.ones((3, 1)), np.ones((3, 2)))
+
+
+def test_threshold_itself_counts_as_present():
+    probability = np.array([[0.5, 0.49], [0.3, 0.7]])
+    np.testing.assert_array_equal(recognised(probability), [[True, False], [False, True]])
+    np.testing.assert_array_equal(
+        recognised(probability, np.array([0.3, 0.8])), [[True, False], [True, False]]
+    )
+
+
+def test_always_on():
+    labels = np.array([[1, 0], [0, 0], [0, 9], [0, 1]])
+    np.testing.assert_allclose(always_on_f1(labels), [2 / 5, 2 / 4])
+
+
+def test_landmark_errors_in_inter_ocular_distances():
+    target = np.zeros((2, 49, 2))
+    target[:, 19:25], target[:, 25:31] = (40, 50), (100, 50)
+    target[1] *= 0.5
+    predicted = target.copy()
+    predicted[:, :7] += (3, 4)  # 7 of 49 points, 5 px
+    errors = landmark_errors(predicted, target)
+    np.testing.assert_allclose(errors, [5 / 7 / 60, 5 / 7 / 30])
+    assert failure_rate(errors) == 0
+    predicted += (20, 0)
+    assert failure_rate(landmark_errors(predicted, target)) == 1
+
+
+def test_failure_is_above_a_tenth():
+    assert failure_rate(np.array([0.1, 0.1001, 0.02, 0.5])) == 0.5

@@ -1,0 +1,140 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from test_lgrnet_evaluate import TINY
+from tiny_shards import write_tiny_shards
+
+from lgrnet.checkpoint import load_checkpoint
+from lgrnet.experiment import load_experiment
+from lgrnet.train import Trainer, main
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Return the path of a tiny experiment on tiny shards."""
+    folder = tmp_path_factory.mktemp("experiment")
+    write_tiny_shards(folder / "data")
+    model = "".join(f"{key} = {json.dumps(value)}\n" for key, value in TINY.items())
+    path = folder / "tiny.toml"
+    path.write_text(
+        f'training_data = "noise"\nlicence = "none"\nsave_every = 2\n'
+        f'[model]\npreset = "edge"\n{model}'
+        f'[data]\nroot = "{folder / "data"}"\nworkers = 0\n'
+        f"[augment]\nrotation = 3.0\n"
+        f'[optim]\noptimiser = "adamw"\nschedule = "onecycle"\nlr = 0.01\nepochs = 3\nbatch = 4\n'
+    )
+    return path
+
+
+def run(config, out, *changes):
+    torch.set_num_threads(1)
+    settings = [f"out={out}", *changes]
+    return main([str(config), "--no-progress", *(f for c in settings for f in ("--set", c))])
+
+
+def weights(path):
+    return load_checkpoint(path)[0].state_dict()
+
+
+def test_a_run_leaves_checkpoints_that_explain_themselves(config, tmp_path):
+    assert run(config, tmp_path / "run") == 0
+    model, meta = load_checkpoint(tmp_path / "run" / "best.pt")
+    assert model.config.aus == (1, 12)
+    assert meta["training_data"] == "noise"
+    assert meta["training_images"] == 24
+    assert len(meta["thresholds"]) == 2
+    assert meta["experiment"]["optim"]["epochs"] == 3
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == meta["experiment"]
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_training_learns_what_the_pictures_show(config, tmp_path):
+    code = run(config, tmp_path / "run", "optim.epochs=12", "augment.flip=0.0")
+    assert code == 0
+    _, meta = load_checkpoint(tmp_path / "run" / "best.pt")
+    assert meta["validation"]["mean_f1"] > 0.9  # always-on is about 0.67
+
+
+def test_killed_run_ends_as_the_uninterrupted_one(config, tmp_path):
+    assert run(config, tmp_path / "whole") == 0
+    command = [sys.executable, "-m", "lgrnet.train", str(config), "--threads", "1"]
+    command += ["--set", f"out={tmp_path / 'killed'}", "--no-progress"]
+    process = subprocess.Popen(command)
+    state = tmp_path / "killed" / "state.pt"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert state.exists()
+    progress = torch.load(state, weights_only=True)["progress"]
+    assert progress[0] < 3, "the run was over before it could be killed"
+    assert run(config, tmp_path / "killed") == 0
+    whole, killed = (weights(tmp_path / name / "last.pt") for name in ("whole", "killed"))
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+def test_a_folder_with_another_run_is_refused(config, tmp_path, caplog):
+    assert run(config, tmp_path / "run", "optim.epochs=1") == 0
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    assert run(config, tmp_path / "run", "optim.epochs=2") == 2
+    assert "another configuration" in caplog.text
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):
+    assert run(config, tmp_path / "run", "optim.lr=1e30", "optim.schedule=halving") == 2
+    assert "lower optim.lr" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("optim.learning_rate=1", "optim.learning_rate: unknown setting"),
+        ("optim.optimiser=lion", "optim.optimiser"),
+        ("model.aus=[12, 1]", "ascending"),
+        ("optim.lr", "key=value"),
+        ("data.root=/nowhere", "lgrnet.faces.generate"),
+        ("optim.batch=100", "fewer than one batch"),
+        ("data.val=train", "people are in both"),
+    ],
+)
+def test_wrong_settings_are_named(config, tmp_path, caplog, change, message):
+    assert run(config, tmp_path / "run", change) == 2
+    assert message in caplog.text
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_files_that_are_no_experiment_are_named(tmp_path, caplog):
+    assert main([str(tmp_path / "none.toml")]) == 2
+    assert "there is no experiment" in caplog.text
+    (tmp_path / "broken.toml").write_text("[model\n")
+    assert main([str(tmp_path / "broken.toml")]) == 2
+    assert "is not TOML" in caplog.text
+
+
+def test_the_papers_schedule_halves_every_two_epochs(config, tmp_path):
+    changes = [f"out={tmp_path}", "optim.optimiser=sgd", "optim.schedule=halving"]
+    trainer = Trainer(load_experiment(config, changes), torch.device("cpu"), progress=False)
+    rates = []
+    for _ in range(6):
+        rates.append(trainer.optimiser.param_groups[0]["lr"])
+        for _ in range(trainer.steps):
+            trainer.optimiser.step()
+            trainer.schedule.step()
+    assert rates == pytest.approx([0.01 * 0.5 ** (epoch // 2) for epoch in range(6)])
+    group = trainer.optimiser.param_groups[0]
+    assert (group["momentum"], group["nesterov"]) == (0.9, True)
+
+
+@pytest.mark.parametrize("path", ["configs/edge.toml", "configs/paper_synthetic.toml"])
+def test_committed_experiments_are_valid(path):
+    from pathlib import Path
+
+    experiment = load_experiment(Path(__file__).parents[1] / path)
+    assert "synthetic" in experiment.training_data
