@@ -1,60 +1,70 @@
-"""Fusion of global and local features, AU by AU, in block layout (eq. 11 and 12)."""
+"""Fusion of global and local features in block layout (eq. 11 and 12)."""
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from export.blocks import SIDE, BlockGrid
-from lgrnet.fusion import EPSILON, Fusion
+from export.blocks import BlockGrid
+from lgrnet.fusion import EPSILON, Fusion, resize
 
 
 class FusedFusion(nn.Module):
-    """Gated sums; what comes from G is computed on its few cells and resized last."""
+    """Gated sums for some AUs side by side.
 
-    def __init__(self, fusion: Fusion, grid: BlockGrid, n: int) -> None:
+    What comes from G is computed on its few cells, with all that is added to every cell: bilinear
+    weights sum to 1. Resizing is a matrix product.
+    """
+
+    def __init__(
+        self, fusion: Fusion, grid: BlockGrid, side: int, aus: slice, local_scale: float
+    ) -> None:
+        """Transform the weights.
+
+        Args:
+            fusion: The fusion of all AUs.
+            grid: The grid of the local features.
+            side: Cells along a side of G.
+            aus: The AUs of this group, by their place from top to bottom.
+            local_scale: How many times S the local features are.
+        """
         super().__init__()
-        self.n, self.grid = n, grid
-        convs = [fusion.global_gate, fusion.global_value]
-        weight = torch.cat([conv.weight.flatten(1) for conv in convs])
-        bias = torch.cat([conv.bias for conv in convs])
-        # Bilinear weights sum to 1: what is added to all cells of G is added to all of the result.
-        extra = [torch.zeros_like(fusion.local_gate.bias), torch.zeros_like(fusion.local_value.bias)]
-        extra[0] = fusion.local_gate.bias
-        self.register_buffer("weight", weight.T.contiguous().float())
-        self.register_buffer("bias", (bias + torch.cat(extra)).float())
-        self.register_buffer("local_gate", fusion.local_gate.weight.flatten(1).unflatten(0, (n, -1)).transpose(1, 2).contiguous())
-        self.register_buffer("local_value", fusion.local_value.weight.flatten(1).unflatten(0, (n, -1)).transpose(1, 2).contiguous())
-        self.register_buffer("value_bias", fusion.local_value.bias.detach().view(n, -1).clone())
-        channels = self.local_gate.shape[2]
-        self.channels = channels
-        self.eps = EPSILON / channels
-        self.scale = channels ** -0.5
+        n = fusion.aus
 
-    def resize_matrix(self, cells: int) -> Tensor:
-        eye = torch.eye(cells * cells).view(1, -1, cells, cells)
-        side = self.grid.side
-        m = functional.interpolate(eye, size=(side, side), mode="bilinear", align_corners=False)
-        g = BlockGrid(1, side)
-        return g.to_blocks(m)  # (16, T², 25)
+        def per_au(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+            weight = conv.weight.double().flatten(1).unflatten(0, (n, -1))[aus]
+            return weight.transpose(1, 2)[:, None], conv.bias.double().view(n, -1)[aus, None, None]
 
-    def normalise(self, x):
-        return x / (x.square().mean(-1, keepdim=True) + self.eps).sqrt()
+        global_gate, gate_bias = per_au(fusion.global_gate)  # (D, 1, C_g, C), (D, 1, 1, C)
+        global_value, value_bias = per_au(fusion.global_value)
+        local_gate, local_gate_bias = per_au(fusion.local_gate)
+        local_value, local_value_bias = per_au(fusion.local_value)
+        self.register_buffer("global_gate", global_gate.float())
+        self.register_buffer("gate_bias", (gate_bias + local_gate_bias).float())
+        self.register_buffer("global_value", global_value.float())
+        self.register_buffer("value_bias", value_bias.float())
+        self.register_buffer("local_gate", (local_gate / local_scale).float())
+        self.register_buffer("local_value", (local_value / local_scale).float())
+        self.register_buffer("local_bias", local_value_bias.float())
+        cells = torch.eye(side * side).view(1, -1, side, side)
+        matrix = BlockGrid(1, grid.side).split(resize(cells, (grid.side, grid.side)))
+        self.register_buffer("resize", matrix)  # (16, 1, 1, T², h_g·w_g)
 
-    def forward(self, local: list[Tensor], whole: Tensor) -> list[Tensor]:
-        B = self.grid.batch
-        cells = whole.shape[-1]
-        rows = whole.flatten(2).transpose(1, 2)  # (B, 25, Cg)
-        rows = rows @ self.weight + self.bias  # (B, 25, 2nC)
-        m = self.resize_matrix(cells)[:, None]  # (16,1,T²,25)
-        parts = rows.split(self.channels, 2)
-        out = []
-        for t, x in enumerate(local):
-            shape = x.shape
-            gg = (m @ parts[t]).view(-1, self.channels)
-            gv = (m @ parts[self.n + t]).view(-1, self.channels)
-            x = x.view(-1, self.channels)
-            alpha = torch.addmm(gg, x, self.local_gate[t]).sigmoid()
-            v = self.normalise(torch.addmm(self.value_bias[t], x, self.local_value[t]))
-            w = self.normalise(gv)
-            out.append(((v + alpha * (w - v)) * self.scale).view(shape))
-        return out
+    def forward(self, local: Tensor, whole: Tensor) -> Tensor:
+        """Mix local and global features.
+
+        Args:
+            local: S times ``local_scale``, (16, D, B, T², C).
+            whole: G, (B, h_g · w_g, C_g).
+
+        Returns:
+            Fused features, (16, D, B, T², C).
+        """
+        gate = self.resize @ (whole @ self.global_gate + self.gate_bias)
+        alpha = (local @ self.local_gate + gate).sigmoid()
+        whole = normalise(self.resize @ (whole @ self.global_value + self.value_bias))
+        local = normalise(local @ self.local_value + self.local_bias)
+        return local + alpha * (whole - local)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Scale vectors along the last axis to length 1; zero stays zero."""
+    return x / (x.square().sum(-1, keepdim=True) + EPSILON).sqrt()

@@ -10,24 +10,20 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import onnx
-
-from export.compare import LANDMARK_TOLERANCE, PROBABILITY_TOLERANCE, compare
-from export.faces import demo_faces, folder_faces
-from export.graph import PlainGraph
-from export.provenance import describe
-from export.serialise import OPSET, to_onnx
-from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from runtime.atomic import PendingFile
-from runtime.backends import open_backend
 from runtime.errors import InputError
+
+PROBABILITY_TOLERANCE = 1e-4
+"""Rounding differs between the two by some 1e-6, and thresholds have two digits."""
+
+LANDMARK_TOLERANCE = 0.01
+"""Pixels. Rounding differs by some 1e-4, and landmarks are known to about a pixel."""
 
 logger = logging.getLogger(__name__)
 
 
-class ComparisonError(RuntimeError):
-    """The exported model does not compute what the network computes."""
+class ExportError(RuntimeError):
+    """The exported model is not valid, or does not compute what the network computes."""
 
 
 def export_onnx(
@@ -60,40 +56,78 @@ def export_onnx(
         CheckpointError: The checkpoint cannot be used.
         InputError: There are no faces to compare on, or the output's folder cannot be made.
         ValueError: An argument is out of range.
-        ComparisonError: The comparison failed; nothing was written.
+        ExportError: The exported model failed the checks; nothing was written.
     """
+    # PyTorch and the exporter take seconds to load, which `--help` and wrong arguments need not.
+    from export.faces import demo_faces, folder_faces
+    from export.provenance import describe
+    from export.serialise import OPSET, save, to_onnx
+    from lgrnet.checkpoint import load_checkpoint
+
     checkpoint = Path(checkpoint)
     output = checkpoint.with_suffix(".onnx") if output is None else Path(output)
-    if output.suffix.lower() != ".onnx":
-        raise ValueError(f"output {output}: give a name that ends in .onnx")
-    if batch < 1:
-        raise ValueError(f"batch: must be at least 1, got {batch}")
-    if not (tolerance >= 0 and landmark_tolerance >= 0):
-        raise ValueError("tolerance: must not be negative")
+    _check_arguments(output, batch, tolerance, landmark_tolerance)
     model, meta = load_checkpoint(checkpoint)
     spec = describe(checkpoint, model.config, meta, batch=batch, fused=fuse, opset=OPSET)
-    # Read before the long part, so that a wrong folder does not cost it.
-    crops = folder_faces(Path(faces)) if faces is not None else demo_faces()
-
-    proto = to_onnx(PlainGraph(model), batch)
-    onnx.helper.set_model_props(proto, spec.to_metadata())
+    crops = demo_faces() if faces is None else folder_faces(Path(faces))
     pending = PendingFile(output)
     try:
-        onnx.save_model(proto, pending.path)
-        onnx.checker.check_model(pending.path, full_check=True)
+        proto = to_onnx(_graph(model, batch, fuse), batch)
+        save(proto, spec, pending.path)
         _require_equal(model, pending.path, crops, tolerance, landmark_tolerance)
         pending.commit()
     finally:
         pending.discard()
-    _report(proto, output)
+    kinds = Counter(node.op_type for node in proto.graph.node)
+    common = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
+    logger.info("%d nodes: %s, …", len(proto.graph.node), common)
+    logger.info("%s: %.1f MB", output, output.stat().st_size / 1e6)
     return output
 
 
-def _require_equal(
-    model, path: Path, crops: np.ndarray, tolerance: float, landmark_tolerance: float
-) -> None:
-    """Compare, log the differences, raise if they are too large."""
-    backend = open_backend(path, threads=1)
+def _check_arguments(output: Path, batch: int, tolerance: float, landmark_tolerance: float) -> None:
+    if output.suffix.lower() != ".onnx":
+        raise ValueError(f"output {output}: give a name that ends in .onnx")
+    if output.is_dir():
+        raise ValueError(f"output {output} is a folder: give the name of a file")
+    if batch < 1:
+        raise ValueError(f"batch: must be at least 1, got {batch}")
+    # Written so that NaN is refused.
+    if not (tolerance >= 0 and landmark_tolerance >= 0):
+        raise ValueError(f"tolerance: must be at least 0, got {tolerance} and {landmark_tolerance}")
+
+
+def _graph(model, batch: int, fuse: bool):
+    from export.fused import FusedGraph
+    from export.graph import PlainGraph
+
+    return FusedGraph(model, batch) if fuse else PlainGraph(model)
+
+
+def _require_equal(model, path: Path, crops, tolerance: float, landmark_tolerance: float) -> None:
+    """Check the file, run it beside the network, log the differences, raise if they are too large.
+
+    Args:
+        model: The network.
+        path: The exported file.
+        crops: Faces, (N, 176, 176, 3) uint8, BGR.
+        tolerance: See :func:`export_onnx`.
+        landmark_tolerance: See :func:`export_onnx`.
+
+    Raises:
+        ExportError: The file is not valid, or computes something else.
+    """
+    import onnx
+
+    from export.compare import compare
+    from runtime.backends import open_backend
+    from runtime.errors import ModelError
+
+    try:
+        onnx.checker.check_model(path, full_check=True)
+        backend = open_backend(path)
+    except (onnx.checker.ValidationError, ModelError) as error:
+        raise ExportError(f"not exported, the file is not valid: {error}") from error
     try:
         result = compare(model, backend, crops)
     finally:
@@ -106,20 +140,13 @@ def _require_equal(
     )
     if result.ties:
         logger.info(
-            "on %d of the faces a patch lies on the middle between two cells, within float error; "
-            "these were compared with the patches that the exported landmarks give",
+            "on %d of the faces a patch lies in the middle between two cells, within float error; "
+            "PyTorch took the cells of the exported landmarks there",
             result.ties,
         )
     failures = result.failures(tolerance, landmark_tolerance)
     if failures:
-        raise ComparisonError(f"not exported: {'; '.join(failures)}")
-
-
-def _report(proto: onnx.ModelProto, output: Path) -> None:
-    kinds = Counter(node.op_type for node in proto.graph.node)
-    common = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
-    logger.info("%d nodes: %s, …", len(proto.graph.node), common)
-    logger.info("%s: %.1f MB", output, output.stat().st_size / 1e6)
+        raise ExportError(f"not exported: {'; '.join(failures)}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; None for those of the process.
 
     Returns:
-        Exit code: 0, 1 if the comparison failed, 2 for bad input.
+        Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
     """
     parser = argparse.ArgumentParser(
         prog="python -m export.onnx",
@@ -161,16 +188,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logger.setLevel(logging.INFO)  # alone: at this level PyTorch's exporter tells its every rewrite
+    logger.setLevel(logging.INFO)  # alone: at this level PyTorch's exporter tells its every step
     try:
         export_onnx(**vars(args))
-    except ComparisonError as error:
-        print(error, file=sys.stderr)
+    except ExportError as error:
+        print(_one_line(error), file=sys.stderr)
         return 1
-    except (CheckpointError, InputError, ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    except ImportError as error:
+        print(f'error: {_one_line(error)}: pip install "lgrnet[export,cpu]"', file=sys.stderr)
+        return 2
+    except (InputError, ValueError, OSError) as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 if __name__ == "__main__":

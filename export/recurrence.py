@@ -1,157 +1,175 @@
-"""The skip-BiLSTM over sparse patches, in block layout (eq. 6 to 10)."""
+"""The skip-BiLSTM, and the plain BiLSTM, in block layout (eq. 6 to 10)."""
 
 import torch
 from torch import Tensor, nn
 
-from export.blocks import SIDE, BlockConv, BlockGrid, BlockInput
-from export.windows import SharedPatches, Windows
+from export.attention import RefinedMaps
+from export.blocks import CELLS, BlockGrid
+from export.drives import GATES, DenseDrives, Drive, SparseDrives
+from export.windows import SharedPatches
+from export.winograd import BlockConv, BlockInput
 from lgrnet.relation import Direction, Recurrence
-
-CELLS = SIDE * SIDE
-GATES = 4
-"""Input, forget, output gate and candidate, as in the weights of the cell."""
-
-
-class SparseDrives(nn.Module):
-    """What the patches add to the gates: the input-to-state convolution, in the blocks it reaches.
-
-    All patches, both directions and all four gates are one matrix product.
-    """
-
-    def __init__(self, relation: Recurrence, shared: SharedPatches, channels: int) -> None:
-        super().__init__()
-        self.windows = Windows(shared)
-        grid = shared.grid
-        self.prepare = BlockInput(grid, channels)
-        weight = torch.cat(
-            [way.cell.from_input.weight for way in (relation.downward, relation.upward)]
-        )
-        self.blocks = grid.batch * self.windows.blocks
-        self.conv = BlockConv(weight, None, shared.count * self.blocks)
-        self.register_buffer("cells", torch.arange(CELLS).view(1, CELLS, 1) * grid.blocks)
-
-    def forward(self, feature: Tensor, centres: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Convolve the patches.
-
-        Args:
-            feature: F, (16, R, C).
-            centres: From :meth:`SharedPatches.centres`.
-
-        Returns:
-            For each patch, the rows of (16 · R, C) to which to add, (1, N, 1) int64; and what to
-            add there, in the order direction, patch, gate: 2 · U · 4 tensors of (1, N, C).
-        """
-        rows = torch.cat([feature.flatten(0, 1), self.prepare.zero])
-        patches, number = self.windows(rows, centres)
-        drives = self.conv(self.prepare.combine(patches))  # (16, U·N', 8·C)
-        drives = drives.unflatten(2, (2, GATES, -1)).unflatten(1, (-1, self.blocks))
-        drives = drives.permute(3, 1, 4, 0, 2, 5)  # (2, U, 4, 16, N', C)
-        drives = drives.reshape(-1, CELLS * self.blocks, feature.shape[2])
-        where = (self.cells + number[:, None]).flatten(1)[..., None]  # (U, N, 1)
-        return list(where.split(1)), list(drives.split(1))
-
-
-class FusedDirection(nn.Module):
-    """One direction. Each gate has its convolution; the first step has none, and no forget gate."""
-
-    def __init__(self, way: Direction, grid: BlockGrid, channels: int) -> None:
-        super().__init__()
-        self.grid = grid
-        self.prepare = BlockInput(grid, channels)
-        conv = way.cell.from_hidden
-        self.convs = nn.ModuleList(
-            BlockConv(weight, bias, grid.blocks)
-            for weight, bias in zip(conv.weight.chunk(GATES), conv.bias.chunk(GATES), strict=True)
-        )
-        for gate, bias in enumerate(conv.bias.chunk(GATES)):
-            constant = bias.float().expand(CELLS * grid.blocks, -1).contiguous()
-            self.register_buffer(f"constant_{gate}", constant)
-        self.gates = None if way.gates is None else FusedGates(way, grid, channels)
-
-    def forward(
-        self, feature: Tensor, maps: list[Tensor], where: list[Tensor], drives: list[list[Tensor]]
-    ) -> list[Tensor]:
-        """Run over the AUs.
-
-        Args:
-            feature: F, (16, R, C).
-            maps: A_t, n × (16, B, 1, T²), in the order of this direction.
-            where: Rows that each step's drive goes to, n × (1, N, 1).
-            drives: What to add there, n × 4 × (1, N, C).
-
-        Returns:
-            h_t, n × (16, R, C), in the same order.
-        """
-        steps = len(maps)
-        reaching: list[Tensor | None] = [None] * steps
-        states: list[Tensor] = []
-        cell = None
-        for step in range(steps):
-            hidden, cell = self.step(reaching[step], cell, where[step], drives[step])
-            hidden, cell = hidden.view_as(feature), cell
-            states.append(hidden)
-            later = range(step + 1, steps)
-            if self.gates is None:
-                reaching[step + 1 : step + 2] = [hidden]
-            elif later:
-                factors = self.gates(step, hidden, feature, [maps[t] for t in later])
-                for t, factor in zip(later, factors, strict=True):
-                    part = (hidden.view(CELLS, self.grid.batch, -1, hidden.shape[2]) * factor).view_as(hidden)
-                    reaching[t] = part if reaching[t] is None else reaching[t] + part
-        return states
-
-    def step(self, reaching, cell, where, drives):
-        """Take one step; see :meth:`lgrnet.relation.ConvLSTMCell.forward`."""
-        if reaching is None:
-            gates = [getattr(self, f"constant_{gate}") for gate in range(GATES)]
-        else:
-            prepared = self.prepare(reaching)
-            gates = [conv(prepared).flatten(0, 1) for conv in self.convs]
-        i, f, o, z = [add_rows(gate, where, drive) for gate, drive in zip(gates, drives, strict=True)]
-        new = i.sigmoid() * z.tanh()
-        if cell is not None:
-            new = new + f.sigmoid() * cell
-        return o.sigmoid() * new.tanh(), new
 
 
 class FusedGates(nn.Module):
-    """f_j for the steps after j, from averages over the grid (eq. 7 and 8)."""
+    """How much of each hidden state reaches each later step (eq. 7 and 8)."""
 
-    def __init__(self, way: Direction, grid: BlockGrid, channels: int) -> None:
+    def __init__(self, ways: list[Direction], grid: BlockGrid) -> None:
         super().__init__()
-        self.grid, self.concat = grid, way.gates.concat
-        cells = grid.side**2
-        self.weights = nn.ParameterList()
-        self.biases = nn.ParameterList()
-        for layer in way.gates.maps:
-            # The sum over cells becomes an average here.
-            self.weights.append(nn.Parameter((layer.weight.double().T / cells).float(), requires_grad=False))
-            self.biases.append(nn.Parameter(layer.bias.detach().clone(), requires_grad=False))
+        gates = [way.gates for way in ways]
+        self.concat = gates[0].concat
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for layers in zip(*(gate.maps for gate in gates), strict=True):
+            # Sums over the grid come in here; the weights make averages of them.
+            weight = torch.stack([layer.weight.T for layer in layers]) / grid.side**2
+            bias = torch.stack([layer.bias for layer in layers])
+            self.weights.append(nn.Parameter(weight[:, None], requires_grad=False))
+            self.biases.append(nn.Parameter(bias[:, None, None], requires_grad=False))
 
-    def forward(self, step, hidden, feature, later):
-        weight, bias = self.weights[step], self.biases[step]
-        maps = torch.cat(later, 2)  # (16, B, later, T²)
-        product = feature if self.concat else hidden * feature
-        product = product.view(CELLS, self.grid.batch, -1, product.shape[2])
-        pooled = (maps @ product).sum(0)  # (B, later, C)
+    def forward(self, step: int, hidden: Tensor, feature: Tensor, maps: Tensor) -> list[Tensor]:
+        """Weigh a hidden state for the steps after it.
+
+        Args:
+            step: The source step j.
+            hidden: h_j, (16, D, B, T², C).
+            feature: F, (16, 1, B, T², C).
+            maps: A_t of the steps after j, (16, D, B, later, T²).
+
+        Returns:
+            f_j, later × (D, B, 1, C).
+        """
+        weight, bias = self.weights[step], self.biases[step]  # (D, 1, C, C), (D, 1, 1, C)
         if self.concat:
-            channels = feature.shape[2]
-            state = hidden.view(CELLS, self.grid.batch, -1, channels).sum((0, 2))  # (B, C)
-            mapped = (pooled @ weight[channels:]) + (state @ weight[:channels])[:, None]
+            channels = feature.shape[4]
+            pooled_hidden = hidden.sum((0, 3))[:, :, None]  # (D, B, 1, C)
+            mapped = pooled_hidden @ weight[:, :, :channels]
+            mapped = mapped + (maps @ feature).sum(0) @ weight[:, :, channels:]
         else:
+            pooled = (maps @ (hidden * feature)).sum(0)  # (D, B, later, C)
             mapped = pooled @ weight
-        return (mapped + bias).sigmoid().split(1, 1)  # (B, 1, C)
+        return list((mapped + bias).sigmoid().split(1, dim=2))
 
 
-def add_rows(x: Tensor, where: Tensor, values: Tensor) -> Tensor:
-    """Add to some rows.
+class FusedDirections(nn.Module):
+    """One direction, or both side by side.
 
-    Args:
-        x: (M, C).
-        where: Numbers of rows, (1, N, 1) int64; they may repeat.
-        values: (1, N, C).
-
-    Returns:
-        (M, C).
+    Each gate has a convolution of its own, so that nothing has to be cut apart after it. The first
+    step has no convolution and no forget gate, as there is nothing before it.
     """
-    return x.index_put((where[..., 0],), values, accumulate=True)
+
+    def __init__(self, ways: list[Direction], grid: BlockGrid) -> None:
+        super().__init__()
+        self.grid = grid
+        convs = [way.cell.from_hidden for way in ways]
+        channels, blocks = convs[0].in_channels, grid.batch * grid.blocks
+        self.prepare = BlockInput(grid, channels, len(ways))
+        self.convs = nn.ModuleList()
+        self.biases = nn.ParameterList()
+        for gate in range(GATES):
+            biases = [conv.bias.chunk(GATES)[gate] for conv in convs]
+            weights = [conv.weight.chunk(GATES)[gate] for conv in convs]
+            self.convs.append(BlockConv(weights, biases, blocks))
+            everywhere = torch.stack(biases)[:, None].expand(CELLS, -1, blocks, -1).flatten(0, 2)
+            self.biases.append(nn.Parameter(everywhere.clone(), requires_grad=False))
+        self.gates = None if ways[0].gates is None else FusedGates(ways, grid)
+
+    def forward(self, feature: Tensor, maps: Tensor, drives: list[Drive]) -> list[Tensor]:
+        """Run over the AUs.
+
+        Args:
+            feature: F, (16, 1, B, T², C).
+            maps: A, each direction in its order, (16, D, B, n, T²).
+            drives: Of each step.
+
+        Returns:
+            h_t, n × (16, D, B, T², C).
+        """
+        shape = (CELLS, -1, *feature.shape[2:])
+        steps = len(drives)
+        reaching: list[Tensor | None] = [None] * steps
+        states: list[Tensor] = []
+        cell = None
+        for step, drive in enumerate(drives):
+            hidden, cell = self.step(drive, reaching[step], cell)
+            hidden = hidden.view(shape)
+            states.append(hidden)
+            later = step + 1
+            if self.gates is None:
+                reaching[later : later + 1] = [hidden]
+            elif later < steps:
+                factors = self.gates(step, hidden, feature, maps[:, :, :, later:])
+                for t, factor in enumerate(factors, later):
+                    part, so_far = hidden * factor, reaching[t]
+                    reaching[t] = part if so_far is None else so_far + part
+        return states
+
+    def step(
+        self, drive: Drive, reaching: Tensor | None, cell: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Take one step.
+
+        Args:
+            drive: What the input adds to the gates.
+            reaching: What comes from earlier steps, (16, D, B, T², C); None for nothing.
+            cell: The cell state, (16 · D · B · T², C); None for zero.
+
+        Returns:
+            The new hidden and cell states, (16 · D · B · T², C).
+        """
+        if reaching is None:
+            gates = list(self.biases)
+        else:
+            prepared = self.prepare(reaching)
+            gates = [conv(prepared).view(-1, prepared.shape[3]) for conv in self.convs]
+        input_gate, forget_gate, output_gate, candidate = drive.add(gates)
+        new = input_gate.sigmoid() * candidate.tanh()
+        if cell is not None:
+            new = new + forget_gate.sigmoid() * cell
+        return output_gate.sigmoid() * new.tanh(), new
+
+
+class FusedRecurrence(nn.Module):
+    """Both directions, added up."""
+
+    def __init__(self, relation: Recurrence, shared: SharedPatches | RefinedMaps) -> None:
+        super().__init__()
+        ways = [relation.downward, relation.upward]
+        channels = ways[0].cell.from_hidden.in_channels
+        # The prepared state, and the products and sums of all gates.
+        size = shared.grid.at_once(len(ways), (1 + 2 * GATES) * channels)
+        grouped = [ways[start : start + size] for start in range(0, len(ways), size)]
+        orders = [shared.of_au, shared.of_au[::-1]]
+        self.patches = [orders[start : start + size] for start in range(0, len(ways), size)]
+        self.register_buffer("orders", torch.tensor(orders))
+        self.directions = nn.ModuleList(FusedDirections(group, shared.grid) for group in grouped)
+        self.sparse = SparseDrives(relation, shared) if isinstance(shared, SharedPatches) else None
+        if self.sparse is None:
+            self.dense = nn.ModuleList(DenseDrives(group, shared.grid) for group in grouped)
+
+    def forward(self, feature: Tensor, maps: Tensor, centres: Tensor | None) -> list[Tensor]:
+        """Relate the AUs.
+
+        Args:
+            feature: F, (16, 1, B, T², C).
+            maps: A of the patches, (16, B, U, T²).
+            centres: Of the patches, (B, U, centre, 2); None where the maps are not sparse.
+
+        Returns:
+            The sum of the two hidden states of each AU, n × (16, 1, B, T², C).
+        """
+        ordered = [maps.index_select(2, order)[:, None] for order in self.orders]
+        size = len(self.patches[0])
+        maps = [
+            torch.cat(ordered[start : start + size], dim=1)
+            for start in range(0, len(ordered), size)
+        ]  # of each group of directions, (16, D, B, n, T²)
+        if self.sparse is not None:
+            drives = self.sparse(feature, centres, self.patches)
+        else:
+            drives = [dense(feature, each) for dense, each in zip(self.dense, maps, strict=True)]
+        states: list[tuple[Tensor, ...]] = []
+        for direction, each, drive in zip(self.directions, maps, drives, strict=True):
+            steps = [hidden.split(1, dim=1) for hidden in direction(feature, each, drive)]
+            states += zip(*steps, strict=True)
+        down, up = states
+        return [a + b for a, b in zip(down, reversed(up), strict=True)]

@@ -104,6 +104,14 @@ def test_presets_take_a_crop_and_return_aus_and_landmarks(preset):
     assert (prediction.landmarks - mean).abs().max() < 30
 
 
+def test_landmarks_are_offsets_in_tens_of_pixels_from_the_mean_face():
+    align = small().align.eval()
+    feature = torch.rand(2, 8, 8, 8)
+    offsets = align.offsets(align.hidden(align.blocks(feature).flatten(1)))  # x1, y1, x2, …
+    expected = torch.tensor(MEAN_FACE).flatten() + 10 * offsets
+    torch.testing.assert_close(align(feature).flatten(1), expected)
+
+
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_every_parameter_learns(changes):
     model = small(**changes)

@@ -1,0 +1,152 @@
+"""What the AUs' patches add to the recurrence's gates: the input-to-state convolutions."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from export.blocks import CELLS, BlockGrid
+from export.windows import SharedPatches, Windows
+from export.winograd import BlockConv, BlockInput
+from lgrnet.relation import Direction, Recurrence
+
+GATES = 4
+"""Input, forget, output gate and candidate, in the order of the cell's weights."""
+
+
+class SparseDrive(NamedTuple):
+    """What one step adds to its gates, in some rows of them.
+
+    The two windows are added one after the other: ONNX Runtime adds rows in parallel and without a
+    lock, so that no row may come twice in one operation.
+
+    Attributes:
+        values: Of each gate and window, 4 × 2 × (1, N', C).
+        rows: Of each window, 2 × (1, N') int64.
+    """
+
+    values: list[list[Tensor]]
+    rows: list[Tensor]
+
+    def add(self, gates: list[Tensor]) -> list[Tensor]:
+        """Add to gates of (16 · D · B · T², C)."""
+        for window, rows in enumerate(self.rows):
+            gates = [
+                gate.index_put((rows,), values[window], accumulate=True)
+                for gate, values in zip(gates, self.values, strict=True)
+            ]
+        return gates
+
+
+class DenseDrive(NamedTuple):
+    """What one step adds to its gates, everywhere.
+
+    Attributes:
+        values: Of each gate, 4 × (16 · D · B · T², C).
+    """
+
+    values: list[Tensor]
+
+    def add(self, gates: list[Tensor]) -> list[Tensor]:
+        """Add to gates of (16 · D · B · T², C)."""
+        return [gate + values for gate, values in zip(gates, self.values, strict=True)]
+
+
+class SparseDrives(nn.Module):
+    """Computed in the few blocks that the patches reach.
+
+    All patches, both directions and all gates are one matrix product.
+    """
+
+    def __init__(self, relation: Recurrence, shared: SharedPatches) -> None:
+        super().__init__()
+        self.shared, self.windows = shared, Windows(shared)
+        grid, weight = shared.grid, relation.downward.cell.from_input.weight
+        self.prepare = BlockInput(grid, weight.shape[1])
+        weight = torch.cat([weight, relation.upward.cell.from_input.weight])  # (2·4·C, C, 3, 3)
+        self.conv = BlockConv([weight], None, shared.count * 2 * self.windows.blocks)
+        self.register_buffer("cells", torch.arange(CELLS).view(1, CELLS, 1))
+
+    def forward(
+        self, feature: Tensor, centres: Tensor, groups: list[list[list[int]]]
+    ) -> list[list[SparseDrive]]:
+        """Convolve the patches.
+
+        Args:
+            feature: F, (16, 1, B, T², C).
+            centres: From :meth:`SharedPatches.centres`.
+            groups: Directions that run side by side (0 for down, 1 for up), each with the patches
+                that it meets, step by step.
+
+        Returns:
+            For each group the drive of each step.
+        """
+        channels, count, size = feature.shape[4], self.shared.count, self.windows.blocks
+        patches, number = self.windows(self.prepare.with_zero(feature), centres)
+        drives = self.conv(self.prepare.combine(patches, 1, channels))
+        drives = drives.view(CELLS, count, 2, size, 2, GATES, channels)
+        drives = drives.permute(4, 1, 5, 2, 0, 3, 6)  # (direction, U, gate, window, 16, N, C)
+        values = drives.reshape(-1, CELLS * size, channels).split(1)
+        number = number.flatten(0, 1)[:, None]  # (U·2, 1, N)
+
+        blocks = self.shared.grid.batch * self.shared.grid.blocks
+        found, direction = [], 0
+        for group in groups:
+            # The group's tensors are (16, D, B · T²) rows.
+            first = (self.cells * len(group) * blocks + number).flatten(1)  # (U·2, 16·N)
+            rows = [(first + place * blocks).split(1) for place in range(len(group))]
+            steps = []
+            for patch in zip(*group, strict=True):
+                # Where the values of each direction's patch start.
+                at = [((direction + d) * count + u) * GATES * 2 for d, u in enumerate(patch)]
+                joined = [
+                    [_joined([values[a + gate * 2 + window] for a in at]) for window in range(2)]
+                    for gate in range(GATES)
+                ]
+                where = [
+                    _joined([rows[d][2 * u + window] for d, u in enumerate(patch)])
+                    for window in range(2)
+                ]
+                steps.append(SparseDrive(joined, where))
+            found.append(steps)
+            direction += len(group)
+        return found
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+Drive = SparseDrive | DenseDrive
+
+
+class DenseDrives(nn.Module):
+    """Computed everywhere, for maps that a network has refined."""
+
+    def __init__(self, ways: list[Direction], grid: BlockGrid) -> None:
+        super().__init__()
+        convs = [way.cell.from_input for way in ways]
+        self.prepare = BlockInput(grid, convs[0].in_channels, len(ways))
+        self.convs = nn.ModuleList(
+            BlockConv(
+                [conv.weight.chunk(GATES)[gate] for conv in convs], None, grid.batch * grid.blocks
+            )
+            for gate in range(GATES)
+        )
+
+    def forward(self, feature: Tensor, maps: Tensor) -> list[DenseDrive]:
+        """Convolve the patches.
+
+        Args:
+            feature: F, (16, 1, B, T², C).
+            maps: A, each direction in its order, (16, D, B, n, T²).
+
+        Returns:
+            The drive of each step.
+        """
+        drives = []
+        for each in maps.unbind(3):
+            prepared = self.prepare(feature * each[..., None])
+            values = [conv(prepared).view(-1, prepared.shape[3]) for conv in self.convs]
+            drives.append(DenseDrive(values))
+        return drives
