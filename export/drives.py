@@ -17,25 +17,20 @@ GATES = 4
 class SparseDrive(NamedTuple):
     """What one step adds to its gates, in some rows of them.
 
-    The two windows are added one after the other: ONNX Runtime adds rows in parallel and without a
-    lock, so that no row may come twice in one operation.
-
     Attributes:
-        values: Of each gate and window, 4 × 2 × (1, N', C).
-        rows: Of each window, 2 × (1, N') int64.
+        values: Of each gate, 4 × (1, N', C).
+        rows: (1, N') int64, all different: ONNX Runtime adds rows in parallel and without a lock.
     """
 
-    values: list[list[Tensor]]
-    rows: list[Tensor]
+    values: list[Tensor]
+    rows: Tensor
 
     def add(self, gates: list[Tensor]) -> list[Tensor]:
         """Add to gates of (16 · D · B · T², C)."""
-        for window, rows in enumerate(self.rows):
-            gates = [
-                gate.index_put((rows,), values[window], accumulate=True)
-                for gate, values in zip(gates, self.values, strict=True)
-            ]
-        return gates
+        return [
+            gate.index_put((self.rows,), values, accumulate=True)
+            for gate, values in zip(gates, self.values, strict=True)
+        ]
 
 
 class DenseDrive(NamedTuple):
@@ -64,7 +59,7 @@ class SparseDrives(nn.Module):
         grid, weight = shared.grid, relation.downward.cell.from_input.weight
         self.prepare = BlockInput(grid, weight.shape[1])
         weight = torch.cat([weight, relation.upward.cell.from_input.weight])  # (2·4·C, C, 3, 3)
-        self.conv = BlockConv([weight], None, shared.count * 2 * self.windows.blocks)
+        self.conv = BlockConv([weight], None, shared.count * self.windows.blocks)
         self.register_buffer("cells", torch.arange(CELLS).view(1, CELLS, 1))
 
     def forward(
@@ -84,30 +79,23 @@ class SparseDrives(nn.Module):
         channels, count, size = feature.shape[4], self.shared.count, self.windows.blocks
         patches, number = self.windows(self.prepare.with_zero(feature), centres)
         drives = self.conv(self.prepare.combine(patches, 1, channels))
-        drives = drives.view(CELLS, count, 2, size, 2, GATES, channels)
-        drives = drives.permute(4, 1, 5, 2, 0, 3, 6)  # (direction, U, gate, window, 16, N, C)
+        drives = drives.view(CELLS, count, size, 2, GATES, channels)
+        drives = drives.permute(3, 1, 4, 0, 2, 5)  # (direction, U, gate, 16, N, C)
         values = drives.reshape(-1, CELLS * size, channels).split(1)
-        number = number.flatten(0, 1)[:, None]  # (U·2, 1, N)
 
         blocks = self.shared.grid.batch * self.shared.grid.blocks
         found, direction = [], 0
         for group in groups:
             # The group's tensors are (16, D, B · T²) rows.
-            first = (self.cells * len(group) * blocks + number).flatten(1)  # (U·2, 16·N)
+            first = (self.cells * len(group) * blocks + number[:, None]).flatten(1)  # (U, 16·N)
             rows = [(first + place * blocks).split(1) for place in range(len(group))]
             steps = []
             for patch in zip(*group, strict=True):
                 # Where the values of each direction's patch start.
-                at = [((direction + d) * count + u) * GATES * 2 for d, u in enumerate(patch)]
-                joined = [
-                    [_joined([values[a + gate * 2 + window] for a in at]) for window in range(2)]
-                    for gate in range(GATES)
-                ]
-                where = [
-                    _joined([rows[d][2 * u + window] for d, u in enumerate(patch)])
-                    for window in range(2)
-                ]
-                steps.append(SparseDrive(joined, where))
+                at = [((direction + d) * count + u) * GATES for d, u in enumerate(patch)]
+                per_gate = [_joined([values[a + gate] for a in at]) for gate in range(GATES)]
+                where = _joined([rows[d][u] for d, u in enumerate(patch)])
+                steps.append(SparseDrive(per_gate, where))
             found.append(steps)
             direction += len(group)
         return found

@@ -57,7 +57,9 @@ def to_onnx(graph: nn.Module, batch: int) -> onnx.ModelProto:
             verbose=False,
         )
         model = program.model
-        fold_constants(model, input_size_limit=FOLDED, output_size_limit=FOLDED)
+        fold_constants(
+            model, input_size_limit=FOLDED, output_size_limit=FOLDED, should_fold=_should_fold
+        )
     passes = Sequential(
         common.IdentityEliminationPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
@@ -69,6 +71,11 @@ def to_onnx(graph: nn.Module, batch: int) -> onnx.ModelProto:
     )
     proto = onnx_ir.to_proto(passes(model).model)
     return onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
+
+
+def _should_fold(node: onnx_ir.Node) -> bool | None:
+    """Leave products of constants to who loads the file: our kernels, which are larger after it."""
+    return False if node.op_type == "MatMul" else None
 
 
 def save(proto: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:

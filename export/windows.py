@@ -110,12 +110,11 @@ class SharedPatches(nn.Module):
 class Windows(nn.Module):
     """The blocks in which a convolution of the patches is not zero, and the patches around them.
 
-    Around each centre they are a square of m × m blocks, a window. Where the two windows of a patch
-    overlap, the common blocks are filled in the first and empty in the second: what is made of both
-    is added up later.
+    Around each of a patch's centres they are a square of m × m blocks, so 2 · m² at most. Where the
+    squares overlap, blocks outside fill up the number: all are different.
 
     Attributes:
-        blocks: Blocks of a window in all faces, N = B · m².
+        blocks: Blocks of a patch in all faces, N = B · min(2 · m², T²).
     """
 
     def __init__(self, shared: SharedPatches) -> None:
@@ -125,58 +124,45 @@ class Windows(nn.Module):
         # be any of its block's four.
         reach = 2 * (shared.radius + 1) + 1
         self.side = min(math.ceil((reach + SIDE - 1) / SIDE), grid.count)
-        self.blocks = grid.batch * self.side**2
-        self.register_buffer("steps", torch.arange(float(self.side)))
-        self.register_buffer("around", torch.arange(float(REACH)) - 1 + shared.margin)
-        faces = torch.arange(float(grid.batch)) * grid.blocks
-        self.register_buffer("faces", faces.view(-1, 1, 1, 1, 1))
+        self.per_face = min(2 * self.side**2, grid.blocks)
+        self.blocks = grid.batch * self.per_face
+        numbers = torch.arange(grid.blocks)
+        place = torch.stack([numbers % grid.count, numbers // grid.count])
+        self.register_buffer("place", place.float())  # (axis, T²), x and y
+        around = torch.arange(float(REACH)) - 1 + shared.margin
+        self.register_buffer("around", SIDE * place.T[..., None] + around)  # (T², axis, 6)
+        self.register_buffer("faces", torch.arange(grid.batch).view(-1, 1, 1) * grid.blocks)
         self.register_buffer("rows", grid.surroundings().view(AROUND, -1))
-        self.register_buffer("second", torch.tensor([False, True]).view(2, 1, 1))
 
     def forward(self, rows: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
         """Cut out the patches.
 
         Args:
             rows: F as :meth:`BlockInput.with_zero` gives it, (16 · B · T² + 1, C).
-            centres: From :meth:`SharedPatches.centres`, (B, U, centre, 2).
+            centres: From :meth:`SharedPatches.centres`, (B, U, centre, axis).
 
         Returns:
-            v_t around the blocks, (36 · U · 2 · N, C), and the blocks' numbers among the B · T²,
-            (U, 2, N) int64.
+            v_t around the blocks, (36 · U · N, C), and the blocks' numbers among the B · T²,
+            (U, N) int64.
         """
-        count = self.shared.grid.count
+        shared = self.shared
+        chosen = self.choose(centres)  # (B, U, N / B)
+        around = self.around.index_select(0, chosen.flatten())
+        around = around.view(*chosen.shape, 1, 2, REACH)
+        far = shared.distances(around, centres[:, :, None, ..., None])
+        x, y = far.unbind(4)  # (B, U, N / B, centre, 6)
+        distance = (y[..., :, None] + x[..., None, :]).amin(3)  # (B, U, N / B, 6, 6)
+        values = shared.heights(distance).permute(3, 4, 1, 0, 2).reshape(-1, 1)  # (36·U·N, 1)
+
+        number = (chosen + self.faces).transpose(0, 1).reshape(-1, self.blocks)  # (U, N)
+        picked = self.rows.index_select(1, number.flatten())  # (36, U·N)
+        return rows.index_select(0, picked.flatten()) * values, number
+
+    def choose(self, centres: Tensor) -> Tensor:
+        """List the blocks of each patch: (B, U, centre, axis) → (B, U, N / B) int64, of a face."""
         corner = (centres - (self.shared.radius + 1 + self.shared.margin)) / SIDE
-        corner = corner.floor().clamp(0, count - self.side)[..., None]  # (B, U, window, axis, 1)
-        block = corner + self.steps  # (B, U, window, axis, m)
-        x, y = block.unbind(3)
-        number = self.faces + y[..., None] * count + x[..., None, :]  # (B, U, window, m, m)
-
-        first = corner[:, :, :1]
-        x, y = ((block >= first) & (block < first + self.side)).unbind(3)
-        repeated = y[..., None] & x[..., None, :] & self.second  # (B, U, window, m, m)
-        distance = self.distances(block, centres)
-        values = self.shared.heights(torch.where(repeated[..., None, None], OUTSIDE, distance))
-
-        values = values.permute(5, 6, 1, 2, 0, 3, 4).reshape(-1, 1)  # (36·U·2·N, 1)
-        number = number.to(torch.int64).permute(1, 2, 0, 3, 4)  # (U, window, B, m, m)
-        picked = self.rows.index_select(1, number.flatten())  # (36, U·2·N)
-        picked = rows.index_select(0, picked.flatten())
-        return picked * values, number.reshape(-1, 2, self.blocks)
-
-    def distances(self, block: Tensor, centres: Tensor) -> Tensor:
-        """Measure how far the cells around each block are from the patch's nearer centre.
-
-        Args:
-            block: Columns and rows of blocks, (B, U, window, axis, m).
-            centres: (B, U, centre, axis).
-
-        Returns:
-            (B, U, window, m, m, 6, 6): block row and column, cell row and column.
-        """
-        place = SIDE * block[..., None] + self.around  # (B, U, window, axis, m, 6)
-        centres = centres[:, :, None, :, :, None, None]
-        far = self.shared.distances(
-            place[:, :, :, None], centres
-        )  # (…, window, centre, axis, m, 6)
-        x, y = far.unbind(4)
-        return (y[..., :, None, :, None] + x[..., None, :, None, :]).amin(3)
+        corner = corner.floor().clamp(0, self.shared.grid.count - self.side)[..., None]
+        inside = (self.place >= corner) & (self.place < corner + self.side)
+        x, y = inside.unbind(3)  # (B, U, centre, T²)
+        wanted = (x & y).float().amax(2)  # (B, U, T²)
+        return wanted.topk(self.per_face, sorted=False).indices

@@ -84,12 +84,12 @@ class BlockConv(nn.Module):
             blocks: Blocks of all faces, N.
         """
         super().__init__()
-        transformed = []
-        for weight in weights:
-            outputs, inputs = weight.shape[:2]
-            taps = weight.double().permute(2, 3, 1, 0).reshape(9, -1)  # (9, C·O)
-            transformed.append((_both_axes(_KERNEL) @ taps).view(AROUND, inputs, outputs))
-        self.register_buffer("kernel", torch.stack(transformed, 1).float())  # (36, D, C, O)
+        outputs, inputs = weights[0].shape[:2]
+        self.shape = (AROUND, len(weights), inputs, outputs)
+        taps = [weight.permute(2, 3, 1, 0).reshape(9, -1) for weight in weights]
+        # Transformed they are four times as large, so that is left to whoever loads the file.
+        self.register_buffer("taps", torch.cat(taps, 1).float())  # (9, D·C·O)
+        self.register_buffer("expand", _both_axes(_KERNEL).float())
         self.register_buffer("transform", _both_axes(_OUTPUT).float())
         # Spread over the blocks, the bias is added by the matrix product itself.
         row = None
@@ -106,7 +106,8 @@ class BlockConv(nn.Module):
         Returns:
             Not activated, (16, D · N · O).
         """
-        products = (prepared @ self.kernel).view(AROUND, -1)
+        kernel = (self.expand @ self.taps).view(self.shape)  # (36, D, C, O)
+        products = (prepared @ kernel).view(AROUND, -1)
         if self.bias is None:
             return self.transform @ products
         return torch.addmm(self.bias, self.transform, products)

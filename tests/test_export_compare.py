@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+from test_runtime_fixtures import make_spec
+from tiny_network import draw_faces, tiny_network
+
+from export.compare import _patches_from, compare
+from export.graph import PlainGraph
+
+
+class FakeBackend:
+    """Answers with the network's own outputs, or with what a test makes of them."""
+
+    def __init__(self, model, change=lambda probability, landmarks: (probability, landmarks)):
+        self.spec = make_spec(batch=1)
+        self.graph, self.change = PlainGraph(model), change
+
+    def __call__(self, faces):
+        with torch.inference_mode():
+            outputs = [self.graph(torch.from_numpy(face)[None]) for face in faces]
+        probability, landmarks = (torch.cat(parts).numpy() for parts in zip(*outputs, strict=True))
+        return self.change(probability, landmarks)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_network()
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return draw_faces(8, seed=3)
+
+
+def test_the_network_agrees_with_itself(model, faces):
+    result = compare(model, FakeBackend(model), faces)
+    assert (result.probability, result.landmarks, result.ties) == (0, 0, 0)
+    assert result.faces == 8
+    assert result.probability_spread > 0.1
+    assert result.landmark_spread > 1
+    assert result.failures(0, 0) == []
+
+
+def test_differences_are_found_in_any_face(model, faces):
+    def change(probability, landmarks):
+        probability[5, 1] += 0.01
+        landmarks[7, 48, 1] -= 0.25
+        return probability, landmarks
+
+    result = compare(model, FakeBackend(model, change), faces)
+    assert result.probability == pytest.approx(0.01, rel=1e-3)
+    assert result.landmarks == pytest.approx(0.25, rel=1e-3)
+    assert result.failures(0.02, 0.3) == []
+    (problem,) = result.failures(0.02, 0.2)
+    assert problem.startswith("landmarks differ from PyTorch's by up to 2.50e-01")
+
+
+def test_the_same_answer_to_all_faces_fails_whatever_the_tolerance(model, faces):
+    def change(probability, landmarks):
+        return probability.mean(0).repeat(8).reshape(5, 8).T, landmarks[:1].repeat(8, 0)
+
+    problems = compare(model, FakeBackend(model, change), faces).failures(1, 1000)
+    assert len(problems) == 2
+    assert all("do not tell faces apart" in problem for problem in problems)
+
+
+def test_not_a_number_fails(model, faces):
+    def change(probability, landmarks):
+        probability[2, 0] = np.nan
+        return probability, landmarks
+
+    assert compare(model, FakeBackend(model, change), faces).failures(1, 1000)
+
+
+def test_every_place_of_a_large_batch_gets_a_face(model, faces):
+    def change(probability, landmarks):
+        assert len(probability) == 20
+        probability[19] += 0.5
+        return probability, landmarks
+
+    backend = FakeBackend(model, change)
+    backend.spec = make_spec(batch=20)
+    assert compare(model, backend, faces).probability == pytest.approx(0.5)
+
+
+def test_a_patch_between_two_cells_is_compared_with_the_same_cells(model, faces):
+    """Move the landmarks of one face by so little that one patch goes to the next cell."""
+    with torch.inference_mode():
+        landmarks = PlainGraph(model)(torch.from_numpy(faces))[1]
+        used = landmarks[:, model.patches.points, 0]  # all drops are vertical
+        cells = used * model.patches.cells_per_pixel
+        gaps = (cells.floor() + 0.5 - cells).where(cells.frac() < 0.5, torch.tensor(1.0))
+        face, point = divmod(int(gaps.argmin()), gaps.shape[1])
+        step = float(gaps.min() / model.patches.cells_per_pixel) + 1e-4
+        moved = landmarks[face].clone()
+        moved[int(model.patches.points[point]), 0] += step
+        with _patches_from(model, moved.numpy()):
+            with_moved = PlainGraph(model)(torch.from_numpy(faces[face])[None])[0][0].numpy()
+
+    def change(probability, landmarks):
+        assert np.abs(probability[face] - with_moved).max() > 1e-3
+        probability[face], landmarks[face] = with_moved, moved.numpy()
+        return probability, landmarks
+
+    result = compare(model, FakeBackend(model, change), faces)
+    assert result.ties == 1
+    assert result.probability == 0
+    assert result.landmarks == pytest.approx(step, rel=0.1)

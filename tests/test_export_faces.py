@@ -1,0 +1,64 @@
+import cv2
+import numpy as np
+import pytest
+from tiny_network import draw_faces
+
+from export.faces import DEMO, MOST, demo_faces, folder_faces
+from runtime.align import CROP_OFFSET
+from runtime.errors import InputError
+
+
+def write_faces(folder, faces):
+    folder.mkdir(exist_ok=True)
+    for number, face in enumerate(faces):
+        cv2.imwrite(str(folder / f"{number:03}.png"), face)
+    return folder
+
+
+def test_crops_are_taken_as_they_are_and_aligned_faces_by_their_middle(tmp_path):
+    crops = draw_faces(8)
+    margin = ((0, 0), (CROP_OFFSET,) * 2, (CROP_OFFSET,) * 2, (0, 0))
+    for folder, images in (("crops", crops), ("aligned", np.pad(crops, margin))):
+        assert np.array_equal(folder_faces(write_faces(tmp_path / folder, images)), crops)
+
+
+def test_of_many_faces_some_are_taken_evenly(tmp_path):
+    crops = draw_faces(2 * MOST - 1)
+    faces = folder_faces(write_faces(tmp_path / "many", crops))
+    assert np.array_equal(faces, crops[::2])
+
+
+@pytest.mark.parametrize(
+    ("faces", "message"),
+    [
+        (draw_faces(8)[:, :170], r"000\.png is 176 × 170: give aligned faces of 176 × 176 or"),
+        (draw_faces(7), "gives 7 faces that differ from each other, at least 8"),
+        (np.repeat(draw_faces(2), 5, 0), "gives 2 faces that differ"),
+    ],
+    ids=["size", "few", "repeated"],
+)
+def test_unusable_folders_are_refused(tmp_path, faces, message):
+    with pytest.raises(InputError, match=message):
+        folder_faces(write_faces(tmp_path / "faces", faces))
+
+
+def test_missing_and_empty_folders_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        folder_faces(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no image"):
+        folder_faces(tmp_path)
+
+
+def test_without_the_demo_clip_the_error_says_what_to_give(tmp_path):
+    with pytest.raises(InputError, match=r"clip\.mp4 and .*clip_truth\.csv missing; give --faces"):
+        demo_faces(tmp_path)
+
+
+@pytest.mark.skipif(not (DEMO / "clip.mp4").is_file(), reason="the demo clip is not there")
+def test_faces_of_the_demo_clip_are_aligned():
+    faces = demo_faces()
+    assert faces.shape == (MOST, 176, 176, 3)
+    assert faces.dtype == np.uint8
+    # A face fills the crop: its middle is skin, of which no pixel is grey as outside the frame.
+    middle = faces[:, 60:120, 60:120].reshape(MOST, -1, 3)
+    assert (np.ptp(middle.astype(int), axis=2).mean(1) > 5).all()

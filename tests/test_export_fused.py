@@ -1,0 +1,116 @@
+import itertools
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from tiny_network import draw_faces, tiny_network
+
+from export.fused import FusedGraph
+from export.graph import PlainGraph
+from export.serialise import to_onnx
+from lgrnet.config import ModelConfig
+from lgrnet.model import LGRNet
+
+VARIANTS = [
+    *({"relation": relation, "fusion": fusion} for relation, fusion in itertools.product(
+        ("skip_bilstm", "bilstm", "none"), (True, False))),
+    {"gate": "concat"},
+    {"gate": "concat", "fusion": False},
+    {"attention": "refined"},
+    {"attention": "refined", "attention_cells": 24, "relation": "bilstm"},
+    {"attention_cells": 24},
+    {"stem_stride": 2},  # 8 × 8 cells: windows hold every block
+    {"input_size": 176, "stem_stride": 1},  # 44 × 44 cells, no resizing
+    {"aus": [12]},  # nothing to skip to
+    {"aus": [12, 14]},  # one patch
+]  # fmt: skip
+EXPORTED = [
+    ({}, 1, True),
+    ({"gate": "concat", "attention_cells": 24}, 3, True),
+    ({"relation": "bilstm", "attention": "refined", "fusion": False}, 1, True),
+    ({"relation": "none"}, 3, True),
+    ({}, 3, False),
+]
+
+
+def assert_same(actual, expected):
+    """Compare probabilities and landmarks; the faces make them vary by 0.1 and by pixels."""
+    for found, wanted, tolerance in zip(actual, expected, (5e-5, 1e-3), strict=True):
+        torch.testing.assert_close(torch.as_tensor(found), wanted, rtol=0, atol=tolerance)
+    assert expected[0].std(0).max() > 0.05
+    assert expected[1].std(0).mean() > 0.5
+
+
+def run_both(model, faces):
+    faces = torch.from_numpy(faces)
+    with torch.inference_mode():
+        return FusedGraph(model, len(faces))(faces), PlainGraph(model)(faces)
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_fused_network_equals_the_network(changes):
+    model = tiny_network(**changes)
+    assert_same(*run_both(model, draw_faces(3)))
+
+
+def test_faces_do_not_depend_on_the_batch():
+    model = tiny_network()
+    faces = draw_faces(3)
+    together, _ = run_both(model, faces)
+    alone = [run_both(model, face[None])[0] for face in faces]
+    assert_same([torch.cat(parts) for parts in zip(*alone, strict=True)], together)
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale"),
+    [((-85, -40), 1), ((90, 60), 1), ((0, 170), 1), ((-400, 0), 1), ((0, 0), 0.1), ((0, 0), 0.35)],
+    ids=["left", "right and down", "below", "far away", "one place", "overlapping"],
+)
+@pytest.mark.parametrize("cells", [None, 24])
+def test_patches_at_the_border_off_the_grid_and_on_each_other(shift, scale, cells):
+    model = tiny_network(attention_cells=cells)
+    with torch.no_grad():
+        offsets = model.align.offsets
+        middle = model.align.mean_face.mean(0)
+        wanted = middle + (model.align.mean_face - middle) * scale + torch.tensor(shift)
+        offsets.bias.add_((wanted - model.align.mean_face).flatten() / model.align.unit)
+    fused, plain = run_both(model, draw_faces(3))
+    middle = (middle + torch.tensor(shift)).expand(3, 2)
+    torch.testing.assert_close(plain[1].mean(1), middle, rtol=0, atol=12)
+    for found, wanted, tolerance in zip(fused, plain, (5e-5, 1e-3), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=tolerance)
+
+
+def test_branches_one_by_one_are_the_same(monkeypatch):
+    model = tiny_network()
+    monkeypatch.setattr("export.blocks.WORKING_SET", 1)
+    assert_same(*run_both(model, draw_faces(3)))
+
+
+@pytest.mark.parametrize(("changes", "batch", "fuse"), EXPORTED, ids=str)
+def test_exported_graph_equals_the_network(changes, batch, fuse):
+    model = tiny_network(aus=[1, 12], **changes)
+    faces = draw_faces(batch * 2)
+    graph = FusedGraph(model, batch) if fuse else PlainGraph(model)
+    proto = to_onnx(graph, batch)
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    runs = [session.run(None, {"face": part}) for part in (faces[:batch], faces[batch:])]
+    actual = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+    with torch.inference_mode():
+        assert_same(actual, PlainGraph(model)(torch.from_numpy(faces)))
+
+
+def test_graph_of_the_paper_is_small_and_static():
+    torch.manual_seed(0)
+    graph = to_onnx(FusedGraph(LGRNet(ModelConfig()), 1), 1).graph
+    assert len(graph.node) < 1850
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
+    }
+    assert all(all(shape) for shape in shapes.values())
+    assert {name for node in graph.node for name in node.output} <= shapes.keys()
+    # Batch norms and what is constant are part of the weights.
+    kinds = {node.op_type for node in graph.node}
+    assert not kinds & {"BatchNormalization", "Identity", "Constant", "Shape", "If", "Loop"}

@@ -1,0 +1,80 @@
+"""The model that ships: that it is what it says, and that it works on a real photograph."""
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from export.compare import compare
+from export.faces import demo_faces
+from lgrnet.checkpoint import load_checkpoint
+from runtime import Detector
+from runtime.backends import open_backend
+from runtime.cli import DEMO_CLIP, DEMO_TRUTH
+from runtime.detector import DEFAULT_MODEL
+from runtime.truth import Agreement, read_truth
+
+CHECKPOINT = Path(__file__).parents[1] / "weights" / "lgrnet_edge.pt"
+
+
+@pytest.fixture(scope="module")
+def detector():
+    with Detector(threads=1) as detector:
+        yield detector
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    data = pytest.importorskip("skimage.data")
+    return cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+
+
+def test_model_comes_from_the_committed_checkpoint(detector):
+    digest = hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
+    assert detector.spec.checkpoint_sha256 == digest
+    assert detector.spec.preset == "edge"
+    assert detector.spec.fused
+    model, meta = load_checkpoint(CHECKPOINT)
+    assert detector.spec.aus == model.config.aus
+    assert detector.spec.thresholds == tuple(meta["thresholds"])
+    assert "synthetic faces only" in detector.spec.training_data
+
+
+def test_model_computes_what_the_checkpoint_computes():
+    model, _ = load_checkpoint(CHECKPOINT)
+    backend = open_backend(DEFAULT_MODEL, "cpu", 1)
+    result = compare(model, backend, demo_faces()[::2])
+    assert result.probability < 1e-4
+    assert result.landmarks < 0.01
+    assert result.probability_spread > 0.1
+
+
+def test_a_real_smile_is_a_smile(detector, astronaut):
+    result = detector(astronaut)
+    assert len(result) == 1
+    (face,) = result
+    assert {"AU12", "AU25"} <= set(face.present)
+    assert face.aus["AU15"] < 0.5
+    x, y, width, height = face.box
+    assert 150 < x < 200
+    assert 50 < y < 110
+    assert 80 < width < 150
+    assert 80 < height < 150
+
+
+def test_landmarks_do_not_depend_on_where_the_face_is(detector, astronaut):
+    moved = cv2.copyMakeBorder(astronaut, 40, 10, 70, 30, cv2.BORDER_REPLICATE)
+    here, there = detector(astronaut).faces[0], detector(moved).faces[0]
+    difference = there.landmarks - here.landmarks - np.array([70, 40])
+    assert np.abs(difference).mean() < 1.0
+
+
+def test_the_demo_agrees_with_its_truth(detector):
+    agreement = Agreement(read_truth(DEMO_TRUTH), detector.aus)
+    for result in detector.stream(str(DEMO_CLIP)):
+        agreement.add(result)
+    scores = agreement.as_dict()
+    assert scores["mean_f1"] > 2 * scores["mean_always_on_f1"]
+    assert scores["landmark_error"] < 0.06
