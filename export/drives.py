@@ -47,6 +47,9 @@ class DenseDrive(NamedTuple):
         return [gate + values for gate, values in zip(gates, self.values, strict=True)]
 
 
+Drive = SparseDrive | DenseDrive
+
+
 class SparseDrives(nn.Module):
     """Computed in the few blocks that the patches reach.
 
@@ -70,8 +73,8 @@ class SparseDrives(nn.Module):
         Args:
             feature: F, (16, 1, B, T², C).
             centres: From :meth:`SharedPatches.centres`.
-            groups: Directions that run side by side (0 for down, 1 for up), each with the patches
-                that it meets, step by step.
+            groups: Directions that run side by side, down before up, each as the numbers of the
+                patches that it meets, step by step.
 
         Returns:
             For each group the drive of each step.
@@ -103,9 +106,6 @@ class SparseDrives(nn.Module):
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-
-
-Drive = SparseDrive | DenseDrive
 
 
 class DenseDrives(nn.Module):

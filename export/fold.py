@@ -1,4 +1,4 @@
-"""Layers without an activation between them, merged into one."""
+"""Batch norms, merged into the convolutions before them."""
 
 import torch
 from torch import Tensor, nn
@@ -49,17 +49,3 @@ def make_conv(weight: Tensor, bias: Tensor, groups: int = 1, stride: int = 1) ->
     conv.weight = nn.Parameter(weight.float(), requires_grad=False)
     conv.bias = nn.Parameter(bias.float(), requires_grad=False)
     return conv
-
-
-def merge_linear(first: nn.Linear, second: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Merge two Linear layers with nothing between them.
-
-    Args:
-        first: Applied first.
-        second: Applied to its output.
-
-    Returns:
-        Weight, (O, C), and bias, (O,); float64.
-    """
-    weight, bias = second.weight.double(), second.bias.double()
-    return weight @ first.weight.double(), weight @ first.bias.double() + bias

@@ -9,9 +9,17 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from export.fused import FusedGraph
+    from export.graph import PlainGraph
+    from lgrnet.model import LGRNet
 
 PROBABILITY_TOLERANCE = 1e-4
 """Rounding differs between the two by some 1e-6, and thresholds have two digits."""
@@ -97,14 +105,20 @@ def _check_arguments(output: Path, batch: int, tolerance: float, landmark_tolera
         raise ValueError(f"tolerance: must be at least 0, got {tolerance} and {landmark_tolerance}")
 
 
-def _graph(model, batch: int, fuse: bool):
+def _graph(model: "LGRNet", batch: int, fuse: bool) -> "FusedGraph | PlainGraph":
     from export.fused import FusedGraph
     from export.graph import PlainGraph
 
     return FusedGraph(model, batch) if fuse else PlainGraph(model)
 
 
-def _require_equal(model, path: Path, crops, tolerance: float, landmark_tolerance: float) -> None:
+def _require_equal(
+    model: "LGRNet",
+    path: Path,
+    crops: "np.ndarray",
+    tolerance: float,
+    landmark_tolerance: float,
+) -> None:
     """Check the file, run it beside the network, log the differences, raise if they are too large.
 
     Args:

@@ -59,7 +59,6 @@ class FusedDirections(nn.Module):
 
     def __init__(self, ways: list[Direction], grid: BlockGrid) -> None:
         super().__init__()
-        self.grid = grid
         convs = [way.cell.from_hidden for way in ways]
         channels, blocks = convs[0].in_channels, grid.batch * grid.blocks
         self.prepare = BlockInput(grid, channels, len(ways))

@@ -41,7 +41,6 @@ class FusedRegionLayer(nn.Module):
 
     def __init__(self, layer: RegionLayer) -> None:
         super().__init__()
-        self.tiles = layer.tiles
         scale, shift = batch_norm_affine(layer.norm)
         self.register_buffer("scale", scale.float()[:, None, None])
         self.register_buffer("shift", shift.float()[:, None, None])

@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m lgrnet.baselines", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("data/faces"))
-    parser.add_argument("--cnn-epochs", type=int, default=4, help="0 leaves the network out")
+    parser.add_argument("--cnn-epochs", type=int, default=3, help="0 leaves the network out")
     parser.add_argument("--json", type=Path, help="also write the scores here")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args(argv)
