@@ -50,12 +50,29 @@ def random_checkpoint(preset: str, path: Path) -> None:
     save_checkpoint(path, model.eval(), {"training_data": "none: random weights"})
 
 
-def open_engines(checkpoint: Path, folder: Path, threads: int) -> list[Engine]:
-    """Open eager PyTorch and ONNX Runtime on the plain and on the fused graph.
+def export_both(checkpoint: Path, folder: Path) -> dict[str, Path]:
+    """Export the plain and the fused graph.
 
     Args:
         checkpoint: The network.
-        folder: For the exported files.
+        folder: Where to.
+
+    Returns:
+        Name of the engine → file.
+    """
+    files = {}
+    for name, fuse in (("plain", False), ("fused", True)):
+        file = folder / f"{checkpoint.stem}_{name}.onnx"
+        files[f"ONNX Runtime, {name} graph"] = export_onnx(checkpoint, file, fuse=fuse)
+    return files
+
+
+def open_engines(checkpoint: Path, files: dict[str, Path], threads: int) -> list[Engine]:
+    """Open eager PyTorch and ONNX Runtime.
+
+    Args:
+        checkpoint: The network.
+        files: From :func:`export_both`.
         threads: CPU threads of every engine.
 
     Returns:
@@ -70,11 +87,9 @@ def open_engines(checkpoint: Path, folder: Path, threads: int) -> list[Engine]:
             return graph(torch.from_numpy(face))[0].numpy()
 
     engines = [Engine("PyTorch eager", eager)]
-    for name, fuse in (("ONNX Runtime, plain graph", False), ("ONNX Runtime, fused graph", True)):
-        file = folder / f"{checkpoint.stem}_{'fused' if fuse else 'plain'}.onnx"
-        export_onnx(checkpoint, file, fuse=fuse)
+    for name, file in files.items():
         backend = open_backend(file, "cpu", threads)
-        nodes = len(onnx.load(file, load_external_data=False).graph.node)
+        nodes = len(onnx.load(file).graph.node)
         megabytes = file.stat().st_size / 1e6
         engines.append(Engine(name, lambda face, run=backend: run(face)[0], nodes, megabytes))
     return engines

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from benchmarks.engines import Engine, open_engines, random_checkpoint
+from benchmarks.engines import Engine, export_both, open_engines, random_checkpoint
 from benchmarks.machine import describe_machine
 from benchmarks.timing import interleave, summarise
 from export.faces import demo_faces
@@ -163,7 +163,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="one run for each")
     parser.add_argument("--seconds", type=float, default=20, help="least time of each run")
-    parser.add_argument("--rounds", type=int, default=20, help="least calls of each engine")
+    parser.add_argument("--rounds", type=int, default=5, help="least turns of each engine")
     parser.add_argument("--warmup", type=float, default=3, help="seconds")
     parser.add_argument("--json", type=Path, default=Path("out/fps.json"))
     return parser.parse_args(argv)
@@ -181,8 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if preset != "edge":
                 checkpoint = Path(folder) / f"{preset}_random.pt"
                 random_checkpoint(preset, checkpoint)
+            files = export_both(checkpoint, Path(folder))
             for threads in args.threads:
-                engines = open_engines(checkpoint, Path(folder), threads)
+                engines = open_engines(checkpoint, files, threads)
                 record["networks"].append(
                     {
                         "preset": preset,

@@ -8,37 +8,50 @@ import numpy as np
 PERCENTILES = (50, 95, 99)
 
 
+BURST = 5
+"""Calls of one engine before the next one's turn."""
+
+PAUSE = 0.05
+"""Seconds before each turn: an engine's idle threads spin for a while and would slow the next."""
+
+
 def interleave(
     calls: Mapping[str, Callable[[], object]],
     seconds: float,
     min_rounds: int,
     warmup: float,
+    pause: float = PAUSE,
 ) -> dict[str, np.ndarray]:
-    """Time several calls in rounds of one call each. Nothing is trimmed.
+    """Time several calls in rounds, in which each has a turn. Nothing is trimmed.
+
+    A turn is a pause, one call that is not counted, as caches still hold the engine before, and
+    :data:`BURST` that are.
 
     Args:
         calls: Name → what to time; one call is one frame.
         seconds: Least time for all rounds together.
         min_rounds: Least number of rounds; both limits must be reached.
         warmup: Seconds of rounds that are not counted.
+        pause: Seconds before each turn.
 
     Returns:
-        Name → milliseconds of each round.
+        Name → milliseconds of each call that counts.
     """
     until = time.perf_counter() + warmup
-    while True:
+    while time.perf_counter() < until:
         for call in calls.values():
             call()
-        if time.perf_counter() >= until:
-            break
     samples: dict[str, list[float]] = {name: [] for name in calls}
     began = time.perf_counter()
     rounds = 0
     while rounds < min_rounds or time.perf_counter() - began < seconds:
         for name, call in calls.items():
-            start = time.perf_counter()
+            time.sleep(pause)
             call()
-            samples[name].append((time.perf_counter() - start) * 1e3)
+            for _ in range(BURST):
+                start = time.perf_counter()
+                call()
+                samples[name].append((time.perf_counter() - start) * 1e3)
         rounds += 1
     return {name: np.array(values) for name, values in samples.items()}
 

@@ -2,20 +2,22 @@ import numpy as np
 import pytest
 
 from benchmarks.machine import describe_machine
-from benchmarks.timing import interleave, summarise
+from benchmarks.timing import BURST, interleave, summarise
 
 
-def test_engines_are_called_in_turn_until_both_limits_are_reached():
+def test_engines_take_turns_until_both_limits_are_reached():
     order = []
     calls = {name: lambda name=name: order.append(name) for name in "abc"}
-    samples = interleave(calls, seconds=0.0, min_rounds=5, warmup=0.0)
-    assert order == list("abc") * 6  # one round of warm-up
-    assert {name: len(values) for name, values in samples.items()} == dict.fromkeys("abc", 5)
+    samples = interleave(calls, seconds=0.0, min_rounds=4, warmup=0.0, pause=0.0)
+    turn = BURST + 1  # one call that is not counted
+    assert order == ["a"] * turn + ["b"] * turn + ["c"] * turn + order[: 9 * turn]
+    counts = {name: len(values) for name, values in samples.items()}
+    assert counts == dict.fromkeys("abc", 4 * BURST)
 
 
 def test_time_limit_outlasts_the_round_limit():
-    samples = interleave({"a": lambda: None}, seconds=0.05, min_rounds=1, warmup=0.0)
-    assert len(samples["a"]) > 1
+    samples = interleave({"a": lambda: None}, seconds=0.05, min_rounds=1, warmup=0.0, pause=0.01)
+    assert len(samples["a"]) > BURST
 
 
 def test_summary_is_numpys():
