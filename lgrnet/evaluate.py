@@ -197,7 +197,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--json", type=Path, help="also write the scores here")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        help="where to write the scores; out/<checkpoint>_<split>.json if not given",
+    )
     parser.add_argument("--device", default="cpu")
     return parser.parse_args(argv)
 
@@ -222,10 +226,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         **report(aus, result, meta.get("thresholds") or [0.5] * len(aus)),
     }
     print(format_report(scores))
-    if args.json:
-        partial = args.json.with_name(f".{args.json.name}.partial")
-        partial.write_text(json.dumps(scores, indent=2) + "\n")
-        partial.replace(args.json)
+    path = args.json or Path("out") / f"{args.checkpoint.stem}_{args.split}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(scores, indent=2) + "\n")
+    partial.replace(path)
+    logger.info("written to %s", path)
     return 0
 
 

@@ -96,6 +96,13 @@ def test_command_prints_a_table_and_writes_json(root, tmp_path, capsys):
     assert scores["aus"]["AU12"]["always_on_f1"] == pytest.approx(2 * rate / (1 + rate))
 
 
+def test_scores_are_written_without_being_asked(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)).eval())
+    assert main(["tiny.pt", "--data", str(root), "--split", "val"]) == 0
+    assert json.loads((tmp_path / "out" / "tiny_val.json").read_text())["frames"] == 12
+
+
 def test_bad_input_exits_with_2(root, tmp_path, caplog):
     (tmp_path / "noise.pt").write_bytes(b"noise")
     assert main([str(tmp_path / "noise.pt"), "--data", str(root)]) == 2
