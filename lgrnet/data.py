@@ -139,6 +139,9 @@ def training_batches(
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=_start_worker,
+        # A forked worker would inherit OpenCV's and OpenMP's thread pools without their threads,
+        # and wait for them for ever.
+        multiprocessing_context="spawn" if workers else None,
     )
     yield from loader
 
