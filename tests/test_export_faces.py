@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from tiny_network import draw_faces
 
-from export.faces import DEMO, MOST, demo_faces, folder_faces
+from export.faces import MOST, demo_faces, folder_faces
 from runtime.align import CROP_OFFSET
 from runtime.errors import InputError
 
@@ -54,7 +54,6 @@ def test_without_the_demo_clip_the_error_says_what_to_give(tmp_path):
         demo_faces(tmp_path)
 
 
-@pytest.mark.skipif(not (DEMO / "clip.mp4").is_file(), reason="the demo clip is not there")
 def test_faces_of_the_demo_clip_are_aligned():
     faces = demo_faces()
     assert faces.shape == (MOST, 176, 176, 3)
