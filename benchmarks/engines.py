@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import torch
 
-from export.graph import PlainGraph
+from export.plain import PlainGraph
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.config import model_config

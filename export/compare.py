@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.graph import PlainGraph
+from export.plain import PlainGraph
 from lgrnet.model import LGRNet
 from runtime.backends.base import Backend
 

@@ -1,7 +1,15 @@
-"""Batch norms, merged into the convolutions before them."""
+"""What is linear, merged: batch norms into convolutions, linear layers into each other."""
+
+import itertools
 
 import torch
 from torch import Tensor, nn
+
+from lgrnet.alignment import AlignmentNet
+from lgrnet.features import FeatureBlocks
+
+Folded = list[tuple[Tensor, Tensor]]
+"""Weight and bias of convolutions, in order."""
 
 
 def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -32,6 +40,25 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return conv.weight.double() * scale[:, None, None, None], scale * bias + shift
 
 
+def fold_norms(layers: nn.Sequential) -> nn.Sequential:
+    """Merge the batch norms of a chain of layers into the convolutions before them."""
+    merged: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d):
+            conv = merged[-1]
+            folded = nn.Conv2d(
+                conv.in_channels, conv.out_channels, conv.kernel_size,
+                padding=conv.padding, groups=conv.groups,
+            )  # fmt: skip
+            weight, bias = fold_norm(conv, layer)
+            folded.weight = nn.Parameter(weight.float(), requires_grad=False)
+            folded.bias = nn.Parameter(bias.float(), requires_grad=False)
+            merged[-1] = folded
+        else:
+            merged.append(layer)
+    return nn.Sequential(*merged)
+
+
 def make_conv(weight: Tensor, bias: Tensor, groups: int = 1, stride: int = 1) -> nn.Conv2d:
     """Build a convolution that keeps the size of its input.
 
@@ -49,3 +76,50 @@ def make_conv(weight: Tensor, bias: Tensor, groups: int = 1, stride: int = 1) ->
     conv.weight = nn.Parameter(weight.float(), requires_grad=False)
     conv.bias = nn.Parameter(bias.float(), requires_grad=False)
     return conv
+
+
+def fold_blocks(blocks: FeatureBlocks) -> Folded:
+    """Fold each batch norm into the convolution before it.
+
+    Args:
+        blocks: Three blocks.
+
+    Returns:
+        Six convolutions.
+    """
+    layers = list(blocks)
+    pairs = itertools.pairwise(layers)
+    return [fold_norm(conv, norm) for conv, norm in pairs if isinstance(conv, nn.Conv2d)]
+
+
+def later_blocks(folded: Folded, branches: int = 1) -> nn.Sequential:
+    """Build the second and the third block.
+
+    Args:
+        folded: Their four convolutions.
+        branches: Groups.
+
+    Returns:
+        (B, branches · C, h / 2, w / 2) → (B, branches · C', h / 8, w / 8).
+    """
+    layers: list[nn.Module] = []
+    for number, (weight, bias) in enumerate(folded):
+        layers += [make_conv(weight, bias, branches), nn.ReLU()]
+        if number % 2:
+            layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
+
+
+def fold_landmarks(align: AlignmentNet) -> tuple[Tensor, Tensor]:
+    """Merge the two linear layers after the alignment network's blocks, and what follows them.
+
+    Args:
+        align: The network.
+
+    Returns:
+        Weight, (C_a · h_a · w_a, 98), and bias, (98,), of pixels of the crop; float32.
+    """
+    last = align.offsets.weight.double() * align.unit
+    mean_face = align.mean_face.double().flatten()
+    bias = last @ align.hidden.bias.double() + align.offsets.bias.double() * align.unit
+    return (last @ align.hidden.weight.double()).T.float(), (bias + mean_face).float()

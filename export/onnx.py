@@ -17,8 +17,8 @@ from runtime.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from export.fused import FusedGraph
-    from export.graph import PlainGraph
+    from export.plain import PlainGraph
+    from export.winograd import WinogradGraph
     from lgrnet.model import LGRNet
 
 PROBABILITY_TOLERANCE = 1e-4
@@ -105,11 +105,11 @@ def _check_arguments(output: Path, batch: int, tolerance: float, landmark_tolera
         raise ValueError(f"tolerance: must be at least 0, got {tolerance} and {landmark_tolerance}")
 
 
-def _graph(model: "LGRNet", batch: int, fuse: bool) -> "FusedGraph | PlainGraph":
-    from export.fused import FusedGraph
-    from export.graph import PlainGraph
+def _graph(model: "LGRNet", batch: int, fuse: bool) -> "WinogradGraph | PlainGraph":
+    from export.plain import PlainGraph
+    from export.winograd import WinogradGraph
 
-    return FusedGraph(model, batch) if fuse else PlainGraph(model)
+    return WinogradGraph(model, batch) if fuse else PlainGraph(model)
 
 
 def _require_equal(

@@ -11,7 +11,16 @@ from dataclasses import asdict, dataclass
 from runtime.action_units import AU_NAMES
 from runtime.align import ALIGNED_SIZE, CROP_SIZE
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
+PRECISIONS = ("fp32", "fp16", "int8")
+"""Number formats that a file may hold."""
+
+GRAPHS = ("plain", "winograd", "direct")
+"""Ways of writing the same network as a graph; which is fastest depends on what runs it."""
+
+ENGINES = ("onnxruntime", "openvino")
+"""What can run a file, by the names that ``backend=`` takes."""
+
 METADATA_KEY = "lgrnet"
 """The one metadata property that holds the spec, as JSON."""
 
@@ -34,8 +43,9 @@ class ModelSpec:
         preset: Name of the network's preset, such as ``"edge"``.
         aus: FACS numbers in the order of the output, ascending.
         thresholds: Probability from which an AU counts as present, one for each AU.
-        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
-        fused: Whether the graph holds the exact rewrites of the exporter.
+        precision: One of `PRECISIONS`.
+        graph: One of `GRAPHS`: the network as it was trained, or rewritten by the exporter.
+        engine: One of `ENGINES`, for which graph and precision were chosen; others run it too.
         batch: The static batch size B.
         training_data: What the weights were trained on, in words.
         licence: Licence of the weights.
@@ -49,7 +59,8 @@ class ModelSpec:
     aus: tuple[int, ...]
     thresholds: tuple[float, ...]
     precision: str
-    fused: bool
+    graph: str
+    engine: str
     batch: int
     training_data: str
     licence: str
@@ -65,6 +76,9 @@ class ModelSpec:
             raise SpecError(f"unknown AUs {unknown}: known are {sorted(AU_NAMES)}")
         if not self.aus or tuple(sorted(set(self.aus))) != tuple(self.aus):
             raise SpecError(f"AUs must be ascending and named once, got {self.aus}")
+        for name, known in (("graph", GRAPHS), ("engine", ENGINES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise SpecError(f"{name} {getattr(self, name)!r} is unknown: known are {known}")
         if len(self.thresholds) != len(self.aus):
             raise SpecError(f"{len(self.aus)} AUs but {len(self.thresholds)} thresholds")
         if (self.aligned_size, self.crop_size) != (ALIGNED_SIZE, CROP_SIZE):

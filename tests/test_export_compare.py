@@ -5,7 +5,7 @@ from test_runtime_fixtures import make_spec
 from tiny_network import draw_faces, tiny_network
 
 from export.compare import _patches_from, compare
-from export.graph import PlainGraph
+from export.plain import PlainGraph
 
 
 class FakeBackend:

@@ -11,10 +11,10 @@ import torch
 from test_export_faces import write_faces
 from tiny_network import draw_faces, tiny_network
 
-from export.fused import FusedGraph
-from export.graph import PlainGraph
 from export.onnx import export_onnx, main
+from export.plain import PlainGraph
 from export.serialise import to_onnx
+from export.winograd import WinogradGraph
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from runtime.backends import open_backend
 
@@ -34,7 +34,7 @@ def model():
 @pytest.fixture(scope="module")
 def traced(model):
     """Return the graph that the exporter makes, which takes seconds, and what could go wrong."""
-    right = to_onnx(FusedGraph(model, 1), 1)
+    right = to_onnx(WinogradGraph(model, 1), 1)
     return {
         "right": right,
         "off": changed(right, "classify.heads.bias", lambda weight: weight + 0.1),
@@ -77,7 +77,7 @@ def export(folder, traced, monkeypatch, capsys):
 
     def run(*arguments, graph="right", checkpoint=folder / "net.pt"):
         def fake(module, batch):
-            assert isinstance(module, PlainGraph if "--no-fuse" in arguments else FusedGraph)
+            assert isinstance(module, PlainGraph if "--no-fuse" in arguments else WinogradGraph)
             copy = onnx.ModelProto()
             copy.CopyFrom(traced[graph])
             return copy

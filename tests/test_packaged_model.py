@@ -35,7 +35,7 @@ def test_model_comes_from_the_committed_checkpoint(detector):
     digest = hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
     assert detector.spec.checkpoint_sha256 == digest
     assert detector.spec.preset == "edge"
-    assert detector.spec.fused
+    assert detector.spec.graph == "winograd"
     model, meta = load_checkpoint(CHECKPOINT)
     assert detector.spec.aus == model.config.aus
     assert detector.spec.thresholds == tuple(meta["thresholds"])

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from export.blocks import BlockGrid
+from export.winograd.blocks import BlockGrid
 from lgrnet.fusion import EPSILON, Fusion, resize
 
 

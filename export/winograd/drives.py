@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from export.blocks import CELLS, BlockGrid
-from export.windows import SharedPatches, Windows
-from export.winograd import BlockConv, BlockInput
+from export.winograd.blocks import CELLS, BlockGrid
+from export.winograd.transform import BlockConv, BlockInput
+from export.winograd.windows import BlockPatches, Windows
 from lgrnet.relation import Direction, Recurrence
 
 GATES = 4
@@ -56,7 +56,7 @@ class SparseDrives(nn.Module):
     All patches, both directions and all gates are one matrix product.
     """
 
-    def __init__(self, relation: Recurrence, shared: SharedPatches) -> None:
+    def __init__(self, relation: Recurrence, shared: BlockPatches) -> None:
         super().__init__()
         self.shared, self.windows = shared, Windows(shared)
         grid, weight = shared.grid, relation.downward.cell.from_input.weight
@@ -72,7 +72,7 @@ class SparseDrives(nn.Module):
 
         Args:
             feature: F, (16, 1, B, T², C).
-            centres: From :meth:`SharedPatches.centres`.
+            centres: From :meth:`BlockPatches.centres`.
             groups: Directions that run side by side, down before up, each as the numbers of the
                 patches that it meets, step by step.
 

@@ -3,30 +3,31 @@
 import torch
 from torch import Tensor, nn
 
-from export.attention import RefinedMaps
-from export.blocks import BlockGrid
-from export.classify import Pooling, Refining
-from export.features import FusedAlignment
-from export.graph import Outputs
-from export.recurrence import FusedRecurrence
+from export.plain import Outputs
 from export.stem import FusedStem
-from export.windows import SharedPatches
-from export.winograd import BlockInput
+from export.winograd.attention import RefinedMaps
+from export.winograd.blocks import BlockGrid
+from export.winograd.classify import Pooling, Refining
+from export.winograd.features import FusedAlignment
+from export.winograd.recurrence import FusedRecurrence
+from export.winograd.transform import BlockInput
+from export.winograd.windows import BlockPatches
 from lgrnet.au_geometry import muscle_order
 from lgrnet.model import LGRNet
 from runtime.landmarks import COUNT
 
 
-class FusedGraph(nn.Module):
+class WinogradGraph(nn.Module):
     """LGRNet from pixels to probabilities, for a fixed batch; the weights are copied.
 
     What is rewritten, and where: batch norms are part of the convolutions before them, colour order
     and scale of pixels of the first one (:mod:`export.stem`); linear layers without an activation
-    between them are one (:mod:`export.features`); 3 × 3 convolutions on the grid of F take a third
-    of the multiplications (:mod:`export.winograd`); patches and what they add to the recurrence are
-    computed where they are not zero, and once for AUs that look at the same place
-    (:mod:`export.windows`); gates of eq. 8 are matrix products of averages, without convolutions of
-    maps (:mod:`export.recurrence`); G is projected before it is resized (:mod:`export.fusion`).
+    between them are one (:mod:`export.fold`); 3 × 3 convolutions on the grid of F take a third of
+    the multiplications (:mod:`export.winograd.transform`); patches and what they add to the
+    recurrence are computed where they are not zero, and once for AUs that look at the same place
+    (:mod:`export.winograd.windows`); gates of eq. 8 are matrix products of averages, without
+    convolutions of maps (:mod:`export.winograd.recurrence`); G is projected before it is resized
+    (:mod:`export.winograd.fusion`).
     """
 
     def __init__(self, model: LGRNet, batch: int) -> None:
@@ -41,7 +42,7 @@ class FusedGraph(nn.Module):
         if config.attention == "refined":
             self.attention = RefinedMaps(model.patches, model.attention, len(aus), grid)
         else:
-            self.attention = SharedPatches(model.patches, aus, grid)
+            self.attention = BlockPatches(model.patches, aus, grid)
         self.relation: nn.Module | None = None
         if model.relation is not None:
             self.relation = FusedRecurrence(model.relation, self.attention)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from export.blocks import AROUND, CELLS, SIDE, BlockGrid
+from export.winograd.blocks import AROUND, CELLS, SIDE, BlockGrid
 
 _INPUT = (
     *((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0)),

@@ -6,9 +6,10 @@ import pytest
 import torch
 from tiny_network import draw_faces, tiny_network
 
-from export.fused import FusedGraph
-from export.graph import PlainGraph
+from export.direct import DirectGraph
+from export.plain import PlainGraph
 from export.serialise import to_onnx
+from export.winograd import WinogradGraph
 from lgrnet.config import ModelConfig
 from lgrnet.model import LGRNet
 
@@ -26,11 +27,14 @@ VARIANTS = [
     {"aus": [12, 14]},  # one patch
 ]  # fmt: skip
 EXPORTED = [
-    ({}, 1, True),
-    ({"gate": "concat", "attention_cells": 24}, 3, True),
-    ({"relation": "bilstm", "attention": "refined", "fusion": False}, 1, True),
-    ({"relation": "none"}, 3, True),
-    ({}, 3, False),
+    ({}, 1, WinogradGraph),
+    ({"gate": "concat", "attention_cells": 24}, 3, WinogradGraph),
+    ({"relation": "bilstm", "attention": "refined", "fusion": False}, 1, WinogradGraph),
+    ({"relation": "none"}, 3, WinogradGraph),
+    ({}, 1, DirectGraph),
+    ({"gate": "concat", "attention_cells": 24}, 3, DirectGraph),
+    ({"relation": "bilstm", "attention": "refined", "fusion": False}, 1, DirectGraph),
+    ({}, 3, PlainGraph),
 ]
 
 
@@ -42,23 +46,28 @@ def assert_same(actual, expected):
     assert expected[1].std(0).mean() > 0.5
 
 
-def run_both(model, faces):
+@pytest.fixture(params=[WinogradGraph, DirectGraph])
+def rewritten(request):
+    return request.param
+
+
+def run_both(rewritten, model, faces):
     faces = torch.from_numpy(faces)
     with torch.inference_mode():
-        return FusedGraph(model, len(faces))(faces), PlainGraph(model)(faces)
+        return rewritten(model, len(faces))(faces), PlainGraph(model)(faces)
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_fused_network_equals_the_network(changes):
+def test_rewritten_network_equals_the_network(rewritten, changes):
     model = tiny_network(**changes)
-    assert_same(*run_both(model, draw_faces(3)))
+    assert_same(*run_both(rewritten, model, draw_faces(3)))
 
 
-def test_faces_do_not_depend_on_the_batch():
+def test_faces_do_not_depend_on_the_batch(rewritten):
     model = tiny_network()
     faces = draw_faces(3)
-    together, _ = run_both(model, faces)
-    alone = [run_both(model, face[None])[0] for face in faces]
+    together, _ = run_both(rewritten, model, faces)
+    alone = [run_both(rewritten, model, face[None])[0] for face in faces]
     assert_same([torch.cat(parts) for parts in zip(*alone, strict=True)], together)
 
 
@@ -68,14 +77,14 @@ def test_faces_do_not_depend_on_the_batch():
     ids=["left", "right and down", "below", "far away", "one place", "overlapping"],
 )
 @pytest.mark.parametrize("cells", [None, 24])
-def test_patches_at_the_border_off_the_grid_and_on_each_other(shift, scale, cells):
+def test_patches_at_the_border_off_the_grid_and_on_each_other(rewritten, shift, scale, cells):
     model = tiny_network(attention_cells=cells)
     with torch.no_grad():
         offsets = model.align.offsets
         middle = model.align.mean_face.mean(0)
         wanted = middle + (model.align.mean_face - middle) * scale + torch.tensor(shift)
         offsets.bias.add_((wanted - model.align.mean_face).flatten() / model.align.unit)
-    fused, plain = run_both(model, draw_faces(3))
+    fused, plain = run_both(rewritten, model, draw_faces(3))
     middle = (middle + torch.tensor(shift)).expand(3, 2)
     torch.testing.assert_close(plain[1].mean(1), middle, rtol=0, atol=12)
     for found, wanted, tolerance in zip(fused, plain, (5e-5, 1e-3), strict=True):
@@ -84,15 +93,15 @@ def test_patches_at_the_border_off_the_grid_and_on_each_other(shift, scale, cell
 
 def test_branches_one_by_one_are_the_same(monkeypatch):
     model = tiny_network()
-    monkeypatch.setattr("export.blocks.WORKING_SET", 1)
-    assert_same(*run_both(model, draw_faces(3)))
+    monkeypatch.setattr("export.winograd.blocks.WORKING_SET", 1)
+    assert_same(*run_both(WinogradGraph, model, draw_faces(3)))
 
 
-@pytest.mark.parametrize(("changes", "batch", "fuse"), EXPORTED, ids=str)
-def test_exported_graph_equals_the_network(changes, batch, fuse):
+@pytest.mark.parametrize(("changes", "batch", "kind"), EXPORTED, ids=str)
+def test_exported_graph_equals_the_network(changes, batch, kind):
     model = tiny_network(aus=[1, 12], **changes)
     faces = draw_faces(batch * 2)
-    graph = FusedGraph(model, batch) if fuse else PlainGraph(model)
+    graph = PlainGraph(model) if kind is PlainGraph else kind(model, batch)
     proto = to_onnx(graph, batch)
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     runs = [session.run(None, {"face": part}) for part in (faces[:batch], faces[batch:])]
@@ -101,10 +110,11 @@ def test_exported_graph_equals_the_network(changes, batch, fuse):
         assert_same(actual, PlainGraph(model)(torch.from_numpy(faces)))
 
 
-def test_graph_of_the_paper_is_small_and_static():
+@pytest.mark.parametrize(("kind", "most"), [(WinogradGraph, 1850), (DirectGraph, 1850)])
+def test_graph_of_the_paper_is_small_and_static(kind, most):
     torch.manual_seed(0)
-    graph = to_onnx(FusedGraph(LGRNet(ModelConfig()), 1), 1).graph
-    assert len(graph.node) < 1850
+    graph = to_onnx(kind(LGRNet(ModelConfig()), 1), 1).graph
+    assert len(graph.node) < most
     shapes = {
         value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in (*graph.value_info, *graph.output)

@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from export.blocks import SIDE, BlockGrid
-from export.features import FirstBlock, FusedHeads, fold_blocks, later_blocks
-from export.fusion import FusedFusion
-from export.winograd import BlockInput
+from export.fold import fold_blocks, later_blocks
+from export.heads import FusedHeads
+from export.winograd.blocks import SIDE, BlockGrid
+from export.winograd.features import FirstBlock
+from export.winograd.fusion import FusedFusion
+from export.winograd.transform import BlockInput
 from lgrnet.features import FeatureBlocks
 from lgrnet.model import LGRNet
 

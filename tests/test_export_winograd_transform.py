@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from export.blocks import WORKING_SET, BlockGrid
-from export.winograd import BlockConv, BlockConvPool, BlockInput
+from export.winograd.blocks import WORKING_SET, BlockGrid
+from export.winograd.transform import BlockConv, BlockConvPool, BlockInput
 
 
 @pytest.fixture(autouse=True)

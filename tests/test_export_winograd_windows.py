@@ -2,9 +2,9 @@ import pytest
 import torch
 from tiny_network import tiny_network
 
-from export.blocks import BlockGrid
-from export.drives import GATES, SparseDrives
-from export.windows import SharedPatches, Windows
+from export.winograd.blocks import BlockGrid
+from export.winograd.drives import GATES, SparseDrives
+from export.winograd.windows import BlockPatches, Windows
 from lgrnet.alignment import MEAN_FACE
 from lgrnet.au_geometry import MUSCLE_ORDER
 from lgrnet.patches import Patches, PredefinedAttention
@@ -27,7 +27,7 @@ def landmark_sets():
 
 def shared_patches(side, cells, batch=1):
     patches = Patches(MUSCLE_ORDER, 176, cells)
-    return SharedPatches(patches, MUSCLE_ORDER, BlockGrid(batch, side)), patches
+    return BlockPatches(patches, MUSCLE_ORDER, BlockGrid(batch, side)), patches
 
 
 def maps_of(patches, side, cells, landmarks):
@@ -73,7 +73,7 @@ def test_sparse_drives_equal_the_convolution_of_the_whole_patches(side, cells, g
     batch = len(landmarks)
     aus = (1, 4, 12, 14, 25)
     patches, grid = Patches(aus, 176, cells), BlockGrid(batch, side)
-    shared = SharedPatches(patches, aus, grid)
+    shared = BlockPatches(patches, aus, grid)
     torch.manual_seed(0)
     relation = Recurrence(len(aus), 6, skip=True)
     feature = torch.randn(batch, 6, side, side)
@@ -101,5 +101,5 @@ def test_sparse_drives_equal_the_convolution_of_the_whole_patches(side, cells, g
 
 def test_patches_of_a_network_are_taken_over():
     model = tiny_network()
-    shared = SharedPatches(model.patches, (1, 6, 12, 14, 25), BlockGrid(1, 16))
+    shared = BlockPatches(model.patches, (1, 6, 12, 14, 25), BlockGrid(1, 16))
     assert shared.of_au == [0, 1, 2, 2, 3]

@@ -10,38 +10,17 @@ import math
 import torch
 from torch import Tensor, nn
 
-from export.blocks import AROUND, CELLS, REACH, SIDE, BlockGrid
-from lgrnet.au_geometry import AU_CENTRES
+from export.patches import SharedPatches
+from export.winograd.blocks import AROUND, CELLS, REACH, SIDE, BlockGrid
 from lgrnet.patches import Patches
-from runtime.landmarks import LEFT_EYE_INNER, RIGHT_EYE_INNER
-
-OUTSIDE = 1e6
-"""A distance, in cells, at which a map has long become zero."""
 
 
-class SharedPatches(nn.Module):
-    """Centres and maps of the AUs, those that look at the same places computed once.
-
-    Attributes:
-        of_au: For each AU, from top to bottom, the number of its patch.
-        count: Number of different patches, U.
-    """
+class BlockPatches(SharedPatches):
+    """Their maps in block layout."""
 
     def __init__(self, patches: Patches, aus: tuple[int, ...], grid: BlockGrid) -> None:
-        super().__init__()
-        places = [AU_CENTRES[au] for au in aus]
-        unique = list(dict.fromkeys(places))
-        self.of_au = [unique.index(place) for place in places]
-        self.count = len(unique)
+        super().__init__(patches, aus, grid.side)
         self.grid = grid
-        self.cells, self.radius = patches.cells, patches.radius
-        self.cells_per_pixel, self.slope = patches.cells_per_pixel, patches.slope
-        # Maps may be made on a larger grid, of which F's is the middle.
-        self.margin = (patches.cells - grid.side) // 2
-        points = torch.tensor([[place.left, place.right] for place in unique])
-        drops = torch.tensor([[0.0, place.drop] for place in unique])
-        self.register_buffer("points", points.flatten())
-        self.register_buffer("drops", drops[:, None])  # (U, 1, 2)
         axis = torch.arange(float(grid.side)).view(grid.count, SIDE) + self.margin
         self.register_buffer("axis", axis.T.contiguous())  # (4, T)
 
@@ -56,40 +35,6 @@ class SharedPatches(nn.Module):
         """
         centres = self.centres(landmarks)
         return self.maps(centres), centres
-
-    def centres(self, landmarks: Tensor) -> Tensor:
-        """Place the patches, as :class:`lgrnet.patches.Patches` does, halves to the even cell.
-
-        Args:
-            landmarks: (B, 49, 2), pixels of the crop.
-
-        Returns:
-            Cells (x, y) of the larger grid, whole numbers, (B, U, centre, 2).
-        """
-        left, right = (landmarks[:, i : i + 1, :1] for i in (LEFT_EYE_INNER, RIGHT_EYE_INNER))
-        ruler = (left - right).abs()[..., None]  # (B, 1, 1, 1)
-        centres = landmarks.index_select(1, self.points).unflatten(1, (-1, 2))
-        return ((centres + ruler * self.drops) * self.cells_per_pixel).round()
-
-    def distances(self, axis: Tensor, centres: Tensor) -> Tensor:
-        """Measure along one axis how far cells are from centres; beyond the window, very far.
-
-        Args:
-            axis: Cells of the larger grid.
-            centres: The centres' coordinates on this axis; both broadcast.
-
-        Returns:
-            Distances in cells, of the broadcast shape.
-        """
-        # Clamped as there: a window off the grid still marks the edge nearest to it.
-        first = (centres - self.radius).clamp(0, self.cells - 1)
-        last = (centres + self.radius).clamp(0, self.cells - 1)
-        inside = (axis >= first) & (axis <= last)
-        return torch.where(inside, (axis - centres).abs(), OUTSIDE)
-
-    def heights(self, distance: Tensor) -> Tensor:
-        """Turn the city-block distance from the nearer centre into the value of the map."""
-        return (1 - self.slope * distance).relu()
 
     def maps(self, centres: Tensor) -> Tensor:
         """Draw the maps on the whole grid.
@@ -117,7 +62,7 @@ class Windows(nn.Module):
         blocks: Blocks of a patch in all faces, N = B · min(2 · m², T²).
     """
 
-    def __init__(self, shared: SharedPatches) -> None:
+    def __init__(self, shared: BlockPatches) -> None:
         super().__init__()
         self.shared, grid = shared, shared.grid
         # A convolution reaches one cell beyond the window, and the first cell that it reaches may

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from export.blocks import BlockGrid
-from export.fold import fold_norm
+from export.fold import fold_norms
+from export.winograd.blocks import BlockGrid
 from lgrnet.patches import Patches, RefinedAttention
 
 
@@ -20,13 +20,7 @@ class RefinedMaps(nn.Module):
         super().__init__()
         self.patches, self.grid = patches, grid
         self.of_au = list(range(n))
-        layers: list[nn.Module] = []
-        for layer in attention:
-            if isinstance(layer, nn.BatchNorm2d):
-                layers[-1] = _fold(layers[-1], layer)
-            else:
-                layers.append(layer)
-        self.layers = nn.Sequential(*layers)
+        self.layers = fold_norms(attention)
 
     def forward(self, landmarks: Tensor) -> tuple[Tensor, None]:
         """Draw the maps.
@@ -39,18 +33,3 @@ class RefinedMaps(nn.Module):
         """
         maps = self.layers(self.patches(landmarks))  # (B, n, h, w)
         return self.grid.split(maps)[:, 0].transpose(2, 3), None
-
-
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Build the one convolution, with the padding of the first."""
-    folded = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,
-        padding=conv.padding,
-        groups=conv.groups,
-    )
-    weight, bias = fold_norm(conv, norm)
-    folded.weight = nn.Parameter(weight.float(), requires_grad=False)
-    folded.bias = nn.Parameter(bias.float(), requires_grad=False)
-    return folded

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from export.attention import RefinedMaps
-from export.blocks import CELLS, BlockGrid
-from export.drives import GATES, DenseDrives, Drive, SparseDrives
-from export.windows import SharedPatches
-from export.winograd import BlockConv, BlockInput
+from export.winograd.attention import RefinedMaps
+from export.winograd.blocks import CELLS, BlockGrid
+from export.winograd.drives import GATES, DenseDrives, Drive, SparseDrives
+from export.winograd.transform import BlockConv, BlockInput
+from export.winograd.windows import BlockPatches
 from lgrnet.relation import Direction, Recurrence
 
 
@@ -130,7 +130,7 @@ class FusedDirections(nn.Module):
 class FusedRecurrence(nn.Module):
     """Both directions, added up."""
 
-    def __init__(self, relation: Recurrence, shared: SharedPatches | RefinedMaps) -> None:
+    def __init__(self, relation: Recurrence, shared: BlockPatches | RefinedMaps) -> None:
         super().__init__()
         ways = [relation.downward, relation.upward]
         channels = ways[0].cell.from_hidden.in_channels
@@ -141,7 +141,7 @@ class FusedRecurrence(nn.Module):
         self.patches = [orders[start : start + size] for start in range(0, len(ways), size)]
         self.register_buffer("orders", torch.tensor(orders))
         self.directions = nn.ModuleList(FusedDirections(group, shared.grid) for group in grouped)
-        self.sparse = SparseDrives(relation, shared) if isinstance(shared, SharedPatches) else None
+        self.sparse = SparseDrives(relation, shared) if isinstance(shared, BlockPatches) else None
         if self.sparse is None:
             self.dense = nn.ModuleList(DenseDrives(group, shared.grid) for group in grouped)
 
