@@ -1,95 +1,116 @@
-"""The engines that are compared, each a function from one face crop to AU probabilities."""
+"""Opens one engine. Loads only the library that it needs, as memory and load time are measured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-import torch
 
-from export.plain import PlainGraph
-from export.onnx import export_onnx
-from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.model import LGRNet
-from runtime.backends import open_backend
+if TYPE_CHECKING:
+    from benchmarks.rows import Library
+
+_NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "pytorch": (("export.plain", "lgrnet.checkpoint"), 'pip install "lgrnet[export]"'),
+    "onnxruntime": (("onnxruntime", "runtime.backends"), 'pip install "lgrnet[cpu]"'),
+    "openvino": (("openvino", "runtime.backends"), 'pip install "lgrnet[openvino]"'),
+}
+"""Library → modules to import, and how to install what is missing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """One way of running one network.
+    """An opened network.
 
     Attributes:
-        name: What the table calls it.
-        run: Crop (1, 176, 176, 3) uint8 BGR → AU probabilities (1, n).
-        nodes: Nodes of its ONNX graph; None where there is none.
-        megabytes: Size of its file; None where there is none.
+        run: Crops (B, 176, 176, 3) uint8 BGR → AU probabilities (B, n).
+        provider: What runs it, with its version.
+        active: Number format that it computes in.
+        threads: CPU threads that it takes; OpenVINO takes no more than there are cores.
+        close: Lets go of it.
     """
 
-    name: str
     run: Callable[[np.ndarray], np.ndarray]
-    nodes: int | None = None
-    megabytes: float | None = None
+    provider: str
+    active: str
+    threads: int
+    close: Callable[[], None] = lambda: None
 
 
-def random_checkpoint(preset: str, path: Path) -> None:
-    """Write a checkpoint with random weights and live batch-norm statistics.
-
-    Speed does not depend on the weights, but constant folding would on trivial statistics.
+def import_library(library: "Library") -> None:
+    """Import what an engine needs, so that loading a model can be timed without it.
 
     Args:
-        preset: A preset of `lgrnet.config`.
-        path: Where to.
+        library: What runs it.
+
+    Raises:
+        ImportError: It is not installed; the message says how to install it.
     """
-    torch.manual_seed(0)
-    model = LGRNet(model_config(preset)).train()
-    size = model.config.crop_size
-    with torch.no_grad():
-        model(torch.rand(2, 3, size, size) * 2 - 1)
-    save_checkpoint(path, model.eval(), {"training_data": "none: random weights"})
+    modules, hint = _NEEDS[library]
+    try:
+        for module in modules:
+            import_module(module)
+    except ImportError as error:
+        raise ImportError(f"not installed ({error}): {hint}") from error
 
 
-def export_both(checkpoint: Path, folder: Path) -> dict[str, Path]:
-    """Export the plain and the fused graph.
+def open_engine(
+    library: "Library",
+    path: str | Path,
+    threads: int,
+    *,
+    active: str | None = None,
+    compiled: bool = False,
+) -> Engine:
+    """Open a network.
 
     Args:
-        checkpoint: The network.
-        folder: Where to.
+        library: What runs it.
+        path: Checkpoint for PyTorch, exported model for the others.
+        threads: CPU threads. PyTorch has one number for all its networks.
+        active: What to compute in where that is not the file's format.
+        compiled: Whether PyTorch compiles it, which happens at the first call.
 
     Returns:
-        Name of the engine → file.
+        The engine.
+
+    Raises:
+        ImportError: The library is not installed.
+        DeviceError: The CPU cannot compute in the format.
+        ModelError: The library cannot open the file.
     """
-    files = {}
-    for name, fuse in (("plain", False), ("fused", True)):
-        file = folder / f"{checkpoint.stem}_{name}.onnx"
-        files[f"ONNX Runtime, {name} graph"] = export_onnx(checkpoint, file, fuse=fuse)
-    return files
+    import_library(library)
+    if library == "pytorch":
+        return _open_pytorch(path, threads, compiled)
+    from runtime.backends import open_backend
+
+    backend = open_backend(path, "cpu", threads, backend=library, precision=active)
+    return Engine(
+        run=lambda faces: backend(faces)[0],
+        provider=backend.provider,
+        active=backend.precision,
+        threads=backend.threads,
+        close=backend.close,
+    )
 
 
-def open_engines(checkpoint: Path, files: dict[str, Path], threads: int) -> list[Engine]:
-    """Open eager PyTorch and ONNX Runtime.
+def _open_pytorch(path: str | Path, threads: int, compiled: bool) -> Engine:
+    import torch
 
-    Args:
-        checkpoint: The network.
-        files: From :func:`export_both`.
-        threads: CPU threads of every engine.
+    from export.plain import PlainGraph
+    from lgrnet.checkpoint import load_checkpoint
 
-    Returns:
-        The engines, eager PyTorch first.
-    """
     torch.set_num_threads(threads)
-    model, _ = load_checkpoint(checkpoint)
-    graph = PlainGraph(model)
+    model, _ = load_checkpoint(path)
+    graph = PlainGraph(model).eval()
+    if compiled:
+        # Forgets the engines before: PyTorch compiles one function only so many times.
+        torch.compiler.reset()
+        graph = torch.compile(graph, dynamic=False)
 
-    def eager(face: np.ndarray) -> np.ndarray:
+    def run(faces: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return graph(torch.from_numpy(face))[0].numpy()
+            return graph(torch.from_numpy(faces))[0].numpy()
 
-    engines = [Engine("PyTorch eager", eager)]
-    for name, file in files.items():
-        backend = open_backend(file, "cpu", threads)
-        nodes = len(onnx.load(file).graph.node)
-        megabytes = file.stat().st_size / 1e6
-        engines.append(Engine(name, lambda face, run=backend: run(face)[0], nodes, megabytes))
-    return engines
+    return Engine(run, f"torch {torch.__version__}", "fp32", torch.get_num_threads())

@@ -1,4 +1,4 @@
-"""What a measurement was made on: hardware, versions, revision."""
+"""What a measurement was made on: hardware, versions, settings, revision."""
 
 import os
 import platform
@@ -7,45 +7,96 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("lgrnet", "numpy", "torch", "onnx", "onnxruntime", "onnxruntime-gpu")
-_OPENCV = ("opencv-python-headless", "opencv-python")
-_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_PACKAGES = (
+    *("lgrnet", "numpy", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "nncf"),
+    *("opencv-python-headless", "opencv-python"),
+)
+_CPU_FLAGS = (
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_bf16", "amx_int8", "amx_fp16"),
+    *("asimd", "asimddp", "asimdhp", "bf16", "i8mm", "sve", "sve2"),  # ARM
+)
+_SETTINGS = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"),
+    *("KMP_AFFINITY", "KMP_BLOCKTIME", "GOMP_CPU_AFFINITY", "ONEDNN_MAX_CPU_ISA"),
+)
+_CPU0 = Path("/sys/devices/system/cpu/cpu0")
 
 
 def describe_machine() -> dict:
     """Collect what a reader needs to judge a number.
 
     Returns:
-        Plain values: date, CPU and its vector extensions, cores, load before the measurement,
-        operating system, Python, package versions, git revision (None outside a checkout).
+        Plain values: date, CPU, its vector extensions and caches, cores of the machine and those
+        this process may use, frequency governor (None where the system tells none), load before
+        the measurement, operating system, Python, package versions, thread settings of the
+        environment, git revision (None outside a checkout).
     """
     name, flags = _cpu()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": name,
         "cpu_flags": [flag for flag in _CPU_FLAGS if flag in flags],
+        "caches": _caches(),
         "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "governor": _read(_CPU0 / "cpufreq" / "scaling_governor"),
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": _versions(),
+        "environment": {key: os.environ[key] for key in _SETTINGS if key in os.environ},
         "revision": _revision(),
     }
 
 
+def one_line(machine: dict) -> str:
+    """Write the machine in a line, for tables and captions.
+
+    Args:
+        machine: From :func:`describe_machine`.
+    """
+    flags = ", ".join(machine["cpu_flags"])
+    versions = ", ".join(
+        f"{key} {machine['versions'][key]}"
+        for key in ("torch", "onnxruntime", "openvino")
+        if key in machine["versions"]
+    )
+    day = machine["date"][:10]
+    return f"{machine['cpu']}, {machine['cores']} cores ({flags}); {versions}; {day}"
+
+
 def _cpu() -> tuple[str, set[str]]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
+    text = _read(Path("/proc/cpuinfo"))
+    if text is None:
         return platform.processor() or platform.machine(), set()
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
     fields = {key.strip(): value.strip() for key, value in pairs}
-    return fields.get("model name", platform.machine()), set(fields.get("flags", "").split())
+    flags = fields.get("flags", fields.get("Features", ""))  # x86, ARM
+    return fields.get("model name", platform.machine()), set(flags.split())
+
+
+def _caches() -> dict[str, str]:
+    found = {}
+    for folder in sorted((_CPU0 / "cache").glob("index*")):
+        level, kind, size = (_read(folder / name) for name in ("level", "type", "size"))
+        if level and kind and size:
+            found[f"L{level} {kind.lower()}"] = size
+    return found
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
 
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in (*_PACKAGES, *_OPENCV):
+    for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

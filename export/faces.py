@@ -1,16 +1,21 @@
-"""Faces on which an exported model is compared with the network it came from."""
+"""Faces on which an exported model is compared with the network, calibrated and judged."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 import runtime
+from lgrnet.data import centre_crop
+from lgrnet.shards import INDEX_NAME, FaceShards
+from runtime.action_units import au_key
 from runtime.align import ALIGNED_SIZE, CROP_OFFSET, CROP_SIZE, alignment_matrix, crop_matrix, warp
 from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources import ImageFiles
-from runtime.truth import read_truth
+from runtime.truth import TrueFace, read_truth
 
 LEAST = 8
 """Faces without which a comparison says little."""
@@ -18,14 +23,18 @@ LEAST = 8
 MOST = 16
 """Faces that are taken of a larger collection, evenly spaced."""
 
+CALIBRATION = 96
+"""Faces that calibration takes: with more, the ranges of the packaged network change by little."""
+
 DEMO = Path(runtime.__file__).parent / "demo"
 
 
-def demo_faces(folder: Path = DEMO) -> np.ndarray:
+def demo_faces(folder: Path = DEMO, most: int = MOST) -> np.ndarray:
     """Cut aligned faces out of the demo clip.
 
     Args:
         folder: Where ``clip.mp4`` and ``clip_truth.csv`` are.
+        most: How many at most, evenly spaced.
 
     Returns:
         Crops, (N, 176, 176, 3) uint8, BGR.
@@ -33,35 +42,18 @@ def demo_faces(folder: Path = DEMO) -> np.ndarray:
     Raises:
         InputError: The clip is missing or unusable.
     """
-    clip, table = folder / "clip.mp4", folder / "clip_truth.csv"
-    missing = [str(path) for path in (clip, table) if not path.is_file()]
-    if missing:
-        raise InputError(
-            f"no faces to compare on: {' and '.join(missing)} missing; give --faces DIR with "
-            f"at least {LEAST} images of aligned faces"
-        )
-    truth = read_truth(table)
-    chosen = set(_evenly(sorted(truth)))
-    video = cv2.VideoCapture(str(clip))
-    faces = []
-    try:
-        for index in range(max(chosen) + 1):
-            read, frame = video.read()
-            if not read:
-                break
-            if index in chosen:
-                matrix = crop_matrix(alignment_matrix(truth[index].landmarks))
-                faces.append(warp(frame, matrix))
-    finally:
-        video.release()
-    return _different(faces, f"demo clip {clip}")
+    truth = _demo_truth(folder)
+    faces = [face for _, face in _demo_crops(folder, truth, _evenly(sorted(truth), most))]
+    return _different(faces, f"demo clip {folder / 'clip.mp4'}")
 
 
-def folder_faces(folder: Path) -> np.ndarray:
+def folder_faces(folder: Path, most: int = MOST, option: str = "--faces") -> np.ndarray:
     """Read aligned faces from a folder of images.
 
     Args:
         folder: Images of 176 × 176, or 200 × 200, of which the middle is taken.
+        most: How many at most, evenly spaced.
+        option: What the user gave the folder with, for messages.
 
     Returns:
         Crops, (N, 176, 176, 3) uint8, BGR.
@@ -70,7 +62,7 @@ def folder_faces(folder: Path) -> np.ndarray:
         InputError: There is no such folder, an image has another size, or the faces are too few.
     """
     if not folder.is_dir():
-        raise InputError(f"--faces {folder}: no such folder")
+        raise InputError(f"{option} {folder}: no such folder")
     faces = []
     for shot in ImageFiles(folder):
         face = check_frame(shot.frame, shot.name)
@@ -84,14 +76,122 @@ def folder_faces(folder: Path) -> np.ndarray:
                 f"{CROP_SIZE} × {CROP_SIZE} or {ALIGNED_SIZE} × {ALIGNED_SIZE} pixels"
             )
         faces.append(face)
-    return _different(_evenly(faces), f"--faces {folder}")
+    return _different(_evenly(faces, most), f"{option} {folder}")
 
 
-def _evenly(items: list) -> list:
-    """Take at most :data:`MOST` of a list, evenly spaced."""
-    if len(items) <= MOST:
-        return items
-    return [items[index] for index in np.linspace(0, len(items) - 1, MOST).round().astype(int)]
+def calibration_faces(folder: Path | None, most: int = CALIBRATION) -> tuple[np.ndarray, str]:
+    """Collect faces that show an exporter which numbers occur in the network.
+
+    Args:
+        folder: A data set, whose training split is taken, or a folder of aligned faces; None for
+            the demo clip.
+        most: How many at most, evenly spaced.
+
+    Returns:
+        Crops, (N, 176, 176, 3) uint8, BGR, and where they are from, in words.
+
+    Raises:
+        InputError: The folder is not there, or holds too few faces.
+        DatasetError: The data set is not complete.
+    """
+    if folder is None:
+        return demo_faces(most=most), "the demo clip"
+    if not (folder / INDEX_NAME).is_file():
+        return folder_faces(folder, most, "--calibration"), f"images of {folder}"
+    shards = FaceShards(folder, "train")
+    chosen = _evenly(range(len(shards)), most)
+    return np.stack([_middle(shards, index) for index in chosen]), f"{folder}, training people"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFaces:
+    """Faces with known AUs.
+
+    Attributes:
+        faces: Crops, (N, 176, 176, 3) uint8, BGR.
+        presence: (N, n) uint8: 0 absent, 1 present, 9 unknown.
+        source: Where they are from, in words.
+    """
+
+    faces: np.ndarray
+    presence: np.ndarray
+    source: str
+
+
+def held_out_faces(folder: Path | None, aus: tuple[int, ...], most: int) -> LabelledFaces:
+    """Collect faces on which a model is judged.
+
+    Args:
+        folder: A data set, whose test split is taken; None for the demo clip.
+        aus: FACS numbers of the columns.
+        most: How many at most, evenly spaced.
+
+    Returns:
+        The faces and their labels.
+
+    Raises:
+        InputError: The demo clip is missing, or does not label an AU.
+        DatasetError: The data set is not there or not complete, or does not label an AU.
+    """
+    if folder is not None:
+        shards = FaceShards(folder, "test", aus)
+        chosen = _evenly(range(len(shards)), most)
+        faces = np.stack([_middle(shards, index) for index in chosen])
+        return LabelledFaces(faces, shards.labels.presence[chosen], f"{folder}, test people")
+    truth = _demo_truth(DEMO)
+    keys = [au_key(au) for au in aus]
+    unknown = [key for key in keys if key not in next(iter(truth.values())).aus]
+    if unknown:
+        raise InputError(
+            f"the demo clip does not label {', '.join(unknown)}: give --held-out a data set that "
+            "does"
+        )
+    crops = list(_demo_crops(DEMO, truth, _evenly(sorted(truth), most)))
+    presence = [[truth[index].aus[key] for key in keys] for index, _ in crops]
+    return LabelledFaces(
+        np.stack([face for _, face in crops]), np.array(presence, np.uint8), "the demo clip"
+    )
+
+
+def _middle(shards: FaceShards, index: int) -> np.ndarray:
+    face, _ = centre_crop(shards.face(index), shards.labels.landmarks[index])
+    return face
+
+
+def _demo_truth(folder: Path) -> dict[int, TrueFace]:
+    clip, table = folder / "clip.mp4", folder / "clip_truth.csv"
+    missing = [str(path) for path in (clip, table) if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"no faces to compare on: {' and '.join(missing)} missing; give --faces DIR with "
+            f"at least {LEAST} images of aligned faces"
+        )
+    return read_truth(table)
+
+
+def _demo_crops(
+    folder: Path, truth: dict[int, TrueFace], wanted: Sequence[int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Read the wanted frames of the clip, and cut out the face by its true landmarks."""
+    chosen = set(wanted)
+    video = cv2.VideoCapture(str(folder / "clip.mp4"))
+    try:
+        for index in range(max(chosen) + 1):
+            read, frame = video.read()
+            if not read:
+                break
+            if index in chosen:
+                matrix = crop_matrix(alignment_matrix(truth[index].landmarks))
+                yield index, warp(frame, matrix)
+    finally:
+        video.release()
+
+
+def _evenly(items: Sequence, most: int) -> list:
+    """Take at most so many of a sequence, evenly spaced."""
+    if len(items) <= most:
+        return list(items)
+    return [items[index] for index in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def _different(faces: list[np.ndarray], source: str) -> np.ndarray:

@@ -6,26 +6,36 @@ if __name__ == "__main__" and not __package__:
 import argparse
 import logging
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
+from runtime.spec import ENGINES, GRAPHS, PRECISIONS
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
-    from export.plain import PlainGraph
-    from export.winograd import WinogradGraph
+    from export.accuracy import Bounds
     from lgrnet.model import LGRNet
+    from runtime.spec import ModelSpec
 
 PROBABILITY_TOLERANCE = 1e-4
 """Rounding differs between the two by some 1e-6, and thresholds have two digits."""
 
 LANDMARK_TOLERANCE = 0.01
 """Pixels. Rounding differs by some 1e-4, and landmarks are known to about a pixel."""
+
+MEAN_CHANGE = 0.005
+"""Half a point of probability: for the packaged network, what its most sensitive part costs."""
+
+HELD_OUT = 1000
+"""Faces on which a precision other than fp32 is judged."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,23 +49,46 @@ def export_onnx(
     output: str | Path | None = None,
     *,
     batch: int = 1,
-    fuse: bool = True,
+    precision: str = "fp32",
+    engine: str = "onnxruntime",
+    graph: str | None = None,
     faces: str | Path | None = None,
     tolerance: float = PROBABILITY_TOLERANCE,
     landmark_tolerance: float = LANDMARK_TOLERANCE,
+    calibration: str | Path | None = None,
+    mean_change: float = MEAN_CHANGE,
+    held_out: str | Path | None = None,
+    held_out_faces: int = HELD_OUT,
+    bounds: "Bounds | None" = None,
+    judge: bool = True,
 ) -> Path:
     """Write a checkpoint's network as a static ONNX graph, and compare the two on faces.
 
-    The file appears under its name only after it has passed; until then an older one stays.
+    The float32 graph must equal the network up to rounding. Other precisions are made of it, and
+    judged beside it on labelled faces; the report is written beside the file, as
+    ``<output>.accuracy.json``. The file appears under its name only after it has passed; until
+    then an older one stays.
 
     Args:
         checkpoint: Written by ``python -m lgrnet.train``.
-        output: Where to; None for the checkpoint's name with the suffix ``.onnx``.
+        output: Where to; None for the checkpoint's name with the suffix ``.onnx``, or
+            ``_int8.onnx`` and ``_fp16.onnx``.
         batch: Faces the graph takes at once, fixed.
-        fuse: Rewrite the network into a faster one of the same function.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        engine: What will run it, ``"onnxruntime"`` or ``"openvino"``; decides graph and details of
+            the precision. The other one runs the file as well, less fast or less exactly.
+        graph: ``"plain"``, ``"winograd"`` or ``"direct"``; None for what is fastest on the engine.
         faces: Folder of aligned faces to compare on; None for those of the demo clip.
         tolerance: How much an AU's probability may differ from PyTorch's.
         landmark_tolerance: How much a landmark coordinate may differ, pixels.
+        calibration: int8: a data set, or a folder of aligned faces, that shows which numbers occur;
+            None for the demo clip.
+        mean_change: int8: mean change of a probability on those faces above which parts of the
+            network stay in float, those that change it most first.
+        held_out: int8 and fp16: a data set whose test split judges; None for the demo clip.
+        held_out_faces: How many of them at most.
+        bounds: int8 and fp16: what they may cost; None for the defaults.
+        judge: int8 and fp16: whether they are judged at all, which random weights need not be.
 
     Returns:
         The file.
@@ -63,58 +96,94 @@ def export_onnx(
     Raises:
         CheckpointError: The checkpoint cannot be used.
         InputError: There are no faces to compare on, or the output's folder cannot be made.
+        DatasetError: A data set is not there or incomplete.
         ValueError: An argument is out of range.
-        ExportError: The exported model failed the checks; nothing was written.
+        ImportError: The engine is not installed.
+        ExportError: The exported model failed the checks, or a precision costs more than the
+            bounds allow (the message names the AU); nothing was written.
     """
     # PyTorch and the exporter take seconds to load, which `--help` and wrong arguments need not.
+    from export.accuracy import Bounds
     from export.faces import demo_faces, folder_faces
     from export.provenance import describe
+    from export.recipes import fastest_graph
     from export.serialise import OPSET, save, to_onnx
     from lgrnet.checkpoint import load_checkpoint
 
     checkpoint = Path(checkpoint)
-    output = checkpoint.with_suffix(".onnx") if output is None else Path(output)
-    _check_arguments(output, batch, tolerance, landmark_tolerance)
+    if output is None:
+        suffix = "" if precision == "fp32" else f"_{precision}"
+        output = checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
+    output = Path(output)
+    graph = graph or fastest_graph(engine, precision)
+    _check_arguments(output, graph, batch, held_out_faces)
+    _check_limits(
+        tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
+    )
     model, meta = load_checkpoint(checkpoint)
-    spec = describe(checkpoint, model.config, meta, batch=batch, fused=fuse, opset=OPSET)
+    spec = describe(
+        checkpoint, model.config, meta,
+        batch=batch, graph=graph, engine=engine, precision=precision, opset=OPSET,
+    )  # fmt: skip
     crops = demo_faces() if faces is None else folder_faces(Path(faces))
     pending = PendingFile(output)
     try:
-        proto = to_onnx(_graph(model, batch, fuse), batch)
-        save(proto, spec, pending.path)
-        _require_equal(model, pending.path, crops, tolerance, landmark_tolerance)
+        proto = to_onnx(_graph(model, batch, graph), batch)
+        save(proto, replace(spec, precision="fp32"), pending.path)
+        _require_equal(model, pending.path, engine, crops, tolerance, landmark_tolerance)
+        report = None
+        if precision != "fp32":
+            limits = (bounds or Bounds()) if judge else None
+            report = _convert(
+                pending.path, spec, calibration, mean_change, held_out, held_out_faces, limits
+            )
         pending.commit()
     finally:
         pending.discard()
+    if report is not None:
+        from export.accuracy import write_report
+
+        write_report(output.with_suffix(".accuracy.json"), {"model": output.name, **report})
     kinds = Counter(node.op_type for node in proto.graph.node)
     common = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
-    logger.info("%d nodes: %s, …", len(proto.graph.node), common)
-    logger.info("%s: %.1f MB", output, output.stat().st_size / 1e6)
+    logger.info("%s graph, %d nodes: %s, …", graph, len(proto.graph.node), common)
+    logger.info("%s: %s for %s, %.1f MB", output, precision, engine, output.stat().st_size / 1e6)
     return output
 
 
-def _check_arguments(output: Path, batch: int, tolerance: float, landmark_tolerance: float) -> None:
+def _check_arguments(output: Path, graph: str, batch: int, held_out_faces: int) -> None:
     if output.suffix.lower() != ".onnx":
         raise ValueError(f"output {output}: give a name that ends in .onnx")
     if output.is_dir():
         raise ValueError(f"output {output} is a folder: give the name of a file")
-    if batch < 1:
-        raise ValueError(f"batch: must be at least 1, got {batch}")
-    # Written so that NaN is refused.
-    if not (tolerance >= 0 and landmark_tolerance >= 0):
-        raise ValueError(f"tolerance: must be at least 0, got {tolerance} and {landmark_tolerance}")
+    if graph not in GRAPHS:
+        raise ValueError(f"graph {graph!r}: give one of {', '.join(GRAPHS)}")
+    for name, number in (("batch", batch), ("held-out faces", held_out_faces)):
+        if number < 1:
+            raise ValueError(f"{name}: must be at least 1, got {number}")
 
 
-def _graph(model: "LGRNet", batch: int, fuse: bool) -> "WinogradGraph | PlainGraph":
+def _check_limits(**limits: float) -> None:
+    for name, limit in limits.items():
+        # Written so that NaN is refused.
+        if not limit >= 0:
+            raise ValueError(f"{name.replace('_', ' ')}: must be at least 0, got {limit}")
+
+
+def _graph(model: "LGRNet", batch: int, graph: str) -> "nn.Module":
+    from export.direct import DirectGraph
     from export.plain import PlainGraph
     from export.winograd import WinogradGraph
 
-    return WinogradGraph(model, batch) if fuse else PlainGraph(model)
+    if graph == "plain":
+        return PlainGraph(model)
+    return (WinogradGraph if graph == "winograd" else DirectGraph)(model, batch)
 
 
 def _require_equal(
     model: "LGRNet",
     path: Path,
+    engine: str,
     crops: "np.ndarray",
     tolerance: float,
     landmark_tolerance: float,
@@ -123,7 +192,8 @@ def _require_equal(
 
     Args:
         model: The network.
-        path: The exported file.
+        path: The exported file, in float32.
+        engine: What runs it.
         crops: Faces, (N, 176, 176, 3) uint8, BGR.
         tolerance: See :func:`export_onnx`.
         landmark_tolerance: See :func:`export_onnx`.
@@ -139,7 +209,7 @@ def _require_equal(
 
     try:
         onnx.checker.check_model(path, full_check=True)
-        backend = open_backend(path)
+        backend = open_backend(path, backend=engine)
     except (onnx.checker.ValidationError, ModelError) as error:
         raise ExportError(f"not exported, the file is not valid: {error}") from error
     try:
@@ -163,6 +233,161 @@ def _require_equal(
         raise ExportError(f"not exported: {'; '.join(failures)}")
 
 
+def _convert(
+    path: Path,
+    spec: "ModelSpec",
+    calibration: str | Path | None,
+    mean_change: float,
+    held_out: str | Path | None,
+    held_out_faces: int,
+    bounds: "Bounds | None",
+) -> dict | None:
+    """Turn a float32 file into the precision that its spec names, and judge it.
+
+    Args:
+        path: The float32 file; replaced.
+        spec: What the file shall say of itself.
+        calibration: See :func:`export_onnx`.
+        mean_change: See :func:`export_onnx`.
+        held_out: See :func:`export_onnx`.
+        held_out_faces: See :func:`export_onnx`.
+        bounds: What the precision may cost; None for not judging it.
+
+    Returns:
+        The report, as plain values; None where nothing was judged.
+
+    Raises:
+        ExportError: A bound is broken.
+    """
+    import onnx
+
+    from export.accuracy import measure_cost
+    from export.faces import calibration_faces
+    from export.faces import held_out_faces as labelled
+    from export.half import halve
+    from export.quantise import quantise
+    from export.serialise import save
+    from runtime.backends import open_backend
+
+    def probabilities(file: Path, crops: "np.ndarray") -> "np.ndarray":
+        # A file between two steps has no metadata yet.
+        model = onnx.load(file)
+        save(model, spec, trial)
+        backend = open_backend(trial, backend=spec.engine)
+        try:
+            return backend(crops)[0]
+        finally:
+            backend.close()
+
+    how: dict = {"precision": spec.precision, "graph": spec.graph, "engine": spec.engine}
+    with tempfile.TemporaryDirectory() as scratch:
+        trial, target = Path(scratch) / "trial.onnx", Path(scratch) / "converted.onnx"
+        reference = open_backend(path, backend=spec.engine)
+        try:
+            if spec.precision == "fp16":
+                halve(path, target)
+            else:
+                crops, source = calibration_faces(
+                    None if calibration is None else Path(calibration)
+                )
+                result = quantise(
+                    path, target, crops, lambda file: probabilities(file, crops),
+                    batch=spec.batch, integer_outputs=spec.engine == "onnxruntime",
+                    mean_change=mean_change,
+                )  # fmt: skip
+                floats = ", ".join(result.floats) or "nothing"
+                logger.info(
+                    "calibrated on %d faces (%s): probabilities change by %.4f on average; in "
+                    "float stays %s",
+                    *(len(crops), source, result.mean_change, floats),
+                )
+                how |= {
+                    "calibration": {"faces": source, "frames": len(crops)},
+                    "in_float": list(result.floats),
+                    "mean_change_of_parts": result.changes,
+                }
+            save(onnx.load(target), spec, path)
+            if bounds is None:
+                return None
+            faces = labelled(None if held_out is None else Path(held_out), spec.aus, held_out_faces)
+            backend = open_backend(path, backend=spec.engine)
+            try:
+                cost = measure_cost(reference, backend, faces, spec.thresholds)
+                how["provider"] = backend.provider
+            finally:
+                backend.close()
+        finally:
+            reference.close()
+    logger.info("%s beside fp32, on held-out faces\n%s", spec.precision, cost.table())
+    failures = cost.failures(bounds)
+    if failures:
+        raise ExportError(f"not exported: {'; '.join(failures)}")
+    return {**how, "bounds": vars(bounds), **cost.as_dict()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export.onnx",
+        description="Write a checkpoint as one static ONNX file and compare the two on faces.",
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="written by python -m lgrnet.train")
+    add("-o", "--output", type=Path, help="default: beside it, with .onnx")
+    add("--batch", type=int, default=1, help="faces at once (default: 1)")
+    add("--precision", choices=PRECISIONS, default="fp32", help="(default: fp32)")
+    add(
+        "--engine",
+        choices=ENGINES,
+        default="onnxruntime",
+        help="what will run it (default: onnxruntime)",
+    )
+    add("--graph", choices=GRAPHS, help="default: what is fastest on the engine")
+    add("--faces", type=Path, metavar="DIR", help="aligned faces (default: the demo clip's)")
+    add(
+        "--tolerance",
+        type=float,
+        default=PROBABILITY_TOLERANCE,
+        help="how much a probability may differ from PyTorch in fp32 (default: %(default)s)",
+    )
+    add(
+        "--landmark-tolerance",
+        type=float,
+        default=LANDMARK_TOLERANCE,
+        help="how much a landmark may differ, pixels (default: %(default)s)",
+    )
+    other = parser.add_argument_group("int8 and fp16")
+    add = other.add_argument
+    add(
+        "--calibration",
+        type=Path,
+        metavar="DIR",
+        help="int8: data set, or folder of aligned faces (default: the demo clip)",
+    )
+    add(
+        "--mean-change",
+        type=float,
+        default=MEAN_CHANGE,
+        help="int8: mean change of a probability above which parts stay in float (default: "
+        "%(default)s)",
+    )
+    add(
+        "--held-out",
+        type=Path,
+        metavar="DIR",
+        help="data set whose test people judge (default: the demo clip)",
+    )
+    add("--held-out-faces", type=int, default=HELD_OUT, help="most of them (default: %(default)s)")
+    add("--max-f1-loss", type=float, default=0.02, help="of any AU (default: %(default)s)")
+    add("--max-mean-f1-loss", type=float, default=0.005, help="(default: %(default)s)")
+    add(
+        "--max-change",
+        type=float,
+        default=1.0,
+        help="of any probability on any face (default: %(default)s, none)",
+    )
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -172,49 +397,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m export.onnx",
-        description="Write a checkpoint as one static ONNX file and compare the two on faces.",
-    )
-    parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
-    parser.add_argument("-o", "--output", type=Path, help="default: beside it, with .onnx")
-    parser.add_argument("--batch", type=int, default=1, help="faces at once (default: 1)")
-    parser.add_argument(
-        "--fuse",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="rewrite the network into a faster one of the same function",
-    )
-    parser.add_argument(
-        "--faces", type=Path, metavar="DIR", help="aligned faces (default: the demo clip's)"
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=PROBABILITY_TOLERANCE,
-        help="how much a probability may differ from PyTorch (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--landmark-tolerance",
-        type=float,
-        default=LANDMARK_TOLERANCE,
-        help="how much a landmark may differ, pixels (default: %(default)s)",
-    )
-    args = parser.parse_args(argv)
+    args = vars(_parser().parse_args(argv))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logger.setLevel(logging.INFO)  # alone: at this level PyTorch's exporter tells its every step
+    losses = {
+        "f1": args.pop("max_f1_loss"),
+        "mean_f1": args.pop("max_mean_f1_loss"),
+        "change": args.pop("max_change"),
+    }
     try:
-        export_onnx(**vars(args))
+        from export.accuracy import Bounds
+        from lgrnet.shards import DatasetError
+    except ImportError as error:
+        return _not_installed(error)
+    try:
+        export_onnx(**args, bounds=Bounds(**losses))
     except ExportError as error:
         print(_one_line(error), file=sys.stderr)
         return 1
     except ImportError as error:
-        print(f'error: {_one_line(error)}: pip install "lgrnet[export,cpu]"', file=sys.stderr)
-        return 2
-    except (InputError, ValueError, OSError) as error:
+        return _not_installed(error)
+    except (InputError, DatasetError, ValueError, OSError) as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _not_installed(error: ImportError) -> int:
+    hint = "" if "pip install" in str(error) else ': pip install "lgrnet[export,cpu]"'
+    print(f"error: {_one_line(error)}{hint}", file=sys.stderr)
+    return 2
 
 
 def _one_line(error: Exception) -> str:

@@ -23,7 +23,9 @@ def describe(
     meta: Mapping[str, Any],
     *,
     batch: int,
-    fused: bool,
+    graph: str,
+    engine: str,
+    precision: str,
     opset: int,
 ) -> ModelSpec:
     """Collect the metadata of an export.
@@ -34,7 +36,9 @@ def describe(
         meta: What was saved with the weights; ``thresholds``, ``training_data`` and ``licence``
             are taken over.
         batch: The static batch size.
-        fused: Whether the graph was rewritten.
+        graph: How the network was rewritten, see :data:`runtime.spec.GRAPHS`.
+        engine: What the file is made for, see :data:`runtime.spec.ENGINES`.
+        precision: See :data:`runtime.spec.PRECISIONS`.
         opset: ONNX operator set.
 
     Returns:
@@ -55,8 +59,9 @@ def describe(
             preset=config.preset,
             aus=config.aus,
             thresholds=tuple(float(value) for value in thresholds),
-            precision="fp32",
-            fused=fused,
+            precision=precision,
+            graph=graph,
+            engine=engine,
             batch=batch,
             training_data=str(meta.get("training_data") or UNSTATED),
             licence=str(meta.get("licence") or UNSTATED),

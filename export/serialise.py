@@ -1,9 +1,11 @@
 """From an nn.Module to one static ONNX model."""
 
+import ast
 import contextlib
 import io
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +27,9 @@ for every ONNX Runtime and TensorRT that is still in use."""
 FOLDED = 1 << 24
 """Numbers that a constant may hold to be computed at export instead of at load; none of ours holds
 more."""
+
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""Where PyTorch's exporter notes which module a node comes from."""
 
 
 def to_onnx(graph: nn.Module, batch: int) -> onnx.ModelProto:
@@ -69,8 +74,20 @@ def to_onnx(graph: nn.Module, batch: int) -> onnx.ModelProto:
         # Stack traces and paths of our source code.
         common.ClearMetadataAndDocStringPass(),
     )
+    _name_nodes(model)
     proto = onnx_ir.to_proto(passes(model).model)
     return onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
+
+
+def _name_nodes(model: onnx_ir.Model) -> None:
+    """Name nodes after the modules they come from: ``align.0/Conv``, then ``align.0/Conv_1``."""
+    seen: Counter[str] = Counter()
+    for node in model.graph:
+        scopes = ast.literal_eval(node.metadata_props.get(SCOPES, "['']"))
+        modules = [scope for scope in scopes[:-1] if scope]
+        name = f"{modules[-1] if modules else 'graph'}/{node.op_type}"
+        seen[name] += 1
+        node.name = name if seen[name] == 1 else f"{name}_{seen[name] - 1}"
 
 
 def _should_fold(node: onnx_ir.Node) -> bool | None:

@@ -55,16 +55,21 @@ class TrainingFaces(Dataset):
         shards: Where the faces come from.
         config: How strongly they are disturbed.
         seed: Seed of the disturbance.
+        limit: Most faces to use, evenly spaced; None for all.
     """
 
-    def __init__(self, shards: FaceShards, config: AugmentConfig, seed: int) -> None:
+    def __init__(
+        self, shards: FaceShards, config: AugmentConfig, seed: int, limit: int | None = None
+    ) -> None:
         self.shards, self.config, self.seed = shards, config, seed
+        self.count = len(shards) if limit is None else min(limit, len(shards))
 
     def __len__(self) -> int:
-        return len(self.shards)
+        return self.count
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        epoch, index = key
+        epoch, number = key
+        index = number * len(self.shards) // self.count
         rng = np.random.default_rng([self.seed, epoch, index])
         labels = self.shards.labels
         face, landmarks = augment(

@@ -26,12 +26,20 @@ class DataConfig:
         train: Split to train on.
         val: Split that chooses the best checkpoint and the thresholds.
         workers: Processes that prepare batches.
+        limit: Most pictures of the training split to use, evenly spaced in it; None for all.
     """
 
     root: Path = Path("data/faces")
     train: str = "train"
     val: str = "val"
     workers: int = 1
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_types(self)
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"data.limit: must be at least 1, got {self.limit}")
 
 
 @dataclass(frozen=True)

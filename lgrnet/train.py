@@ -72,11 +72,14 @@ class Trainer:
         )
         if overlap:
             raise DatasetError(f"{len(overlap)} people are in both {data.train} and {data.val}")
-        self.steps = len(self.train_shards) // optim.batch
+        self.faces = TrainingFaces(
+            self.train_shards, experiment.augment, experiment.seed, data.limit
+        )
+        self.steps = len(self.faces) // optim.batch
         if self.steps == 0:
             raise DatasetError(
-                f"{data.root} has {len(self.train_shards)} training faces, fewer than one batch "
-                f"of {optim.batch}"
+                f"{data.root} gives {len(self.faces)} training faces, fewer than one batch of "
+                f"{optim.batch}"
             )
         torch.manual_seed(experiment.seed)
         self.model = LGRNet(experiment.model).to(device, memory_format=torch.channels_last)
@@ -102,9 +105,8 @@ class Trainer:
 
     def _train_epoch(self, log: SummaryWriter) -> None:
         config, optim = self.experiment, self.experiment.optim
-        faces = TrainingFaces(self.train_shards, config.augment, config.seed)
         batches = training_batches(
-            faces, optim.batch, self.epoch, skip=self.step, workers=config.data.workers
+            self.faces, optim.batch, self.epoch, skip=self.step, workers=config.data.workers
         )
         self.model.train()
         started = time.perf_counter()
@@ -181,7 +183,7 @@ class Trainer:
             "training_data": self.experiment.training_data,
             "licence": self.experiment.licence,
             "dataset_recipe": self.train_shards.recipe,
-            "training_images": len(self.train_shards),
+            "training_images": len(self.faces),
             "epoch": self.epoch,
             "training_seconds": round(self.seconds),
             "thresholds": best_thresholds(result.probability, result.presence).tolist(),

@@ -126,8 +126,10 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 def warp(frame: np.ndarray, matrix: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     """Sample a square image bilinearly from a frame; grey (128) lies outside the frame.
 
-    Faces that shrink to half or less are averaged down first: bilinear sampling alone would skip
-    pixels, and turn the pores and hair of a large photograph into noise.
+    One affine warp goes from the frame to the output, with no aligned image in between. Faces that
+    shrink to half or less (that span 2 × 200 pixels of the frame or more) are averaged down by a
+    whole factor first: bilinear sampling alone would skip pixels, and turn the pores and hair of a
+    large photograph into noise.
 
     Args:
         frame: (H, W, 3) uint8, any colour order, kept.

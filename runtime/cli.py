@@ -17,8 +17,10 @@ from runtime.detector import Detector
 from runtime.drawing import draw
 from runtime.errors import DeviceError, InputError, ModelError, OpenCVError, SpecError
 from runtime.latency import LatencyStats
+from runtime.prefetch import read_ahead
 from runtime.results import Result
 from runtime.sources import Shot, Source, open_source
+from runtime.spec import ENGINES
 from runtime.truth import Agreement, read_truth
 from runtime.writers import CsvWriter, VideoWriter, check_writable, write_image
 
@@ -68,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the outputs")
     add("--model", type=Path, help="exported .onnx file instead of the packaged one")
     add("--device", default="cpu", help="cpu, cuda, cuda:N, or auto")
-    add("--threads", type=_positive, help="CPU threads; one a core if not given")
+    add("--backend", choices=ENGINES, default=ENGINES[0], help="what runs the model")
+    add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
+    add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--max-faces", type=_positive, default=8, help="most faces a frame")
     add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
@@ -96,8 +100,6 @@ def _run(args: argparse.Namespace) -> int:
     if truth and len(sources) > 1:
         raise InputError("--truth is about one source: give one SOURCE")
     true_faces = read_truth(truth) if truth else None
-    if args.threads:
-        cv2.setNumThreads(args.threads)
     check_writable(args.out)
     with Detector(
         args.model,
@@ -107,13 +109,16 @@ def _run(args: argparse.Namespace) -> int:
         max_faces=args.max_faces,
         verify_every=args.verify_every,
         search_every=args.search_every,
+        backend=args.backend,
+        precision=args.precision,
     ) as detector:
+        cv2.setNumThreads(detector.threads)
         print(_headline(detector, args.model), flush=True)
         failed = False
         taken: dict[str, str] = {}
         for source in sources:
             try:
-                with open_source(source) as shots:
+                with read_ahead(open_source(source)) as shots:
                     if shots.stem in taken:
                         raise InputError(
                             f"{source} and {taken[shots.stem]} would both write {shots.stem}.csv: "
@@ -134,7 +139,13 @@ def _run(args: argparse.Namespace) -> int:
 def _headline(detector: Detector, model: Path | None) -> str:
     spec = detector.spec
     name = model or f"{spec.preset}, packaged"
-    return f"{detector!r}\nmodel {name}: {len(spec.aus)} AUs, trained on {spec.training_data}"
+    lines = [
+        repr(detector),
+        f"model {name}: {len(spec.aus)} AUs, trained on {spec.training_data}",
+    ]
+    if spec.engine != detector.backend:
+        lines.append(f"this file was tuned for {spec.engine}: give --backend {spec.engine}")
+    return "\n".join(lines)
 
 
 def _process(
@@ -173,7 +184,9 @@ def _detect(
             video = outputs.enter_context(writer)
         for shot in outputs.enter_context(_progress(source, args.progress)):
             result = detector.track(shot.frame) if source.moving else detector(shot.frame)
-            result = result.placed(shot.index, shot.timestamp, shot.decode_ms, shot.name)
+            result = result.placed(
+                shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
+            )
             table.write(result)
             stats.add(result.timings)
             if agreement:

@@ -12,6 +12,7 @@ from runtime.finders import FaceFinder, open_finder
 from runtime.image import check_frame
 from runtime.latency import Stopwatch
 from runtime.pipeline import Pipeline
+from runtime.prefetch import read_ahead
 from runtime.results import Face, Result
 from runtime.sources import open_source
 from runtime.spec import ModelSpec
@@ -42,21 +43,25 @@ class Detector:
             that does not work is an error, never a quiet CPU.
         finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
             the members of `runtime.finders.FaceFinder`.
-        threads: CPU threads of the network; None for one a core.
+        threads: CPU threads of the network; None for one a physical core that this process may
+            use, see `runtime.threads`.
         max_faces: Most faces a frame; the largest count.
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
             no such search, which is fastest.
+        backend: What runs the model: ``"onnxruntime"``, or ``"openvino"``, on CPUs only.
+        precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
+            `open_backend`.
 
     Raises:
         FileNotFoundError: The model or the finder's file is not there.
         ModelError: The model cannot be opened.
         SpecError: The model is not an export of this project.
-        DeviceError: The device is unknown or does not work.
+        DeviceError: The device is unknown or does not work, or does not have the precision.
         InputError: The finder's file is not a YuNet model.
         OpenCVError: This OpenCV lacks what the finder needs.
-        ImportError: ONNX Runtime is not installed.
-        ValueError: A number is below 1.
+        ImportError: The backend's library is not installed.
+        ValueError: A number is below 1; the backend or the precision is unknown.
     """
 
     def __init__(
@@ -68,6 +73,8 @@ class Detector:
         max_faces: int = 8,
         verify_every: int = 10,
         search_every: int | None = None,
+        backend: str = "onnxruntime",
+        precision: str | None = None,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**numbers, "search_every": search_every}.items():
@@ -79,7 +86,8 @@ class Detector:
                 "made by `python -m export.onnx CHECKPOINT`"
             )
         self._finder = open_finder(finder)
-        self._backend = open_backend(DEFAULT_MODEL if model is None else model, device, threads)
+        path = DEFAULT_MODEL if model is None else model
+        self._backend = open_backend(path, device, threads, backend, precision)
         self._pipeline = Pipeline(self._backend, self._finder, max_faces)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._keys = tuple(au_key(au) for au in self.spec.aus)
@@ -95,10 +103,25 @@ class Detector:
         """Keys of the AUs that every face gets, such as ``("AU01", "AU02", ...)``."""
         return self._keys
 
+    @property
+    def backend(self) -> str:
+        """What runs the model: ``"onnxruntime"`` or ``"openvino"``."""
+        return self._backend.engine
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in, such as ``"fp32"``; see `runtime.backends.base.Backend`."""
+        return self._backend.precision
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of the network."""
+        return self._backend.threads
+
     def __repr__(self) -> str:
         backend, spec = self._backend, self.spec
         return (
-            f"Detector({spec.preset} {spec.precision} on {backend.device}, {backend.provider}, "
+            f"Detector({spec.preset} {backend.precision} on {backend.device}, {backend.provider}, "
             f"{backend.threads} threads, finder {self._finder.name})"
         )
 
@@ -164,7 +187,10 @@ class Detector:
         source: str | Path | int | np.ndarray | Iterable[np.ndarray],
         track: bool | None = None,
     ) -> Iterator[Result]:
-        """Detect in everything that a source gives, one frame in memory at a time.
+        """Detect in everything that a source gives, a few frames in memory at a time.
+
+        A video file is decoded ahead in a thread of its own (`runtime.prefetch`); leaving the loop
+        or closing the generator ends it.
 
         Args:
             source: Video, image or folder of images; camera number or ``"cam:0"``; one frame, or
@@ -180,12 +206,14 @@ class Detector:
             FileNotFoundError: There is no such file.
             InputError: The source, or a frame of it, cannot be read.
         """
-        with open_source(source) as shots:
+        with read_ahead(open_source(source)) as shots:
             follow = shots.moving if track is None else track
             self.reset()
             for shot in shots:
                 result = self.track(shot.frame) if follow else self(shot.frame)
-                yield result.placed(shot.index, shot.timestamp, shot.decode_ms, shot.name)
+                yield result.placed(
+                    shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
+                )
 
     def _face(self, number: int, points: np.ndarray, score: float, values: np.ndarray) -> Face:
         landmarks = points.astype(np.float32)

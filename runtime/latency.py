@@ -37,11 +37,12 @@ class Stopwatch:
 class LatencyStats:
     """Percentiles of every phase over a stream. Nothing is trimmed, the first frame counts too.
 
-    ``total`` is the time from asking the source for a frame to having its result, decoding
-    included.
+    ``total`` is the time from asking the source for a frame to having its result. Decoding is in
+    it as far as it was waited for; what it took by itself is summed up beside the phases.
     """
 
     def __init__(self) -> None:
+        self._decode_work = array("d")
         self._samples = {phase: array("d") for phase in (*PHASES, "total")}
 
     def __len__(self) -> int:
@@ -56,21 +57,24 @@ class LatencyStats:
         for phase in PHASES:
             self._samples[phase].append(timings[phase])
         self._samples["total"].append(timings.total)
+        self._decode_work.append(timings.decode_work)
 
     def as_dict(self) -> dict[str, Any]:
         """Sum up.
 
         Returns:
-            ``frames``, ``fps`` (frames over the sum of totals) and ``ms``: phase → mean, p50, p95,
-            p99, max; without frames, the last two are None and empty.
+            ``frames``, ``fps`` (frames over the sum of totals), ``ms``: phase → mean, p50, p95,
+            p99, max, and ``decode_work_ms``: the same of `Timings.decode_work`. Without frames,
+            the last three are None and empty.
         """
         if not len(self):
-            return {"frames": 0, "fps": None, "ms": {}}
+            return {"frames": 0, "fps": None, "ms": {}, "decode_work_ms": {}}
         total = sum(self._samples["total"])
         return {
             "frames": len(self),
             "fps": 1e3 * len(self) / total if total else None,
             "ms": {phase: _summary(samples) for phase, samples in self._samples.items()},
+            "decode_work_ms": _summary(self._decode_work),
         }
 
     def table(self) -> str:
@@ -82,8 +86,9 @@ class LatencyStats:
         lines = [f"{'ms a frame':<12}" + "".join(f"{column:>9}" for column in columns)]
         for phase, row in summary["ms"].items():
             lines.append(f"{phase:<12}" + "".join(f"{row[column]:>9.2f}" for column in columns))
-        fps = summary["fps"]
-        rate = "" if fps is None else f", {fps:.1f} a second end to end (decoding included)"
+        fps, work = summary["fps"], summary["decode_work_ms"]["mean"]
+        rate = "" if fps is None else f", {fps:.1f} a second end to end"
+        rate += f"; decoding took {work:.2f} ms a frame, waited for or done ahead"
         return "\n".join([*lines, f"{summary['frames']} frames{rate}"])
 
 

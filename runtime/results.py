@@ -1,7 +1,7 @@
 """What the detector hands out: plain frozen records, NumPy inside."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,11 +13,15 @@ class Timings(Mapping[str, float]):
     The phases follow each other without gaps, so that their sum is what the frame took.
 
     Attributes:
-        decode: Reading and decoding the frame; 0 where the caller brought it decoded.
+        decode: Waiting for the frame to be read and decoded; 0 where the caller brought it. A
+            video file is decoded ahead, beside the phases of the frames before it
+            (`runtime.prefetch`), so that little of `decode_work` is left to wait for.
         find: Looking for faces, or confirming that a tracked one is still a face.
         align: Cutting faces out, rotated and scaled.
         network: The network.
         post: Everything else: checks, tracks, making the result.
+        decode_work: What reading and decoding took by itself, waited for or not. It is no phase,
+            and no part of the sum.
     """
 
     decode: float = 0.0
@@ -25,6 +29,7 @@ class Timings(Mapping[str, float]):
     align: float = 0.0
     network: float = 0.0
     post: float = 0.0
+    decode_work: float = 0.0
 
     @property
     def total(self) -> float:
@@ -43,7 +48,7 @@ class Timings(Mapping[str, float]):
         return len(PHASES)
 
 
-PHASES: tuple[str, ...] = tuple(field.name for field in fields(Timings))
+PHASES = ("decode", "find", "align", "network", "post")
 """Names of the phases, in the order in which a frame passes them."""
 
 
@@ -106,18 +111,24 @@ class Result:
         return f"Result(frame {self.index}, {width}x{height}, {self.timings.total:.1f} ms: {faces})"
 
     def placed(
-        self, index: int, timestamp: float | None, decode_ms: float, name: str = ""
+        self,
+        index: int,
+        timestamp: float | None,
+        wait_ms: float,
+        decode_ms: float,
+        name: str = "",
     ) -> "Result":
         """Say where in a stream the frame was.
 
         Args:
             index: 0-based number of the frame.
             timestamp: Seconds since the start, or None.
-            decode_ms: What reading the frame took, milliseconds.
+            wait_ms: How long the frame was waited for, milliseconds.
+            decode_ms: What reading and decoding it took by itself, milliseconds.
             name: File that the frame came from, if the stream has several.
 
         Returns:
             A copy that says so.
         """
-        timings = replace(self.timings, decode=decode_ms)
+        timings = replace(self.timings, decode=wait_ms, decode_work=decode_ms)
         return replace(self, timings=timings, index=index, timestamp=timestamp, name=name)

@@ -29,7 +29,9 @@ class Shot:
         frame: (H, W, 3) uint8, BGR.
         index: 0-based number in the source.
         timestamp: Seconds since the start, or None where the source knows no time.
-        decode_ms: What reading and decoding it took.
+        decode_ms: What reading and decoding it took, on whichever thread.
+        wait_ms: What whoever asked for it waited; the same, unless it was read ahead
+            (`runtime.prefetch`).
         name: Its file's name, where the source holds many files.
     """
 
@@ -37,6 +39,7 @@ class Shot:
     index: int
     timestamp: float | None
     decode_ms: float
+    wait_ms: float
     name: str = ""
 
 
@@ -48,6 +51,7 @@ class Source:
         stem: What to call files made from it.
         moving: Whether a frame continues the one before.
         still: Whether it is one single picture.
+        ahead: Whether reading frames before they are asked for is of use; see `runtime.prefetch`.
         fps: Frames a second, or None where it is unknown.
         count: Number of frames as far as known beforehand, or None.
         failures: Files of a folder that could not be read so far; the log says why.
@@ -55,6 +59,7 @@ class Source:
 
     moving = False
     still = False
+    ahead = False
 
     def __init__(
         self, name: str, stem: str, fps: float | None = None, count: int | None = None
@@ -111,7 +116,7 @@ class ImageFiles(Source):
                 self.failures.append(path.name)
                 continue
             name = path.name if self._in_folder else ""
-            yield Shot(frame, index, None, (time.perf_counter() - start) * 1e3, name)
+            yield _taken(frame, index, None, start, name)
         if len(self.failures) == len(self._paths):
             raise InputError(f"no image in {self.name} could be read: {', '.join(self.failures)}")
 
@@ -120,6 +125,7 @@ class Video(Source):
     """A video file; a missing end is reported in the log, with the frames before it kept."""
 
     moving = True
+    ahead = True
 
     def __init__(self, path: Path) -> None:
         if path.stat().st_size == 0:
@@ -146,7 +152,7 @@ class Video(Source):
                 break
             timestamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
             frame = check_frame(frame, f"frame {index} of {self.name}")
-            yield Shot(frame, index, timestamp, (time.perf_counter() - start) * 1e3)
+            yield _taken(frame, index, timestamp, start)
             index += 1
         if index == 0:
             raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
@@ -186,11 +192,11 @@ class Camera(Source):
         while True:
             start = time.perf_counter()
             there, frame = self._capture.read()
-            now = time.perf_counter()
+            timestamp = time.perf_counter() - began
             if not there:
                 break
             frame = check_frame(frame, f"frame {index} of {self.name}")
-            yield Shot(frame, index, now - began, (now - start) * 1e3)
+            yield _taken(frame, index, timestamp, start)
             index += 1
         if index == 0:
             raise InputError(f"{self.name} gives no frames: another program may be using it")
@@ -221,7 +227,7 @@ class Arrays(Source):
             except StopIteration:
                 return
             frame = check_frame(frame, f"frame {index}")
-            yield Shot(frame, index, None, (time.perf_counter() - start) * 1e3)
+            yield _taken(frame, index, None, start)
             index += 1
 
 
@@ -268,6 +274,14 @@ def _open_path(path: Path) -> Source:
     if suffix in IMAGE_SUFFIXES or (suffix != ".gif" and cv2.haveImageReader(str(path))):
         return ImageFiles(path)
     return Video(path)
+
+
+def _taken(
+    frame: np.ndarray, index: int, timestamp: float | None, start: float, name: str = ""
+) -> Shot:
+    """Make a shot of a frame that was asked for at ``start``, on the clock of `perf_counter`."""
+    spent = (time.perf_counter() - start) * 1e3
+    return Shot(frame, index, timestamp, spent, spent, name)
 
 
 def _is_text(path: Path) -> bool:

@@ -11,6 +11,7 @@ import torch
 from test_export_faces import write_faces
 from tiny_network import draw_faces, tiny_network
 
+from export.direct import DirectGraph
 from export.onnx import export_onnx, main
 from export.plain import PlainGraph
 from export.serialise import to_onnx
@@ -75,9 +76,11 @@ def folder(tmp_path, model):
 def export(folder, traced, monkeypatch, capsys):
     """Return the command line, with the exporter's result at hand; gives code and message."""
 
+    kinds = {"plain": PlainGraph, "winograd": WinogradGraph, "direct": DirectGraph}
+
     def run(*arguments, graph="right", checkpoint=folder / "net.pt"):
         def fake(module, batch):
-            assert isinstance(module, PlainGraph if "--no-fuse" in arguments else WinogradGraph)
+            assert isinstance(module, kinds[arguments[1] if "--graph" in arguments else "winograd"])
             copy = onnx.ModelProto()
             copy.CopyFrom(traced[graph])
             return copy
@@ -105,8 +108,9 @@ def test_command_line_writes_a_file_that_the_runtime_runs(folder, model):
     assert said[0].startswith(
         "compared with PyTorch on 8 faces: AU probabilities differ by at most"
     )
+    assert said[1].startswith("winograd graph, ")
     assert " nodes: " in said[1]
-    assert said[2].startswith("new/model.onnx: ")
+    assert said[2].startswith("new/model.onnx: fp32 for onnxruntime, ")
     assert said[2].endswith(" MB")
 
     assert names(folder / "new") == ["model.onnx"]
@@ -114,7 +118,8 @@ def test_command_line_writes_a_file_that_the_runtime_runs(folder, model):
     spec = backend.spec
     assert spec.aus == (1, 12)
     assert spec.thresholds == (0.25, 0.75)
-    assert (spec.precision, spec.fused, spec.batch) == ("fp32", True, 3)
+    assert (spec.precision, spec.graph, spec.batch) == ("fp32", "winograd", 3)
+    assert spec.engine == "onnxruntime"
     assert (spec.training_data, spec.licence) == ("drawn faces", "CC0-1.0")
     assert spec.checkpoint_sha256 == hashlib.sha256((folder / "net.pt").read_bytes()).hexdigest()
     assert set(spec.versions) == {"lgrnet", "torch", "onnx", "opset"}
@@ -144,9 +149,10 @@ def test_without_thresholds_they_are_a_half(folder, export, model):
     assert (spec.training_data, spec.licence) == ("not stated", "not stated")
 
 
-def test_unfused_graph_says_so(folder, export):
-    assert export("--no-fuse", "-o", folder / "plain.onnx")[0] == 0
-    assert not open_backend(folder / "plain.onnx").spec.fused
+@pytest.mark.parametrize("graph", ["plain", "direct"])
+def test_another_graph_says_so(folder, export, graph):
+    assert export("--graph", graph, "-o", folder / "other.onnx")[0] == 0
+    assert open_backend(folder / "other.onnx").spec.graph == graph
 
 
 @pytest.mark.parametrize(
@@ -223,6 +229,9 @@ def test_bad_checkpoints_are_refused_in_one_line(folder, export, model):
         (["--batch", "0"], "batch: must be at least 1, got 0"),
         (["--tolerance", "-1"], "tolerance: must be at least 0"),
         (["--tolerance", "nan"], "tolerance: must be at least 0"),
+        (["--held-out-faces", "0"], "held-out faces: must be at least 1"),
+        (["--max-f1-loss", "-1"], "bound f1: must be at least 0, got -1.0"),
+        (["--max-change", "nan"], "bound change: must be at least 0"),
         (["-o", "model.pt"], r"output model.pt: give a name that ends in .onnx"),
         (["--faces", "nowhere"], "--faces nowhere: no such folder"),
     ],
@@ -246,7 +255,17 @@ def test_an_output_that_is_a_folder_or_lies_in_a_file_is_refused(folder, export)
     assert "a file is in its place" in said
 
 
-@pytest.mark.parametrize("arguments", [[], ["--batch", "many", "x.pt"], ["--opset", "9", "x.pt"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--batch", "many", "x.pt"],
+        ["--opset", "9", "x.pt"],
+        ["--precision", "int4", "x.pt"],
+        ["--engine", "tvm", "x.pt"],
+        ["--graph", "fused", "x.pt"],
+    ],
+)
 def test_the_parser_refuses_what_it_does_not_know(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)

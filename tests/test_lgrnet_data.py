@@ -60,6 +60,16 @@ def test_training_batches_do_not_depend_on_workers(root, workers):
     assert batches[0].landmarks.shape == (4, 49, 2)
 
 
+def test_a_limit_takes_faces_from_the_whole_split(root):
+    shards = FaceShards(root, "train")
+    few = TrainingFaces(shards, AugmentConfig(), seed=0, limit=3)
+    everyone = TrainingFaces(shards, AugmentConfig(), seed=0, limit=10 * len(shards))
+    assert (len(few), len(everyone)) == (3, len(shards))
+    places = [0, len(shards) // 3, 2 * len(shards) // 3]
+    for number, place in enumerate(places):
+        np.testing.assert_array_equal(few[0, number][1], shards.labels.presence[place])
+
+
 def test_evaluation_keeps_order_and_all_faces(root):
     shards = FaceShards(root, "test")
     batches = list(evaluation_batches(shards, batch=5))

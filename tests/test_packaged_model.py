@@ -1,6 +1,7 @@
 """The model that ships: that it is what it says, and that it works on a real photograph."""
 
 import hashlib
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from runtime import Detector
 from runtime.backends import open_backend
 from runtime.cli import DEMO_CLIP, DEMO_TRUTH
 from runtime.detector import DEFAULT_MODEL
+from runtime.sources import open_source
 from runtime.truth import Agreement, read_truth
 
 CHECKPOINT = Path(__file__).parents[1] / "weights" / "lgrnet_edge.pt"
@@ -49,6 +51,35 @@ def test_model_computes_what_the_checkpoint_computes():
     assert result.probability < 1e-4
     assert result.landmarks < 0.01
     assert result.probability_spread > 0.1
+
+
+def test_openvino_computes_what_onnxruntime_computes():
+    pytest.importorskip("openvino")
+    faces = demo_faces()
+    reference, openvino = (
+        open_backend(DEFAULT_MODEL, "cpu", 1, engine)(faces)
+        for engine in ("onnxruntime", "openvino")
+    )
+    assert reference[0].std(0).max() > 0.1
+    np.testing.assert_allclose(openvino[0], reference[0], atol=1e-4)
+    np.testing.assert_allclose(openvino[1], reference[1], atol=0.01)
+
+
+def test_openvino_follows_the_demo_as_onnxruntime_does(detector):
+    pytest.importorskip("openvino")
+    detector.reset()
+    with (
+        open_source(DEMO_CLIP) as shots,
+        Detector(threads=1, backend="openvino") as other,
+    ):
+        for shot in islice(shots, 20):
+            expected, actual = detector.track(shot.frame), other.track(shot.frame)
+            assert len(expected) == 1
+            (face,), (same,) = expected, actual
+            assert same.id == face.id
+            # A difference of 1e-6 in the landmarks turns a few pixels of the next crop by one.
+            assert same.aus == pytest.approx(face.aus, abs=0.02)
+            np.testing.assert_allclose(same.landmarks, face.landmarks, atol=0.2)
 
 
 def test_a_real_smile_is_a_smile(detector, astronaut):

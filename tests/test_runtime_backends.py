@@ -1,104 +1,231 @@
+"""What holds for every backend, and ONNX Runtime's own; OpenVINO's is in test_runtime_openvino."""
+
+import logging
 import sys
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from test_runtime_fixtures import MEAN_FACE, write_model
+from test_runtime_fixtures import MEAN_FACE, make_spec, write_model
 
+from runtime import backends
 from runtime.backends import open_backend
-from runtime.backends import ort as ort_backend
 from runtime.errors import DeviceError, ModelError, SpecError
+from runtime.spec import ENGINES
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request) -> str:
+    pytest.importorskip(request.param)
+    return request.param
 
 
 def faces(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, 176, 176, 3), np.uint8)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
-def test_any_number_of_faces(tmp_path, batch, count):
-    backend = open_backend(write_model(tmp_path / "m.onnx", batch=batch))
-    crops = faces(count)
-    probability, landmarks = backend(crops)
-    np.testing.assert_allclose(probability, crops.mean((1, 2)) / 255, atol=1e-5)
+def expected(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `write_model` writes, in NumPy."""
     grey = crops.mean(3)
     grid = np.arange(176) - 87.5
-    mass = grey.sum((1, 2))
     shift = np.stack([(grey * grid).sum((1, 2)), (grey * grid[:, None]).sum((1, 2))], -1)
-    expected = MEAN_FACE + (shift / mass[:, None])[:, None]
-    np.testing.assert_allclose(landmarks, expected, atol=1e-3)
+    moved = MEAN_FACE + (shift / grey.sum((1, 2))[:, None])[:, None]
+    return crops.mean((1, 2)) / 255, moved
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
+def test_any_number_of_faces(tmp_path, engine, batch, count):
+    backend = open_backend(write_model(tmp_path / "m.onnx", batch=batch), backend=engine)
+    crops = faces(count)
+    probability, landmarks = backend(crops)
+    np.testing.assert_allclose(probability, expected(crops)[0], atol=1e-5)
+    np.testing.assert_allclose(landmarks, expected(crops)[1], atol=1e-3)
     assert probability.dtype == landmarks.dtype == np.float32
 
 
-def test_describes_itself(tmp_path):
-    backend = open_backend(str(write_model(tmp_path / "m.onnx")), threads=2)
-    assert (backend.device, backend.threads, backend.spec.preset) == ("cpu", 2, "tiny")
+def test_outputs_are_the_callers_to_keep(tmp_path, engine):
+    backend = open_backend(write_model(tmp_path / "m.onnx"), backend=engine)
+    first = backend(faces(1))
+    backend(np.zeros_like(faces(1)))
+    np.testing.assert_allclose(first[0], expected(faces(1))[0], atol=1e-5)
+    np.testing.assert_allclose(first[1], expected(faces(1))[1], atol=1e-3)
+    first[0][:] = 7
+    np.testing.assert_allclose(backend(faces(1))[0], expected(faces(1))[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["transposed", "backwards", "read-only"])
+def test_crops_in_any_memory(tmp_path, engine, kind):
+    crops = faces(3)
+    given = {
+        "transposed": crops.transpose(0, 2, 1, 3),
+        "backwards": crops[::-1, ::-1],
+        "read-only": crops.copy(),
+    }[kind]
+    given.setflags(write=kind != "read-only")
+    backend = open_backend(write_model(tmp_path / "m.onnx", batch=2), backend=engine)
+    for actual, wanted in zip(backend(given), expected(given), strict=True):
+        np.testing.assert_allclose(actual, wanted, atol=1e-3)
+
+
+def test_describes_itself(tmp_path, engine):
+    backend = open_backend(str(write_model(tmp_path / "m.onnx")), threads=1, backend=engine)
+    assert (backend.device, backend.threads, backend.spec.preset) == ("cpu", 1, "tiny")
+    assert (backend.engine, backend.precision) == (engine, "fp32")
+    assert backend.provider.startswith(f"{engine} {sys.modules[engine].__version__[:4]}")
+    assert "CPU" in backend.provider
+
+
+def test_onnxruntime_is_the_default_and_takes_its_threads(tmp_path):
+    backend = open_backend(write_model(tmp_path / "m.onnx"), threads=3)
     assert backend.provider == f"onnxruntime {onnxruntime.__version__} CPUExecutionProvider"
-    assert open_backend(tmp_path / "m.onnx").threads >= 1
+    assert backend._session.get_session_options().intra_op_num_threads == backend.threads == 3
 
 
-def test_wrong_crops_are_refused(tmp_path):
-    backend = open_backend(write_model(tmp_path / "m.onnx"))
-    with pytest.raises(ValueError, match=r"takes \(1, 176, 176, 3\) uint8, got"):
-        backend(faces(1).astype(np.float32))
+def test_threads_are_chosen_in_one_place(tmp_path, engine, monkeypatch):
+    monkeypatch.setattr(backends, "default_threads", lambda: 1)
+    assert open_backend(write_model(tmp_path / "m.onnx"), backend=engine).threads == 1
 
 
-def test_closed(tmp_path):
-    backend = open_backend(write_model(tmp_path / "m.onnx"))
+# Both engines widen the halves of an fp16 file on a CPU before they compute.
+@pytest.mark.parametrize(("file", "active"), [("fp32", "fp32"), ("fp16", "fp32"), ("int8", "int8")])
+def test_precision_is_what_is_active(tmp_path, engine, file, active):
+    backend = open_backend(write_model(tmp_path / "m.onnx", precision=file), backend=engine)
+    assert (backend.spec.precision, backend.precision) == (file, active)
+
+
+def test_wrong_crops_are_refused(tmp_path, engine):
+    backend = open_backend(write_model(tmp_path / "m.onnx"), backend=engine)
+    for crops in (faces(1).astype(np.float32), faces(1)[:, 1:], faces(1)[0]):
+        with pytest.raises(ValueError, match=r"takes \(1, 176, 176, 3\) uint8, got"):
+            backend(crops)
+
+
+def test_closed(tmp_path, engine):
+    backend = open_backend(write_model(tmp_path / "m.onnx"), backend=engine)
+    backend.close()
     backend.close()
     with pytest.raises(RuntimeError, match="has been closed"):
         backend(faces(1))
 
 
-def test_missing_model(tmp_path):
+def test_missing_model(tmp_path, engine):
     with pytest.raises(FileNotFoundError, match=r"no\.onnx does not exist"):
-        open_backend(tmp_path / "no.onnx")
+        open_backend(tmp_path / "no.onnx", backend=engine)
 
 
-def test_folder_as_model(tmp_path):
+def test_folder_as_model(tmp_path, engine):
     with pytest.raises(ModelError, match="is not a file"):
-        open_backend(tmp_path)
+        open_backend(tmp_path, backend=engine)
 
 
-def test_checkpoint_as_model(tmp_path):
+def test_checkpoint_as_model(tmp_path, engine):
     (tmp_path / "edge.pt").write_bytes(b"PK")
     with pytest.raises(ModelError, match=r"edge\.pt.*only \.onnx.*python -m export\.onnx"):
-        open_backend(tmp_path / "edge.pt")
+        open_backend(tmp_path / "edge.pt", backend=engine)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, no model", None])
-def test_damaged_model(tmp_path, content):
+@pytest.mark.parametrize("kind", ["empty", "text", "head", "cut", "noise"])
+def test_damaged_model(tmp_path, engine, kind):
     path = write_model(tmp_path / "m.onnx")
-    path.write_bytes(path.read_bytes()[:2000] if content is None else content)
+    whole = path.read_bytes()
+    content = {
+        "empty": b"",
+        "text": b"hello, no model",
+        "head": whole[:2000],
+        "cut": whole[:-3],
+        "noise": np.random.default_rng(0).bytes(5000),
+    }[kind]
+    path.write_bytes(content)
     with pytest.raises((ModelError, SpecError), match=r"m\.onnx") as caught:
-        open_backend(path)
+        open_backend(path, backend=engine)
     assert "\n" not in str(caught.value)
 
 
-def test_model_without_our_metadata(tmp_path):
+def test_model_without_our_metadata(tmp_path, engine):
+    path = write_model(tmp_path / "m.onnx", metadata={"author": "someone"})
     with pytest.raises(SpecError, match=r"m\.onnx holds no lgrnet metadata.*export"):
-        open_backend(write_model(tmp_path / "m.onnx", metadata={"author": "someone"}))
+        open_backend(path, backend=engine)
 
 
-def test_model_that_breaks_its_contract(tmp_path):
+def test_model_that_lacks_an_output(tmp_path, engine):
     path = write_model(tmp_path / "m.onnx", batch=2)
     model = onnx.load(path)
     model.graph.output[0].name, model.graph.node[2].output[0] = "scores", "scores"
     onnx.save(model, path)
     with pytest.raises(ModelError, match=r"'au_probability' should be.*\[2, 3\].*none"):
-        open_backend(path)
+        open_backend(path, backend=engine)
+
+
+def test_model_of_another_batch_than_it_says(tmp_path, engine):
+    metadata = make_spec(batch=1).to_metadata()
+    path = write_model(tmp_path / "m.onnx", metadata=metadata, batch=2)
+    with pytest.raises(ModelError, match=r"uint8 \[1, 176, .*the graph has uint8 \[2, 176, "):
+        open_backend(path, backend=engine)
+
+
+def test_model_of_no_fixed_batch(tmp_path, engine):
+    path = write_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"'face' should be uint8 \[1, 176"):
+        open_backend(path, backend=engine)
+
+
+def test_model_of_another_type(tmp_path, engine):
+    path = write_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"'face' should be uint8 .*the graph has \S*f"):
+        open_backend(path, backend=engine)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "CPU", ""])
-def test_unknown_device(tmp_path, device):
+def test_unknown_device(tmp_path, engine, device):
     with pytest.raises(DeviceError, match=r"unknown device.*cpu, cuda"):
-        open_backend(write_model(tmp_path / "m.onnx"), device)
+        open_backend(write_model(tmp_path / "m.onnx"), device, backend=engine)
 
 
-def test_no_threads(tmp_path):
+def test_no_threads(tmp_path, engine):
     with pytest.raises(DeviceError, match="give 1 or more"):
-        open_backend(write_model(tmp_path / "m.onnx"), threads=0)
+        open_backend(write_model(tmp_path / "m.onnx"), threads=0, backend=engine)
+
+
+def test_unknown_backend(tmp_path):
+    with pytest.raises(ValueError, match="'tvm' is unknown: give 'onnxruntime' or 'openvino'"):
+        open_backend(write_model(tmp_path / "m.onnx"), backend="tvm")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8", "BF16", ""])
+def test_unknown_precision(tmp_path, engine, precision):
+    with pytest.raises(ValueError, match=r"precision .* is unknown: give 'bf16', or None"):
+        open_backend(write_model(tmp_path / "m.onnx"), backend=engine, precision=precision)
+
+
+def test_bf16_is_not_for_onnxruntime(tmp_path):
+    with pytest.raises(DeviceError, match=r"'bf16' was asked for, but onnxruntime.*'openvino'"):
+        open_backend(write_model(tmp_path / "m.onnx"), precision="bf16")
+
+
+def test_a_file_for_another_engine_is_logged(tmp_path, engine, caplog):
+    caplog.set_level(logging.INFO, "runtime.backends")
+    for made_for in ENGINES:
+        caplog.clear()
+        open_backend(write_model(tmp_path / "m.onnx", engine=made_for), backend=engine)
+        told = f"was tuned for {made_for} and runs in {engine}" in caplog.text
+        assert told == (made_for != engine)
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"), [("onnxruntime", r"lgrnet\[cpu\]"), ("openvino", r"lgrnet\[openvino\]")]
+)
+def test_missing_library(monkeypatch, tmp_path, name, extra):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=f'pip install "{extra}"'):
+        open_backend(write_model(tmp_path / "m.onnx"), backend=name)
 
 
 class FakeSession:
@@ -161,16 +288,6 @@ def test_damaged_model_is_no_device_error_on_auto(monkeypatch, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"hello")
     with pytest.raises(ModelError, match="damaged, or not an ONNX file"):
         open_backend(tmp_path / "m.onnx", "auto")
-
-
-def test_missing_onnxruntime(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ImportError, match=r'pip install "lgrnet\[cpu\]"'):
-        open_backend(write_model(tmp_path / "m.onnx"))
-
-
-def test_cores_are_those_of_the_process():
-    assert ort_backend._cores() >= 1
 
 
 @pytest.mark.gpu

@@ -46,6 +46,42 @@ def test_boxes_are_in_pixels_of_the_frame(finder, zoom):
     np.testing.assert_allclose(np.array(large.box) / zoom, small.box, atol=16)
 
 
+class FakeCascade:
+    """Finds the same face everywhere, and notes what it was shown."""
+
+    def detectMultiScale3(self, image, minSize, maxSize, **_):
+        self.shape, self.limits = image.shape, (minSize, maxSize)
+        return np.array([[10, 20, 30, 30]]), np.array([9]), np.array([1.5])
+
+
+@pytest.mark.parametrize(
+    ("size", "searched", "zoom"),
+    [((1600, 900), (400, 225), 4), ((900, 1600), (225, 400), 4), ((320, 240), (320, 240), 1)],
+)
+def test_search_runs_on_a_reduced_frame_and_answers_in_pixels_of_the_whole(size, searched, zoom):
+    finder, cascade = CascadeFinder(), FakeCascade()
+    finder._cascade = cascade
+    (face,) = finder.find(np.zeros((*size[::-1], 3), np.uint8))
+    assert cascade.shape == searched[::-1]
+    assert cascade.limits == ((24, 24), (max(searched), max(searched)))
+    assert face.box == pytest.approx(np.array([10, 20, 30, 30]) * zoom)
+    # The aligned face's middle is the box's, a tenth of its side further down.
+    middle = np.array([25.0, 35 + 0.1 * 30]) * zoom
+    np.testing.assert_allclose(transform(middle, face.alignment), [99.5, 99.5], atol=1e-9)
+
+
+def test_face_of_a_fourteenth_of_the_frame_is_still_found(finder):
+    side = 460
+    frame = np.full((720, 1280, 3), 90, np.uint8)
+    frame[100 : 100 + side, 700 : 700 + side] = cv2.resize(
+        astronaut(), (side, side), interpolation=cv2.INTER_AREA
+    )
+    boxes = np.array([face.box for face in finder.find(frame)])
+    middles = boxes[:, :2] + boxes[:, 2:] / 2
+    distance = np.linalg.norm(middles - (FACE.mean(0) * side / 512 + [700, 100]), axis=1)
+    assert distance.min() < 20
+
+
 def test_very_large_picture(finder):
     frame = np.full((6000, 8000, 3), 90, np.uint8)
     frame[500:5500, 1500:6500] = cv2.resize(astronaut(), (5000, 5000))

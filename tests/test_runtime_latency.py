@@ -10,30 +10,33 @@ from runtime.results import PHASES, Timings
 def test_percentiles_of_a_known_list():
     stats = LatencyStats()
     for i in range(101):
-        stats.add(Timings(decode=1, network=i))
+        stats.add(Timings(decode=1, network=i, decode_work=100 - i))
     summary = stats.as_dict()
     assert summary["frames"] == len(stats) == 101
     row = {"mean": 50, "p50": 50, "p95": 95, "p99": 99, "max": 100}
     assert summary["ms"]["network"] == pytest.approx(row)
     assert summary["ms"]["total"] == pytest.approx({key: value + 1 for key, value in row.items()})
     assert summary["ms"]["find"]["max"] == 0
+    # Work done ahead is told, but is no part of what a frame took.
+    assert summary["decode_work_ms"] == pytest.approx(row)
     assert summary["fps"] == pytest.approx(1000 / 51)
     assert json.loads(json.dumps(summary)) == summary
 
 
 def test_table_has_a_row_a_phase():
     stats = LatencyStats()
-    stats.add(Timings(decode=2, network=8))
+    stats.add(Timings(decode=2, network=8, decode_work=7))
     lines = stats.table().splitlines()
     assert lines[0].split() == ["ms", "a", "frame", "mean", "p50", "p95", "p99", "max"]
     assert [line.split()[0] for line in lines[1:-1]] == [*PHASES, "total"]
     assert lines[-2].split()[1:] == ["10.00"] * 5
     assert "100.0 a second" in lines[-1]
+    assert "decoding took 7.00 ms" in lines[-1]
 
 
 def test_nothing_measured():
     stats = LatencyStats()
-    assert stats.as_dict() == {"frames": 0, "fps": None, "ms": {}}
+    assert stats.as_dict() == {"frames": 0, "fps": None, "ms": {}, "decode_work_ms": {}}
     assert stats.table() == "no frames"
 
 
@@ -50,8 +53,10 @@ def test_stopwatch_leaves_no_gap(monkeypatch):
 
 
 def test_timings_are_a_mapping():
-    timings = Timings(1, 2, 3, 4, 5)
+    timings = Timings(1, 2, 3, 4, 5, decode_work=6)
     assert dict(timings) == {"decode": 1, "find": 2, "align": 3, "network": 4, "post": 5}
     assert timings.total == 15
-    with pytest.raises(KeyError):
-        timings["total"]
+    assert timings.decode_work == 6
+    for other in ("total", "decode_work"):
+        with pytest.raises(KeyError):
+            timings[other]

@@ -26,6 +26,7 @@ def test_video(tmp_path):
     np.testing.assert_allclose([shot.timestamp for shot in shots], np.arange(20) / 10, atol=1e-3)
     np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
     assert all(shot.decode_ms > 0 and shot.frame.shape == (48, 64, 3) for shot in shots)
+    assert all(shot.wait_ms == shot.decode_ms for shot in shots)
 
 
 def test_video_that_ends_early_keeps_what_there_is(tmp_path, caplog):

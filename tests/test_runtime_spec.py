@@ -20,6 +20,9 @@ def test_metadata_round_trip_names_the_aus():
         ({"aus": (12, 6, 25)}, "ascending"),
         ({"thresholds": (0.5,)}, "3 AUs but 1 thresholds"),
         ({"crop_size": 128}, "update the runtime"),
+        ({"graph": "fused"}, "graph 'fused' is unknown: known are .*'winograd'"),
+        ({"engine": "tvm"}, "engine 'tvm' is unknown: known are .*'openvino'"),
+        ({"precision": "bf16"}, "precision 'bf16' is unknown: known are .*'int8'"),
     ],
 )
 def test_contradictions_are_refused(changes, message):
@@ -34,7 +37,8 @@ def test_contradictions_are_refused(changes, message):
         ("{", "is not JSON"),
         ("[]", "not a JSON object"),
         ('{"spec_version": 99}', "version 99.*export it again"),
-        ('{"spec_version": 1}', "incomplete"),
+        ('{"spec_version": 1}', "version 1, this runtime reads 2: export it again"),
+        ('{"spec_version": 2}', "incomplete"),
     ],
 )
 def test_foreign_metadata_are_refused(text, message):
@@ -42,3 +46,14 @@ def test_foreign_metadata_are_refused(text, message):
     with pytest.raises(SpecError, match=message) as caught:
         ModelSpec.from_metadata(metadata, "x.onnx")
     assert "x.onnx" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("graph", "direct"), ("engine", "openvino")])
+def test_version_2_has_graph_and_engine(name, value):
+    metadata = make_spec(**{name: value}).to_metadata()
+    assert getattr(ModelSpec.from_metadata(metadata, "x.onnx"), name) == value
+    fields = json.loads(metadata[METADATA_KEY])
+    assert (fields["spec_version"], fields[name]) == (2, value)
+    del fields[name]
+    with pytest.raises(SpecError, match=f"incomplete.*{name}"):
+        ModelSpec.from_metadata({METADATA_KEY: json.dumps(fields)}, "x.onnx")

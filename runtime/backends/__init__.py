@@ -1,21 +1,39 @@
-"""What runs an exported model: one file a runtime library, chosen by the file's suffix."""
+"""What runs an exported model: one file a runtime library, chosen by name."""
 
+import logging
+import re
 from pathlib import Path
 
 from runtime.backends.base import Backend
-from runtime.errors import ModelError
+from runtime.errors import DeviceError, ModelError
+from runtime.spec import ENGINES
+from runtime.threads import default_threads
 
 __all__ = ["Backend", "open_backend"]
 
+logger = logging.getLogger(__name__)
 
-def open_backend(path: str | Path, device: str = "cpu", threads: int | None = None) -> Backend:
+
+def open_backend(
+    path: str | Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    backend: str = "onnxruntime",
+    precision: str | None = None,
+) -> Backend:
     """Open an exported model.
 
     Args:
         path: The file, ``.onnx``.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for CUDA where it works and the
-            CPU elsewhere.
-        threads: CPU threads; None for as many as the machine has cores.
+            CPU elsewhere. OpenVINO runs on the CPU only.
+        threads: CPU threads; None for one a physical core that this process may use, see
+            `default_threads`. OpenVINO takes no more than there are cores.
+        backend: ``"onnxruntime"`` or ``"openvino"``.
+        precision: None to compute as the file says (`Backend.precision` tells what that is here),
+            or ``"bf16"`` to have OpenVINO compute most of what is floating point in bfloat16:
+            faster where the CPU has it, with 8 significant bits. Some graphs bear that badly, so
+            compare the probabilities before you rely on it.
 
     Returns:
         The backend, ready to run.
@@ -24,9 +42,25 @@ def open_backend(path: str | Path, device: str = "cpu", threads: int | None = No
         FileNotFoundError: There is no such file.
         ModelError: The file is not a model, of an unknown kind, or breaks the contract.
         SpecError: The file is a model, but not one of this project's exports.
-        DeviceError: The device is unknown or does not work.
+        DeviceError: The device is unknown or does not work, or does not have the precision.
         ImportError: The library that runs such files is not installed.
+        ValueError: The backend or the precision is unknown.
     """
+    if backend not in ENGINES:
+        raise ValueError(f"backend {backend!r} is unknown: give {' or '.join(map(repr, ENGINES))}")
+    if precision not in (None, "bf16"):
+        raise ValueError(
+            f"precision {precision!r} is unknown: give 'bf16', or None to compute as the file says"
+        )
+    if precision == "bf16" and backend != "openvino":
+        raise DeviceError(
+            f"precision 'bf16' was asked for, but {backend} computes as the file says: give "
+            "backend 'openvino' too, or no precision"
+        )
+    if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", device):
+        raise DeviceError(f"unknown device {device!r}: give cpu, cuda, cuda:N or auto")
+    if threads is not None and threads < 1:
+        raise DeviceError(f"{threads} threads cannot run anything: give 1 or more")
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"model {path} does not exist")
@@ -37,6 +71,17 @@ def open_backend(path: str | Path, device: str = "cpu", threads: int | None = No
             f"model {path} has the suffix {path.suffix or '(none)'!r}, only .onnx can be run: "
             "export a checkpoint with `python -m export.onnx CHECKPOINT`"
         )
+    opened = _open(path, device, threads or default_threads(), backend, precision)
+    if opened.spec.engine != backend:
+        logger.info("%s was tuned for %s and runs in %s", path, opened.spec.engine, backend)
+    return opened
+
+
+def _open(path: Path, device: str, threads: int, backend: str, precision: str | None) -> Backend:
+    if backend == "openvino":
+        from runtime.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(path, device, threads, bf16=precision == "bf16")
     from runtime.backends.ort import OrtBackend
 
     return OrtBackend(path, device, threads)

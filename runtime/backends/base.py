@@ -12,15 +12,23 @@ class Backend(Protocol):
 
     Attributes:
         spec: What the file says of itself.
+        engine: One of `runtime.spec.ENGINES`: the library that runs it.
         device: What it runs on, such as ``"cpu"`` or ``"cuda:0"``; never ``"auto"``.
         provider: What runs it there, with its version, such as
             ``"onnxruntime 1.22.0 CPUExecutionProvider"``.
-        threads: CPU threads it may use.
+        precision: What it computes in, which need not be what the file holds: ``"fp32"``,
+            ``"fp16"``, ``"bf16"``, ``"int8"`` (what is not quantised in fp32) or ``"int8+bf16"``.
+            On an x86 CPU an fp16 file is ``"fp32"``: its numbers are stored in halves, and both
+            engines widen them before they compute. OpenVINO then stays in fp32; ONNX Runtime
+            rounds to halves again between operators, so it gains nothing and loses some accuracy.
+        threads: CPU threads it uses, which may be fewer than were asked for.
     """
 
     spec: ModelSpec
+    engine: str
     device: str
     provider: str
+    precision: str
     threads: int
 
     def __call__(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,6 +40,10 @@ class Backend(Protocol):
         Returns:
             AU probabilities, (N, n) float32 in [0, 1], and landmarks, (N, 49, 2) float32, pixels
             of the crop. Fresh arrays, the caller's to keep.
+
+        Raises:
+            ValueError: The crops have another shape or type.
+            RuntimeError: The model has been closed.
         """
         ...
 

@@ -1,35 +1,32 @@
 """ONNX Runtime."""
 
 import logging
-import os
-import re
 from pathlib import Path
 
 import numpy as np
 
+from runtime.backends.fixed_batch import FixedBatch, check_ports
 from runtime.errors import DeviceError, ModelError
-from runtime.landmarks import COUNT
 from runtime.spec import INPUT_NAME, OUTPUT_NAMES, ModelSpec
 
 logger = logging.getLogger(__name__)
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
-class OrtBackend:
-    """An ``.onnx`` file in ONNX Runtime; arguments and errors as in `open_backend`.
+class OrtBackend(FixedBatch):
+    """An ``.onnx`` file in ONNX Runtime; attributes as in `Backend`, errors as in `open_backend`.
 
     Args:
         path: The file.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"auto"``.
-        threads: CPU threads; None for one a core.
+        threads: CPU threads.
     """
 
-    def __init__(self, path: Path, device: str = "cpu", threads: int | None = None) -> None:
-        if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", device):
-            raise DeviceError(f"unknown device {device!r}: give cpu, cuda, cuda:N or auto")
-        if threads is not None and threads < 1:
-            raise DeviceError(f"{threads} threads cannot run anything: give 1 or more")
+    engine = "onnxruntime"
+
+    def __init__(self, path: Path, device: str, threads: int) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -38,40 +35,27 @@ class OrtBackend:
                 '"lgrnet[gpu]" for NVIDIA GPUs'
             ) from error
         self._ort = onnxruntime
-        self.threads = threads or _cores()
+        self.threads = threads
         self._session, self.device = self._open(path, device)
         provider = _CUDA if self.device != "cpu" else _CPU
         self.provider = f"onnxruntime {onnxruntime.__version__} {provider}"
         self.spec = ModelSpec.from_metadata(
             self._session.get_modelmeta().custom_metadata_map, str(path)
         )
-        self._check_contract(path)
+        # On a CPU ONNX Runtime has kernels of few operators in fp16, and casts around all others.
+        halves = self.spec.precision == "fp16" and self.device == "cpu"
+        self.precision = "fp32" if halves else self.spec.precision
+        ports = [*self._session.get_inputs(), *self._session.get_outputs()]
+        check_ports(
+            self.spec,
+            path,
+            {port.name: (_DTYPES.get(port.type, port.type), port.shape) for port in ports},
+        )
 
-    def __call__(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run the network on any number of faces, in batches of the file's size; see `Backend`."""
-        if self._session is None:
-            raise RuntimeError("the model has been closed: open a new Detector")
-        side, batch = self.spec.crop_size, self.spec.batch
-        if faces.dtype != np.uint8 or faces.shape[1:] != (side, side, 3):
-            raise ValueError(
-                f"the model takes ({batch}, {side}, {side}, 3) uint8, got {faces.shape} "
-                f"{faces.dtype}"
-            )
-        count = len(faces)
-        probability = np.empty((count, len(self.spec.aus)), np.float32)
-        landmarks = np.empty((count, COUNT, 2), np.float32)
-        for start in range(0, count, batch):
-            part = faces[start : start + batch]
-            real = len(part)
-            if real < batch:
-                part = np.concatenate([part, np.zeros((batch - real, side, side, 3), np.uint8)])
-            outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: part})
-            probability[start : start + real] = outputs[0][:real]
-            landmarks[start : start + real] = outputs[1][:real]
-        return probability, landmarks
+    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
+        return self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: faces})
 
-    def close(self) -> None:
-        """Let go of the model; see `Backend`."""
+    def _release(self) -> None:
         self._session = None
 
     def _open(self, path: Path, device: str):
@@ -120,29 +104,6 @@ class OrtBackend:
         options.inter_op_num_threads = 1
         return self._ort.InferenceSession(str(path), options, providers=providers)
 
-    def _check_contract(self, path: Path) -> None:
-        spec = self.spec
-        wanted = {
-            INPUT_NAME: ("tensor(uint8)", [spec.batch, spec.crop_size, spec.crop_size, 3]),
-            OUTPUT_NAMES[0]: ("tensor(float)", [spec.batch, len(spec.aus)]),
-            OUTPUT_NAMES[1]: ("tensor(float)", [spec.batch, COUNT, 2]),
-        }
-        ports = [*self._session.get_inputs(), *self._session.get_outputs()]
-        actual = {port.name: (port.type, list(port.shape)) for port in ports}
-        for name, port in wanted.items():
-            if actual.get(name) != port:
-                raise ModelError(
-                    f"model {path}: {name!r} should be {port[0]} {port[1]} as its metadata says, "
-                    f"the graph has {actual.get(name, 'none')}: export it again"
-                )
-
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _cores() -> int:
-    """Count the cores that this process may use, which containers restrict where they can."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,0 +1,156 @@
+"""Times one network: every engine, in turns, on the same faces."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.crops import batch_of
+from benchmarks.engines import Engine, open_engine
+from benchmarks.exports import ModelFile, Unavailable
+from benchmarks.noise import interval, resampled_medians, run_warnings
+from benchmarks.probe import NetworkRequest, ProbeError, probe
+from benchmarks.rows import EAGER, Row
+from benchmarks.timing import Limits, interleave, summarise
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is measured.
+
+    Attributes:
+        preset: Name of the network.
+        checkpoint: Its weights.
+        faces: Crops to compare results on, (N, 176, 176, 3) uint8; the first are timed.
+        batch: Faces of one call.
+        threads: CPU threads of every engine.
+        limits: When to stop.
+        folder: Where files may be put meanwhile.
+    """
+
+    preset: str
+    checkpoint: Path
+    faces: np.ndarray
+    batch: int
+    threads: int
+    limits: Limits
+    folder: Path
+
+
+def measure_network(
+    task: Task, rows: Iterable[Row], files: Mapping[str, ModelFile | Unavailable]
+) -> dict:
+    """Measure the engines of one network at one number of threads.
+
+    Args:
+        task: What is measured.
+        rows: What to measure; eager PyTorch must be among them.
+        files: Key of each row → its file, from `benchmarks.exports.export_rows`.
+
+    Returns:
+        The record of the run: ``engines``, a list with what was measured of each; ``unavailable``,
+        rows that could not be measured, with the reason; ``warnings``.
+
+    Raises:
+        ProbeError: Not even eager PyTorch works.
+    """
+    timed = batch_of(task.faces, task.batch)
+    crops = task.folder / f"crops_{task.batch}.npy"
+    np.save(crops, timed)
+    probes, unavailable = {}, []
+    chosen = []
+    for row in rows:
+        file = files[row.key]
+        if isinstance(file, ModelFile):
+            try:
+                probes[row.key] = probe(_request(row, file, task.threads, crops))
+                chosen.append(row)
+                continue
+            except ProbeError as error:
+                if row is EAGER:
+                    raise
+                file = Unavailable(str(error))
+        unavailable.append({"key": row.key, "name": row.name, "reason": file.reason})
+    engines = {row.key: _open(row, files[row.key], task.threads) for row in chosen}
+    try:
+        answers = {key: _answers(engine, task) for key, engine in engines.items()}
+        calls = {
+            row.name: lambda engine=engines[row.key]: engine.run(timed)  # B023: bound at once
+            for row in chosen
+        }
+        samples = interleave(calls, task.limits)
+    finally:
+        for engine in engines.values():
+            engine.close()
+    medians = resampled_medians(samples)
+    record = {
+        "preset": task.preset,
+        "weights": task.checkpoint.name,
+        "aus": answers[EAGER.key].shape[1],
+        "threads": task.threads,
+        "batch": task.batch,
+        "faces_compared": len(task.faces),
+        "rounds": len(samples[EAGER.name]),
+        "engines": [],
+        "unavailable": unavailable,
+        "warnings": run_warnings(samples, medians, EAGER.name)
+        + [
+            f"{row.name} takes {engines[row.key].threads} threads, not {task.threads}"
+            for row in chosen
+            if engines[row.key].threads != task.threads
+        ],
+    }
+    for row in chosen:
+        file, engine = files[row.key], engines[row.key]
+        ratios = medians[EAGER.name] / medians[row.name]
+        difference = np.abs(answers[row.key] - answers[EAGER.key])
+        record["engines"].append(
+            {
+                "key": row.key,
+                "name": row.name,
+                "library": row.library,
+                "provider": engine.provider,
+                "graph": file.graph,
+                "precision": row.precision,
+                "active": engine.active,
+                "threads": engine.threads,
+                **summarise(samples[row.name], task.batch),
+                "p50_interval": interval(medians[row.name]),
+                "ratio_to_eager": float(
+                    np.median(samples[EAGER.name]) / np.median(samples[row.name])
+                ),
+                "ratio_interval": interval(ratios),
+                "max_au_difference": float(difference.max()),
+                "nodes": file.nodes,
+                "megabytes": file.megabytes,
+                **probes[row.key],
+            }
+        )
+    return record
+
+
+def _request(row: Row, file: ModelFile, threads: int, crops: Path) -> NetworkRequest:
+    return NetworkRequest(
+        library=row.library,
+        path=str(file.path.resolve()),
+        threads=threads,
+        faces=str(crops.resolve()),
+        active=row.active,
+        compiled=row.compiled,
+    )
+
+
+def _open(row: Row, file: ModelFile, threads: int) -> Engine:
+    return open_engine(row.library, file.path, threads, active=row.active, compiled=row.compiled)
+
+
+def _answers(engine: Engine, task: Task) -> np.ndarray:
+    """Run all faces in batches: (N, n) probabilities."""
+    count = len(task.faces)
+    padded = batch_of(task.faces, -(-count // task.batch) * task.batch)
+    parts = [
+        engine.run(padded[start : start + task.batch])
+        for start in range(0, len(padded), task.batch)
+    ]
+    return np.concatenate(parts)[:count].astype(np.float64)

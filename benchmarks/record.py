@@ -1,0 +1,52 @@
+"""Records of measurements: JSON files that tables and charts are made from."""
+
+import json
+from pathlib import Path
+
+from runtime.atomic import PendingFile
+
+FORMAT = "lgrnet-fps-2"
+"""Changes whenever tables and charts can no longer be made of older files."""
+
+
+class RecordError(ValueError):
+    """A file is no record of a measurement; the message says which and what to do."""
+
+
+def write_record(record: dict, path: Path) -> None:
+    """Write a record; an older file of that name stays until the new one is complete.
+
+    Args:
+        record: Plain values.
+        path: Where to; its folder is made if need be.
+    """
+    with PendingFile(path) as pending:
+        pending.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_record(path: Path, form: str = FORMAT) -> dict:
+    """Read a record.
+
+    Args:
+        path: Written by :func:`write_record`.
+        form: The ``format`` that it must have.
+
+    Returns:
+        The record.
+
+    Raises:
+        RecordError: There is no such file, or it is no such record.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecordError(f"record {path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise RecordError(f"record {path} is not JSON ({error}): measure again") from error
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != form:
+        raise RecordError(
+            f"record {path} has format {found!r}, not {form!r}: measure again with "
+            "`python benchmarks/fps.py --json PATH`"
+        )
+    return record

@@ -1,0 +1,97 @@
+"""What is compared: every way of running one network, a line each."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Library = Literal["pytorch", "onnxruntime", "openvino"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of running a network.
+
+    Attributes:
+        key: Short name, for ``--engines`` and for file names.
+        name: What tables call it.
+        library: What runs it.
+        graph: Which graph the exporter writes: ``"plain"``, ``"winograd"``, ``"direct"``; None for
+            the one that it holds to be fastest. Nothing for PyTorch.
+        precision: Number format of the file: ``"fp32"`` or ``"int8"``.
+        active: What the library is asked to compute in where that is not the file's format:
+            ``"bf16"``, OpenVINO only.
+        compiled: Whether it is ``torch.compile``.
+    """
+
+    key: str
+    name: str
+    library: Library
+    graph: str | None = None
+    precision: str = "fp32"
+    active: str | None = None
+    compiled: bool = False
+
+
+EAGER = Row("eager", "PyTorch eager", "pytorch")
+"""The training network as it stands: what all others are compared with."""
+
+ROWS: tuple[Row, ...] = (
+    EAGER,
+    Row("compile", "PyTorch torch.compile", "pytorch", compiled=True),
+    Row("ort-plain", "ONNX Runtime, unfused", "onnxruntime", "plain"),
+    Row("ort-winograd", "ONNX Runtime, fused", "onnxruntime", "winograd"),
+    Row("ort-int8", "ONNX Runtime, int8", "onnxruntime", None, "int8"),
+    Row("ov-plain", "OpenVINO f32, plain", "openvino", "plain"),
+    Row("ov-winograd", "OpenVINO f32, winograd", "openvino", "winograd"),
+    Row("ov-direct", "OpenVINO f32, direct", "openvino", "direct"),
+    Row("ov-bf16-plain", "OpenVINO bf16, plain", "openvino", "plain", active="bf16"),
+    Row("ov-bf16", "OpenVINO bf16, best graph", "openvino", None, active="bf16"),
+    Row("ov-int8-plain", "OpenVINO int8, plain", "openvino", "plain", "int8"),
+    Row("ov-int8", "OpenVINO int8, direct", "openvino", "direct", "int8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRow:
+    """One detector that is timed end to end.
+
+    Attributes:
+        key: Short name.
+        name: What tables call it.
+        backend: ``Detector(backend=...)``.
+        precision: ``Detector(precision=...)``.
+        model: Row whose export of the shipped network it runs; None for the packaged model.
+    """
+
+    key: str
+    name: str
+    backend: str = "onnxruntime"
+    precision: str | None = None
+    model: Row | None = None
+
+
+_BY_KEY = {row.key: row for row in ROWS}
+
+PIPELINES: tuple[PipelineRow, ...] = (
+    PipelineRow("default", "packaged model, ONNX Runtime"),
+    PipelineRow("ov-int8", "edge int8, OpenVINO", "openvino", None, _BY_KEY["ov-int8"]),
+)
+
+
+def choose_rows(keys: list[str] | None) -> tuple[Row, ...]:
+    """Choose rows by their keys; eager PyTorch is always among them.
+
+    Args:
+        keys: Keys; None for all.
+
+    Returns:
+        The rows, in the order of :data:`ROWS`.
+
+    Raises:
+        ValueError: There is no such key.
+    """
+    if keys is None:
+        return ROWS
+    unknown = [key for key in keys if key not in _BY_KEY]
+    if unknown:
+        raise ValueError(f"engines: no {', '.join(unknown)}; choose from {', '.join(_BY_KEY)}")
+    return tuple(row for row in ROWS if row is EAGER or row.key in keys)

@@ -1,0 +1,147 @@
+"""How wide and how fine: small networks, trained alike, accuracy against latency.
+
+::
+
+    python -m benchmarks.sweep train --data data/faces      # resumable; hours on a CPU
+    python -m benchmarks.sweep measure --json benchmarks/results/sweep.json
+
+Every candidate sees the same faces the same number of times, far fewer than weights that ship do:
+the comparison says which network learns more from as much, not how good it gets in the end.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from benchmarks.timing import Limits, interleave, summarise
+from export.onnx import export_onnx
+from lgrnet.checkpoint import load_checkpoint
+from runtime.atomic import PendingFile
+from runtime.backends import open_backend
+
+CONFIG = Path("configs/edge.toml")
+
+CANDIDATES: dict[str, dict[str, object]] = {
+    "grid 12, C 32": {"input_size": 96},
+    "grid 12, C 48": {
+        "input_size": 96, "stem_widths": [32, 48],
+        "feature_widths": [48, 64, 96], "refine_widths": [48, 64, 96],
+    },
+    "grid 16, C 16": {
+        "stem_widths": [16, 16], "feature_widths": [24, 32, 48], "refine_widths": [16, 24, 32],
+    },
+    "grid 16, C 24": {
+        "stem_widths": [24, 24], "feature_widths": [36, 48, 72], "refine_widths": [24, 36, 48],
+    },
+    "grid 16, C 32": {},
+    "grid 16, C 48": {
+        "stem_widths": [32, 48], "feature_widths": [48, 64, 96], "refine_widths": [48, 64, 96],
+    },
+    "grid 20, C 24": {
+        "input_size": 160, "stem_widths": [24, 24],
+        "feature_widths": [36, 48, 72], "refine_widths": [24, 36, 48],
+    },
+    "grid 20, C 32": {"input_size": 160},
+}  # fmt: skip
+"""Name → changes of the ``edge`` preset's model; without any it is the preset."""
+
+ENGINES = {
+    "ONNX Runtime fp32": {"engine": "onnxruntime", "precision": "fp32"},
+    "OpenVINO int8": {"engine": "openvino", "precision": "int8"},
+}
+"""What latency is measured on: name → arguments of :func:`export.onnx.export_onnx`."""
+
+
+def folder_of(runs: Path, name: str) -> Path:
+    """Name the folder of a candidate's run."""
+    return runs / name.replace(", ", "_").replace(" ", "")
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train all candidates, one after the other, and judge them on the test people."""
+    for name, changes in CANDIDATES.items():
+        folder = folder_of(args.runs, name)
+        if (folder / "test.json").exists():
+            continue
+        settings = {
+            "out": str(folder), "data.root": str(args.data), "data.limit": args.images,
+            "optim.epochs": args.epochs, "optim.precision": "fp32",
+            **{f"model.{key}": value for key, value in changes.items()},
+        }  # fmt: skip
+        sets = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+        command = [sys.executable, "-m", "lgrnet.train", str(CONFIG), *sets]
+        subprocess.run([*command, "--threads", str(args.threads)], check=True)
+        command = [sys.executable, "-m", "lgrnet.evaluate", str(folder / "last.pt")]
+        options = ["--data", str(args.data), "--json", str(folder / "test.json")]
+        subprocess.run([*command, *options], check=True)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Time all candidates in one run, and write what is known of them."""
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        calls = {}
+        face = np.random.default_rng(0).integers(0, 256, (1, 176, 176, 3), np.uint8)
+        for name in CANDIDATES:
+            checkpoint = folder_of(args.runs, name) / "last.pt"
+            for engine, how in ENGINES.items():
+                path = Path(scratch) / f"{checkpoint.parent.name}_{how['engine']}.onnx"
+                export_onnx(checkpoint, path, judge=False, **how)
+                backend = open_backend(path, threads=args.threads, backend=how["engine"])
+                calls[name, engine] = lambda backend=backend: backend(face)
+        samples = interleave(calls, Limits(args.seconds, rounds=5))
+        for name in CANDIDATES:
+            folder = folder_of(args.runs, name)
+            model, meta = load_checkpoint(folder / "last.pt")
+            scores = json.loads((folder / "test.json").read_text())
+            rows.append(
+                {
+                    "name": name,
+                    "model": model.config.to_dict(),
+                    "parameters": sum(p.numel() for p in model.parameters()),
+                    "training_images": meta["training_images"],
+                    "epochs": meta["epoch"],
+                    "mean_f1": scores["mean"],
+                    "landmark_error": scores["landmark_error"],
+                    "frames": scores["frames"],
+                    "ms": {engine: summarise(samples[name, engine]) for engine in ENGINES},
+                }
+            )
+    record = {"machine": describe_machine(), "threads": args.threads, "candidates": rows}
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    with PendingFile(args.json) as part:
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sweep",
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs/sweep"), help="folder of the runs")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train the candidates")
+    training.add_argument("--data", type=Path, default=Path("data/faces"))
+    training.add_argument("--images", type=int, default=4800, help="faces that each one sees")
+    training.add_argument("--epochs", type=int, default=1, help="how often")
+    training.set_defaults(run=train)
+    measuring = commands.add_parser("measure", help="time them, write all figures")
+    measuring.add_argument("--seconds", type=float, default=60, help="least time in all")
+    measuring.add_argument("--json", type=Path, default=Path("out/sweep.json"))
+    measuring.set_defaults(run=measure)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    arguments = parse_args()
+    arguments.run(arguments)

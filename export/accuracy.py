@@ -1,0 +1,190 @@
+"""What a precision costs: the same faces through the float32 file and the other one."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from export.faces import LabelledFaces
+from lgrnet.metrics import f1_frame, mean_f1, recognised
+from runtime.action_units import au_key
+from runtime.atomic import PendingFile
+from runtime.backends.base import Backend
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a precision may cost at most.
+
+    Attributes:
+        f1: Loss of one AU's F1-frame at its threshold, 0 to 1.
+        mean_f1: Loss of their mean.
+        change: Change of one AU's probability on any face.
+    """
+
+    f1: float = 0.02
+    mean_f1: float = 0.005
+    change: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges; written so that NaN is refused."""
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise ValueError(f"bound {name}: must be at least 0, got {value}")
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """How two files differ on labelled faces; arrays are (n,), AUs in ascending number.
+
+    Attributes:
+        aus: FACS numbers.
+        source: Where the faces are from.
+        frames: Number of faces.
+        positives: Faces that show each AU.
+        f1_fp32: F1-frame of the float32 file at its thresholds; NaN where no face shows the AU.
+        f1: The same of the other file.
+        max_change: Largest change of a probability.
+        mean_change: Mean change of a probability.
+        flipped: Share of faces on which the AU is recognised by one file only.
+        landmarks: Mean and largest distance of the two files' landmarks, pixels of the crop.
+    """
+
+    aus: tuple[int, ...]
+    source: str
+    frames: int
+    positives: np.ndarray
+    f1_fp32: np.ndarray
+    f1: np.ndarray
+    max_change: np.ndarray
+    mean_change: np.ndarray
+    flipped: np.ndarray
+    landmarks: tuple[float, float]
+
+    @property
+    def mean_f1(self) -> tuple[float, float]:
+        """Mean F1 of the float32 file and of the other one, over AUs that any face shows."""
+        return mean_f1(self.f1_fp32), mean_f1(self.f1)
+
+    def failures(self, bounds: Bounds) -> list[str]:
+        """Say which bounds are broken.
+
+        Args:
+            bounds: What is allowed.
+
+        Returns:
+            What is broken, in words, with the AU's name; nothing if all is well.
+        """
+        found = []
+        for i, au in enumerate(self.aus):
+            loss = self.f1_fp32[i] - self.f1[i]
+            if loss > bounds.f1:
+                found.append(
+                    f"{au_key(au)} loses {loss:.3f} of F1 ({self.f1_fp32[i]:.3f} → "
+                    f"{self.f1[i]:.3f}), the bound is {bounds.f1:g}"
+                )
+            if not self.max_change[i] <= bounds.change:
+                found.append(
+                    f"{au_key(au)} changes by up to {self.max_change[i]:.3f}, the bound is "
+                    f"{bounds.change:g}"
+                )
+        before, after = self.mean_f1
+        if before - after > bounds.mean_f1:
+            found.append(
+                f"mean F1 falls by {before - after:.4f} ({before:.4f} → {after:.4f}), the bound "
+                f"is {bounds.mean_f1:g}"
+            )
+        return found
+
+    def as_dict(self) -> dict:
+        """Collect all as plain values."""
+        before, after = self.mean_f1
+        rows = {
+            au_key(au): {
+                "positives": int(self.positives[i]),
+                "f1_fp32": _plain(self.f1_fp32[i]),
+                "f1": _plain(self.f1[i]),
+                "max_change": float(self.max_change[i]),
+                "mean_change": float(self.mean_change[i]),
+                "flipped": float(self.flipped[i]),
+            }
+            for i, au in enumerate(self.aus)
+        }
+        return {
+            "faces": self.source,
+            "frames": self.frames,
+            "mean_f1_fp32": before,
+            "mean_f1": after,
+            "max_change": float(self.max_change.max()),
+            "mean_change": float(self.mean_change.mean()),
+            "landmarks_px": {"mean": self.landmarks[0], "max": self.landmarks[1]},
+            "aus": rows,
+        }
+
+    def table(self) -> str:
+        """Write it for people."""
+        head = f"{'AU':<6}{'faces':>7}{'F1 fp32':>9}{'F1':>8}{'change':>9}{'max dP':>8}{'flips':>8}"
+        lines = [head, "-" * len(head)]
+        for i, au in enumerate(self.aus):
+            lines.append(
+                f"{au_key(au):<6}{self.positives[i]:>7}{self.f1_fp32[i]:>9.3f}{self.f1[i]:>8.3f}"
+                f"{self.f1[i] - self.f1_fp32[i]:>+9.3f}{self.max_change[i]:>8.3f}"
+                f"{100 * self.flipped[i]:>7.1f}%"
+            )
+        before, after = self.mean_f1
+        lines += [
+            "-" * len(head),
+            f"{'mean':<6}{self.frames:>7}{before:>9.3f}{after:>8.3f}{after - before:>+9.4f}"
+            f"{self.max_change.max():>8.3f}{100 * self.flipped.mean():>7.1f}%",
+            f"probabilities change by {self.mean_change.mean():.4f} on average, landmarks by "
+            f"{self.landmarks[0]:.2f} px (at most {self.landmarks[1]:.2f}); faces: {self.source}",
+        ]
+        return "\n".join(lines)
+
+
+def measure_cost(
+    reference: Backend, backend: Backend, held_out: LabelledFaces, thresholds: Sequence[float]
+) -> Cost:
+    """Run both files on the same faces.
+
+    Args:
+        reference: The float32 file.
+        backend: The other one.
+        held_out: The faces.
+        thresholds: Of each AU, (n,).
+
+    Returns:
+        How they differ.
+    """
+    expected, expected_points = reference(held_out.faces)
+    found, points = backend(held_out.faces)
+    limits, presence = np.asarray(thresholds), held_out.presence
+    before, after = recognised(expected, limits), recognised(found, limits)
+    positives = (presence == 1).sum(0)
+    shown = positives > 0
+    change = np.abs(found - expected)
+    apart = np.linalg.norm(points - expected_points, axis=2)
+    return Cost(
+        aus=reference.spec.aus,
+        source=held_out.source,
+        frames=len(held_out.faces),
+        positives=positives,
+        f1_fp32=np.where(shown, f1_frame(before, presence), np.nan),
+        f1=np.where(shown, f1_frame(after, presence), np.nan),
+        max_change=change.max(0),
+        mean_change=change.mean(0),
+        flipped=(before != after).mean(0),
+        landmarks=(float(apart.mean()), float(apart.max())),
+    )
+
+
+def write_report(path: Path, report: dict) -> None:
+    """Write a report as JSON, whole or not at all."""
+    with PendingFile(path) as part:
+        part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

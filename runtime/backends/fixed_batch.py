@@ -1,0 +1,86 @@
+"""What the backends share: a graph of static batch size, run on any number of faces."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from runtime.errors import ModelError
+from runtime.landmarks import COUNT
+from runtime.spec import INPUT_NAME, OUTPUT_NAMES, ModelSpec
+
+
+class FixedBatch(ABC):
+    """A `Backend` over a graph of static batch size; a subclass opens the file and runs one batch.
+
+    Attributes:
+        spec: Set by the subclass, as the other attributes of `Backend`.
+    """
+
+    spec: ModelSpec
+    _closed = False
+
+    def __call__(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Run the network on any number of faces, in batches of the file's size; see `Backend`."""
+        if self._closed:
+            raise RuntimeError("the model has been closed: open a new Detector")
+        side, batch = self.spec.crop_size, self.spec.batch
+        if faces.dtype != np.uint8 or faces.shape[1:] != (side, side, 3):
+            raise ValueError(
+                f"the model takes ({batch}, {side}, {side}, 3) uint8, got {faces.shape} "
+                f"{faces.dtype}"
+            )
+        count = len(faces)
+        probability = np.empty((count, len(self.spec.aus)), np.float32)
+        landmarks = np.empty((count, COUNT, 2), np.float32)
+        for start in range(0, count, batch):
+            part = faces[start : start + batch]
+            real = len(part)
+            if real < batch:
+                part = np.concatenate([part, np.zeros((batch - real, side, side, 3), np.uint8)])
+            outputs = self._run(part)
+            probability[start : start + real] = outputs[0][:real]
+            landmarks[start : start + real] = outputs[1][:real]
+        return probability, landmarks
+
+    def close(self) -> None:
+        """Let go of the model; see `Backend`."""
+        self._closed = True
+        self._release()
+
+    @abstractmethod
+    def _run(self, faces: np.ndarray) -> Sequence[np.ndarray]:
+        """Run one full batch; the outputs, in the order of `OUTPUT_NAMES`, are copied at once."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Drop what holds the model in memory."""
+
+
+def check_ports(
+    spec: ModelSpec, path: Path, ports: Mapping[str, tuple[str, Sequence[int | str]]]
+) -> None:
+    """Check that a graph is what its metadata says.
+
+    Args:
+        spec: The metadata.
+        path: The file, for messages.
+        ports: Name → NumPy's name of the type, and shape, of each input and output of the graph;
+            dimensions that are not static as text.
+
+    Raises:
+        ModelError: An input or output is missing or of another type or shape.
+    """
+    wanted = {
+        INPUT_NAME: ("uint8", [spec.batch, spec.crop_size, spec.crop_size, 3]),
+        OUTPUT_NAMES[0]: ("float32", [spec.batch, len(spec.aus)]),
+        OUTPUT_NAMES[1]: ("float32", [spec.batch, COUNT, 2]),
+    }
+    for name, (dtype, shape) in wanted.items():
+        there = f"{ports[name][0]} {list(ports[name][1])}" if name in ports else "none"
+        if there != f"{dtype} {shape}":
+            raise ModelError(
+                f"model {path}: {name!r} should be {dtype} {shape} as its metadata says, the "
+                f"graph has {there}: export it again"
+            )

@@ -1,0 +1,209 @@
+"""int8 and fp16, from the command line to a file that runs."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from drawn_shards import write_drawn_shards
+from test_export_faces import write_faces
+from tiny_network import draw_faces, tiny_network
+
+from export.onnx import export_onnx, main
+from export.plain import PlainGraph
+from export.quantise import part_of, quantise
+from lgrnet.checkpoint import save_checkpoint
+from lgrnet.shards import FaceShards
+from runtime.backends import open_backend
+
+# The tiny network has few numbers to average rounding over.
+GENEROUS = ["--max-f1-loss", "1", "--max-mean-f1-loss", "1", "--mean-change", "1"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_network(aus=[1, 12])
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("precision")
+    save_checkpoint(folder / "net.pt", model, {"thresholds": [0.5, 0.5]})
+    write_drawn_shards(folder / "data", model)
+    write_faces(folder / "faces", draw_faces(24, seed=5))
+    return folder
+
+
+def engine_or_skip(engine):
+    pytest.importorskip(engine)
+    return engine
+
+
+def command(folder, output, *arguments):
+    options = ["--faces", folder / "faces", "--held-out", folder / "data", "-o", folder / output]
+    return main([str(folder / "net.pt"), *map(str, options), *arguments])
+
+
+@pytest.fixture(scope="module")
+def int8(folder):
+    """Return the int8 file of an engine, made once."""
+    made = {}
+
+    def make(engine):
+        if engine not in made:
+            name = f"int8_{engine}.onnx"
+            arguments = ["--precision", "int8", "--engine", engine, *GENEROUS]
+            arguments += ["--calibration", str(folder / "data")]
+            assert command(folder, name, *arguments) == 0
+            made[engine] = folder / name
+        return made[engine]
+
+    return make
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_int8_file_computes_about_the_same_in_8_bits(folder, model, int8, engine):
+    path = int8(engine_or_skip(engine))
+    backend = open_backend(path, backend=engine)
+    assert (backend.spec.precision, backend.precision) == ("int8", "int8")
+    assert (backend.spec.engine, backend.spec.graph) == (engine, "direct")
+    faces = draw_faces(16, seed=77)
+    with torch.inference_mode():
+        expected, points = PlainGraph(model)(torch.from_numpy(faces))
+    found, found_points = backend(faces)
+    change = np.abs(found - expected.numpy())
+    # Rounding to 8 bits shows, and stays small beside how faces differ.
+    assert 1e-5 < change.mean() < 0.1
+    assert np.corrcoef(found.ravel(), expected.numpy().ravel())[0, 1] > 0.9
+    assert np.abs(found_points - points.numpy()).mean() < 0.5
+
+    graph = onnx.load(path).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    convs = [node for node in graph.node if node.op_type == "Conv"]
+    eight = [node for node in convs if makers[node.input[0]].op_type == "DequantizeLinear"]
+    assert len(eight) > len(convs) / 2
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in eight:
+        dequantise = makers[node.input[1]]
+        weight, scale = (constants[name] for name in dequantise.input[:2])
+        assert weight.data_type == onnx.TensorProto.INT8
+        assert len(scale.dims) == 1  # per channel
+        assert scale.dims[0] == weight.dims[0]
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_report_is_what_a_plain_loop_finds(folder, int8, engine):
+    path = int8(engine_or_skip(engine))
+    report = json.loads(path.with_suffix(".accuracy.json").read_text())
+    assert (report["precision"], report["engine"], report["frames"]) == ("int8", engine, 48)
+    shards = FaceShards(folder / "data", "test")
+    backend = open_backend(path, backend=engine)
+    crops = np.stack([shards.face(i)[12:188, 12:188] for i in range(48)])
+    found, _ = backend(crops)
+    for column, key in enumerate(("AU01", "AU12")):
+        row = report["aus"][key]
+        hits = false = missed = 0
+        for p, true in zip(found[:, column], shards.labels.presence[:, column], strict=True):
+            hits += p >= 0.5 and true == 1
+            false += p >= 0.5 and true == 0
+            missed += p < 0.5 and true == 1
+        assert row["f1"] == pytest.approx(2 * hits / (2 * hits + false + missed))
+        # The labels are what the float32 network says.
+        assert row["f1_fp32"] == 1.0
+        assert row["flipped"] == pytest.approx((false + missed) / 48)
+        assert row["positives"] == int(shards.labels.presence[:, column].sum())
+        assert 0 < row["mean_change"] < row["max_change"] < 1
+
+
+def test_broken_bound_names_the_au_and_writes_nothing(folder, capsys, int8):
+    arguments = ["--precision", "int8", "--max-change", "0", "--calibration", str(folder / "data")]
+    assert command(folder, "refused.onnx", *arguments) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("not exported: ")
+    assert "AU01 changes by up to 0." in said
+    assert "the bound is 0" in said
+    assert not list(folder.glob("refused*"))
+
+
+def test_half_precision(folder, model):
+    assert command(folder, "half.onnx", "--precision", "fp16", *GENEROUS) == 0
+    path = folder / "half.onnx"
+    backend = open_backend(path)
+    assert (backend.spec.precision, backend.spec.graph) == ("fp16", "plain")
+    constants = onnx.load(path).graph.initializer
+    sizes = {onnx.TensorProto.FLOAT16: 0, onnx.TensorProto.FLOAT: 0}
+    for tensor in constants:
+        if tensor.data_type in sizes:
+            sizes[tensor.data_type] += int(np.prod(tensor.dims))
+    assert sizes[onnx.TensorProto.FLOAT16] > 0.8 * sum(sizes.values())
+    faces = draw_faces(16, seed=77)
+    with torch.inference_mode():
+        expected, points = PlainGraph(model)(torch.from_numpy(faces))
+    found, found_points = backend(faces)
+    # On a few faces rounding moves a patch to the next cell, and probabilities with it.
+    assert 1e-6 < np.median(np.abs(found - expected.numpy())) < 0.005
+    assert np.abs(found_points - points.numpy()).max() < 0.3
+    report = json.loads((folder / "half.accuracy.json").read_text())
+    assert report["precision"] == "fp16"
+    assert report["max_change"] == pytest.approx(
+        max(row["max_change"] for row in report["aus"].values())
+    )
+
+
+def test_calibration_from_a_folder_of_images_and_a_batch(folder):
+    output = export_onnx(
+        folder / "net.pt", folder / "two.onnx", batch=2, precision="int8", judge=False,
+        faces=folder / "faces", calibration=folder / "faces",
+    )  # fmt: skip
+    assert open_backend(output).spec.batch == 2
+    assert not (folder / "two.accuracy.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--calibration", "--calibration nowhere: no such folder"),
+        ("--held-out", "nowhere holds no dataset.json"),
+    ],
+)
+def test_missing_folders_are_refused(folder, capsys, option, message):
+    arguments = [*GENEROUS, "--precision", "int8", option, "nowhere"]
+    assert command(folder, "none.onnx", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list(folder.glob("none*"))
+
+
+def test_parts_that_cost_most_stay_in_float(folder, tmp_path):
+    source = export_onnx(
+        folder / "net.pt", tmp_path / "net.onnx", faces=folder / "faces", graph="direct"
+    )
+    faces, tried = draw_faces(8), []
+
+    def run(path):
+        """Pretend that 8 bits cost 0.3 in the stem's first unit, 0.2 in the heads, 0 elsewhere."""
+        graph = onnx.load(path).graph
+        eight = {
+            part_of(node.name)
+            for node in graph.node
+            if node.op_type == "Conv" and node.input[0].endswith("DequantizeLinear_Output")
+        }
+        tried.append(eight)
+        costs = {"stem.first": 0.3, "classify.refine": 0.2}
+        return np.full((8, 2), sum(costs.get(part, 0.0) for part in eight))
+
+    def floats(limit):
+        return quantise(
+            source, tmp_path / "q.onnx", faces, run,
+            batch=1, integer_outputs=True, mean_change=limit,
+        )  # fmt: skip
+
+    assert floats(0.5).floats == ()
+    result = floats(0.25)
+    assert result.floats == ("stem.first",)
+    assert result.mean_change == pytest.approx(0.2)
+    assert result.changes["classify.refine"] == pytest.approx(0.2)
+    assert result.changes["align"] == 0
+    assert floats(0.1).floats == ("stem.first", "classify.refine")
+    assert tried[-1] & {"stem.first", "classify.refine"} == set()
+    assert "align" in tried[-1]
