@@ -16,7 +16,7 @@ from benchmarks.timing import PAUSE, Limits, milliseconds, spread, summarise, ta
 from runtime import Detector, Result, draw
 from runtime.errors import DeviceError, ModelError
 
-TOTAL, DECODE_WORK, DRAW = "frame", "decode ahead", "draw"
+TOTAL, DECODE_WORK, DRAW = "frame", "decode work", "draw"
 """Names of what is measured beside the runtime's own phases: from one result to the next, decoding
 whether it was waited for or not, and drawing."""
 

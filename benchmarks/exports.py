@@ -1,5 +1,6 @@
 """The model files of the rows, exported from one checkpoint."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,45 +62,64 @@ def random_checkpoint(preset: str, path: Path) -> None:
     save_checkpoint(path, model.eval(), {"training_data": "none: random weights"})
 
 
-def export_rows(
-    rows: Iterable[Row], checkpoint: Path, folder: Path, batch: int
-) -> dict[str, ModelFile | Unavailable]:
-    """Make the file of every row.
+class Exports:
+    """Exports models into a folder, each of them once.
 
     Args:
-        rows: The rows.
-        checkpoint: The network.
-        folder: Where to put exported models; files of rows that share one are made once.
-        batch: Faces that they take at once.
-
-    Returns:
-        Key of the row → its file, or why there is none: what it needs is not installed, the export
-        failed, or its graph is that of a row before.
-
-    Raises:
-        CheckpointError: The checkpoint cannot be used.
+        folder: Where to.
     """
-    found: dict[str, ModelFile | Unavailable] = {}
-    made: dict[tuple, ModelFile | Unavailable] = {}
-    taken: dict[tuple, str] = {}
-    for row in rows:
-        if row.library == "pytorch":
-            found[row.key] = ModelFile(checkpoint, None, None, checkpoint.stat().st_size / 1e6)
-            continue
-        wanted = (row.library, row.graph, row.precision)
-        if wanted not in made:
-            name = f"{checkpoint.stem}_{row.library}_{row.graph or 'best'}_{row.precision}"
-            made[wanted] = _export(row, checkpoint, folder / f"{name}.onnx", batch)
-        file = made[wanted]
-        if isinstance(file, ModelFile):
-            same = taken.setdefault((row.library, file.graph, row.precision, row.active), row.name)
-            if same != row.name:
-                file = Unavailable(f"the exporter's choice is the {file.graph} graph: see {same}")
-        found[row.key] = file
-    return found
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[tuple, ModelFile | Unavailable] = {}
+
+    def files(
+        self, rows: Iterable[Row], checkpoint: Path, batch: int, trained: bool = True
+    ) -> dict[str, ModelFile | Unavailable]:
+        """Make the file of every row.
+
+        Args:
+            rows: The rows.
+            checkpoint: The network.
+            batch: Faces that the exported models take at once.
+            trained: Whether the weights mean anything. If not, int8 loses nothing that counts, and
+                no part of the network is kept in float for its sake.
+
+        Returns:
+            Key of the row → its file, or why there is none: what it needs is not installed, the
+            export failed, or its graph is that of a row before.
+
+        Raises:
+            CheckpointError: The checkpoint cannot be used.
+        """
+        found: dict[str, ModelFile | Unavailable] = {}
+        taken: dict[tuple, str] = {}
+        for row in rows:
+            if row.library == "pytorch":
+                found[row.key] = ModelFile(checkpoint, None, None, checkpoint.stat().st_size / 1e6)
+                continue
+            wanted = (checkpoint, batch, row.library, row.graph, row.precision)
+            if wanted not in self._made:
+                number = len(self._made)
+                output = self._folder / f"{checkpoint.stem}_{row.key}_{number}.onnx"
+                self._made[wanted] = _export(row, checkpoint, output, batch, trained)
+            file = self._made[wanted]
+            if isinstance(file, ModelFile):
+                kind = (row.library, file.graph, row.precision, row.active)
+                same = taken.setdefault(kind, row.name)
+                if same != row.name:
+                    file = Unavailable(f"the exporter's choice is the graph of {same}")
+            found[row.key] = file
+        return found
 
 
-def _export(row: Row, checkpoint: Path, output: Path, batch: int) -> ModelFile | Unavailable:
+def _export(
+    row: Row, checkpoint: Path, output: Path, batch: int, trained: bool
+) -> ModelFile | Unavailable:
+    # Accuracy is for `lgrnet.evaluate` and the exporter to judge, which takes minutes.
+    options: dict = {} if row.precision == "fp32" else {"judge": False}
+    if row.precision == "int8" and not trained:
+        options["mean_change"] = math.inf
     try:
         path = export_onnx(
             checkpoint,
@@ -108,6 +128,7 @@ def _export(row: Row, checkpoint: Path, output: Path, batch: int) -> ModelFile |
             graph=row.graph,
             engine=row.library,
             precision=row.precision,
+            **options,
         )
     except CheckpointError:
         raise

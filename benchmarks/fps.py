@@ -22,7 +22,7 @@ from dataclasses import asdict
 from benchmarks.chart import write_chart
 from benchmarks.crops import benchmark_faces
 from benchmarks.end_to_end import measure_end_to_end
-from benchmarks.exports import export_rows, random_checkpoint
+from benchmarks.exports import Exports, random_checkpoint
 from benchmarks.machine import describe_machine
 from benchmarks.networks import Task, measure_network
 from benchmarks.noise import load_warnings
@@ -64,10 +64,11 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     }
     with tempfile.TemporaryDirectory() as name, _cold_compiler_cache(Path(name) / "inductor"):
         folder = Path(name)
+        exports = Exports(folder)
         rows = choose_rows(args.engines)
-        for preset, checkpoint in _checkpoints(args, folder):
-            _say(f"{preset}: exporting")
-            files = export_rows(rows, checkpoint, folder, args.batch)
+        for preset, checkpoint, trained in _checkpoints(args, folder):
+            _say(f"{preset}: exporting for {len(rows)} engines")
+            files = exports.files(rows, checkpoint, args.batch, trained)
             for threads in args.threads:
                 _say(f"{preset}: {len(rows)} engines on {threads} thread(s)")
                 task = Task(preset, checkpoint, faces, args.batch, threads, limits, folder)
@@ -75,9 +76,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
                 yield record
         if args.end_to_end:
             models = [row.model for row in PIPELINES if row.model is not None]
-            single = folder / "single"
-            single.mkdir()
-            files = export_rows(models, EDGE_CHECKPOINT, single, batch=1)
+            files = exports.files(models, EDGE_CHECKPOINT, batch=1)
             for threads in args.threads:
                 _say(f"end to end on {threads} thread(s)")
                 record["pipelines"].append(
@@ -86,18 +85,18 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
                 yield record
 
 
-def _checkpoints(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Give the networks to measure: name and checkpoint."""
+def _checkpoints(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Path, bool]]:
+    """Give the networks to measure: name, checkpoint, and whether it has been trained."""
     if args.checkpoint is not None:
-        yield args.checkpoint.stem, args.checkpoint
+        yield args.checkpoint.stem, args.checkpoint, True
         return
     for preset in args.presets:
         if preset == "edge":
-            yield preset, EDGE_CHECKPOINT
+            yield preset, EDGE_CHECKPOINT, True
         else:
             path = folder / f"{preset}_random.pt"
             random_checkpoint(preset, path)
-            yield preset, path
+            yield preset, path, False
 
 
 @contextmanager

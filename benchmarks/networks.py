@@ -46,7 +46,7 @@ def measure_network(
     Args:
         task: What is measured.
         rows: What to measure; eager PyTorch must be among them.
-        files: Key of each row → its file, from `benchmarks.exports.export_rows`.
+        files: Key of each row → its file, from `benchmarks.exports.Exports`.
 
     Returns:
         The record of the run: ``engines``, a list with what was measured of each; ``unavailable``,

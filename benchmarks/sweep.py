@@ -66,8 +66,8 @@ def folder_of(runs: Path, name: str) -> Path:
 
 def train(args: argparse.Namespace) -> None:
     """Train all candidates, one after the other, and judge them on the test people."""
-    for name, changes in CANDIDATES.items():
-        folder = folder_of(args.runs, name)
+    for name in args.only or CANDIDATES:
+        changes, folder = CANDIDATES[name], folder_of(args.runs, name)
         if (folder / "test.json").exists():
             continue
         settings = {
@@ -84,12 +84,15 @@ def train(args: argparse.Namespace) -> None:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Time all candidates in one run, and write what is known of them."""
+    """Time all candidates that are trained in one run, and write what is known of them."""
+    trained = [name for name in CANDIDATES if (folder_of(args.runs, name) / "test.json").exists()]
+    if not trained:
+        raise SystemExit(f"{args.runs} holds no trained candidate: run the command `train` first")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         calls = {}
         face = np.random.default_rng(0).integers(0, 256, (1, 176, 176, 3), np.uint8)
-        for name in CANDIDATES:
+        for name in trained:
             checkpoint = folder_of(args.runs, name) / "last.pt"
             for engine, how in ENGINES.items():
                 path = Path(scratch) / f"{checkpoint.parent.name}_{how['engine']}.onnx"
@@ -97,7 +100,7 @@ def measure(args: argparse.Namespace) -> None:
                 backend = open_backend(path, threads=args.threads, backend=how["engine"])
                 calls[name, engine] = lambda backend=backend: backend(face)
         samples = interleave(calls, Limits(args.seconds, rounds=5))
-        for name in CANDIDATES:
+        for name in trained:
             folder = folder_of(args.runs, name)
             model, meta = load_checkpoint(folder / "last.pt")
             scores = json.loads((folder / "test.json").read_text())
@@ -115,6 +118,7 @@ def measure(args: argparse.Namespace) -> None:
                 }
             )
     record = {"machine": describe_machine(), "threads": args.threads, "candidates": rows}
+    record["not_trained"] = [name for name in CANDIDATES if name not in trained]
     args.json.parent.mkdir(parents=True, exist_ok=True)
     with PendingFile(args.json) as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -132,7 +136,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train the candidates")
     training.add_argument("--data", type=Path, default=Path("data/faces"))
-    training.add_argument("--images", type=int, default=4800, help="faces that each one sees")
+    training.add_argument("--only", nargs="+", choices=CANDIDATES, help="some of them, in order")
+    training.add_argument("--images", type=int, default=16000, help="faces that each one sees")
     training.add_argument("--epochs", type=int, default=1, help="how often")
     training.set_defaults(run=train)
     measuring = commands.add_parser("measure", help="time them, write all figures")

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from benchmarks import exports
-from benchmarks.exports import ModelFile, Unavailable, export_rows
+from benchmarks.exports import Exports, ModelFile, Unavailable
 from benchmarks.rows import EAGER, PIPELINES, ROWS, Row, choose_rows
 from export.onnx import ExportError
 from lgrnet.checkpoint import CheckpointError
@@ -61,8 +61,8 @@ def fake_export(monkeypatch, fail=None):
     """Let the packaged model stand for every export; returns what was asked for."""
     asked = []
 
-    def export(checkpoint, output, *, batch, graph, engine, precision):
-        asked.append((engine, graph, precision, batch))
+    def export(checkpoint, output, *, batch, graph, engine, precision, **options):
+        asked.append((engine, graph, precision, batch, options))
         if fail is not None:
             raise fail
         return shutil.copy(DEFAULT_MODEL, output) and output
@@ -79,8 +79,15 @@ def test_rows_that_share_a_file_share_the_export(monkeypatch, checkpoint, tmp_pa
         Row("b", "B", "openvino", "plain", active="bf16"),
         Row("c", "C", "onnxruntime", "plain"),
     ]
-    files = export_rows(rows, checkpoint, tmp_path, batch=3)
-    assert asked == [("openvino", "plain", "fp32", 3), ("onnxruntime", "plain", "fp32", 3)]
+    exports = Exports(tmp_path)
+    files = exports.files(rows, checkpoint, batch=3)
+    expected = [("openvino", "plain", "fp32", 3, {}), ("onnxruntime", "plain", "fp32", 3, {})]
+    assert asked == expected
+    assert exports.files(rows, checkpoint, batch=3) == files
+    assert asked == expected
+    other = exports.files(rows[3:], checkpoint, batch=1)["c"]
+    assert asked[2:] == [("onnxruntime", "plain", "fp32", 1, {})]
+    assert other.path != files["c"].path
     assert files["eager"].path == checkpoint
     assert files["eager"].nodes is None
     assert files["a"].path == files["b"].path != files["c"].path
@@ -93,11 +100,21 @@ def test_a_best_graph_that_has_a_row_already_is_not_measured_twice(
 ):
     fake_export(monkeypatch)
     rows = [Row("a", "A", "openvino", "winograd"), Row("b", "B", "openvino", None)]
-    files = export_rows(rows, checkpoint, tmp_path, batch=1)
+    files = Exports(tmp_path).files(rows, checkpoint, batch=1)
     assert isinstance(files["a"], ModelFile)
     assert isinstance(files["b"], Unavailable)
-    assert "see A" in files["b"].reason
-    assert files["a"].graph in files["b"].reason
+    assert files["b"].reason.endswith("the graph of A")
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_accuracy_is_not_judged_and_random_weights_have_none(
+    monkeypatch, checkpoint, tmp_path, trained
+):
+    asked = fake_export(monkeypatch)
+    rows = [Row("a", "A", "openvino", "direct", "int8")]
+    Exports(tmp_path).files(rows, checkpoint, batch=1, trained=trained)
+    ((*_, options),) = asked
+    assert options == {"judge": False, **({} if trained else {"mean_change": float("inf")})}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +122,7 @@ def test_a_best_graph_that_has_a_row_already_is_not_measured_twice(
 )
 def test_a_failed_export_is_a_reason_not_a_missing_row(monkeypatch, checkpoint, tmp_path, error):
     fake_export(monkeypatch, fail=error)
-    files = export_rows([EAGER, ROWS[2]], checkpoint, tmp_path, batch=1)
+    files = Exports(tmp_path).files([EAGER, ROWS[2]], checkpoint, batch=1)
     assert str(error) in files[ROWS[2].key].reason
     assert isinstance(files["eager"], ModelFile)
 
@@ -113,4 +130,4 @@ def test_a_failed_export_is_a_reason_not_a_missing_row(monkeypatch, checkpoint, 
 def test_a_checkpoint_that_is_none_stops_everything(monkeypatch, checkpoint, tmp_path):
     fake_export(monkeypatch, fail=CheckpointError("empty"))
     with pytest.raises(CheckpointError):
-        export_rows(ROWS, checkpoint, tmp_path, batch=1)
+        Exports(tmp_path).files(ROWS, checkpoint, batch=1)

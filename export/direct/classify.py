@@ -11,11 +11,33 @@ from lgrnet.fusion import EPSILON, Fusion, resize
 from lgrnet.model import LGRNet
 
 
+class GlobalTerms(nn.Module):
+    """What G adds to the fusion of every AU (eq. 11 and 12), on G's few cells, as one product.
+
+    What is added to every cell of the local side is added here: bilinear weights sum to 1.
+    """
+
+    def __init__(self, fusion: Fusion) -> None:
+        super().__init__()
+        convs = (fusion.global_gate, fusion.global_value)
+        weight = torch.cat([conv.weight.double().flatten(1) for conv in convs])
+        gate_bias = fusion.global_gate.bias.double() + fusion.local_gate.bias.double()
+        bias = torch.cat([gate_bias, fusion.global_value.bias.double()])
+        self.size = len(weight) // (2 * fusion.aus)
+        self.aus = fusion.aus
+        self.register_buffer("weight", weight.T.float().contiguous())
+        self.register_buffer("bias", bias.float())
+
+    def forward(self, whole: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Project G: (B, h_g · w_g, C_g) → n × gate and value, each (B, h_g · w_g, C)."""
+        terms = (whole @ self.weight + self.bias).split(self.size, dim=2)
+        return list(zip(terms[: self.aus], terms[self.aus :], strict=True))
+
+
 class DirectFusion(nn.Module):
     """Gated sum of the global feature and one AU's local one (eq. 11 and 12).
 
-    What comes from G is computed on its few cells, with all that is added to every cell: bilinear
-    weights sum to 1. Resizing is a matrix product.
+    Resizing is a matrix product.
     """
 
     def __init__(self, fusion: Fusion, au: int, side: int, whole_side: int, scale: float) -> None:
@@ -29,41 +51,29 @@ class DirectFusion(nn.Module):
             scale: How many times S the local features are.
         """
         super().__init__()
-
-        def of_au(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
-            weight, bias = conv.weight.double(), conv.bias.double()
-            size = len(weight) // fusion.aus
-            part = slice(au * size, (au + 1) * size)
-            return weight[part], bias[part]
-
-        gate, gate_bias = of_au(fusion.global_gate)
-        value, value_bias = of_au(fusion.global_value)
-        local_gate, local_gate_bias = of_au(fusion.local_gate)
-        local_value, local_value_bias = of_au(fusion.local_value)
-        self.register_buffer("global_gate", gate.flatten(1).T.float())
-        self.register_buffer("gate_bias", (gate_bias + local_gate_bias).float())
-        self.register_buffer("global_value", value.flatten(1).T.float())
-        self.register_buffer("value_bias", value_bias.float())
-        self.local_gate = make_conv(local_gate / scale, torch.zeros_like(local_gate_bias))
-        self.local_value = make_conv(local_value / scale, local_value_bias)
+        size = len(fusion.local_gate.weight) // fusion.aus
+        part = slice(au * size, (au + 1) * size)
+        gate, value = fusion.local_gate.weight.double(), fusion.local_value.weight.double()
+        self.local_gate = make_conv(gate[part] / scale, torch.zeros(size))
+        self.local_value = make_conv(value[part] / scale, fusion.local_value.bias.double()[part])
         self.side = side
         cells = torch.eye(whole_side**2).view(1, -1, whole_side, whole_side)
         self.register_buffer("resize", to_rows(resize(cells, (side, side)))[0])  # (h·w, h_g·w_g)
 
-    def forward(self, local: Tensor, whole: Tensor) -> Tensor:
+    def forward(self, local: Tensor, gate: Tensor, value: Tensor) -> Tensor:
         """Mix local and global features.
 
         Args:
             local: S of the AU times the scale, (B, h·w, C).
-            whole: G, (B, h_g · w_g, C_g).
+            gate: From :class:`GlobalTerms`, (B, h_g · w_g, C).
+            value: From :class:`GlobalTerms`, (B, h_g · w_g, C).
 
         Returns:
             Fused features, (B, C, h, w).
         """
         maps = to_maps(local, self.side)
-        gate = self.resize @ (whole @ self.global_gate + self.gate_bias)
-        alpha = (to_rows(self.local_gate(maps)) + gate).sigmoid()
-        whole = normalise(self.resize @ (whole @ self.global_value + self.value_bias))
+        alpha = (to_rows(self.local_gate(maps)) + self.resize @ gate).sigmoid()
+        whole = normalise(self.resize @ value)
         local = normalise(to_rows(self.local_value(maps)))
         return to_maps(local + alpha * (whole - local), self.side)
 
@@ -86,6 +96,7 @@ class DirectRefining(nn.Module):
         super().__init__()
         n, side = model.fusion.aus, model.config.grid
         self.whole = later_blocks(fold_blocks(model.global_blocks))
+        self.terms = GlobalTerms(model.fusion)
         self.fusions = nn.ModuleList(
             DirectFusion(model.fusion, au, side, side // FeatureBlocks.POOLING, scale)
             for au in range(n)
@@ -108,11 +119,9 @@ class DirectRefining(nn.Module):
         Returns:
             Probabilities, (B, n), AUs in ascending number.
         """
-        whole = to_rows(self.whole(feature))
-        refined = [
-            refine(fusion(local, whole))
-            for local, fusion, refine in zip(locals_, self.fusions, self.refine, strict=True)
-        ]
+        terms = self.terms(to_rows(self.whole(feature)))
+        branches = zip(locals_, terms, self.fusions, self.refine, strict=True)
+        refined = [refine(fusion(local, *term)) for local, term, fusion, refine in branches]
         return self.heads(torch.cat(refined, dim=1))
 
 
