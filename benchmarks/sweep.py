@@ -4,6 +4,7 @@
 
     python -m benchmarks.sweep train --data data/faces      # resumable; hours on a CPU
     python -m benchmarks.sweep measure --json benchmarks/results/sweep.json
+    python -m benchmarks.sweep draw --json benchmarks/results/sweep.json --png docs/sweep.png
 
 Every candidate sees the same faces the same number of times, far fewer than weights that ship do:
 the comparison says which network learns more from as much, not how good it gets in the end.
@@ -11,6 +12,7 @@ the comparison says which network learns more from as much, not how good it gets
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -51,6 +53,9 @@ CANDIDATES: dict[str, dict[str, object]] = {
     "grid 20, C 32": {"input_size": 160},
 }  # fmt: skip
 """Name → changes of the ``edge`` preset's model; without any it is the preset."""
+
+CHOSEN = "grid 16, C 32"
+"""The candidate that is the ``edge`` preset."""
 
 ENGINES = {
     "ONNX Runtime fp32": {"engine": "onnxruntime", "precision": "fp32"},
@@ -96,7 +101,7 @@ def measure(args: argparse.Namespace) -> None:
             checkpoint = folder_of(args.runs, name) / "last.pt"
             for engine, how in ENGINES.items():
                 path = Path(scratch) / f"{checkpoint.parent.name}_{how['engine']}.onnx"
-                export_onnx(checkpoint, path, judge=False, **how)
+                export_onnx(checkpoint, path, judge=False, mean_change=math.inf, **how)
                 backend = open_backend(path, threads=args.threads, backend=how["engine"])
                 calls[name, engine] = lambda backend=backend: backend(face)
         samples = interleave(calls, Limits(args.seconds, rounds=5))
@@ -124,6 +129,39 @@ def measure(args: argparse.Namespace) -> None:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
+def draw(args: argparse.Namespace) -> None:
+    """Draw accuracy against latency from the JSON."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    record = json.loads(args.json.read_text())
+    rows, machine = record["candidates"], record["machine"]
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for axis, engine in zip(axes, ENGINES, strict=True):
+        for row in rows:
+            latency = row["ms"][engine]["p50"]
+            chosen = row["name"] == CHOSEN
+            colour = "tab:red" if chosen else "tab:blue"
+            axis.scatter(latency, row["mean_f1"]["all"]["auc"], color=colour, zorder=2)
+            axis.annotate(
+                row["name"] + (" (edge)" if chosen else ""),
+                (latency, row["mean_f1"]["all"]["auc"]),
+                xytext=(6, 4), textcoords="offset points", fontsize=8,
+            )  # fmt: skip
+        axis.set_xlabel(f"ms a face, {engine}, {record['threads']} thread(s)")
+        axis.grid(alpha=0.3)
+        axis.margins(x=0.2, y=0.15)
+    axes[0].set_ylabel("mean AUC, 15 AUs, test people")
+    seen = f"{rows[0]['training_images']:,} rendered faces seen {rows[0]['epochs']} time(s)"
+    figure.suptitle(
+        f"Each candidate after {seen}; {machine['cpu']}, {machine['date'][:10]}", size=9
+    )
+    with PendingFile(args.png) as part:
+        figure.savefig(part, dpi=120, bbox_inches="tight")
+
+
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -144,6 +182,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     measuring.add_argument("--seconds", type=float, default=60, help="least time in all")
     measuring.add_argument("--json", type=Path, default=Path("out/sweep.json"))
     measuring.set_defaults(run=measure)
+    drawing = commands.add_parser("draw", help="make the picture of it")
+    drawing.add_argument("--json", type=Path, default=Path("out/sweep.json"))
+    drawing.add_argument("--png", type=Path, default=Path("out/sweep.png"))
+    drawing.set_defaults(run=draw)
     return parser.parse_args(argv)
 
 

@@ -18,6 +18,7 @@ from runtime.drawing import draw
 from runtime.errors import DeviceError, InputError, ModelError, OpenCVError, SpecError
 from runtime.latency import LatencyStats
 from runtime.prefetch import read_ahead
+from runtime.packaged import DEFAULT, MODELS
 from runtime.results import Result
 from runtime.sources import Shot, Source, open_source
 from runtime.spec import ENGINES
@@ -68,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         help="videos, images, folders of images, cam:0; without any, the demo clip",
     )
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the outputs")
-    add("--model", type=Path, help="exported .onnx file instead of the packaged one")
+    names = ", ".join(MODELS)
+    add("--model", default=DEFAULT, help=f"exported .onnx file, or a packaged model: {names}")
     add("--device", default="cpu", help="cpu, cuda, cuda:N, or auto")
     add("--backend", choices=ENGINES, default=ENGINES[0], help="what runs the model")
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
@@ -136,9 +138,9 @@ def _run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _headline(detector: Detector, model: Path | None) -> str:
+def _headline(detector: Detector, model: str) -> str:
     spec = detector.spec
-    name = model or f"{spec.preset}, packaged"
+    name = f"{model}, packaged" if model in MODELS else model
     lines = [
         repr(detector),
         f"model {name}: {len(spec.aus)} AUs, trained on {spec.training_data}",

@@ -11,15 +11,13 @@ from runtime.boxes import face_box
 from runtime.finders import FaceFinder, open_finder
 from runtime.image import check_frame
 from runtime.latency import Stopwatch
+from runtime.packaged import model_path
 from runtime.pipeline import Pipeline
 from runtime.prefetch import read_ahead
 from runtime.results import Face, Result
 from runtime.sources import open_source
 from runtime.spec import ModelSpec
 from runtime.tracker import Tracker
-
-DEFAULT_MODEL = Path(__file__).parent / "models" / "lgrnet_edge.onnx"
-"""The model that comes with the package."""
 
 
 class Detector:
@@ -38,7 +36,8 @@ class Detector:
     that closes the model at its end.
 
     Args:
-        model: Exported ``.onnx`` file; None for the one that comes with the package.
+        model: Exported ``.onnx`` file, or the name of one that comes with the package:
+            ``"edge"``, which None stands for, or ``"edge-int8"`` (see `runtime.packaged`).
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"`` for CUDA where it works. CUDA
             that does not work is an error, never a quiet CPU.
         finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
@@ -80,13 +79,8 @@ class Detector:
         for name, number in {**numbers, "search_every": search_every}.items():
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be 1 or more, got {number}")
-        if model is None and not DEFAULT_MODEL.exists():
-            raise FileNotFoundError(
-                f"the packaged model {DEFAULT_MODEL} is not there: give one (model=, --model), "
-                "made by `python -m export.onnx CHECKPOINT`"
-            )
         self._finder = open_finder(finder)
-        path = DEFAULT_MODEL if model is None else model
+        path = model_path(model)
         self._backend = open_backend(path, device, threads, backend, precision)
         self._pipeline = Pipeline(self._backend, self._finder, max_faces)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)

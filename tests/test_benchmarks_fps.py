@@ -16,7 +16,7 @@ from benchmarks.probe import NetworkRequest, ProbeError, probe
 from benchmarks.rows import PipelineRow
 from benchmarks.timing import Limits
 from runtime.cli import DEMO_CLIP
-from runtime.detector import DEFAULT_MODEL
+from runtime.packaged import model_path
 from runtime.results import PHASES
 
 ROOT = Path(fps.__file__).resolve().parents[1]
@@ -60,7 +60,7 @@ def test_a_small_run_writes_what_was_measured(monkeypatch, tmp_path, capsys):
     def export(checkpoint, output, *, engine, **options):
         if engine == "openvino":
             raise ImportError("openvino is not installed")
-        return Path(shutil.copy(DEFAULT_MODEL, output))
+        return Path(shutil.copy(model_path(None), output))
 
     monkeypatch.setattr(exports, "export_onnx", export)
     path = tmp_path / "fps.json"

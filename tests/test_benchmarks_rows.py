@@ -7,7 +7,7 @@ from benchmarks.exports import Exports, ModelFile, Unavailable
 from benchmarks.rows import EAGER, PIPELINES, ROWS, Row, choose_rows
 from export.onnx import ExportError
 from lgrnet.checkpoint import CheckpointError
-from runtime.detector import DEFAULT_MODEL
+from runtime.packaged import model_path
 from runtime.spec import ENGINES, GRAPHS, PRECISIONS
 
 
@@ -65,7 +65,7 @@ def fake_export(monkeypatch, fail=None):
         asked.append((engine, graph, precision, batch, options))
         if fail is not None:
             raise fail
-        return shutil.copy(DEFAULT_MODEL, output) and output
+        return shutil.copy(model_path(None), output) and output
 
     monkeypatch.setattr(exports, "export_onnx", export)
     return asked
@@ -92,7 +92,7 @@ def test_rows_that_share_a_file_share_the_export(monkeypatch, checkpoint, tmp_pa
     assert files["eager"].nodes is None
     assert files["a"].path == files["b"].path != files["c"].path
     assert files["a"].nodes > 100
-    assert files["a"].megabytes == pytest.approx(DEFAULT_MODEL.stat().st_size / 1e6)
+    assert files["a"].megabytes == pytest.approx(model_path(None).stat().st_size / 1e6)
 
 
 def test_a_best_graph_that_has_a_row_already_is_not_measured_twice(

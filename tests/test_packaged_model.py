@@ -1,6 +1,7 @@
 """The model that ships: that it is what it says, and that it works on a real photograph."""
 
 import hashlib
+import json
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lgrnet.checkpoint import load_checkpoint
 from runtime import Detector
 from runtime.backends import open_backend
 from runtime.cli import DEMO_CLIP, DEMO_TRUTH
-from runtime.detector import DEFAULT_MODEL
+from runtime.packaged import model_path
 from runtime.sources import open_source
 from runtime.truth import Agreement, read_truth
 
@@ -46,7 +47,7 @@ def test_model_comes_from_the_committed_checkpoint(detector):
 
 def test_model_computes_what_the_checkpoint_computes():
     model, _ = load_checkpoint(CHECKPOINT)
-    backend = open_backend(DEFAULT_MODEL, "cpu", 1)
+    backend = open_backend(model_path(None), "cpu", 1)
     result = compare(model, backend, demo_faces()[::2])
     assert result.probability < 1e-4
     assert result.landmarks < 0.01
@@ -57,7 +58,7 @@ def test_openvino_computes_what_onnxruntime_computes():
     pytest.importorskip("openvino")
     faces = demo_faces()
     reference, openvino = (
-        open_backend(DEFAULT_MODEL, "cpu", 1, engine)(faces)
+        open_backend(model_path(None), "cpu", 1, engine)(faces)
         for engine in ("onnxruntime", "openvino")
     )
     assert reference[0].std(0).max() > 0.1
@@ -109,3 +110,21 @@ def test_the_demo_agrees_with_its_truth(detector):
     scores = agreement.as_dict()
     assert scores["mean_f1"] > 2 * scores["mean_always_on_f1"]
     assert scores["landmark_error"] < 0.06
+
+
+def test_int8_model_is_the_same_network_within_its_report():
+    pytest.importorskip("openvino")
+    path = model_path("edge-int8")
+    eight = open_backend(path, "cpu", 1, "openvino")
+    assert (eight.spec.precision, eight.spec.engine, eight.precision) == (
+        "int8", "openvino", "int8",
+    )  # fmt: skip
+    whole = open_backend(model_path("edge"), "cpu", 1)
+    assert eight.spec.checkpoint_sha256 == whole.spec.checkpoint_sha256
+    assert eight.spec.thresholds == whole.spec.thresholds
+    report = json.loads(path.with_suffix(".accuracy.json").read_text())
+    assert report["mean_f1_fp32"] - report["mean_f1"] <= 0.005
+    faces = demo_faces()
+    change = np.abs(eight(faces)[0] - whole(faces)[0])
+    assert 0 < change.mean() < 3 * report["mean_change"]
+    assert change.max() <= 1.5 * report["max_change"]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall, write_model
 
-from runtime import detector as detector_module
+from runtime import packaged
 from runtime.align import alignment_matrix, crop_matrix, transform, warp
 from runtime.detector import Detector
 from runtime.errors import InputError, SpecError
@@ -237,9 +237,11 @@ def test_closes_at_the_end_of_a_block(model, finder):
 
 
 def test_missing_packaged_model(monkeypatch, tmp_path):
-    monkeypatch.setattr(detector_module, "DEFAULT_MODEL", tmp_path / "lgrnet_edge.onnx")
+    monkeypatch.setattr(packaged, "FOLDER", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"lgrnet_edge\.onnx is not there: give one"):
         Detector()
+    with pytest.raises(FileNotFoundError, match=r"lgrnet_edge_int8\.onnx is not there"):
+        Detector("edge-int8")
 
 
 def test_foreign_model(tmp_path):

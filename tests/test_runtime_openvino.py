@@ -11,8 +11,8 @@ from test_runtime_fixtures import write_model
 
 from runtime.backends import open_backend
 from runtime.backends import openvino as backend_module
-from runtime.detector import DEFAULT_MODEL
 from runtime.errors import DeviceError, ModelError
+from runtime.packaged import model_path
 
 openvino = pytest.importorskip("openvino")
 
@@ -75,12 +75,12 @@ def arithmetic(backend) -> set[str]:
 
 def test_floats_stay_fp32_unless_asked():
     # By itself OpenVINO takes bf16 on every CPU that has it.
-    assert arithmetic(open_backend(DEFAULT_MODEL, threads=1, backend="openvino")) == {"f32"}
+    assert arithmetic(open_backend(model_path(None), threads=1, backend="openvino")) == {"f32"}
 
 
 @needs_bf16
 def test_bf16_where_asked():
-    backend = open_backend(DEFAULT_MODEL, "cpu", 1, "openvino", "bf16")
+    backend = open_backend(model_path(None), "cpu", 1, "openvino", "bf16")
     assert backend.precision == "bf16"
     assert compiled(backend).get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
     assert "bf16" in arithmetic(backend)

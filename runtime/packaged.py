@@ -1,0 +1,37 @@
+"""The models that come with the package, by name."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "models"
+
+MODELS: dict[str, str] = {
+    "edge": "lgrnet_edge.onnx",
+    "edge-int8": "lgrnet_edge_int8.onnx",
+}
+"""Name → file. ``edge-int8`` is made for OpenVINO, which runs it several times as fast."""
+
+DEFAULT = "edge"
+
+
+def model_path(model: str | Path | None) -> Path:
+    """Find a model.
+
+    Args:
+        model: A name of :data:`MODELS`, the path of an exported file, or None for the default.
+
+    Returns:
+        The file; for a path, whether or not there is one.
+
+    Raises:
+        FileNotFoundError: A packaged model is not there.
+    """
+    name = DEFAULT if model is None else str(model)
+    if name not in MODELS:
+        return Path(name)
+    path = FOLDER / MODELS[name]
+    if not path.exists():
+        raise FileNotFoundError(
+            f"the packaged model {path} is not there: give one (model=, --model), made by "
+            "`python -m export.onnx CHECKPOINT`"
+        )
+    return path
