@@ -17,8 +17,8 @@ from runtime.detector import Detector
 from runtime.drawing import draw
 from runtime.errors import DeviceError, InputError, ModelError, OpenCVError, SpecError
 from runtime.latency import LatencyStats
-from runtime.prefetch import read_ahead
 from runtime.packaged import DEFAULT, MODELS
+from runtime.prefetch import read_ahead
 from runtime.results import Result
 from runtime.sources import Shot, Source, open_source
 from runtime.spec import ENGINES
