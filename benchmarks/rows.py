@@ -73,7 +73,7 @@ _BY_KEY = {row.key: row for row in ROWS}
 
 PIPELINES: tuple[PipelineRow, ...] = (
     PipelineRow("default", "packaged model, ONNX Runtime"),
-    PipelineRow("ov-int8", "edge int8, OpenVINO", "openvino", None, _BY_KEY["ov-int8"]),
+    PipelineRow("ov-int8", "edge int8, OpenVINO", "openvino", None, _BY_KEY["ov-int8-plain"]),
 )
 
 

@@ -115,12 +115,12 @@ def export_onnx(
         suffix = "" if precision == "fp32" else f"_{precision}"
         output = checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
     output = Path(output)
-    graph = graph or fastest_graph(engine, precision)
     _check_arguments(output, graph, batch, held_out_faces)
     _check_limits(
         tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
     )
     model, meta = load_checkpoint(checkpoint)
+    graph = graph or fastest_graph(engine, precision, model.config.grid)
     spec = describe(
         checkpoint, model.config, meta,
         batch=batch, graph=graph, engine=engine, precision=precision, opset=OPSET,
@@ -151,12 +151,12 @@ def export_onnx(
     return output
 
 
-def _check_arguments(output: Path, graph: str, batch: int, held_out_faces: int) -> None:
+def _check_arguments(output: Path, graph: str | None, batch: int, held_out_faces: int) -> None:
     if output.suffix.lower() != ".onnx":
         raise ValueError(f"output {output}: give a name that ends in .onnx")
     if output.is_dir():
         raise ValueError(f"output {output} is a folder: give the name of a file")
-    if graph not in GRAPHS:
+    if graph not in (None, *GRAPHS):
         raise ValueError(f"graph {graph!r}: give one of {', '.join(GRAPHS)}")
     for name, number in (("batch", batch), ("held-out faces", held_out_faces)):
         if number < 1:

@@ -11,13 +11,19 @@ GRAPHS: dict[tuple[str, str], str] = {
 }
 """(engine, precision) → one of :data:`runtime.spec.GRAPHS`."""
 
+SMALL_GRID = 24
+"""Cells along a side of F below which OpenVINO's 8-bit convolutions take so little time that the
+direct graph's many small operations cost more than its convolutions spare. Measured on 16 cells
+(plain faster) and 44 (direct faster), nothing between."""
 
-def fastest_graph(engine: str, precision: str) -> str:
+
+def fastest_graph(engine: str, precision: str, grid: int) -> str:
     """Choose a graph.
 
     Args:
         engine: One of :data:`runtime.spec.ENGINES`.
         precision: One of :data:`runtime.spec.PRECISIONS`.
+        grid: Cells along a side of F.
 
     Returns:
         One of :data:`runtime.spec.GRAPHS`.
@@ -31,4 +37,6 @@ def fastest_graph(engine: str, precision: str) -> str:
             f"engine {engine!r} with precision {precision!r}: give one of {engines} and one of "
             f"{precisions}"
         )
+    if (engine, precision) == ("openvino", "int8") and grid < SMALL_GRID:
+        return "plain"
     return GRAPHS[engine, precision]

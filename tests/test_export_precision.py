@@ -13,6 +13,7 @@ from tiny_network import draw_faces, tiny_network
 from export.onnx import export_onnx, main
 from export.plain import PlainGraph
 from export.quantise import part_of, quantise
+from export.recipes import fastest_graph
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.shards import FaceShards
 from runtime.backends import open_backend
@@ -33,6 +34,25 @@ def folder(model, tmp_path_factory):
     write_drawn_shards(folder / "data", model)
     write_faces(folder / "faces", draw_faces(24, seed=5))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "grid", "graph"),
+    [
+        ("onnxruntime", "fp32", 16, "winograd"),
+        ("onnxruntime", "int8", 44, "direct"),
+        ("openvino", "int8", 16, "plain"),
+        ("openvino", "int8", 44, "direct"),
+        ("onnxruntime", "fp16", 44, "plain"),
+    ],
+)
+def test_graph_follows_engine_precision_and_size(engine, precision, grid, graph):
+    assert fastest_graph(engine, precision, grid) == graph
+
+
+def test_unknown_engine_has_no_graph():
+    with pytest.raises(ValueError, match="'tvm' with precision 'int8': give one of"):
+        fastest_graph("tvm", "int8", 16)
 
 
 def engine_or_skip(engine):
@@ -67,7 +87,8 @@ def test_int8_file_computes_about_the_same_in_8_bits(folder, model, int8, engine
     path = int8(engine_or_skip(engine))
     backend = open_backend(path, backend=engine)
     assert (backend.spec.precision, backend.precision) == ("int8", "int8")
-    assert (backend.spec.engine, backend.spec.graph) == (engine, "direct")
+    assert backend.spec.engine == engine
+    assert backend.spec.graph == ("plain" if engine == "openvino" else "direct")
     faces = draw_faces(16, seed=77)
     with torch.inference_mode():
         expected, points = PlainGraph(model)(torch.from_numpy(faces))
