@@ -148,11 +148,11 @@ def draw(args: argparse.Namespace) -> None:
             axis.annotate(
                 row["name"] + (" (edge)" if chosen else ""),
                 (latency, row["mean_f1"]["all"]["auc"]),
-                xytext=(6, 4), textcoords="offset points", fontsize=8,
+                xytext=(0, 7), textcoords="offset points", fontsize=8, ha="center",
             )  # fmt: skip
         axis.set_xlabel(f"ms a face, {engine}, {record['threads']} thread(s)")
         axis.grid(alpha=0.3)
-        axis.margins(x=0.2, y=0.15)
+        axis.margins(x=0.3, y=0.15)
     axes[0].set_ylabel("mean AUC, 15 AUs, test people")
     seen = f"{rows[0]['training_images']:,} rendered faces seen {rows[0]['epochs']} time(s)"
     figure.suptitle(
