@@ -16,7 +16,7 @@ def python(code: str, *path: Path) -> subprocess.CompletedProcess:
 
 
 def test_import_is_light():
-    heavy = ("torch", "onnx", "onnxruntime", "scipy", "numba", "tqdm", "skimage")
+    heavy = ("torch", "onnx", "onnxruntime", "openvino", "scipy", "numba", "tqdm", "matplotlib")
     done = python(f"import sys, runtime; print([m for m in {heavy} if m in sys.modules])")
     assert done.stdout.strip() == "[]", done.stderr
 
