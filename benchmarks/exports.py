@@ -9,7 +9,8 @@ import onnx
 import torch
 
 from benchmarks.rows import Row
-from export.onnx import ExportError, export_onnx
+from export.errors import ExportError
+from export.onnx import export_onnx
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet

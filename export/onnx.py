@@ -6,13 +6,13 @@ if __name__ == "__main__" and not __package__:
 import argparse
 import logging
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from export.errors import ExportError
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.spec import ENGINES, GRAPHS, PRECISIONS
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from export.accuracy import Bounds
     from lgrnet.model import LGRNet
-    from runtime.spec import ModelSpec
 
 PROBABILITY_TOLERANCE = 1e-4
 """Rounding differs between the two by some 1e-6, and thresholds have two digits."""
@@ -38,10 +37,6 @@ HELD_OUT = 1000
 """Faces on which a precision other than fp32 is judged."""
 
 logger = logging.getLogger(__name__)
-
-
-class ExportError(RuntimeError):
-    """The exported model is not valid, or does not compute what the network computes."""
 
 
 def export_onnx(
@@ -104,6 +99,7 @@ def export_onnx(
     """
     # PyTorch and the exporter take seconds to load, which `--help` and wrong arguments need not.
     from export.accuracy import Bounds
+    from export.convert import Conversion, convert
     from export.faces import demo_faces, folder_faces
     from export.provenance import describe
     from export.recipes import fastest_graph
@@ -133,10 +129,14 @@ def export_onnx(
         _require_equal(model, pending.path, engine, crops, tolerance, landmark_tolerance)
         report = None
         if precision != "fp32":
-            limits = (bounds or Bounds()) if judge else None
-            report = _convert(
-                pending.path, spec, calibration, mean_change, held_out, held_out_faces, limits
+            how = Conversion(
+                calibration=None if calibration is None else Path(calibration),
+                mean_change=mean_change,
+                held_out=None if held_out is None else Path(held_out),
+                held_out_faces=held_out_faces,
+                bounds=(bounds or Bounds()) if judge else None,
             )
+            report = convert(pending.path, spec, how)
         pending.commit()
     finally:
         pending.discard()
@@ -233,98 +233,6 @@ def _require_equal(
         raise ExportError(f"not exported: {'; '.join(failures)}")
 
 
-def _convert(
-    path: Path,
-    spec: "ModelSpec",
-    calibration: str | Path | None,
-    mean_change: float,
-    held_out: str | Path | None,
-    held_out_faces: int,
-    bounds: "Bounds | None",
-) -> dict | None:
-    """Turn a float32 file into the precision that its spec names, and judge it.
-
-    Args:
-        path: The float32 file; replaced.
-        spec: What the file shall say of itself.
-        calibration: See :func:`export_onnx`.
-        mean_change: See :func:`export_onnx`.
-        held_out: See :func:`export_onnx`.
-        held_out_faces: See :func:`export_onnx`.
-        bounds: What the precision may cost; None for not judging it.
-
-    Returns:
-        The report, as plain values; None where nothing was judged.
-
-    Raises:
-        ExportError: A bound is broken.
-    """
-    import onnx
-
-    from export.accuracy import measure_cost
-    from export.faces import calibration_faces
-    from export.faces import held_out_faces as labelled
-    from export.half import halve
-    from export.quantise import quantise
-    from export.serialise import save
-    from runtime.backends import open_backend
-
-    def probabilities(file: Path, crops: "np.ndarray") -> "np.ndarray":
-        # A file between two steps has no metadata yet.
-        model = onnx.load(file)
-        save(model, spec, trial)
-        backend = open_backend(trial, backend=spec.engine)
-        try:
-            return backend(crops)[0]
-        finally:
-            backend.close()
-
-    how: dict = {"precision": spec.precision, "graph": spec.graph, "engine": spec.engine}
-    with tempfile.TemporaryDirectory() as scratch:
-        trial, target = Path(scratch) / "trial.onnx", Path(scratch) / "converted.onnx"
-        reference = open_backend(path, backend=spec.engine)
-        try:
-            if spec.precision == "fp16":
-                halve(path, target)
-            else:
-                crops, source = calibration_faces(
-                    None if calibration is None else Path(calibration)
-                )
-                result = quantise(
-                    path, target, crops, lambda file: probabilities(file, crops),
-                    batch=spec.batch, integer_outputs=spec.engine == "onnxruntime",
-                    mean_change=mean_change,
-                )  # fmt: skip
-                floats = ", ".join(result.floats) or "nothing"
-                logger.info(
-                    "calibrated on %d faces (%s): probabilities change by %.4f on average; in "
-                    "float stays %s",
-                    *(len(crops), source, result.mean_change, floats),
-                )
-                how |= {
-                    "calibration": {"faces": source, "frames": len(crops)},
-                    "in_float": list(result.floats),
-                    "mean_change_of_parts": result.changes,
-                }
-            save(onnx.load(target), spec, path)
-            if bounds is None:
-                return None
-            faces = labelled(None if held_out is None else Path(held_out), spec.aus, held_out_faces)
-            backend = open_backend(path, backend=spec.engine)
-            try:
-                cost = measure_cost(reference, backend, faces, spec.thresholds)
-                how["provider"] = backend.provider
-            finally:
-                backend.close()
-        finally:
-            reference.close()
-    logger.info("%s beside fp32, on held-out faces\n%s", spec.precision, cost.table())
-    failures = cost.failures(bounds)
-    if failures:
-        raise ExportError(f"not exported: {'; '.join(failures)}")
-    return {**how, "bounds": vars(bounds), **cost.as_dict()}
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export.onnx",
@@ -399,7 +307,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = vars(_parser().parse_args(argv))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logger.setLevel(logging.INFO)  # alone: at this level PyTorch's exporter tells its every step
+    # Ours alone: at this level PyTorch's exporter tells its every step.
+    for ours in (logger, logging.getLogger("export.convert")):
+        ours.setLevel(logging.INFO)
     losses = {
         "f1": args.pop("max_f1_loss"),
         "mean_f1": args.pop("max_mean_f1_loss"),

@@ -25,7 +25,7 @@ def normalise(faces: Tensor) -> Tensor:
 class PlainGraph(nn.Module):
     """The trained network, module by module, with pixels as input and probabilities as output.
 
-    It is what the fused graph is compared with and measured against.
+    It is what the rewritten graphs are compared with and measured against.
     """
 
     def __init__(self, model: LGRNet) -> None:

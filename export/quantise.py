@@ -206,17 +206,18 @@ def _quiet() -> Iterator[None]:
 def _between(graph: onnx.GraphProto, eight: set[str]) -> set[str]:
     """List activations, poolings and joins that lie between convolutions of 8 bits."""
     passing = [node for node in graph.node if node.op_type in PASSING]
-    found = []
-    for nodes, ends in (
-        (passing, {name for node in graph.node if node.name in eight for name in node.output}),
-        (passing[::-1], {node.input[0] for node in graph.node if node.name in eight}),
-    ):
-        # Nodes are in the order of computation, so one walk reaches all that follow each other.
-        reached, names = set(ends), set()
-        for node in nodes:
-            this, other = (node.input, node.output)[:: 1 if nodes is passing else -1]
-            if reached & set(this):
-                reached |= set(other)
-                names.add(node.name)
-        found.append(names)
-    return found[0] & found[1]
+    convs = [node for node in graph.node if node.name in eight]
+    # Nodes are in the order of computation, so one walk reaches all that follow each other.
+    after = {name for conv in convs for name in conv.output}
+    behind = set()
+    for node in passing:
+        if after & set(node.input):
+            after.update(node.output)
+            behind.add(node.name)
+    before = {conv.input[0] for conv in convs}
+    ahead = set()
+    for node in reversed(passing):
+        if before & set(node.output):
+            before.update(node.input)
+            ahead.add(node.name)
+    return behind & ahead

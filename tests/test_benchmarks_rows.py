@@ -5,7 +5,7 @@ import pytest
 from benchmarks import exports
 from benchmarks.exports import Exports, ModelFile, Unavailable
 from benchmarks.rows import EAGER, PIPELINES, ROWS, Row, choose_rows
-from export.onnx import ExportError
+from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
 from runtime.packaged import model_path
 from runtime.spec import ENGINES, GRAPHS, PRECISIONS

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from export.compare import compare
@@ -128,3 +131,16 @@ def test_int8_model_is_the_same_network_within_its_report():
     change = np.abs(eight(faces)[0] - whole(faces)[0])
     assert 0 < change.mean() < 3 * report["mean_change"]
     assert change.max() <= 1.5 * report["max_change"]
+
+
+def test_int8_model_of_another_engine_is_not_called_int8(tmp_path):
+    path = model_path("edge-int8")
+    backend = open_backend(path, "cpu", 1)
+    assert (backend.spec.precision, backend.precision) == ("int8", "fp32")
+    # What ONNX Runtime makes of the file: nearly all convolutions are of floats.
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert kinds["Conv"] + kinds["FusedConv"] > 10 * kinds["QLinearConv"]

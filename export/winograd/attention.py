@@ -1,4 +1,4 @@
-"""Attention maps that a network has refined, for the fused graph."""
+"""Attention maps that a network has refined, for the Winograd graph."""
 
 from torch import Tensor, nn
 

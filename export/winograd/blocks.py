@@ -1,4 +1,4 @@
-"""Maps cut into blocks of 4 × 4 cells: the layout in which most of the fused graph works.
+"""Maps cut into blocks of 4 × 4 cells: the layout in which most of this graph works.
 
 *Block layout* is (16, D, B, T², C): the cell within its block, row by row; one of D branches (AUs
 or directions that are computed side by side, with weights of their own); the face; the block, row

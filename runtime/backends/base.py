@@ -21,6 +21,8 @@ class Backend(Protocol):
             On an x86 CPU an fp16 file is ``"fp32"``: its numbers are stored in halves, and both
             engines widen them before they compute. OpenVINO then stays in fp32; ONNX Runtime
             rounds to halves again between operators, so it gains nothing and loses some accuracy.
+            An int8 file made for OpenVINO is ``"fp32"`` in ONNX Runtime, which rounds as the file
+            says but convolves in float; one made for ONNX Runtime is ``"int8"`` in both.
         threads: CPU threads it uses, which may be fewer than were asked for.
     """
 
