@@ -41,8 +41,8 @@ def curves(model: str, clip: Path, threads: int) -> tuple[str, tuple[str, ...], 
         InputError: The engine is unknown, or the clip cannot be read.
     """
     file, *how = model.split("@")
-    engine, precision = [*how, *(ENGINES[0], None)[len(how) :]][:2]
-    if engine not in ENGINES or len(how) > 2:
+    engine, precision = [*how, None, None][:2]
+    if engine not in (None, *ENGINES) or len(how) > 2:
         raise InputError(f"model {model}: write FILE@ENGINE, with one of {', '.join(ENGINES)}")
     with Detector(file, backend=engine, precision=precision, threads=threads) as detector:
         rows = []

@@ -15,6 +15,7 @@ _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "pytorch": (("export.plain", "lgrnet.checkpoint"), 'pip install "lgrnet[export]"'),
     "onnxruntime": (("onnxruntime", "runtime.backends"), 'pip install "lgrnet[cpu]"'),
     "openvino": (("openvino", "runtime.backends"), 'pip install "lgrnet[openvino]"'),
+    "native": (("runtime.backends.native",), "python -m runtime.native"),
 }
 """Library → modules to import, and how to install what is missing."""
 

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.rows import Row
 from export.errors import ExportError
+from export.native.convert import export_native
 from export.onnx import export_onnx
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.config import model_config
@@ -25,7 +26,7 @@ class ModelFile:
     Attributes:
         path: Checkpoint or exported model.
         graph: Which graph it is; None for PyTorch.
-        nodes: Nodes of the graph; None for PyTorch.
+        nodes: Nodes of the graph; None where there is none.
         megabytes: Size of the file, 10⁶ bytes.
     """
 
@@ -117,28 +118,50 @@ class Exports:
 def _export(
     row: Row, checkpoint: Path, output: Path, batch: int, trained: bool
 ) -> ModelFile | Unavailable:
-    # Accuracy is for `lgrnet.evaluate` and the exporter to judge, which takes minutes.
-    options: dict = {} if row.precision == "fp32" else {"judge": False}
-    if row.precision == "int8" and not trained:
-        options["mean_change"] = math.inf
+    options: dict = {} if trained or row.precision != "int8" else {"mean_change": math.inf}
     try:
-        path = export_onnx(
-            checkpoint,
-            output,
-            batch=batch,
-            graph=row.graph,
-            engine=row.library,
-            precision=row.precision,
-            **options,
-        )
+        path = export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
         raise
     except (ImportError, ExportError, DeviceError, ModelError, ValueError) as error:
         return Unavailable(one_line(error))
+    megabytes = path.stat().st_size / 1e6
+    if row.library == "native":
+        return ModelFile(path, "winograd", None, megabytes)
     model = onnx.load(path)
     metadata = {each.key: each.value for each in model.metadata_props}
     spec = ModelSpec.from_metadata(metadata, str(path))
-    return ModelFile(path, spec.graph, len(model.graph.node), path.stat().st_size / 1e6)
+    return ModelFile(path, spec.graph, len(model.graph.node), megabytes)
+
+
+def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **options) -> Path:
+    """Export a checkpoint as a row runs it.
+
+    What the precision costs in accuracy is not judged, which takes minutes.
+
+    Args:
+        row: Engine, graph and precision.
+        checkpoint: The network.
+        output: Where to; the suffix becomes that of the engine's files.
+        batch: Faces of one call. The native engine takes any number, one after the other.
+        **options: More arguments of the exporter.
+
+    Returns:
+        The file.
+
+    Raises:
+        ExportError: And others, as the exporter's.
+    """
+    if row.precision != "fp32":
+        options["judge"] = False
+    if row.library == "native":
+        return export_native(
+            checkpoint, output.with_suffix(".npz"), precision=row.precision, **options
+        )
+    return export_onnx(
+        checkpoint, output, batch=batch, graph=row.graph, engine=row.library,
+        precision=row.precision, **options,
+    )  # fmt: skip
 
 
 def one_line(error: BaseException) -> str:

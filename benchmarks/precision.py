@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.exports import one_line
+from benchmarks.exports import export_row, one_line
 from benchmarks.machine import describe_machine
 from benchmarks.rows import ROWS, Row
 from export.accuracy import Bounds, measure_cost, write_report
@@ -48,10 +48,7 @@ def judge(row: Row, args: argparse.Namespace, reference, faces, thresholds, fold
     """
     named = {"key": row.key, "name": row.name}
     try:
-        path = export_onnx(
-            args.checkpoint, folder / f"{row.key}.onnx", graph=row.graph, engine=row.library,
-            precision=row.precision, calibration=args.data, judge=False,
-        )  # fmt: skip
+        path = export_row(row, args.checkpoint, folder / f"{row.key}.onnx", calibration=args.data)
         backend = open_backend(path, "cpu", args.threads, row.library, row.active)
     except (ImportError, DeviceError) as error:
         return {**named, "unavailable": one_line(error)}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Library = Literal["pytorch", "onnxruntime", "openvino"]
+Library = Literal["pytorch", "onnxruntime", "openvino", "native"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ ROWS: tuple[Row, ...] = (
     Row("ov-bf16", "OpenVINO bf16, best graph", "openvino", None, active="bf16"),
     Row("ov-int8-plain", "OpenVINO int8, plain", "openvino", "plain", "int8"),
     Row("ov-int8", "OpenVINO int8, direct", "openvino", "direct", "int8"),
+    Row("native", "native engine, fp32", "native"),
+    Row("native-int8", "native engine, int8", "native", None, "int8"),
 )
 
 
@@ -74,6 +76,7 @@ _BY_KEY = {row.key: row for row in ROWS}
 PIPELINES: tuple[PipelineRow, ...] = (
     PipelineRow("default", "packaged model, ONNX Runtime"),
     PipelineRow("ov-int8", "edge int8, OpenVINO", "openvino", None, _BY_KEY["ov-int8-plain"]),
+    PipelineRow("native-int8", "edge int8, native", "native", None, _BY_KEY["native-int8"]),
 )
 
 

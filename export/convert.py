@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from export.accuracy import Bounds, measure_cost
-from export.errors import ExportError
-from export.faces import calibration_faces, held_out_faces
+from export.accuracy import Bounds
+from export.faces import calibration_faces
 from export.half import halve
+from export.judge import judge
 from export.quantise import quantise
 from export.serialise import save
 from runtime.backends import open_backend
@@ -59,7 +59,9 @@ def convert(path: Path, spec: ModelSpec, how: Conversion) -> dict | None:
         folder = Path(name)
         converted = folder / "converted.onnx"
         decisions = _write(path, converted, spec, how, folder)
-        report = None if how.bounds is None else _judge(path, converted, spec, how)
+        report = None
+        if how.bounds is not None:
+            report = judge(path, converted, spec, how.held_out, how.held_out_faces, how.bounds)
         shutil.copyfile(converted, path)
     return None if report is None else {**decisions, **report}
 
@@ -97,19 +99,3 @@ def _write(source: Path, target: Path, spec: ModelSpec, how: Conversion, folder:
         }
     save(onnx.load(bare), spec, target)
     return decisions
-
-
-def _judge(source: Path, converted: Path, spec: ModelSpec, how: Conversion) -> dict:
-    """Compare the two files on labelled faces; raise where a bound is broken."""
-    faces = held_out_faces(how.held_out, spec.aus, how.held_out_faces)
-    with (
-        closing(open_backend(source, backend=spec.engine)) as reference,
-        closing(open_backend(converted, backend=spec.engine)) as backend,
-    ):
-        cost = measure_cost(reference, backend, faces, spec.thresholds)
-        provider = backend.provider
-    logger.info("%s beside fp32, on held-out faces\n%s", spec.precision, cost.table())
-    failures = cost.failures(how.bounds)
-    if failures:
-        raise ExportError(f"not exported: {'; '.join(failures)}")
-    return {"provider": provider, "bounds": vars(how.bounds), **cost.as_dict()}

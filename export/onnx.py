@@ -8,35 +8,35 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.errors import ExportError
+from export.options import (
+    HELD_OUT,
+    LANDMARK_TOLERANCE,
+    PROBABILITY_TOLERANCE,
+    add_comparison,
+    add_precision,
+    check_limits,
+    run,
+)
 from runtime.atomic import PendingFile
-from runtime.errors import InputError
-from runtime.spec import ENGINES, GRAPHS, PRECISIONS
+from runtime.spec import GRAPHS, ONNX_ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from export.accuracy import Bounds
     from lgrnet.model import LGRNet
-
-PROBABILITY_TOLERANCE = 1e-4
-"""Rounding differs between the two by some 1e-6, and thresholds have two digits."""
-
-LANDMARK_TOLERANCE = 0.01
-"""Pixels. Rounding differs by some 1e-4, and landmarks are known to about a pixel."""
+    from runtime.backends.base import Backend
 
 MEAN_CHANGE = 0.005
 """Half a point of probability: for the packaged network, what its most sensitive part costs."""
 
-HELD_OUT = 1000
-"""Faces on which a precision other than fp32 is judged."""
-
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("export.onnx")  # also where this file is run as __main__
 
 
 def export_onnx(
@@ -101,6 +101,7 @@ def export_onnx(
     from export.accuracy import Bounds
     from export.convert import Conversion, convert
     from export.faces import demo_faces, folder_faces
+    from export.judge import require_equal
     from export.provenance import describe
     from export.recipes import fastest_graph
     from export.serialise import OPSET, save, to_onnx
@@ -112,7 +113,7 @@ def export_onnx(
         output = checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
     output = Path(output)
     _check_arguments(output, graph, batch, held_out_faces)
-    _check_limits(
+    check_limits(
         tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
     )
     model, meta = load_checkpoint(checkpoint)
@@ -126,7 +127,8 @@ def export_onnx(
     try:
         proto = to_onnx(_graph(model, batch, graph), batch)
         save(proto, replace(spec, precision="fp32"), pending.path)
-        _require_equal(model, pending.path, engine, crops, tolerance, landmark_tolerance)
+        with closing(_require_valid(pending.path, engine)) as backend:
+            require_equal(model, backend, crops, tolerance, landmark_tolerance)
         report = None
         if precision != "fp32":
             how = Conversion(
@@ -163,13 +165,6 @@ def _check_arguments(output: Path, graph: str | None, batch: int, held_out_faces
             raise ValueError(f"{name}: must be at least 1, got {number}")
 
 
-def _check_limits(**limits: float) -> None:
-    for name, limit in limits.items():
-        # Written so that NaN is refused.
-        if not limit >= 0:
-            raise ValueError(f"{name.replace('_', ' ')}: must be at least 0, got {limit}")
-
-
 def _graph(model: "LGRNet", batch: int, graph: str) -> "nn.Module":
     from export.direct import DirectGraph
     from export.plain import PlainGraph
@@ -180,57 +175,18 @@ def _graph(model: "LGRNet", batch: int, graph: str) -> "nn.Module":
     return (WinogradGraph if graph == "winograd" else DirectGraph)(model, batch)
 
 
-def _require_equal(
-    model: "LGRNet",
-    path: Path,
-    engine: str,
-    crops: "np.ndarray",
-    tolerance: float,
-    landmark_tolerance: float,
-) -> None:
-    """Check the file, run it beside the network, log the differences, raise if they are too large.
-
-    Args:
-        model: The network.
-        path: The exported file, in float32.
-        engine: What runs it.
-        crops: Faces, (N, 176, 176, 3) uint8, BGR.
-        tolerance: See :func:`export_onnx`.
-        landmark_tolerance: See :func:`export_onnx`.
-
-    Raises:
-        ExportError: The file is not valid, or computes something else.
-    """
+def _require_valid(path: Path, engine: str) -> "Backend":
+    """Check a float32 file, and open it."""
     import onnx
 
-    from export.compare import compare
     from runtime.backends import open_backend
     from runtime.errors import ModelError
 
     try:
         onnx.checker.check_model(path, full_check=True)
-        backend = open_backend(path, backend=engine)
+        return open_backend(path, backend=engine)
     except (onnx.checker.ValidationError, ModelError) as error:
         raise ExportError(f"not exported, the file is not valid: {error}") from error
-    try:
-        result = compare(model, backend, crops)
-    finally:
-        backend.close()
-    logger.info(
-        "compared with PyTorch on %d faces: AU probabilities differ by at most %.1e, landmarks by "
-        "%.1e px (between faces they vary by %.1e and %.1e px)",
-        *(result.faces, result.probability, result.landmarks),
-        *(result.probability_spread, result.landmark_spread),
-    )
-    if result.ties:
-        logger.info(
-            "on %d of the faces a patch lies in the middle between two cells, within float error; "
-            "PyTorch took the cells of the exported landmarks there",
-            result.ties,
-        )
-    failures = result.failures(tolerance, landmark_tolerance)
-    if failures:
-        raise ExportError(f"not exported: {'; '.join(failures)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -245,54 +201,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", choices=PRECISIONS, default="fp32", help="(default: fp32)")
     add(
         "--engine",
-        choices=ENGINES,
+        choices=ONNX_ENGINES,
         default="onnxruntime",
         help="what will run it (default: onnxruntime)",
     )
     add("--graph", choices=GRAPHS, help="default: what is fastest on the engine")
-    add("--faces", type=Path, metavar="DIR", help="aligned faces (default: the demo clip's)")
-    add(
-        "--tolerance",
-        type=float,
-        default=PROBABILITY_TOLERANCE,
-        help="how much a probability may differ from PyTorch in fp32 (default: %(default)s)",
-    )
-    add(
-        "--landmark-tolerance",
-        type=float,
-        default=LANDMARK_TOLERANCE,
-        help="how much a landmark may differ, pixels (default: %(default)s)",
-    )
-    other = parser.add_argument_group("int8 and fp16")
-    add = other.add_argument
-    add(
-        "--calibration",
-        type=Path,
-        metavar="DIR",
-        help="int8: data set, or folder of aligned faces (default: the demo clip)",
-    )
-    add(
-        "--mean-change",
-        type=float,
-        default=MEAN_CHANGE,
-        help="int8: mean change of a probability above which parts stay in float (default: "
-        "%(default)s)",
-    )
-    add(
-        "--held-out",
-        type=Path,
-        metavar="DIR",
-        help="data set whose test people judge (default: the demo clip)",
-    )
-    add("--held-out-faces", type=int, default=HELD_OUT, help="most of them (default: %(default)s)")
-    add("--max-f1-loss", type=float, default=0.02, help="of any AU (default: %(default)s)")
-    add("--max-mean-f1-loss", type=float, default=0.005, help="(default: %(default)s)")
-    add(
-        "--max-change",
-        type=float,
-        default=1.0,
-        help="of any probability on any face (default: %(default)s, none)",
-    )
+    add_comparison(parser)
+    add_precision(parser, "int8 and fp16", MEAN_CHANGE)
     return parser
 
 
@@ -305,42 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
     """
-    args = vars(_parser().parse_args(argv))
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    # Ours alone: at this level PyTorch's exporter tells its every step.
-    for ours in (logger, logging.getLogger("export.convert")):
-        ours.setLevel(logging.INFO)
-    losses = {
-        "f1": args.pop("max_f1_loss"),
-        "mean_f1": args.pop("max_mean_f1_loss"),
-        "change": args.pop("max_change"),
-    }
-    try:
-        from export.accuracy import Bounds
-        from lgrnet.shards import DatasetError
-    except ImportError as error:
-        return _not_installed(error)
-    try:
-        export_onnx(**args, bounds=Bounds(**losses))
-    except ExportError as error:
-        print(_one_line(error), file=sys.stderr)
-        return 1
-    except ImportError as error:
-        return _not_installed(error)
-    except (InputError, DatasetError, ValueError, OSError) as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _not_installed(error: ImportError) -> int:
-    hint = "" if "pip install" in str(error) else ': pip install "lgrnet[export,cpu]"'
-    print(f"error: {_one_line(error)}{hint}", file=sys.stderr)
-    return 2
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    speaking = (logger.name, "export.convert", "export.judge")
+    return run(_parser().parse_args(argv), export_onnx, speaking)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def describe(
     graph: str,
     engine: str,
     precision: str,
-    opset: int,
+    opset: int | None,
 ) -> ModelSpec:
     """Collect the metadata of an export.
 
@@ -39,7 +39,7 @@ def describe(
         graph: How the network was rewritten, see :data:`runtime.spec.GRAPHS`.
         engine: What the file is made for, see :data:`runtime.spec.ENGINES`.
         precision: See :data:`runtime.spec.PRECISIONS`.
-        opset: ONNX operator set.
+        opset: ONNX operator set; None for a file that is not ONNX.
 
     Returns:
         The spec.
@@ -51,9 +51,9 @@ def describe(
     versions = {
         "lgrnet": lgrnet.__version__,
         "torch": torch.__version__,
-        "onnx": onnx.__version__,
-        "opset": str(opset),
     }
+    if opset is not None:
+        versions |= {"onnx": onnx.__version__, "opset": str(opset)}
     try:
         return ModelSpec(
             preset=config.preset,

@@ -70,9 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the outputs")
     names = ", ".join(MODELS)
-    add("--model", default=DEFAULT, help=f"exported .onnx file, or a packaged model: {names}")
+    add("--model", default=DEFAULT, help=f"exported file, or a packaged model: {names}")
     add("--device", default="cpu", help="cpu, cuda, cuda:N, or auto")
-    add("--backend", choices=ENGINES, default=ENGINES[0], help="what runs the model")
+    add(
+        "--backend",
+        choices=ENGINES,
+        help="what runs the model; by default what its file is for",
+    )
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
     add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")

@@ -36,8 +36,8 @@ class Detector:
     that closes the model at its end.
 
     Args:
-        model: Exported ``.onnx`` file, or the name of one that comes with the package:
-            ``"edge"``, which None stands for, or ``"edge-int8"`` (see `runtime.packaged`).
+        model: Exported file, or the name of one that comes with the package: ``"edge"``, which
+            None stands for, ``"edge-int8"`` or ``"edge-native"`` (see `runtime.packaged`).
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"`` for CUDA where it works. CUDA
             that does not work is an error, never a quiet CPU.
         finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
@@ -48,7 +48,8 @@ class Detector:
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
             no such search, which is fastest.
-        backend: What runs the model: ``"onnxruntime"``, or ``"openvino"``, on CPUs only.
+        backend: What runs the model: ``"onnxruntime"``, or on CPUs ``"openvino"`` or ``"native"``;
+            None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
             `open_backend`.
 
@@ -72,7 +73,7 @@ class Detector:
         max_faces: int = 8,
         verify_every: int = 10,
         search_every: int | None = None,
-        backend: str = "onnxruntime",
+        backend: str | None = None,
         precision: str | None = None,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
@@ -99,7 +100,7 @@ class Detector:
 
     @property
     def backend(self) -> str:
-        """What runs the model: ``"onnxruntime"`` or ``"openvino"``."""
+        """What runs the model: one of `runtime.spec.ENGINES`."""
         return self._backend.engine
 
     @property

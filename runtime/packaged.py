@@ -7,8 +7,9 @@ FOLDER = Path(__file__).parent / "models"
 MODELS: dict[str, str] = {
     "edge": "lgrnet_edge.onnx",
     "edge-int8": "lgrnet_edge_int8.onnx",
+    "edge-native": "lgrnet_edge_native.npz",
 }
-"""Name → file. ``edge-int8`` is made for OpenVINO, which runs it several times as fast."""
+"""Name → file. ``edge-int8`` is made for OpenVINO, ``edge-native`` for `runtime.native`."""
 
 DEFAULT = "edge"
 

@@ -18,8 +18,11 @@ PRECISIONS = ("fp32", "fp16", "int8")
 GRAPHS = ("plain", "winograd", "direct")
 """Ways of writing the same network as a graph; which is fastest depends on what runs it."""
 
-ENGINES = ("onnxruntime", "openvino")
-"""What can run a file, by the names that ``backend=`` takes."""
+ONNX_ENGINES = ("onnxruntime", "openvino")
+"""What can run an ``.onnx`` file, by the names that ``backend=`` takes."""
+
+ENGINES = (*ONNX_ENGINES, "native")
+"""The same, and `runtime.native`, which runs ``.npz`` files."""
 
 METADATA_KEY = "lgrnet"
 """The one metadata property that holds the spec, as JSON."""
@@ -113,7 +116,7 @@ class ModelSpec:
         if METADATA_KEY not in metadata:
             raise SpecError(
                 f"{source} holds no lgrnet metadata: only files written by "
-                "`python -m export.onnx CHECKPOINT` can be opened"
+                "`python -m export.onnx CHECKPOINT` (or export.native) can be opened"
             )
         try:
             fields = json.loads(metadata[METADATA_KEY])

@@ -13,23 +13,27 @@ __all__ = ["Backend", "open_backend"]
 
 logger = logging.getLogger(__name__)
 
+DEFAULTS = {".onnx": "onnxruntime", ".npz": "native"}
+"""Suffix of a model file → what runs it if nothing else is asked for."""
+
 
 def open_backend(
     path: str | Path,
     device: str = "cpu",
     threads: int | None = None,
-    backend: str = "onnxruntime",
+    backend: str | None = None,
     precision: str | None = None,
 ) -> Backend:
     """Open an exported model.
 
     Args:
-        path: The file, ``.onnx``.
+        path: The file: ``.onnx``, or ``.npz`` for the native engine.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for CUDA where it works and the
             CPU elsewhere. OpenVINO runs on the CPU only.
         threads: CPU threads; None for one a physical core that this process may use, see
             `default_threads`. OpenVINO takes no more than there are cores.
-        backend: ``"onnxruntime"`` or ``"openvino"``.
+        backend: ``"onnxruntime"``, ``"openvino"`` or ``"native"``; None for what the kind of file
+            is for: ONNX Runtime for ``.onnx``, the native engine for ``.npz``.
         precision: None to compute as the file says (`Backend.precision` tells what that is here),
             or ``"bf16"`` to have OpenVINO compute most of what is floating point in bfloat16:
             faster where the CPU has it, with 8 significant bits. Some graphs bear that badly, so
@@ -46,6 +50,9 @@ def open_backend(
         ImportError: The library that runs such files is not installed.
         ValueError: The backend or the precision is unknown.
     """
+    path = Path(path)
+    if backend is None:
+        backend = DEFAULTS.get(path.suffix.lower(), "onnxruntime")
     if backend not in ENGINES:
         raise ValueError(f"backend {backend!r} is unknown: give {' or '.join(map(repr, ENGINES))}")
     if precision not in (None, "bf16"):
@@ -61,15 +68,15 @@ def open_backend(
         raise DeviceError(f"unknown device {device!r}: give cpu, cuda, cuda:N or auto")
     if threads is not None and threads < 1:
         raise DeviceError(f"{threads} threads cannot run anything: give 1 or more")
-    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"model {path} does not exist")
     if not path.is_file():
-        raise ModelError(f"model {path} is not a file: give an .onnx file")
-    if path.suffix.lower() != ".onnx":
+        raise ModelError(f"model {path} is not a file: give an .onnx or .npz file")
+    suffix, exporter = (".npz", "native") if backend == "native" else (".onnx", "onnx")
+    if path.suffix.lower() != suffix:
         raise ModelError(
-            f"model {path} has the suffix {path.suffix or '(none)'!r}, only .onnx can be run: "
-            "export a checkpoint with `python -m export.onnx CHECKPOINT`"
+            f"model {path} has the suffix {path.suffix or '(none)'!r}, {backend} runs only "
+            f"{suffix}: export a checkpoint with `python -m export.{exporter} CHECKPOINT`"
         )
     opened = _open(path, device, threads or default_threads(), backend, precision)
     if opened.spec.engine != backend:
@@ -82,6 +89,10 @@ def _open(path: Path, device: str, threads: int, backend: str, precision: str | 
         from runtime.backends.openvino import OpenVinoBackend
 
         return OpenVinoBackend(path, device, threads, bf16=precision == "bf16")
+    if backend == "native":
+        from runtime.backends.native import NativeBackend
+
+        return NativeBackend(path, device, threads)
     from runtime.backends.ort import OrtBackend
 
     return OrtBackend(path, device, threads)

@@ -1,0 +1,136 @@
+"""Options of the command line that the exporters share."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from export.errors import ExportError
+from runtime.errors import InputError
+
+PROBABILITY_TOLERANCE = 1e-4
+"""Rounding differs between the two by some 1e-6, and thresholds have two digits."""
+
+LANDMARK_TOLERANCE = 0.01
+"""Pixels. Rounding differs by some 1e-4, and landmarks are known to about a pixel."""
+
+HELD_OUT = 1000
+"""Faces on which a precision other than fp32 is judged."""
+
+
+def add_comparison(
+    parser: argparse.ArgumentParser, tolerance: float = PROBABILITY_TOLERANCE
+) -> None:
+    """Add what the comparison with PyTorch takes."""
+    add = parser.add_argument
+    add("--faces", type=Path, metavar="DIR", help="aligned faces (default: the demo clip's)")
+    add(
+        "--tolerance",
+        type=float,
+        default=tolerance,
+        help="how much a probability may differ from PyTorch in fp32 (default: %(default)s)",
+    )
+    add(
+        "--landmark-tolerance",
+        type=float,
+        default=LANDMARK_TOLERANCE,
+        help="how much a landmark may differ, pixels (default: %(default)s)",
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser, title: str, mean_change: float) -> None:
+    """Add what other precisions than fp32 take."""
+    add = parser.add_argument_group(title).add_argument
+    add(
+        "--calibration",
+        type=Path,
+        metavar="DIR",
+        help="int8: data set, or folder of aligned faces (default: the demo clip)",
+    )
+    add(
+        "--mean-change",
+        type=float,
+        default=mean_change,
+        help="int8: mean change of a probability above which parts stay in float (default: "
+        "%(default)s)",
+    )
+    add(
+        "--held-out",
+        type=Path,
+        metavar="DIR",
+        help="data set whose test people judge (default: the demo clip)",
+    )
+    add("--held-out-faces", type=int, default=HELD_OUT, help="most of them (default: %(default)s)")
+    add("--max-f1-loss", type=float, default=0.02, help="of any AU (default: %(default)s)")
+    add("--max-mean-f1-loss", type=float, default=0.005, help="(default: %(default)s)")
+    add(
+        "--max-change",
+        type=float,
+        default=1.0,
+        help="of any probability on any face (default: %(default)s, none)",
+    )
+
+
+def run(parsed: argparse.Namespace, export: Callable, speaking: tuple[str, ...]) -> int:
+    """Run an exporter with the options of its command line.
+
+    Args:
+        parsed: The options, by the names of the exporter's arguments.
+        export: The exporter; takes ``bounds`` as well.
+        speaking: Loggers whose progress is shown.
+
+    Returns:
+        Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
+    """
+    args = vars(parsed)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # Ours alone: at this level PyTorch's exporter tells its every step.
+    for ours in speaking:
+        logging.getLogger(ours).setLevel(logging.INFO)
+    losses = {
+        "f1": args.pop("max_f1_loss"),
+        "mean_f1": args.pop("max_mean_f1_loss"),
+        "change": args.pop("max_change"),
+    }
+    try:
+        from export.accuracy import Bounds
+        from lgrnet.shards import DatasetError
+    except ImportError as error:
+        return _not_installed(error)
+    try:
+        export(**args, bounds=Bounds(**losses))
+    except ExportError as error:
+        print(_one_line(error), file=sys.stderr)
+        return 1
+    except ImportError as error:
+        return _not_installed(error)
+    except (InputError, DatasetError, ValueError, OSError) as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def check_limits(**limits: float) -> None:
+    """Refuse limits below zero, and NaN.
+
+    Raises:
+        ValueError: One of them is.
+    """
+    for name, limit in limits.items():
+        if not limit >= 0:
+            raise ValueError(f"{name.replace('_', ' ')}: must be at least 0, got {limit}")
+
+
+def _not_installed(error: ImportError) -> int:
+    known = ("pip install", "python -m")
+    hint = ': pip install "lgrnet[export,cpu]"'
+    print(
+        f"error: {_one_line(error)}{'' if any(k in str(error) for k in known) else hint}",
+        file=sys.stderr,
+    )
+    return 2
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

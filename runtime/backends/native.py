@@ -1,0 +1,123 @@
+"""The project's own engine (`runtime.native`), on the CPU."""
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+
+from runtime.backends.fixed_batch import FixedBatch
+from runtime.errors import DeviceError, ModelError
+from runtime.landmarks import COUNT
+from runtime.native.library import Take, find_library
+from runtime.native.model import NativeModel, NetworkShape, read_model
+
+_MESSAGE = 500
+
+
+class NativeBackend(FixedBatch):
+    """An ``.npz`` file in the native engine; attributes and errors as in `Backend`, `open_backend`.
+
+    Args:
+        path: The file, or what it holds.
+        device: ``"cpu"`` or ``"auto"``, which is the CPU.
+        threads: CPU threads.
+    """
+
+    engine = "native"
+    device = "cpu"
+
+    def __init__(self, path: Path | NativeModel, device: str, threads: int) -> None:
+        if device.startswith("cuda"):
+            raise DeviceError(
+                f"device {device!r} was asked for, but the native engine runs on CPUs: give "
+                "backend 'onnxruntime', or device cpu or auto"
+            )
+        self._library = find_library()
+        model = path if isinstance(path, NativeModel) else read_model(path)
+        self.spec = model.spec
+        self.precision = self.spec.precision
+        self.threads = threads
+        self.provider = f"native {self._library.lgrnet_instruction_set().decode()}"
+        self._arrays = model.arrays  # the engine reads some of them where they are
+        self._handle = self._open(model, path if isinstance(path, Path) else "in memory")
+
+    def _open(self, model: NativeModel, name: Path | str) -> int:
+        arrays = list(model.arrays.values())
+        count = len(arrays)
+        message = ctypes.create_string_buffer(_MESSAGE)
+        handle = self._library.lgrnet_open(
+            ctypes.byref(_Shape.of(model.shape)),
+            (ctypes.c_char_p * count)(*(key.encode() for key in model.arrays)),
+            (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays)),
+            (ctypes.c_int64 * count)(*(array.size for array in arrays)),
+            count,
+            self.threads,
+            message,
+            _MESSAGE,
+        )
+        if not handle:
+            raise ModelError(
+                f"model {name} is not usable ({message.value.decode()}): export it again"
+            )
+        return handle
+
+    def observe(self) -> None:
+        """From now on count what the layers see; for a float32 model on one thread."""
+        self._library.lgrnet_observe(self._handle)
+
+    def histograms(self) -> dict[str, np.ndarray]:
+        """Give what was counted since `observe`.
+
+        Returns:
+            Name of a layer → counts of |x|, (groups, positions, 256) float32; the bins are those of
+            ``engine/histogram.hpp``.
+        """
+        found = {}
+
+        def take(name: bytes, groups: int, positions: int, counts) -> None:
+            shape = (groups, positions, 256)
+            found[name.decode()] = np.ctypeslib.as_array(counts, shape).copy()
+
+        self._library.lgrnet_histograms(self._handle, Take(take))
+        return found
+
+    def _run(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        faces = np.ascontiguousarray(faces)
+        probability = np.empty((len(faces), len(self.spec.aus)), np.float32)
+        landmarks = np.empty((len(faces), COUNT, 2), np.float32)
+        for face, values, points in zip(faces, probability, landmarks, strict=True):
+            self._library.lgrnet_run(
+                self._handle, face.ctypes.data, values.ctypes.data, points.ctypes.data
+            )
+        return probability, landmarks
+
+    def _release(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle:
+            self._library.lgrnet_close(handle)
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._release()
+
+
+class _Shape(ctypes.Structure):
+    """``lgrnet::Shape`` of ``engine/network.hpp``."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("aus", "crop", "input", "stride", "grid", "cells")),
+        ("radius", ctypes.c_int32),
+        ("stem", ctypes.c_int32 * 2),
+        ("feature", ctypes.c_int32 * 3),
+        ("refine", ctypes.c_int32 * 3),
+        ("cells_per_pixel", ctypes.c_float),
+        ("slope", ctypes.c_float),
+    )
+
+    @classmethod
+    def of(cls, shape: NetworkShape) -> "_Shape":
+        values = [
+            kind(*value) if isinstance(value := getattr(shape, name), tuple) else value
+            for name, kind in cls._fields_
+        ]
+        return cls(*values)

@@ -1,0 +1,139 @@
+// LGRNet, from a face to its action units and landmarks: lgrnet.model.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fusion.hpp"
+#include "layers.hpp"
+#include "patches.hpp"
+#include "relation.hpp"
+#include "stem.hpp"
+
+namespace lgrnet {
+
+// lgrnet.config.ModelConfig, as far as it decides shapes. runtime.backends.native has the same.
+struct Shape {
+  int32_t aus, crop, input, stride, grid, cells, radius;
+  int32_t stem[2], feature[3], refine[3];
+  float cells_per_pixel, slope;
+};
+
+class Network {
+ public:
+  Network(const Shape& shape, const Weights& weights, int threads)
+      : shape_(shape), side_(shape.grid / 8), threads_(threads), scratches_(threads),
+        buffers_(threads), stem_(weights, shape.crop, shape.input, shape.stride, shape.stem),
+        align_(weights, "align", 1, shape.stem[1], shape.feature),
+        global_(weights, "global", 1, shape.stem[1], shape.feature),
+        patches_(weights, shape.aus, shape.grid, shape.cells, shape.radius,
+                 shape.cells_per_pixel, shape.slope),
+        recurrence_(weights, shape.aus, shape.stem[1], shape.grid),
+        fusion_(weights, shape.aus, shape.stem[1], shape.feature[2], shape.grid, side_),
+        refine_(weights, "refine", shape.aus, shape.stem[1], shape.refine),
+        align_maps_(align_.make_maps(shape.grid, shape.grid)),
+        global_maps_(global_.make_maps(shape.grid, shape.grid)) {
+    const int cells = side_ * side_;
+    landmark_weight_ = weights.get("landmarks.weight", 2 * LANDMARKS * cells * shape.feature[2]);
+    landmark_bias_ = weights.get("landmarks.bias", 2 * LANDMARKS);
+    head_weight_ = weights.get("heads.weight", shape.aus * cells * shape.refine[2]);
+    head_bias_ = weights.get("heads.bias", shape.aus);
+    order_ = weights.get("heads.order", shape.aus);
+    for (int thread = 0; thread < threads; ++thread) {
+      refine_maps_.push_back(refine_.make_maps(shape.grid, shape.grid));
+      fused_.emplace_back(shape.grid, shape.grid, shape.stem[1]);
+    }
+  }
+
+  // face: (crop, crop, 3), BGR; probability: (n), ascending AUs; landmarks: (49, 2).
+  void run(const uint8_t* face, float* probability, float* landmarks) {
+    const View<const float> feature = stem_.run(face, threads_, scratches_, buffers_);
+    Blocks::run_shared({{&align_, &align_maps_}, {&global_, &global_maps_}}, feature, threads_,
+                       scratches_);
+    const Map& aligned = align_maps_.pooled[2];
+    for (int i = 0; i < 2 * LANDMARKS; ++i)
+      landmarks[i] = landmark_bias_[i] + product(aligned, shape_.feature[2], landmark_weight_, i);
+    patches_.draw(landmarks);
+    recurrence_.run(feature, patches_.patches, threads_, scratches_);
+    threads_.share(shape_.aus, [&](int t, int thread) {
+      Scratch& scratch = scratches_[thread];
+      Map& fused = fused_[thread];
+      fusion_.run(t, feature, patches_.patches[t], recurrence_, global_maps_.pooled[2].view(),
+                  fused.view(), scratch, buffers_[thread]);
+      refine_.run(t, fused.view(), refine_maps_[thread], scratch);
+      const float logit =
+          head_bias_[t] + product(refine_maps_[thread].pooled[2], shape_.refine[2], head_weight_, t);
+      probability[static_cast<int>(order_[t])] = 1.f / (1.f + std::exp(-logit));
+    });
+  }
+
+  int threads() const { return threads_.count(); }
+
+  // What can be in 8 bits, by the names of the weights: the groups of a layer.
+  std::vector<std::pair<std::string, std::vector<Observed*>>> observed() {
+    std::vector<std::pair<std::string, std::vector<Observed*>>> found;
+    const auto add = [&](const std::string& name, auto& layers) {
+      std::vector<Observed*> groups;
+      for (auto& layer : layers) groups.push_back(&layer);
+      found.emplace_back(name, groups);
+    };
+    add("stem.1.conv", stem_.second);
+    for (int unit = 0; unit < 2; ++unit) {
+      const std::string name = "stem." + std::to_string(unit);
+      add(name + ".fine", stem_.units[unit].fine.convolutions);
+      add(name + ".middle", stem_.units[unit].middle.convolutions);
+      add(name + ".coarse", stem_.units[unit].coarse.convolutions);
+    }
+    for (const auto& [name, blocks] :
+         {std::pair{"align", &align_}, {"global", &global_}, {"refine", &refine_}})
+      for (int number = 0; number < 6; ++number) {
+        Convolutions& layer = blocks->layers[number];
+        const std::string full = std::string(name) + "." + std::to_string(number);
+        layer.side == 4 ? add(full, layer.large) : add(full, layer.small);
+      }
+    for (int i = 0; i < 2; ++i) {
+      const std::string name = i ? "up" : "down";
+      found.push_back({name + ".input", {&recurrence_.directions[i].input}});
+      found.push_back({name + ".hidden", {&recurrence_.directions[i].hidden}});
+    }
+    add("fusion.local", fusion_.local);
+    return found;
+  }
+
+ private:
+  Shape shape_;
+  int side_;
+  Threads threads_;
+  std::vector<Scratch> scratches_;       // one a thread, as the following
+  std::vector<Buffer<float>> buffers_;
+  std::vector<Map> fused_;
+  std::vector<Blocks::Maps> refine_maps_;
+  Stem stem_;
+  Blocks align_, global_;
+  Patches patches_;
+  Recurrence recurrence_;
+  Fusion fusion_;
+  Blocks refine_;
+  Blocks::Maps align_maps_, global_maps_;
+  const float *landmark_weight_, *landmark_bias_, *head_weight_, *head_bias_, *order_;
+
+  // Σ over the cells and channels of a small map, weights being (rows, cells, channels).
+  static float product(const Map& map, int channels, const float* weight, int row) {
+    const int cells = map.height * map.width;
+    weight += static_cast<size_t>(row) * cells * channels;
+    Floats total{};
+    float rest = 0;
+    for (int cell = 0; cell < cells; ++cell) {
+      const float* from = map.data() + static_cast<size_t>(cell) * map.channels;
+      int c = 0;
+      for (; c + LANES <= channels; c += LANES) total += load(from + c) * load(weight + c);
+      for (; c < channels; ++c) rest += from[c] * weight[c];
+      weight += channels;
+    }
+    return sum(total) + rest;
+  }
+};
+
+}  // namespace lgrnet

@@ -1,0 +1,108 @@
+"""The compiled engine: where it lies, which one this processor can run, and its C functions."""
+
+import ctypes
+import hashlib
+import platform
+from functools import cache
+from pathlib import Path
+
+ENGINE = Path(__file__).parent / "engine"
+BUILT = Path(__file__).parent / "built"
+
+_X86 = ("x86_64", "amd64")
+
+TARGETS: dict[str, tuple[str, ...]] = {
+    "avx512": (
+        *("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
+        "-mavx512vnni",
+    ),
+    "avx2": ("-mavx2", "-mfma"),
+    "portable": (),
+}
+"""Instruction sets, the fastest first → compiler flags. The engine is tuned for the first; the
+others give the same results."""
+
+Take = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_float)
+)
+"""What ``lgrnet_histograms`` hands its results to."""
+
+
+def targets() -> tuple[str, ...]:
+    """Name the instruction sets that this kind of processor may have, the fastest first."""
+    return tuple(TARGETS) if platform.machine().lower() in _X86 else ("portable",)
+
+
+@cache
+def digest() -> str:
+    """Hash the C++ files, so that a library of other sources is never opened."""
+    total = hashlib.sha256()
+    for path in sorted(ENGINE.iterdir()):
+        total.update(path.name.encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()[:12]
+
+
+def library_path(target: str, folder: Path = BUILT) -> Path:
+    """Name the file of a compiled engine.
+
+    Args:
+        target: A key of :data:`TARGETS`.
+        folder: Where libraries lie.
+
+    Returns:
+        The file, whether or not it is there.
+    """
+    return folder / f"lgrnet-{target}-{digest()}.so"
+
+
+def open_library(path: Path) -> ctypes.CDLL | None:
+    """Open a compiled engine.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The engine with its functions declared; None where this processor cannot run it.
+
+    Raises:
+        OSError: The file is no library for this system.
+    """
+    library = ctypes.CDLL(str(path))
+    if not library.lgrnet_runs_here():
+        return None
+    pointer, text, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+    library.lgrnet_instruction_set.restype = text
+    library.lgrnet_open.restype = pointer
+    library.lgrnet_open.argtypes = [pointer] * 4 + [whole, whole, text, whole]
+    library.lgrnet_run.argtypes = [pointer] * 4
+    library.lgrnet_run.restype = None
+    library.lgrnet_observe.argtypes = [pointer]
+    library.lgrnet_observe.restype = None
+    library.lgrnet_histograms.argtypes = [pointer, Take]
+    library.lgrnet_histograms.restype = None
+    library.lgrnet_close.argtypes = [pointer]
+    library.lgrnet_close.restype = None
+    return library
+
+
+def find_library(folder: Path = BUILT) -> ctypes.CDLL:
+    """Open the fastest compiled engine that runs here.
+
+    Args:
+        folder: Where libraries lie.
+
+    Returns:
+        The engine.
+
+    Raises:
+        ImportError: There is none; the message says how to make one.
+    """
+    for target in targets():
+        path = library_path(target, folder)
+        if path.exists() and (library := open_library(path)) is not None:
+            return library
+    raise ImportError(
+        f"the native engine is not compiled for this machine (looked for {digest()} in {folder}): "
+        "run `python -m runtime.native`, which needs a C++ compiler"
+    )
