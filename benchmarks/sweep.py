@@ -140,19 +140,13 @@ def draw(args: argparse.Namespace) -> None:
     rows, machine = record["candidates"], record["machine"]
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, engine in zip(axes, ENGINES, strict=True):
-        for row in rows:
-            latency = row["ms"][engine]["p50"]
-            chosen = row["name"] == CHOSEN
-            colour = "tab:red" if chosen else "tab:blue"
-            axis.scatter(latency, row["mean_f1"]["all"]["auc"], color=colour, zorder=2)
-            axis.annotate(
-                row["name"] + (" (edge)" if chosen else ""),
-                (latency, row["mean_f1"]["all"]["auc"]),
-                xytext=(0, 7), textcoords="offset points", fontsize=8, ha="center",
-            )  # fmt: skip
         axis.set_xlabel(f"ms a face, {engine}, {record['threads']} thread(s)")
         axis.grid(alpha=0.3)
         axis.margins(x=0.3, y=0.15)
+        points = [(row["ms"][engine]["p50"], row["mean_f1"]["all"]["auc"]) for row in rows]
+        for row, point in zip(rows, points, strict=True):
+            axis.scatter(*point, color="tab:red" if row["name"] == CHOSEN else "tab:blue", zorder=2)
+        _label(axis, points, [row["name"] for row in rows])
     axes[0].set_ylabel("mean AUC, 15 AUs, test people")
     seen = f"{rows[0]['training_images']:,} rendered faces seen {rows[0]['epochs']} time(s)"
     figure.suptitle(
@@ -160,6 +154,34 @@ def draw(args: argparse.Namespace) -> None:
     )
     with PendingFile(args.png) as part:
         figure.savefig(part, dpi=120, bbox_inches="tight")
+
+
+PLACES = (
+    *((0, 6, "center"), (0, -14, "center"), (7, -3, "left"), (-7, -3, "right")),
+    *((-5, 6, "right"), (5, -12, "left"), (-5, -12, "right"), (5, 6, "left")),
+)
+"""Where a label may be: points right of and above its dot, and how it is aligned there."""
+
+
+def _label(axis, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """Name the points, each beside its own, where no other label is yet."""
+    from matplotlib.transforms import Bbox
+
+    taken = [axis.transData.transform(point) for point in points]
+    taken = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in taken]
+    for point, name in zip(points, names, strict=True):
+        for x, y, side in PLACES:
+            label = axis.annotate(
+                name + (" (edge)" if name == CHOSEN else ""), point, xytext=(x, y),
+                textcoords="offset points", fontsize=8, ha=side,
+            )  # fmt: skip
+            box = label.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+            label.remove()
+        else:
+            axis.add_artist(label)
+        taken.append(box)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -26,6 +26,8 @@ def test_every_engine_of_the_issue_has_a_row():
         ("openvino", None, "fp32", "bf16", False),
         ("openvino", "plain", "int8", None, False),
         ("openvino", "direct", "int8", None, False),
+        ("native", None, "fp32", None, False),
+        ("native", None, "int8", None, False),
     }
 
 

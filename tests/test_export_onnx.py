@@ -185,7 +185,7 @@ def test_an_interruption_leaves_nothing(folder, export, monkeypatch, error):
     def interrupt(*arguments):
         raise error
 
-    monkeypatch.setattr("export.compare.compare", interrupt)
+    monkeypatch.setattr("export.judge.compare", interrupt)
     with pytest.raises(error):
         export()
     assert names(folder) == ["faces", "net.pt"]

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from native_engine import require_native
 
 from export.compare import compare
 from export.faces import demo_faces
@@ -55,6 +56,20 @@ def test_model_computes_what_the_checkpoint_computes():
     assert result.probability < 1e-4
     assert result.landmarks < 0.01
     assert result.probability_spread > 0.1
+
+
+def test_native_file_is_the_same_network_in_8_bits():
+    require_native()
+    backend = open_backend(model_path("edge-native"), "cpu", 1)
+    assert (backend.engine, backend.precision) == ("native", "int8")
+    assert backend.spec.checkpoint_sha256 == hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
+    faces = demo_faces()
+    wanted, points = open_backend(model_path(None), "cpu", 1)(faces)
+    found, found_points = backend(faces)
+    assert 1e-3 < np.abs(found - wanted).mean() < 0.02
+    assert np.abs(found_points - points).mean() < 0.3
+    report = json.loads(model_path("edge-native").with_suffix(".accuracy.json").read_text())
+    assert report["mean_f1_fp32"] - report["mean_f1"] < 0.005
 
 
 def test_openvino_computes_what_onnxruntime_computes():

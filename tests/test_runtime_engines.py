@@ -8,10 +8,10 @@ from test_runtime_fixtures import SpotFinder, write_model
 from runtime import Detector, cli
 from runtime.cli import main
 from runtime.errors import DeviceError
-from runtime.spec import ENGINES
+from runtime.spec import ONNX_ENGINES
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=ONNX_ENGINES)
 def engine(request) -> str:
     pytest.importorskip(request.param)
     return request.param

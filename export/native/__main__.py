@@ -21,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("checkpoint", type=Path, help="written by python -m lgrnet.train")
-    add("-o", "--output", type=Path, help="default: beside it, with _int8.npz or .npz")
+    add("-o", "--output", type=Path, help="default: beside it, with _native.npz")
     add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="(default: %(default)s)")
     add_comparison(parser, PROBABILITY_TOLERANCE)
     add_precision(parser, "int8", MEAN_CHANGE)

@@ -48,7 +48,8 @@ def export_native(
 
     Args:
         checkpoint: Written by ``python -m lgrnet.train``.
-        output: Where to; None for the checkpoint's name with the suffix ``_int8.npz`` or ``.npz``.
+        output: Where to; None for the checkpoint's name with the suffix ``_native.npz``, or
+            ``_native_fp32.npz``.
         precision: One of :data:`PRECISIONS`.
         faces: Folder of aligned faces to compare on; None for those of the demo clip.
         tolerance: How much an AU's probability may differ from PyTorch's.
@@ -86,8 +87,9 @@ def export_native(
     from runtime.native.model import NativeModel, write_model
 
     checkpoint = Path(checkpoint)
-    suffix = "" if precision == "fp32" else f"_{precision}"
-    output = checkpoint.with_name(f"{checkpoint.stem}{suffix}.npz") if output is None else output
+    if output is None:
+        suffix = "" if precision == "int8" else f"_{precision}"
+        output = checkpoint.with_name(f"{checkpoint.stem}_native{suffix}.npz")
     output = Path(output)
     if output.suffix.lower() != ".npz":
         raise ValueError(f"output {output}: give a name that ends in .npz")
@@ -111,11 +113,11 @@ def export_native(
     backend.close()
 
     report = None
-    with PendingFile(output) as pending, tempfile.TemporaryDirectory() as folder:
+    pending = PendingFile(output)
+    try:
         if precision == "int8":
-            source = Path(folder) / "fp32.npz"
-            write_model(source, native)
             seen, where = calibration_faces(None if calibration is None else Path(calibration))
+            exact = native
             native, changes, floats, change = quantise(
                 replace(native, spec=spec), seen, mean_change
             )
@@ -131,10 +133,18 @@ def export_native(
                 "in_float": floats,
                 "mean_change_of_parts": changes,
             }
-        write_model(pending, native)
+        write_model(pending.path, native)
         if report is not None and judge:
-            place = None if held_out is None else Path(held_out)
-            report |= judge_file(source, pending, spec, place, held_out_faces, bounds or Bounds())
+            with tempfile.TemporaryDirectory() as folder:
+                source = Path(folder) / "fp32.npz"
+                write_model(source, exact)
+                place = None if held_out is None else Path(held_out)
+                report |= judge_file(
+                    source, pending.path, spec, place, held_out_faces, bounds or Bounds()
+                )
+        pending.commit()
+    finally:
+        pending.discard()
     if report is not None and judge:
         write_report(output.with_suffix(".accuracy.json"), {"model": output.name, **report})
     logger.info("%s: %s, %.1f MB", output, precision, output.stat().st_size / 1e6)

@@ -1,0 +1,29 @@
+"""The compiled native engine, for tests that need it."""
+
+import numpy as np
+import pytest
+
+from export.native.arrays import network_arrays, network_shape
+from lgrnet.model import LGRNet
+from runtime.native.library import find_library
+from runtime.native.model import NativeModel
+from runtime.spec import ModelSpec
+
+
+def require_native() -> None:
+    """Skip the test where the engine is not compiled, with the reason."""
+    try:
+        find_library()
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+def native_model(model: LGRNet, **changes: np.ndarray) -> NativeModel:
+    """Build a float32 model in memory."""
+    aus = model.config.aus
+    spec = ModelSpec(
+        preset="tiny", aus=aus, thresholds=(0.5,) * len(aus), precision="fp32", graph="winograd",
+        engine="native", batch=1, training_data="nothing", licence="Apache-2.0",
+        checkpoint_sha256="0" * 64, versions={},
+    )  # fmt: skip
+    return NativeModel(spec, network_shape(model.config), network_arrays(model) | changes)

@@ -1,0 +1,141 @@
+"""``python -m export.native``, from the command line to a file that runs."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from drawn_shards import write_drawn_shards
+from native_engine import native_model, require_native
+from test_export_faces import write_faces
+from tiny_network import draw_faces, tiny_network
+
+from export.native import ranges
+from export.native.__main__ import main
+from export.plain import PlainGraph
+from lgrnet.checkpoint import save_checkpoint
+from runtime.backends import open_backend
+
+# The tiny network has few numbers to average rounding over.
+GENEROUS = ["--max-f1-loss", "1", "--max-mean-f1-loss", "1", "--mean-change", "1"]
+
+
+@pytest.fixture(autouse=True)
+def compiled():
+    require_native()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_network(aus=[1, 12])
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("native")
+    save_checkpoint(folder / "net.pt", model, {"thresholds": [0.5, 0.5]})
+    write_drawn_shards(folder / "data", model)
+    write_faces(folder / "faces", draw_faces(24, seed=5))
+    return folder
+
+
+def command(folder, *arguments):
+    options = ["--faces", folder / "faces", "--held-out", folder / "data"]
+    options += ["--calibration", folder / "data"]
+    return main([str(folder / "net.pt"), *map(str, options), *arguments])
+
+
+def test_int8_is_the_default_and_close_to_the_network(folder, model):
+    assert command(folder, *GENEROUS) == 0
+    backend = open_backend(folder / "net_native.npz")
+    assert (backend.engine, backend.precision, backend.spec.engine) == ("native", "int8", "native")
+    faces = draw_faces(16, seed=77)
+    with torch.inference_mode():
+        wanted, points = PlainGraph(model)(torch.from_numpy(faces))
+    found, found_points = backend(faces)
+    change = np.abs(found - wanted.numpy())
+    assert 1e-4 < change.mean() < 0.1  # more than fp32's
+    assert np.corrcoef(found.ravel(), wanted.numpy().ravel())[0, 1] > 0.75
+    assert np.abs(found_points - points.numpy()).mean() < 0.5
+    report = json.loads((folder / "net_native.accuracy.json").read_text())
+    assert (report["model"], report["frames"]) == ("net_native.npz", 48)
+    assert report["aus"]["AU01"]["f1_fp32"] == 1.0  # labels are what the network says
+    assert set(report["mean_change_of_parts"]) == {
+        *("stem.0", "stem.1", "align", "global", "down", "up", "fusion", "refine"),
+    }
+
+
+def test_fp32(folder, model):
+    assert command(folder, "--precision", "fp32") == 0
+    backend = open_backend(folder / "net_native_fp32.npz")
+    assert backend.precision == "fp32"
+    faces = draw_faces(4, seed=77)
+    with torch.inference_mode():
+        wanted, _ = PlainGraph(model)(torch.from_numpy(faces))
+    np.testing.assert_allclose(backend(faces)[0], wanted.numpy(), atol=3e-4)
+
+
+def test_broken_bound_names_the_au_and_writes_nothing(folder, capsys):
+    assert command(folder, "-o", str(folder / "refused.npz"), "--max-change", "0") == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("not exported: ")
+    assert "AU01 changes by up to 0." in said
+    assert not list(folder.glob("*refused*"))
+
+
+def test_interruption_leaves_nothing(folder, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("export.judge.measure_cost", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        command(folder, "-o", str(folder / "stopped.npz"), *GENEROUS)
+    assert not list(folder.glob("*stopped*"))
+
+
+def test_a_file_that_differs_from_the_network_is_not_written(folder, capsys):
+    assert command(folder, "-o", str(folder / "off.npz"), "--tolerance", "0") == 1
+    assert "AU probabilities differ from PyTorch's" in capsys.readouterr().err
+    assert not list(folder.glob("*off.npz"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "net.onnx"], "give a name that ends in .npz"),
+        (["--held-out-faces", "0"], "held-out faces: must be at least 1"),
+        (["--mean-change", "nan"], "mean change: must be at least 0"),
+        (["--held-out", "nowhere"], "nowhere holds no dataset.json"),
+    ],
+)
+def test_bad_arguments(folder, capsys, arguments, message):
+    assert command(folder, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"relation": "bilstm"}, {"gate": "concat"}, {"fusion": False}])
+def test_ablations_are_refused(tmp_path, capsys, changes):
+    save_checkpoint(tmp_path / "net.pt", tiny_network(**changes))
+    assert main([str(tmp_path / "net.pt")]) == 1
+    said = capsys.readouterr().err
+    assert f"native engine has {next(iter(changes))} = " in said
+    assert "python -m export.onnx" in said
+
+
+def test_parts_that_cost_most_stay_in_float(model, monkeypatch):
+    costs = {"stem.0": 0.3, "refine": 0.2}
+
+    def pretend(native, faces):
+        eight = {ranges.part_of(name) for name in native.arrays if name.endswith(".range")}
+        return np.full((len(faces), 2), sum(costs.get(part, 0.0) for part in eight))
+
+    monkeypatch.setattr(ranges, "_probabilities", pretend)
+    native, faces = native_model(model), draw_faces(4)
+    for limit, floats in ((0.6, []), (0.25, ["stem.0"]), (0.1, ["refine", "stem.0"])):
+        found, changes, kept_out, change = ranges.quantise(native, faces, limit)
+        assert kept_out == floats
+        assert change <= limit
+        assert changes["refine"] == pytest.approx(0.2)
+        quantised = {ranges.part_of(name) for name in found.arrays if name.endswith(".range")}
+        assert quantised.isdisjoint(floats)
+        assert len(quantised) == 8 - len(floats)
