@@ -154,7 +154,7 @@ def _draw_words(figure: "Figure", record: dict) -> None:
         handles=[Patch(color=c, label=n) for key, (n, c) in _FAMILIES.items() if key in used],
         loc="upper left",
         bbox_to_anchor=(0.012, 1 - 0.62 / height),
-        ncols=3,
+        ncols=len(used),
         frameon=False,
         fontsize=9,
         labelcolor=_INK,
