@@ -229,17 +229,23 @@ def test_ctrl_c_keeps_the_outputs(tmp_path, capsys, monkeypatch, model):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
 def test_a_real_ctrl_c(tmp_path, model):
-    clip, out = write_clip(tmp_path / "clip.avi", 5000), tmp_path / "out"
+    clip, out = write_clip(tmp_path / "clip.avi", 800), tmp_path / "out"
     command = [sys.executable, "-m", "runtime", clip, "--out", out, "--model", model]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([*command, "--no-video"], cwd=ROOT, **pipes)
+    # Tests that run in the background of a script inherit that Ctrl-C is ignored.
+    process = subprocess.Popen(
+        [*command, "--no-video"],
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **pipes,
+    )
     deadline = time.monotonic() + 50
     while not any(len(rows(part)) > 2 for part in out.glob(".clip.*.part.csv")):
         assert time.monotonic() < deadline
         assert process.poll() is None
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=50)
     assert process.returncode == 130
-    assert 2 < len(rows(out / "clip.csv")) < 5000
+    assert 2 < len(rows(out / "clip.csv")) < 800
     assert names(out) == ["clip.csv", "clip.latency.json"]
