@@ -90,6 +90,8 @@ class Experiment:
         training_data: What the data are, in words; travels with the weights.
         licence: Licence of the weights; travels with them.
         save_every: Optimiser steps between two saves of the state that a resumed run starts from.
+        init: Checkpoint whose weights the training begins with, instead of random ones; it may come
+            from smaller or larger images, see :mod:`lgrnet.warm_start`.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -101,6 +103,7 @@ class Experiment:
     training_data: str = "unknown"
     licence: str = "unknown"
     save_every: int = 100
+    init: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Write everything as plain values, as JSON and checkpoints hold them."""

@@ -29,6 +29,7 @@ from lgrnet.experiment import Experiment, OptimConfig, load_experiment
 from lgrnet.losses import au_weights, joint_loss
 from lgrnet.model import LGRNet
 from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.warm_start import warm_start
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,10 @@ class Trainer:
                 f"{optim.batch}"
             )
         torch.manual_seed(experiment.seed)
-        self.model = LGRNet(experiment.model).to(device, memory_format=torch.channels_last)
+        self.model = LGRNet(experiment.model)
+        if experiment.init is not None:
+            warm_start(self.model, experiment.init)
+        self.model.to(device, memory_format=torch.channels_last)
         presence = torch.from_numpy(self.train_shards.labels.presence)
         self.weights = au_weights(presence).to(device)
         self.optimiser = make_optimiser(self.model, optim)

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from tiny_shards import write_tiny_shards
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.experiment import load_experiment
 from lgrnet.train import Trainer, main
+
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +135,7 @@ def test_the_papers_schedule_halves_every_two_epochs(config, tmp_path):
     assert (group["momentum"], group["nesterov"]) == (0.9, True)
 
 
-@pytest.mark.parametrize("path", ["configs/edge.toml", "configs/paper_synthetic.toml"])
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_committed_experiments_are_valid(path):
-    from pathlib import Path
-
-    experiment = load_experiment(Path(__file__).parents[1] / path)
+    experiment = load_experiment(path)
     assert "synthetic" in experiment.training_data

@@ -9,9 +9,7 @@ using lgrnet::Network;
 
 namespace {
 
-struct Engine {
-  Network network;
-};
+Network& network(void* engine) { return *static_cast<Network*>(engine); }
 
 void tell(char* message, int size, const char* text) { std::snprintf(message, size, "%s", text); }
 
@@ -29,7 +27,7 @@ void* lgrnet_open(const lgrnet::Shape* shape, const char* const* names, const fl
   try {
     lgrnet::Weights weights;
     for (int i = 0; i < count; ++i) weights.add(names[i], {data[i], sizes[i]});
-    return new Engine{Network(*shape, weights, threads)};
+    return new Network(*shape, weights, threads);
   } catch (const std::exception& error) {
     tell(message, message_size, error.what());
     return nullptr;
@@ -37,28 +35,27 @@ void* lgrnet_open(const lgrnet::Shape* shape, const char* const* names, const fl
 }
 
 void lgrnet_run(void* engine, const uint8_t* face, float* probability, float* landmarks) {
-  static_cast<Engine*>(engine)->network.run(face, probability, landmarks);
+  network(engine).run(face, probability, landmarks);
 }
 
 // From now on what layers see is counted; for one thread, and floating point.
 void lgrnet_observe(void* engine) {
-  for (auto& [name, groups] : static_cast<Engine*>(engine)->network.observed())
+  for (auto& [name, groups] : network(engine).observed())
     for (auto* layer : groups) layer->observe();
 }
 
 // Gives take(name, groups, positions, counts) the histograms, (groups, positions, 256).
 void lgrnet_histograms(void* engine, void (*take)(const char*, int, int, const float*)) {
   using lgrnet::BINS;
-  for (auto& [name, groups] : static_cast<Engine*>(engine)->network.observed()) {
+  for (auto& [name, groups] : network(engine).observed()) {
     const size_t positions = groups[0]->seen().size();
     std::vector<float> counts(groups.size() * positions * BINS);
     float* to = counts.data();
     for (auto* layer : groups)
       for (const auto& histogram : layer->seen()) histogram.give(std::exchange(to, to + BINS));
-    take(name.c_str(), static_cast<int>(groups.size()), static_cast<int>(positions),
-         counts.data());
+    take(name.c_str(), static_cast<int>(groups.size()), static_cast<int>(positions), counts.data());
   }
 }
 
-void lgrnet_close(void* engine) { delete static_cast<Engine*>(engine); }
+void lgrnet_close(void* engine) { delete static_cast<Network*>(engine); }
 }

@@ -25,7 +25,8 @@ class Fusion {
         // Gate and value side by side, each filled up to whole vectors.
         std::vector<float> weight(static_cast<size_t>(both) * inputs), bias(both);
         std::copy_n(gate + t * size, size, weight.data());
-        std::copy_n(value + t * size, size, weight.data() + static_cast<size_t>(channels_) * inputs);
+        std::copy_n(value + t * size, size,
+                    weight.data() + static_cast<size_t>(channels_) * inputs);
         std::copy_n(gate_bias + t * channels, channels, bias.data());
         std::copy_n(value_bias + t * channels, channels, bias.data() + channels_);
         out.emplace_back(both, inputs, weight.data(), bias.data(), range ? range + t : nullptr);
@@ -37,17 +38,18 @@ class Fusion {
 
   // Fused features of AU t into `out`, (h, w, C).
   void run(int t, View<const float> feature, const Patch& patch, const Recurrence& recurrence,
-           View<const float> whole, View<float> out, Scratch& scratch, Buffer<float>& buffer) const {
+           View<const float> whole, View<float> out, Scratch& scratch,
+           Buffer<float>& buffer) const {
     const int both = 2 * channels_, cells = side_ * side_;
     float* wholes = Scratch::reserve(
         buffer, static_cast<size_t>(cells + side_ + grid_) * both + grid_ * channels_);
     float* row_of_wholes = wholes + cells * both;
-    float* sums = row_of_wholes + side_ * both;        // S of one row
-    float* locals = sums + grid_ * channels_;          // gates and values of one row
+    float* sums = row_of_wholes + side_ * both;  // S of one row
+    float* locals = sums + grid_ * channels_;    // gates and values of one row
     // A 1 × 1 convolution commutes with bilinear resizing: on the few cells of G it costs nothing.
-    global[t].run(whole.data, cells, whole.channels, scratch, [&](int cell, int channel, Floats value) {
-      store(wholes + cell * both + channel, value);
-    });
+    global[t].run(
+        whole.data, cells, whole.channels, scratch,
+        [&](int cell, int channel, Floats value) { store(wholes + cell * both + channel, value); });
     const auto [down, up] = recurrence.states(t);
     for (int y = 0; y < grid_; ++y) {
       // Eq. 10: s_t = v_t + (h↓ + h↑) / 2.
@@ -55,8 +57,9 @@ class Fusion {
         const size_t at = (static_cast<size_t>(y) * grid_ + x) * channels_;
         const float weight = patch.map[static_cast<size_t>(y) * grid_ + x];
         for (int c = 0; c < channels_; c += LANES)
-          store(sums + x * channels_ + c, load(feature.data + at + c) * weight +
-                                              (load_fixed(down + at + c) + load_fixed(up + at + c)) * (0.5f / FIXED));
+          store(sums + x * channels_ + c,
+                load(feature.data + at + c) * weight +
+                    (load_fixed(down + at + c) + load_fixed(up + at + c)) * (0.5f / FIXED));
       }
       local[t].run(sums, grid_, channels_, scratch, [&](int x, int channel, Floats value) {
         store(locals + x * both + channel, value);

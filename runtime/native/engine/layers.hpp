@@ -15,7 +15,7 @@ namespace lgrnet {
 // if it is to be in 8 bits, NAME.range (groups, positions).
 template <int OUT>
 std::vector<Winograd<OUT>> read_convolutions(const Weights& weights, const std::string& name,
-                                               int groups, int out, int in) {
+                                             int groups, int out, int in) {
   const int64_t size = static_cast<int64_t>(out) * in * 9;
   const float* weight = weights.get(name + ".weight", groups * size);
   const float* bias = weights.get(name + ".bias", static_cast<int64_t>(groups) * out);
@@ -184,8 +184,7 @@ class Blocks {
       threads.share(static_cast<int>(parts.size()), [&](int item, int thread) {
         const auto [job, first, last] = parts[item];
         const auto& [blocks, maps] = jobs[job];
-        blocks->run_tiles(layer, 0, input(layer, in, *maps), *maps, first, last,
-                          scratches[thread]);
+        blocks->run_tiles(layer, 0, input(layer, in, *maps), *maps, first, last, scratches[thread]);
       });
     }
   }
@@ -230,8 +229,13 @@ class Linear : public Observed {
 
   // weight: (out, in), bias: (out); range: the largest input, or null for floating point.
   Linear(int out, int in, const float* weight, const float* bias, const float* range)
-      : Observed(1), inputs(padded(in)), outputs(padded(out)), quantised_(range != nullptr), bias_(outputs),
-        scale_(outputs), start_(outputs) {
+      : Observed(1),
+        inputs(padded(in)),
+        outputs(padded(out)),
+        quantised_(range != nullptr),
+        bias_(outputs),
+        scale_(outputs),
+        start_(outputs) {
     std::copy(bias, bias + out, bias_.data());
     if (quantised_) {
       kernels8_ = Buffer<int8_t>(static_cast<size_t>(inputs) * outputs);
@@ -274,8 +278,8 @@ class Linear : public Observed {
                 (rows + 3) / 4);
         } else {
           multiply<Float32, VECTORS>(
-              {in, apart, kernels_.data() + kernel, inputs,
-               bias_.data() + first, reinterpret_cast<float*>(sums), static_cast<size_t>(width)},
+              {in, apart, kernels_.data() + kernel, inputs, bias_.data() + first,
+               reinterpret_cast<float*>(sums), static_cast<size_t>(width)},
               rows);
         }
       });
@@ -283,9 +287,8 @@ class Linear : public Observed {
         for (int n = 0; n < width; n += LANES) {
           const int32_t* at = sums + row * width + n;
           sink(row, first + n,
-               quantised_
-                   ? to_floats(load(at)) * load(&scale_[first + n]) + load(&bias_[first + n])
-                   : load(reinterpret_cast<const float*>(at)));
+               quantised_ ? to_floats(load(at)) * load(&scale_[first + n]) + load(&bias_[first + n])
+                          : load(reinterpret_cast<const float*>(at)));
         }
     }
   }
@@ -302,7 +305,8 @@ class Linear : public Observed {
     const int first = o / BLOCK * BLOCK, width = std::min(BLOCK, outputs - first);
     const size_t begin = static_cast<size_t>(first) * inputs;
     if (!quantised_) {
-      for (int c = 0; c < in; ++c) kernels_[begin + static_cast<size_t>(c) * width + o - first] = row[c];
+      for (int c = 0; c < in; ++c)
+        kernels_[begin + static_cast<size_t>(c) * width + o - first] = row[c];
       return;
     }
     float largest = 1e-20f;

@@ -1,4 +1,5 @@
-// Feature maps in memory: row by row, channels last, channels filled up to whole vectors with zeros.
+// Feature maps in memory: row by row, channels last, channels filled up to whole vectors with
+// zeros.
 #pragma once
 
 #include <cstdlib>
@@ -57,7 +58,9 @@ class Map {
  public:
   Map() = default;
   Map(int height, int width, int channels)
-      : height(height), width(width), channels(padded(channels)),
+      : height(height),
+        width(width),
+        channels(padded(channels)),
         numbers_(static_cast<size_t>(height) * width * padded(channels)) {}
   View<float> view() { return {numbers_.data(), height, width, channels, width}; }
   View<const float> view() const { return {numbers_.data(), height, width, channels, width}; }

@@ -24,12 +24,16 @@ struct Shape {
 class Network {
  public:
   Network(const Shape& shape, const Weights& weights, int threads)
-      : shape_(shape), side_(shape.grid / 8), threads_(threads), scratches_(threads),
-        buffers_(threads), stem_(weights, shape.crop, shape.input, shape.stride, shape.stem),
+      : shape_(shape),
+        side_(shape.grid / 8),
+        threads_(threads),
+        scratches_(threads),
+        buffers_(threads),
+        stem_(weights, shape.crop, shape.input, shape.stride, shape.stem),
         align_(weights, "align", 1, shape.stem[1], shape.feature),
         global_(weights, "global", 1, shape.stem[1], shape.feature),
-        patches_(weights, shape.aus, shape.grid, shape.cells, shape.radius,
-                 shape.cells_per_pixel, shape.slope),
+        patches_(weights, shape.aus, shape.grid, shape.cells, shape.radius, shape.cells_per_pixel,
+                 shape.slope),
         recurrence_(weights, shape.aus, shape.stem[1], shape.grid),
         fusion_(weights, shape.aus, shape.stem[1], shape.feature[2], shape.grid, side_),
         refine_(weights, "refine", shape.aus, shape.stem[1], shape.refine),
@@ -63,13 +67,11 @@ class Network {
       fusion_.run(t, feature, patches_.patches[t], recurrence_, global_maps_.pooled[2].view(),
                   fused.view(), scratch, buffers_[thread]);
       refine_.run(t, fused.view(), refine_maps_[thread], scratch);
-      const float logit =
-          head_bias_[t] + product(refine_maps_[thread].pooled[2], shape_.refine[2], head_weight_, t);
+      const float logit = head_bias_[t] + product(refine_maps_[thread].pooled[2], shape_.refine[2],
+                                                  head_weight_, t);
       probability[static_cast<int>(order_[t])] = 1.f / (1.f + std::exp(-logit));
     });
   }
-
-  int threads() const { return threads_.count(); }
 
   // What can be in 8 bits, by the names of the weights: the groups of a layer.
   std::vector<std::pair<std::string, std::vector<Observed*>>> observed() {
@@ -106,7 +108,7 @@ class Network {
   Shape shape_;
   int side_;
   Threads threads_;
-  std::vector<Scratch> scratches_;       // one a thread, as the following
+  std::vector<Scratch> scratches_;  // one a thread, as the following
   std::vector<Buffer<float>> buffers_;
   std::vector<Map> fused_;
   std::vector<Blocks::Maps> refine_maps_;

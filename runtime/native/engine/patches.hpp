@@ -18,20 +18,25 @@ struct Cell {
 
 // One AU's map: its cells, and the same as a whole map with the tiles that it touches.
 struct Patch {
-  std::vector<Cell> cells;        // those above zero
-  std::vector<float> map;         // (h, w)
-  std::vector<int> tiles;         // of 2 × 2 cells, those whose 3 × 3 convolution is not zero
-  std::vector<int> place;         // tile → its place in `tiles`, or -1
+  std::vector<Cell> cells;  // those above zero
+  std::vector<float> map;   // (h, w)
+  std::vector<int> tiles;   // of 2 × 2 cells, those whose 3 × 3 convolution is not zero
+  std::vector<int> place;   // tile → its place in `tiles`, or -1
 };
 
 class Patches {
  public:
   Patches(const Weights& weights, int aus, int grid, int cells, int radius, float cells_per_pixel,
           float slope)
-      : patches(aus), grid_(grid), cells_(cells), radius_(radius),
-        cells_per_pixel_(cells_per_pixel), slope_(slope),
+      : patches(aus),
+        grid_(grid),
+        cells_(cells),
+        radius_(radius),
+        cells_per_pixel_(cells_per_pixel),
+        slope_(slope),
         points_(weights.get("patches.points", 2 * aus)),
-        drops_(weights.get("patches.drops", 2 * aus)), eyes_(weights.get("patches.eyes", 2)) {}
+        drops_(weights.get("patches.drops", 2 * aus)),
+        eyes_(weights.get("patches.eyes", 2)) {}
 
   // landmarks: (49, 2), x and y, pixels of the crop.
   void draw(const float* landmarks) {
@@ -47,7 +52,8 @@ class Patches {
       for (int side = 0; side < 2; ++side) {
         const float* point = landmarks + 2 * static_cast<int>(points_[2 * t + side]);
         const float x = std::nearbyint(point[0] * cells_per_pixel_);
-        const float y = std::nearbyint((point[1] + ruler * drops_[2 * t + side]) * cells_per_pixel_);
+        const float y =
+            std::nearbyint((point[1] + ruler * drops_[2 * t + side]) * cells_per_pixel_);
         mark(patch, x, y, margin);
       }
       for (int at = 0; at < grid_ * grid_; ++at)
@@ -56,7 +62,8 @@ class Patches {
         // A cell reaches its neighbours, and so the tiles that these are in.
         const int y = cell.at / grid_, x = cell.at % grid_;
         for (int row = std::max(y - 1, 0) / 2; row <= std::min(y + 1, grid_ - 1) / 2; ++row)
-          for (int column = std::max(x - 1, 0) / 2; column <= std::min(x + 1, grid_ - 1) / 2; ++column)
+          for (int column = std::max(x - 1, 0) / 2; column <= std::min(x + 1, grid_ - 1) / 2;
+               ++column)
             patch.place[row * across + column] = 0;
       }
       for (int tile = 0; tile < across * across; ++tile)

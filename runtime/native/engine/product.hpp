@@ -46,7 +46,7 @@ constexpr int REGISTERS = 6;  // a vector takes several
 template <class Type>
 struct Product {
   const typename Type::Input* a;
-  size_t apart;  // of the rows of a, in numbers
+  size_t apart;                    // of the rows of a, in numbers
   const typename Type::Kernel* b;  // in reading order
   int depth;                       // numbers k
   const typename Type::Sum* start;
@@ -81,7 +81,8 @@ template <class Type, int VECTORS>
 constexpr auto blocks() {
   constexpr int most = REGISTERS / VECTORS > 14 ? 14 : REGISTERS / VECTORS;
   return []<int... I>(std::integer_sequence<int, I...>) {
-    return std::array<void (*)(const Product<Type>&), most>{multiply_block<Type, I + 1, VECTORS>...};
+    return std::array<void (*)(const Product<Type>&), most>{
+        multiply_block<Type, I + 1, VECTORS>...};
   }(std::make_integer_sequence<int, most>{});
 }
 
@@ -104,10 +105,14 @@ void multiply(Product<Type> product, int rows) {
 template <class Task>
 void with_vectors(int vectors, const Task& task) {
   switch (vectors) {
-    case 1: return task.template operator()<1>();
-    case 2: return task.template operator()<2>();
-    case 3: return task.template operator()<3>();
-    default: return task.template operator()<4>();
+    case 1:
+      return task.template operator()<1>();
+    case 2:
+      return task.template operator()<2>();
+    case 3:
+      return task.template operator()<3>();
+    default:
+      return task.template operator()<4>();
   }
 }
 

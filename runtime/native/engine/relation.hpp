@@ -16,8 +16,10 @@ class Direction {
  public:
   Direction(const Weights& weights, const std::string& name, int aus, int channels, int grid)
       : input(make_cell(weights, name + ".input", channels, false)),
-        hidden(make_cell(weights, name + ".hidden", channels, true)), channels_(channels),
-        reaching(grid, grid, channels), cell(grid, grid, channels),
+        hidden(make_cell(weights, name + ".hidden", channels, true)),
+        channels_(channels),
+        reaching(grid, grid, channels),
+        cell(grid, grid, channels),
         factors_(static_cast<size_t>(aus) * aus * padded(channels)),
         gate_weight_(weights.get(name + ".gates.weight", gates(aus, channels) * channels)),
         gate_bias_(weights.get(name + ".gates.bias", gates(aus, channels))) {
@@ -31,9 +33,9 @@ class Direction {
   int channels_;
 
  public:
-  Map reaching;                            // Σ_j h_j f_j of the step at hand
-  Map cell;                                // c of the step before
-  std::vector<Buffer<int16_t>> states;     // h of each step, fixed point: reading them takes long
+  Map reaching;                         // Σ_j h_j f_j of the step at hand
+  Map cell;                             // c of the step before
+  std::vector<Buffer<int16_t>> states;  // h of each step, fixed point: reading them takes long
 
   // f: how much of step `from` reaches step `to`, (C).
   float* factor(int from, int to) {
@@ -95,7 +97,7 @@ class Direction {
   // all that a cell needs: gate · C + c to (c / 16 · 4 + gate) · 16 + c % 16. What comes out of the
   // convolution is the exponent of 2 that the gate's sigmoid, or tanh, is computed from.
   static Winograd<2> make_cell(const Weights& weights, const std::string& name, int channels,
-                            bool with_bias) {
+                               bool with_bias) {
     const int64_t size = static_cast<int64_t>(channels) * 9;
     const float* weight = weights.get(name + ".weight", 4 * channels * size);
     const float* bias = with_bias ? weights.get(name + ".bias", 4 * channels) : nullptr;
@@ -108,7 +110,7 @@ class Direction {
         if (bias) biases[to] = factor * bias[from];
       }
     return Winograd<2>(4 * padded(channels), channels, ordered.data(), biases.data(),
-                    weights.find(name + ".range", POSITIONS));
+                       weights.find(name + ".range", POSITIONS));
   }
 };
 
@@ -140,7 +142,8 @@ class Recurrence {
  public:
   Recurrence(const Weights& weights, int aus, int channels, int grid)
       : directions{{weights, "down", aus, channels, grid}, {weights, "up", aus, channels, grid}},
-        aus_(aus), grid_(grid) {}
+        aus_(aus),
+        grid_(grid) {}
 
   void run(View<const float> feature, const std::vector<Patch>& patches, Threads& threads,
            std::vector<Scratch>& scratches) {
@@ -195,7 +198,7 @@ class Recurrence {
   // One ConvLSTM step on some tiles.
   void advance(Direction& direction, int step, View<const float> feature, const Patch& patch,
                int first, int count, Scratch& scratch) const {
-    const Winograd<2> &hidden = direction.hidden, &input = direction.input;
+    const Winograd<2>&hidden = direction.hidden, &input = direction.input;
     const int across = tiles_along(grid_);
     const bool starting = step == 0;
     const auto place = [&](int i) { return std::pair{(first + i) / across, (first + i) % across}; };
@@ -205,7 +208,9 @@ class Recurrence {
     const auto end = std::lower_bound(begin, patch.tiles.end(), first + count);
     const int touched = static_cast<int>(end - begin);
     const int skipped = static_cast<int>(begin - patch.tiles.begin());
-    const auto driven_place = [&](int i) { return std::pair{begin[i] / across, begin[i] % across}; };
+    const auto driven_place = [&](int i) {
+      return std::pair{begin[i] / across, begin[i] % across};
+    };
     input.transform<true>(touched, driven_place, PatchTiles(feature, patch), scratch, 1);
 
     for (const auto& part : hidden.parts()) {
@@ -238,7 +243,8 @@ class Recurrence {
   // none waits for its own last result.
   //
   // c' = σ(f) c + σ(i) tanh(g) and h = σ(o) tanh(c'), each over one denominator: with E(x) = e^-x,
-  // σ(x) = 1 / (1 + E(x)) and tanh(x) = (1 - E(2x)) / (1 + E(2x)). The gates come as exponents of 2.
+  // σ(x) = 1 / (1 + E(x)) and tanh(x) = (1 - E(2x)) / (1 + E(2x)). The gates come as exponents
+  // of 2.
   void update(Direction& direction, int step, int block, int y, int x,
               const Floats (&gates)[4][4]) const {
     const int channel = block / 4, channels = direction.cell.channels;
@@ -253,8 +259,7 @@ class Recurrence {
     Floats entering[4], forget[4], candidate[4], cell[4], out[4];
     for (int i = 0; i < 4; ++i) forget[i] = 1.f + exp2_held(gates[1][i]);
     for (int i = 0; i < 4; ++i) candidate[i] = exp2_held(gates[3][i]);
-    for (int i = 0; i < 4; ++i)
-      entering[i] = (1.f + exp2_held(gates[0][i])) * (1.f + candidate[i]);
+    for (int i = 0; i < 4; ++i) entering[i] = (1.f + exp2_held(gates[0][i])) * (1.f + candidate[i]);
     for (int i = 0; i < 4; ++i) {
       cell[i] = (1.f - candidate[i]) * forget[i];
       if (step) cell[i] += load(cells + at[i]) * entering[i];

@@ -1,5 +1,5 @@
-// Sixteen numbers at a time. Compilers split these vectors on processors with shorter ones; only the
-// 8-bit dot product, on which the speed hangs, is written for instruction sets one by one.
+// Sixteen numbers at a time. Compilers split these vectors on processors with shorter ones; only
+// the 8-bit dot product, on which the speed hangs, is written for instruction sets one by one.
 #pragma once
 
 #include <cstdint>
@@ -57,8 +57,8 @@ inline Floats load_fixed(const int16_t* from) {
 
 inline void store_fixed(int16_t* to, Floats x) {
   const Floats shift = all(12582912.f);  // rounds, see round_to_whole
-  const Shorts fixed = __builtin_convertvector(
-      __builtin_convertvector((x * FIXED + shift) - shift, Ints), Shorts);
+  const Shorts fixed =
+      __builtin_convertvector(__builtin_convertvector((x * FIXED + shift) - shift, Ints), Shorts);
   std::memcpy(to, &fixed, sizeof fixed);
 }
 
@@ -142,8 +142,7 @@ inline Ints dot(Ints total, const uint8_t* a, const int8_t* b) {
   int32_t four;
   std::memcpy(&four, a, sizeof four);
 #if defined(__AVX512VNNI__)
-  return (Ints)_mm512_dpbusd_epi32((__m512i)total, _mm512_set1_epi32(four),
-                                   _mm512_loadu_si512(b));
+  return (Ints)_mm512_dpbusd_epi32((__m512i)total, _mm512_set1_epi32(four), _mm512_loadu_si512(b));
 #elif defined(__AVX2__)
   // Two bytes at a time, widened, as vpmaddubsw would cut off sums beyond 16 bits.
   const __m256i left = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));

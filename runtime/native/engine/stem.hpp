@@ -13,7 +13,8 @@ namespace lgrnet {
 class Affine {
  public:
   Affine(const Weights& weights, const std::string& name, int groups, int channels)
-      : channels_(padded(channels)), scale_(static_cast<size_t>(groups) * channels_),
+      : channels_(padded(channels)),
+        scale_(static_cast<size_t>(groups) * channels_),
         shift_(static_cast<size_t>(groups) * channels_) {
     const int64_t size = static_cast<int64_t>(groups) * channels;
     const float* scale = weights.get(name + ".scale", size);
@@ -40,16 +41,17 @@ class Affine {
 class RegionLayer {
  public:
   RegionLayer(const Weights& weights, const std::string& name, int tiles, int in, int out)
-      : convolutions(read_convolutions<2>(weights, name, tiles * tiles, out, in)), tiles_(tiles),
+      : convolutions(read_convolutions<2>(weights, name, tiles * tiles, out, in)),
+        tiles_(tiles),
         norm_(weights, name, tiles * tiles, in) {}
 
-  void run(View<const float> in, View<float> out, Threads& threads,
-           std::vector<Scratch>& scratches, std::vector<Buffer<float>>& activated) const {
+  void run(View<const float> in, View<float> out, Threads& threads, std::vector<Scratch>& scratches,
+           std::vector<Buffer<float>>& activated) const {
     const int height = in.height / tiles_, width = in.width / tiles_;
     threads.share(tiles_ * tiles_, [&](int region, int thread) {
       const int y = region / tiles_ * height, x = region % tiles_ * width;
-      float* to = Scratch::reserve(activated[thread],
-                                   static_cast<size_t>(height) * width * in.channels);
+      float* to =
+          Scratch::reserve(activated[thread], static_cast<size_t>(height) * width * in.channels);
       const View<float> inside{to, height, width, in.channels, width};
       for (int row = 0; row < height; ++row)
         for (int column = 0; column < width; ++column)
@@ -57,9 +59,9 @@ class RegionLayer {
             store(inside.at(row, column) + c,
                   norm_.relu(load(in.at(y + row, x + column) + c), region, c));
       const int across = tiles_along(width);
-      convolutions[region].run(
-          0, across * tiles_along(height), across, PaddedTiles(inside), scratches[thread],
-          StoreTiles(out.window(y, x, height, width), false));
+      convolutions[region].run(0, across * tiles_along(height), across, PaddedTiles(inside),
+                               scratches[thread],
+                               StoreTiles(out.window(y, x, height, width), false));
     });
   }
 
@@ -77,9 +79,12 @@ class RegionUnit {
       : fine(weights, name + ".fine", 8, channels, channels / 2),
         middle(weights, name + ".middle", 4, channels / 2, channels / 4),
         coarse(weights, name + ".coarse", 2, channels / 4, channels / 4),
-        start(height, width, channels), pooled(height / 2, width / 2, channels),
-        channels_(channels), norm_(weights, name + ".norm", 1, channels),
-        fine_(height, width, channels / 2), middle_(height, width, channels / 4),
+        start(height, width, channels),
+        pooled(height / 2, width / 2, channels),
+        channels_(channels),
+        norm_(weights, name + ".norm", 1, channels),
+        fine_(height, width, channels / 2),
+        middle_(height, width, channels / 4),
         coarse_(height, width, channels / 4) {}
 
   // From `start` to `pooled`.
@@ -126,7 +131,9 @@ class RegionUnit {
 class Stem {
  public:
   Stem(const Weights& weights, int crop, int input, int stride, const int* widths)
-      : crop_(crop), input_(input), stride_(stride),
+      : crop_(crop),
+        input_(input),
+        stride_(stride),
         first(widths[0], 27, weights.get("stem.0.conv.weight", 27 * widths[0]),
               weights.get("stem.0.conv.bias", widths[0]), nullptr),
         second(read_convolutions<2>(weights, "stem.1.conv", 1, widths[1], widths[0])),
@@ -144,7 +151,8 @@ class Stem {
       // the next cell's begin `apart` numbers later.
       const size_t apart = 9 * stride_;
       const int columns = input_ + 2;
-      float* around = Scratch::reserve(rows[thread], static_cast<size_t>(columns) * 9 + first.inputs);
+      float* around =
+          Scratch::reserve(rows[thread], static_cast<size_t>(columns) * 9 + first.inputs);
       for (int k = 0; k < 3; ++k) {
         const float* from = &image_[static_cast<size_t>(y * stride_ + k) * columns * 3];
         for (int x = 0; x < columns; ++x)

@@ -3,10 +3,10 @@
 // instead of 36 for m = 2, and 36 instead of 144 for m = 4.
 //
 // Input tiles d and kernels g are transformed, V = Bᵀ d B and U = G g Gᵀ; for each position in the
-// tile Σ_c V U is a matrix product over all tiles; the outputs are Y = Aᵀ (V ⊙ U) A. In 8 bits it is
-// V and U that are rounded, with a scale for each position, and for each output of U: their ranges
-// differ between positions by an order of magnitude (as in LoWino, Li et al., ICPP 2021). Rounding
-// costs more with m = 4, whose transforms weigh their inputs by up to 5 and 8.
+// tile Σ_c V U is a matrix product over all tiles; the outputs are Y = Aᵀ (V ⊙ U) A. In 8 bits it
+// is V and U that are rounded, with a scale for each position, and for each output of U: their
+// ranges differ between positions by an order of magnitude (as in LoWino, Li et al., ICPP 2021).
+// Rounding costs more with m = 4, whose transforms weigh their inputs by up to 5 and 8.
 #pragma once
 
 #include <algorithm>
@@ -101,7 +101,11 @@ class Winograd : public Observed {
   // weight: (out, in, 3, 3); bias: (out), or null for zeros; range: largest |V| of each
   // position, or null to compute in 32-bit floating point.
   Winograd(int out, int in, const float* weight, const float* bias, const float* range)
-      : Observed(POSITIONS), inputs(padded(in)), outputs(padded(out)), quantised(range != nullptr), bias_(outputs) {
+      : Observed(POSITIONS),
+        inputs(padded(in)),
+        outputs(padded(out)),
+        quantised(range != nullptr),
+        bias_(outputs) {
     if (bias) std::copy(bias, bias + out, bias_.data());
     for (int first = 0; first < outputs;) {
       // As equal blocks as can be: 160 channels are 4 + 3 + 3 vectors.
@@ -137,7 +141,9 @@ class Winograd : public Observed {
            const Sink& sink) const {
     for (; first < last; first += TILES) {
       const int count = std::min(TILES, last - first);
-      const auto place = [&](int i) { return std::pair{(first + i) / across, (first + i) % across}; };
+      const auto place = [&](int i) {
+        return std::pair{(first + i) / across, (first + i) % across};
+      };
       transform<false>(count, place, source, scratch, 0);
       for (const Part& part : parts_) {
         with_vectors(part.vectors, [&]<int VECTORS>() {
@@ -158,7 +164,7 @@ class Winograd : public Observed {
 
   // Some of the outputs, whose products are made at once.
   struct Part {
-    int first;    // channel
+    int first;  // channel
     int vectors;
   };
   const std::vector<Part>& parts() const { return parts_; }
@@ -294,7 +300,8 @@ class Winograd : public Observed {
       const float* row = transformed + static_cast<size_t>(p) * inputs;
       const size_t first = begin(*part, p) * inputs;
       if (!quantised) {
-        for (int c = 0; c < in; ++c) kernels_[first + static_cast<size_t>(c) * width + column] = row[c];
+        for (int c = 0; c < in; ++c)
+          kernels_[first + static_cast<size_t>(c) * width + column] = row[c];
         continue;
       }
       float largest = 1e-20f;

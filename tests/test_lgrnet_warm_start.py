@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from test_lgrnet_evaluate import TINY
+from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
+
+from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.config import model_config
+from lgrnet.model import LGRNet
+from lgrnet.warm_start import resample_map_weights, warm_start
+
+
+def saved(path, **changes):
+    torch.manual_seed(1)
+    model = LGRNet(model_config("edge", **{**TINY, **changes})).eval()
+    save_checkpoint(path, model)
+    return model
+
+
+def network(**changes):
+    torch.manual_seed(2)
+    return LGRNet(model_config("edge", **{**TINY, **changes})).eval()
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 5), (2, 4), (5, 2), (1, 3), (3, 3)])
+def test_constant_maps_score_the_same(before, after):
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(4, 3, before, before, generator=generator, dtype=torch.float64)
+    flat = resample_map_weights(weights.flatten(1), 3, torch.Size((4, 3 * after * after)))
+    square = resample_map_weights(weights, 3, torch.Size((4, 3, after, after)))
+    torch.testing.assert_close(flat, square.flatten(1))
+    levels = torch.randn(3, generator=generator, dtype=torch.float64)
+    for output in range(4):
+        small = sum(levels[c] * weights[output, c].sum() for c in range(3))
+        large = sum(levels[c] * square[output, c].sum() for c in range(3))
+        assert large.item() == pytest.approx(small.item())
+
+
+def test_a_slope_keeps_its_direction():
+    weights = torch.tensor([[[[-1.0, 1.0], [-1.0, 1.0]]]])
+    wide = resample_map_weights(weights, 1, torch.Size((1, 1, 4, 4)))
+    assert torch.equal(wide, wide[:, :, :1].expand(1, 1, 4, 4)), "differs from row to row"
+    assert (wide[0, 0, 0].diff() >= 0).all()
+    assert wide[0, 0, 0, 0] < 0 < wide[0, 0, 0, -1]
+
+
+def test_the_same_size_takes_all_weights_over(tmp_path):
+    source = saved(tmp_path / "source.pt")
+    model = network()
+    warm_start(model, tmp_path / "source.pt")
+    image = torch.randn(2, 3, 176, 176)
+    with torch.no_grad():
+        torch.testing.assert_close(model(image), source(image), rtol=0, atol=0)
+
+
+def test_another_size_changes_only_what_depends_on_it(tmp_path):
+    source = saved(tmp_path / "source.pt").state_dict()
+    model = network(input_size=4 * TINY["input_size"])
+    untouched = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    warm_start(model, tmp_path / "source.pt")
+    resized = {"align.hidden.weight", "heads.hidden.weight"}
+    for name, tensor in model.state_dict().items():
+        if name in resized:
+            assert tensor.shape != source[name].shape
+            assert not torch.equal(tensor, untouched[name])
+        else:
+            assert torch.equal(tensor, source[name])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"head_hidden": 4}, "head_hidden"), ({"aus": (1, 4)}, "aus"), ({"fusion": False}, "fusion")],
+)
+def test_another_network_is_refused_by_the_field_that_differs(tmp_path, changes, named):
+    saved(tmp_path / "source.pt")
+    with pytest.raises(ValueError, match=f"init: .*{named} = "):
+        warm_start(network(**changes), tmp_path / "source.pt")
+
+
+def test_a_run_begins_with_the_checkpoint(config, tmp_path):  # noqa: F811
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    first = tmp_path / "first" / "last.pt"
+    # With next to no learning rate the second run ends where it began: at the first one's weights.
+    tiny_steps = ("optim.epochs=1", "optim.lr=1e-12", "optim.weight_decay=0.0")
+    assert run(config, tmp_path / "second", f"init={first}", *tiny_steps) == 0
+    before, after = (load_checkpoint(tmp_path / name / "last.pt") for name in ("first", "second"))
+    for name, weights in before[0].named_parameters():
+        torch.testing.assert_close(after[0].get_parameter(name), weights, rtol=0, atol=1e-9)
+    assert after[1]["experiment"]["init"] == str(first)
+
+
+def test_a_missing_checkpoint_is_named(config, tmp_path, caplog):  # noqa: F811
+    assert run(config, tmp_path / "run", "init=nowhere.pt") == 2
+    assert "nowhere.pt: no such file" in caplog.text
+    with pytest.raises(CheckpointError):
+        warm_start(network(), tmp_path / "nowhere.pt")
+
+
+def test_presets_may_have_other_names(tmp_path):
+    source = saved(tmp_path / "source.pt")
+    model = LGRNet(replace(source.config, preset="paper"))
+    warm_start(model, tmp_path / "source.pt")
+    assert torch.equal(model.heads.logit.weight, source.heads.logit.weight)
