@@ -41,5 +41,5 @@ class PlainGraph(nn.Module):
         Returns:
             See :data:`Outputs`.
         """
-        logits, landmarks = self.model(normalise(face))
-        return logits.sigmoid(), landmarks.view(-1, COUNT, 2)
+        prediction = self.model(normalise(face))
+        return prediction.au_logits.sigmoid(), prediction.landmarks.view(-1, COUNT, 2)

@@ -45,8 +45,13 @@ def describe(
         The spec.
 
     Raises:
-        CheckpointError: The checkpoint's thresholds do not fit its AUs.
+        CheckpointError: The checkpoint's thresholds do not fit its AUs, or it tells intensities.
     """
+    if config.intensity:
+        raise CheckpointError(
+            f"{checkpoint} tells intensities (model.intensity = true), which no exported graph "
+            "does yet: train without that head, or use the checkpoint in PyTorch"
+        )
     thresholds = meta.get("thresholds") or [DEFAULT_THRESHOLD] * len(config.aus)
     versions = {
         "lgrnet": lgrnet.__version__,

@@ -34,6 +34,7 @@ class ModelConfig:
         attention: The predefined maps A_t, or JÂA-Net's convolutional refinement of them.
         attention_cells: Side of the grid on which the maps are made; None for that of F, or 8 more,
             as in JÂA-Net, whose maps lose 4 cells a side before they meet F.
+        intensity: Whether the heads also tell how strong each AU is; not in the paper.
     """
 
     preset: str = "paper"
@@ -51,6 +52,7 @@ class ModelConfig:
     fusion: bool = True
     attention: Literal["predefined", "refined"] = "predefined"
     attention_cells: int | None = None
+    intensity: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields, one by one and against each other."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lgrnet.augment import AugmentConfig, augment
+from lgrnet.heads import STRONGEST
 from lgrnet.shards import FaceShards
 from runtime.align import CROP_OFFSET, CROP_SIZE
 
@@ -22,11 +23,13 @@ class Batch:
         faces: (B, 176, 176, 3) uint8, BGR.
         presence: (B, n) uint8: 0 absent, 1 present, 9 unknown.
         landmarks: (B, 49, 2) float32, pixels of the crop.
+        intensity: (B, n) float32 on FACS's scale, 0 to 5, NaN where unknown.
     """
 
     faces: Tensor
     presence: Tensor
     landmarks: Tensor
+    intensity: Tensor
 
 
 def to_input(faces: Tensor) -> Tensor:
@@ -67,7 +70,7 @@ class TrainingFaces(Dataset):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[np.ndarray, ...]:
         epoch, number = key
         index = number * len(self.shards) // self.count
         rng = np.random.default_rng([self.seed, epoch, index])
@@ -75,7 +78,7 @@ class TrainingFaces(Dataset):
         face, landmarks = augment(
             rng, self.shards.face(index), labels.landmarks[index], self.config
         )
-        return face, labels.presence[index], landmarks
+        return face, labels.presence[index], landmarks, _scored(labels.intensity[index])
 
 
 class EvaluationFaces(Dataset):
@@ -91,10 +94,13 @@ class EvaluationFaces(Dataset):
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         labels = self.shards.labels
         face, landmarks = centre_crop(self.shards.face(index), labels.landmarks[index])
-        return np.ascontiguousarray(face), labels.presence[index], landmarks.astype(np.float32)
+        return (
+            *(np.ascontiguousarray(face), labels.presence[index]),
+            *(landmarks.astype(np.float32), _scored(labels.intensity[index])),
+        )
 
 
 class EpochSampler(Sampler):
@@ -161,8 +167,10 @@ def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def _collate(items: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
-    faces, presence, landmarks = (
-        torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)
-    )
-    return Batch(faces, presence, landmarks)
+def _scored(intensity: np.ndarray) -> np.ndarray:
+    """Put intensities in [0, 1] on FACS's scale, 0 to 5."""
+    return np.float32(STRONGEST) * intensity.astype(np.float32)
+
+
+def _collate(items: list[tuple[np.ndarray, ...]]) -> Batch:
+    return Batch(*(torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)))

@@ -1,7 +1,7 @@
 """Judge a checkpoint on a split: ``python -m lgrnet.evaluate CHECKPOINT --data data/faces``.
 
-Prints F1-frame per AU beside the F1 of a detector that is always on, and the landmark error; writes
-the same as JSON.
+Prints F1-frame per AU beside the F1 of a detector that is always on, the landmark error, and how
+well intensities agree if the network tells them; writes the same as JSON.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from lgrnet.metrics import (
     always_on_f1,
     f1_frame,
     failure_rate,
+    intensity_agreement,
     landmark_errors,
     mean_f1,
     recognised,
@@ -43,6 +44,8 @@ class Evaluation:
         mean_f1: Mean of ``f1``.
         landmark_error: Mean error in inter-ocular distances.
         failure_rate: Share of faces above 0.1.
+        intensity: What the network says and what is true, (frames, n) each, 0 to 5, NaN where
+            unknown; None for a network that does not tell.
     """
 
     probability: np.ndarray
@@ -51,6 +54,7 @@ class Evaluation:
     mean_f1: float
     landmark_error: float
     failure_rate: float
+    intensity: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @torch.inference_mode()
@@ -66,17 +70,21 @@ def evaluate(model: nn.Module, shards: FaceShards, device: torch.device) -> Eval
         Answers and scores.
     """
     model.eval()
-    probability, landmarks, targets = [], [], []
+    probability, landmarks, targets, strengths = [], [], [], []
     for batch in evaluation_batches(shards):
         prediction = model(to_input(batch.faces.to(device)))
         probability.append(prediction.au_logits.float().sigmoid().cpu().numpy())
         landmarks.append(prediction.landmarks.float().cpu().numpy())
         targets.append(batch.landmarks.numpy())
+        if prediction.intensity is not None:
+            both = (prediction.intensity.float().cpu(), batch.intensity)
+            strengths.append(torch.stack(both).numpy())
     answers, presence = np.concatenate(probability), shards.labels.presence
     f1 = f1_frame(recognised(answers), presence)
     errors = landmark_errors(np.concatenate(landmarks), np.concatenate(targets))
     return Evaluation(
-        answers, presence, f1, mean_f1(f1), float(errors.mean()), failure_rate(errors)
+        *(answers, presence, f1, mean_f1(f1), float(errors.mean()), failure_rate(errors)),
+        intensity=tuple(np.concatenate(strengths, axis=1)) if strengths else None,
     )
 
 
@@ -147,13 +155,20 @@ def report(aus: Sequence[int], result: Evaluation, thresholds: Sequence[float]) 
         }
         for i, au in enumerate(aus)
     }
+    if result.intensity is not None:
+        for row, icc, error in zip(
+            rows.values(), *intensity_agreement(*result.intensity), strict=True
+        ):
+            row |= {"intensity_icc": float(icc), "intensity_mae": float(error)}
+    scored = ("always_on_f1", "f1", "f1_at_threshold", "auc", "intensity_icc", "intensity_mae")
     means = {}
     for name, subset in (("all", tuple(aus)), ("BP4D-12", BP4D_AUS), ("DISFA-8", DISFA_AUS)):
         if set(subset) <= set(aus):
             picked = [rows[au_key(au)] for au in subset]
             means[name] = {
                 key: mean_f1(np.array([row[key] for row in picked]))
-                for key in ("always_on_f1", "f1", "f1_at_threshold", "auc")
+                for key in scored
+                if key in picked[0]
             }
     return {
         "frames": len(result.presence),
@@ -166,24 +181,30 @@ def report(aus: Sequence[int], result: Evaluation, thresholds: Sequence[float]) 
 
 def format_report(scores: dict) -> str:
     """Write scores as a table for people."""
-    head = f"{'AU':<6}{'name':<22}{'rate':>7}{'always on':>11}{'F1':>8}{'F1*':>8}{'AUC':>8}"
+    columns = [("F1", "f1"), ("F1*", "f1_at_threshold"), ("AUC", "auc")]
+    if "intensity_icc" in scores["mean"]["all"]:
+        columns += [("ICC", "intensity_icc"), ("MAE", "intensity_mae")]
+    head = f"{'AU':<6}{'name':<22}{'rate':>7}{'always on':>11}"
+    head += "".join(f"{title:>8}" for title, _ in columns)
     lines = [head, "-" * len(head)]
     for key, row in scores["aus"].items():
         lines.append(
             f"{key:<6}{row['name']:<22}{row['base_rate']:>7.2f}{row['always_on_f1']:>11.3f}"
-            f"{row['f1']:>8.3f}{row['f1_at_threshold']:>8.3f}{row['auc']:>8.3f}"
+            + "".join(f"{row[column]:>8.3f}" for _, column in columns)
         )
     lines.append("-" * len(head))
     for name, row in scores["mean"].items():
         lines.append(
             f"{'mean':<6}{name:<22}{'':>7}{row['always_on_f1']:>11.3f}"
-            f"{row['f1']:>8.3f}{row['f1_at_threshold']:>8.3f}{row['auc']:>8.3f}"
+            + "".join(f"{row[column]:>8.3f}" for _, column in columns)
         )
     lines.append(
         f"landmarks: mean error {100 * scores['landmark_error']:.2f} % of inter-ocular distance, "
         f"{100 * scores['failure_rate']:.2f} % of {scores['frames']} faces above 10 %"
     )
     lines.append("F1 at 0.5; F1* at the checkpoint's thresholds, tuned on validation people")
+    if len(columns) > 3:
+        lines.append("ICC(3,1) and mean absolute error of the intensities, 0 to 5")
     return "\n".join(lines)
 
 

@@ -54,6 +54,7 @@ class OptimConfig:
         epochs: Passes over the training split.
         batch: Batch size.
         align_weight: λ of eq. 5.
+        intensity_weight: Of the intensities' loss, for a network with that head.
         dice_over: Reading of eq. 3, see :func:`lgrnet.losses.dice_loss`.
         precision: ``"bf16"`` runs convolutions in bfloat16 (autocast), ``"fp32"`` does not.
     """
@@ -65,6 +66,7 @@ class OptimConfig:
     epochs: int = 20
     batch: int = 16
     align_weight: float = 0.5
+    intensity_weight: float = 0.2
     dice_over: Literal["sample", "batch"] = "sample"
     precision: Literal["fp32", "bf16"] = "fp32"
 

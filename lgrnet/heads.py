@@ -2,25 +2,36 @@
 
 from torch import Tensor, nn
 
+STRONGEST = 5.0
+"""FACS scores intensities from A to E; here they are 1 to 5, and 0 for an absent AU."""
+
 
 class AuHeads(nn.Module):
     """Per AU Linear C_r·h_r·w_r → hidden → 1, without an activation between them (JÂA-Net).
 
-    The first is a convolution whose kernel covers the whole map, which is the same product.
+    The first is a convolution whose kernel covers the whole map, which is the same product. With
+    ``intensity`` a second output reads from the same hidden layer how strong the AU is.
     """
 
-    def __init__(self, aus: int, channels: int, side: int, hidden: int) -> None:
+    def __init__(
+        self, aus: int, channels: int, side: int, hidden: int, intensity: bool = False
+    ) -> None:
         super().__init__()
         self.hidden = nn.Conv2d(aus * channels, aus * hidden, side, groups=aus)
         self.logit = nn.Conv2d(aus * hidden, aus, 1, groups=aus)
+        self.intensity = nn.Conv2d(aus * hidden, aus, 1, groups=aus) if intensity else None
 
-    def forward(self, refined: Tensor) -> Tensor:
+    def forward(self, refined: Tensor) -> tuple[Tensor, Tensor | None]:
         """Score the AUs.
 
         Args:
             refined: R, (B, n · C_r, h_r, w_r), AU-major channels.
 
         Returns:
-            Logits, (B, n).
+            Logits, (B, n), and intensities in [0, 5], (B, n), or None.
         """
-        return self.logit(self.hidden(refined)).flatten(1)
+        hidden = self.hidden(refined)
+        logits = self.logit(hidden).flatten(1)
+        if self.intensity is None:
+            return logits, None
+        return logits, STRONGEST * self.intensity(hidden).flatten(1).sigmoid()

@@ -1,4 +1,4 @@
-"""The training loss (eq. 1 to 5) and the AU weights w_i.
+"""The training loss (eq. 1 to 5, and ours of the intensities) and the AU weights w_i.
 
 Labels are 0 or 1, and 9 where an annotator could not tell (FACS); a 9 takes no part in anything.
 """
@@ -19,16 +19,18 @@ class Losses(NamedTuple):
     """The joint loss and its parts, scalars.
 
     Attributes:
-        total: L_rec + L_dice + λ · L_align (eq. 4 and 5).
+        total: L_rec + L_dice + λ · L_align (eq. 4 and 5), plus the intensities' if there are any.
         recognition: L_rec, eq. 2.
         dice: L_dice, eq. 3.
         alignment: L_align, eq. 1.
+        intensity: See :func:`intensity_loss`; 0 without that head.
     """
 
     total: Tensor
     recognition: Tensor
     dice: Tensor
     alignment: Tensor
+    intensity: Tensor
 
 
 def au_weights(labels: Tensor) -> Tensor:
@@ -111,6 +113,22 @@ def dice_loss(
     return (weights * per_au).mean()
 
 
+def intensity_loss(intensity: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Compute the weighted Huber loss of the intensities, averaged over the batch.
+
+    Args:
+        intensity: (B, n) in [0, 5].
+        target: The same, NaN where unknown.
+        weights: w_i, (n,).
+
+    Returns:
+        Scalar float32.
+    """
+    known = (~target.isnan()).float()
+    error = functional.huber_loss(intensity.float(), target.nan_to_num().float(), reduction="none")
+    return (weights * _mean_over_known(error, known)).mean()
+
+
 def alignment_loss(landmarks: Tensor, target: Tensor) -> Tensor:
     """Compute the landmark loss of eq. 1, averaged over the batch.
 
@@ -138,6 +156,8 @@ def joint_loss(
     align_weight: float = 0.5,
     smooth: float = 1.0,
     dice_over: Literal["sample", "batch"] = "sample",
+    intensity: tuple[Tensor, Tensor] | None = None,
+    intensity_weight: float = 0.2,
 ) -> Losses:
     """Compute the joint loss of eq. 5 and its parts.
 
@@ -150,6 +170,8 @@ def joint_loss(
         align_weight: λ.
         smooth: τ.
         dice_over: See :func:`dice_loss`.
+        intensity: Of a network with that head: what it says and what is true, (B, n) each.
+        intensity_weight: Of the intensities' loss.
 
     Returns:
         The losses.
@@ -158,7 +180,11 @@ def joint_loss(
     dice = dice_loss(logits, labels, weights, smooth, dice_over)
     alignment = alignment_loss(landmarks, target)
     total = recognition + dice + align_weight * alignment
-    return Losses(total, recognition, dice, alignment)
+    strength = torch.zeros_like(total)
+    if intensity is not None:
+        strength = intensity_loss(*intensity, weights)
+        total = total + intensity_weight * strength
+    return Losses(total, recognition, dice, alignment, strength)
 
 
 def _mean_over_known(values: Tensor, known: Tensor) -> Tensor:

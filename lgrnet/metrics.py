@@ -1,4 +1,4 @@
-"""How a network is judged: F1-frame per AU, and the landmarks' error (section IV-A).
+"""How a network is judged: F1-frame per AU, the landmarks' error (section IV-A), intensities.
 
 All functions take the whole test set at once, as NumPy arrays. Labels are 0 or 1, 9 is masked.
 """
@@ -96,3 +96,31 @@ def failure_rate(errors: np.ndarray) -> float:
         In [0, 1].
     """
     return float((errors > FAILURE).mean())
+
+
+def intensity_agreement(intensity: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compare intensities as DISFA's literature does: consistency ICC(3,1) and mean error.
+
+    ICC(3,1) is that of Shrout and Fleiss (1979) with the network and the coder as two raters.
+
+    Args:
+        intensity: What was estimated, (frames, n), 0 to 5.
+        target: What is true, the same, NaN where unknown.
+
+    Returns:
+        ICC in [-1, 1] and mean absolute error, (n,) each; NaN where nothing is known, the ICC also
+        where neither rater varies.
+    """
+    correlation, error = np.full((2, target.shape[1]), np.nan)
+    for column in range(target.shape[1]):
+        known = ~np.isnan(target[:, column])
+        if not known.any():
+            continue
+        ours, theirs = intensity[known, column].astype(float), target[known, column].astype(float)
+        error[column] = np.abs(ours - theirs).mean()
+        # With two raters the mean squares between and within frames leave only this.
+        spread = ours.var() + theirs.var()
+        if spread > 0:
+            shared = ((ours - ours.mean()) * (theirs - theirs.mean())).mean()
+            correlation[column] = 2 * shared / spread
+    return correlation, error

@@ -23,10 +23,12 @@ class Prediction(NamedTuple):
     Attributes:
         au_logits: (B, n), AUs in ascending number; their sigmoid is the probability of presence.
         landmarks: (B, 49, 2) float32, pixels of the crop, (x, y).
+        intensity: (B, n) on FACS's scale, 0 absent, 1 (A) to 5 (E); None without that head.
     """
 
     au_logits: Tensor
     landmarks: Tensor
+    intensity: Tensor | None = None
 
 
 class LGRNet(nn.Module):
@@ -71,7 +73,7 @@ class LGRNet(nn.Module):
             # that the refining blocks would have pooled, without their convolutions.
             self.refine = nn.AvgPool2d(FeatureBlocks.POOLING)
             refined = channels
-        self.heads = AuHeads(n, refined, side, config.head_hidden)
+        self.heads = AuHeads(n, refined, side, config.head_hidden, config.intensity)
 
         ascending = [aus.index(au) for au in config.aus]
         self.register_buffer("ascending", torch.tensor(ascending), persistent=False)
@@ -103,5 +105,7 @@ class LGRNet(nn.Module):
             local = self.fusion(local, self.global_blocks(feature))  # (B, n·C, h, w)
 
         refined = self.refine(local)  # R, (B, n·C_r, h_r, w_r)
-        logits = self.heads(refined)  # (B, n)
-        return Prediction(logits.index_select(1, self.ascending), landmarks)
+        logits, intensity = self.heads(refined)  # (B, n)
+        if intensity is not None:
+            intensity = intensity.index_select(1, self.ascending)
+        return Prediction(logits.index_select(1, self.ascending), landmarks, intensity)

@@ -134,6 +134,10 @@ class Trainer:
                     self.weights,
                     align_weight=optim.align_weight,
                     dice_over=optim.dice_over,
+                    intensity=None
+                    if prediction.intensity is None
+                    else (prediction.intensity, batch.intensity.to(self.device)),
+                    intensity_weight=optim.intensity_weight,
                 )
                 if not torch.isfinite(losses.total):
                     raise FloatingPointError(

@@ -2,6 +2,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from export.plain import PlainGraph
 from export.serialise import to_onnx
 from export.winograd import WinogradGraph
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
+from lgrnet.model import LGRNet
 from runtime.backends import open_backend
 
 ROOT = Path(__file__).parents[1]
@@ -198,6 +200,8 @@ def bad_checkpoints(folder, model):
     (folder / "text.pt").write_text("weights")
     torch.save(model.state_dict(), folder / "weights_only.pt")
     save_checkpoint(folder / "thresholds.pt", model, {"thresholds": [0.5]})
+    telling = LGRNet(replace(model.config, intensity=True))
+    save_checkpoint(folder / "intensities.pt", telling, META)
     return {
         "missing.pt": "no such file",
         "truncated.pt": "truncated",
@@ -205,6 +209,7 @@ def bad_checkpoints(folder, model):
         "text.pt": "not a PyTorch checkpoint",
         "weights_only.pt": "not a checkpoint of lgrnet",
         "thresholds.pt": "2 AUs but 1 thresholds",
+        "intensities.pt": "tells intensities",
     }
 
 

@@ -55,9 +55,12 @@ def test_training_batches_do_not_depend_on_workers(root, workers):
     expected = [faces[key] for batch in EpochSampler(len(faces), 4, 7, 2) for key in batch]
     batches = list(training_batches(faces, 4, epoch=2, workers=workers))
     crops = torch.cat([batch.faces for batch in batches]).numpy()
-    np.testing.assert_array_equal(crops, np.stack([crop for crop, _, _ in expected]))
+    np.testing.assert_array_equal(crops, np.stack([item[0] for item in expected]))
     assert batches[0].faces.dtype == torch.uint8
     assert batches[0].landmarks.shape == (4, 49, 2)
+    # Intensities are on FACS's scale: the tiny faces are at rest or at their strongest.
+    for batch in batches:
+        torch.testing.assert_close(batch.intensity, 5.0 * batch.presence)
 
 
 def test_a_limit_takes_faces_from_the_whole_split(root):

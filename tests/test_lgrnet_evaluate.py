@@ -81,6 +81,20 @@ def test_evaluation_agrees_with_a_plain_loop(root):
     assert 0 < result.landmark_error < 1
 
 
+def test_intensities_are_judged_where_the_network_tells_them(root, tmp_path, capsys):
+    torch.manual_seed(0)
+    model = LGRNet(model_config("edge", **TINY, intensity=True)).eval()
+    save_checkpoint(tmp_path / "tiny.pt", model)
+    path = tmp_path / "scores.json"
+    assert main([str(tmp_path / "tiny.pt"), "--data", str(root), "--json", str(path)]) == 0
+    shards = FaceShards(root, "test", AUS)
+    said, true = evaluate(model, shards, torch.device("cpu")).intensity
+    np.testing.assert_allclose(true, 5 * shards.labels.intensity)
+    row = json.loads(path.read_text())["aus"]["AU12"]
+    assert row["intensity_mae"] == pytest.approx(np.abs(said[:, 1] - true[:, 1]).mean(), rel=1e-5)
+    assert "ICC" in capsys.readouterr().out
+
+
 def test_command_prints_a_table_and_writes_json(root, tmp_path, capsys):
     model = LGRNet(model_config("edge", **TINY)).eval()
     save_checkpoint(tmp_path / "tiny.pt", model, {"thresholds": [0.4, 0.6]})

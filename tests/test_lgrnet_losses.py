@@ -8,6 +8,7 @@ from lgrnet.losses import (
     alignment_loss,
     au_weights,
     dice_loss,
+    intensity_loss,
     joint_loss,
     recognition_loss,
 )
@@ -133,6 +134,27 @@ def test_joint_loss_adds_up():
     losses = joint_loss(GOLDEN_LOGITS, target + 2, GOLDEN_LABELS, target, ONE)
     expected = losses.recognition + losses.dice + 0.5 * losses.alignment
     torch.testing.assert_close(losses.total, expected)
+
+
+def test_intensities_by_hand():
+    intensity = torch.tensor([[0.5, 4.0], [3.0, 1.0]])
+    target = torch.tensor([[0.0, 1.0], [3.0, float("nan")]])
+    weights = torch.tensor([0.5, 1.5])
+    first = (0.5 * 0.5**2 + 0) / 2
+    second = 3 - 0.5  # linear above 1; the unknown one takes no part
+    expected = (0.5 * first + 1.5 * second) / 2
+    assert intensity_loss(intensity, target, weights).item() == pytest.approx(expected)
+
+
+def test_joint_loss_adds_intensities_where_there_are_some():
+    target = face().repeat(4, 1, 1)
+    given = (GOLDEN_LOGITS, target + 2, GOLDEN_LABELS, target, ONE)
+    without = joint_loss(*given)
+    strengths = (torch.ones(4, 1), torch.full((4, 1), 3.0))
+    with_them = joint_loss(*given, intensity=strengths, intensity_weight=0.1)
+    assert without.intensity.item() == 0
+    assert with_them.intensity.item() == pytest.approx(1.5)
+    torch.testing.assert_close(with_them.total, without.total + 0.15)
 
 
 def test_weights_reproduce_the_published_ones():

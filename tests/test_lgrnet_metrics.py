@@ -5,6 +5,7 @@ from lgrnet.metrics import (
     always_on_f1,
     f1_frame,
     failure_rate,
+    intensity_agreement,
     landmark_errors,
     mean_f1,
     recognised,
@@ -74,3 +75,36 @@ def test_landmark_errors_in_inter_ocular_distances():
 
 def test_failure_is_above_a_tenth():
     assert failure_rate(np.array([0.1, 0.1001, 0.02, 0.5])) == 0.5
+
+
+def anova_icc(ours, theirs):
+    """ICC(3,1) from the two-way table of Shrout and Fleiss, written out."""
+    table = np.stack([ours, theirs], 1)
+    frames, raters = table.shape
+    grand = table.mean()
+    between = raters * ((table.mean(1) - grand) ** 2).sum() / (frames - 1)
+    residual = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + grand
+    error = (residual**2).sum() / ((frames - 1) * (raters - 1))
+    return (between - error) / (between + (raters - 1) * error)
+
+
+def test_intensities_agree_as_the_analysis_of_variance_says():
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 6, (40, 3)).astype(float)
+    ours = 0.6 * target + rng.normal(0, 0.8, target.shape) + np.array([0, 1, 2])
+    unknown = target.copy()
+    unknown[5:9, 1] = np.nan
+    correlation, error = intensity_agreement(ours, unknown)
+    known = ~np.isnan(unknown[:, 1])
+    assert correlation[0] == pytest.approx(anova_icc(ours[:, 0], target[:, 0]))
+    assert correlation[1] == pytest.approx(anova_icc(ours[known, 1], target[known, 1]))
+    by_hand = sum(abs(ours[frame, 2] - target[frame, 2]) for frame in range(40)) / 40
+    assert error[2] == pytest.approx(by_hand)
+
+
+def test_intensities_that_never_vary_or_are_unknown():
+    target = np.array([[2.0, np.nan], [2.0, np.nan]])
+    correlation, error = intensity_agreement(np.array([[1.0, 1.0], [1.0, 3.0]]), target)
+    assert np.isnan(correlation).all()
+    assert error[0] == 1
+    assert np.isnan(error[1])

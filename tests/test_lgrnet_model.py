@@ -29,6 +29,7 @@ ABLATIONS = [
 VARIANTS = [
     *ABLATIONS,
     {"gate": "concat"},
+    {"intensity": True},
     {"attention": "refined"},
     {"attention": "refined", "attention_cells": 16},
     {"attention_cells": 16, "aus": [4, 6, 7, 9, 25]},  # off a grid this small the chin is cropped
@@ -112,6 +113,24 @@ def test_landmarks_are_offsets_in_tens_of_pixels_from_the_mean_face():
     torch.testing.assert_close(align(feature).flatten(1), expected)
 
 
+def test_intensities_are_read_from_the_hidden_layer_of_the_heads():
+    model = small(intensity=True).eval()
+    plain = small().eval()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    seen = []
+    model.heads.hidden.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    image = torch.randn(3, 3, 176, 176)
+    with torch.no_grad():
+        prediction, without = model(image), plain(image)
+    torch.testing.assert_close(prediction.au_logits, without.au_logits)
+    assert without.intensity is None
+    hidden = seen[0].reshape(3, 5, -1)
+    weight = model.heads.intensity.weight.reshape(5, -1)
+    scores = (hidden * weight).sum(2) + model.heads.intensity.bias
+    expected = 5 / (1 + torch.exp(-scores))
+    torch.testing.assert_close(prediction.intensity, expected[:, model.ascending])
+
+
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_every_parameter_learns(changes):
     model = small(**changes)
@@ -120,7 +139,13 @@ def test_every_parameter_learns(changes):
     assert prediction.au_logits.shape == (4, 5)
     labels = torch.tensor([[0, 1, 0, 1, 1], [1, 0, 1, 0, 0]]).repeat(2, 1)
     target = torch.tensor(MEAN_FACE).float().expand(4, -1, -1)
-    losses = joint_loss(*prediction, labels, target, torch.ones(5))
+    strengths = None
+    if prediction.intensity is not None:
+        strengths = (prediction.intensity, 3.0 * labels)
+    losses = joint_loss(
+        *(prediction.au_logits, prediction.landmarks, labels, target, torch.ones(5)),
+        intensity=strengths,
+    )
     losses.total.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -182,7 +207,7 @@ def test_the_crop_is_resized_inside():
 
 
 def test_faces_of_a_batch_do_not_influence_each_other():
-    model = small().eval()
+    model = small(intensity=True).eval()
     images = torch.randn(3, 3, 176, 176)
     with torch.no_grad():
         together = model(images)
