@@ -16,8 +16,8 @@ def toy_rig_file(tmp_path_factory):
 )
 def any_studio(request):
     """Return the studio of the toy rig, then that of the real rig if there is one."""
-    from lgrnet.faces.identity import open_studio
-    from lgrnet.faces.rig import load_rig
+    from lgrnet.faces.head.rig import load_rig
+    from lgrnet.faces.person.identity import open_studio
 
     if request.param == "toy":
         return request.getfixturevalue("toy_studio")
@@ -27,7 +27,7 @@ def any_studio(request):
 @pytest.fixture(scope="session")
 def toy_studio(toy_rig_file):
     """Return what rendering needs, derived from the toy rig."""
-    from lgrnet.faces.identity import open_studio
-    from lgrnet.faces.rig import load_rig
+    from lgrnet.faces.head.rig import load_rig
+    from lgrnet.faces.person.identity import open_studio
 
     return open_studio(load_rig(toy_rig_file))

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from lgrnet.faces.chart import make_chart
+from lgrnet.faces.head.rig import Part
 from lgrnet.faces.noise import fractal_noise, smoothstep
-from lgrnet.faces.rig import Part
-from lgrnet.faces.wrinkles import wrinkle_maps
+from lgrnet.faces.person.chart import make_chart
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +47,6 @@ def test_the_chart_scales(any_studio, chart):
     small = make_chart(any_studio.rig, chart.size // 4)
     np.testing.assert_allclose(small.landmarks * 4, chart.landmarks, atol=1e-3)
     assert small.brow_span * 4 == pytest.approx(chart.brow_span, abs=1e-3)
-
-
-def test_wrinkles_are_grooves_near_what_moves(any_studio, chart):
-    maps = wrinkle_maps(chart)
-    for groove in maps.values():
-        assert groove.shape == (chart.size, chart.size)
-        assert groove.max() <= 1e-6
-        assert groove.min() < -0.1
-    y = chart.position[..., 1]
-    brows, mouth = any_studio.rig.vertices[any_studio.rig.landmarks68[[19, 51]], 1]
-    assert (y[maps[1] < -0.1] > brows - 1).all()
-    assert (y[maps[17] < -0.1] < mouth).all()
 
 
 def test_noise_is_normalised_and_seeded():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lgrnet.faces import clip
-from lgrnet.faces.rig import RigError
+from lgrnet.faces.head.rig import RigError
 from runtime.landmarks import inter_ocular
 from runtime.truth import read_truth
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lgrnet.faces.convert import CloneError, convert, main, quantise, triangle_blocks
-from lgrnet.faces.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, SOURCE, Block
-from lgrnet.faces.occlusion import visibility
-from lgrnet.faces.rig import Part, load_rig
+from lgrnet.faces.drawing.occlusion import visibility
+from lgrnet.faces.head.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, SOURCE, Block
+from lgrnet.faces.head.rig import Part, load_rig
 
 
 def write_obj(path, vertices, triangles, uv):

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from lgrnet.faces.action_units import FACE_AUS, PRESENT_FROM
-from lgrnet.faces.cooccurrence import BASE_RATE, sample_intensities
+from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
+from lgrnet.faces.motion.cooccurrence import BASE_RATE, sample_intensities
 
 COUNT = 20_000
+RULED = (10, 12, 20, 23, 24, 25, 26, 28, 43)  # AUs that a rule of FACS touches
 COLUMN = {au: column for column, au in enumerate(FACE_AUS)}
-FREE = [column for au, column in COLUMN.items() if au not in (24, 25, 26)]  # that no rule touches
+FREE = [column for au, column in COLUMN.items() if au not in RULED]
 
 
 @pytest.fixture(scope="module", params=[0.0, 1.0])
@@ -27,10 +28,10 @@ def test_intensities_are_on_off_or_a_trace(intensities):
     assert intensities.shape == (COUNT, len(FACE_AUS))
     assert intensities.dtype == np.float32
     on = intensities >= PRESENT_FROM
-    assert intensities[on].min() >= 0.25
+    assert intensities[on].min() >= 0.3
     assert intensities[on].max() <= 1
-    assert intensities[~on].max() < 0.18
-    assert 0.27 < (intensities[~on] > 0).mean() < 0.33
+    assert intensities[~on].max() < 0.12
+    assert 0.22 < (intensities[~on] > 0).mean() < 0.28
 
 
 def test_a_dropped_jaw_parts_the_lips(intensities):
@@ -41,6 +42,18 @@ def test_a_dropped_jaw_parts_the_lips(intensities):
 def test_parted_lips_are_not_pressed(intensities):
     assert present(intensities, 24).any()
     assert not present(intensities, 24)[present(intensities, 25)].any()
+
+
+def test_closed_eyes_are_not_wide(intensities):
+    assert present(intensities, 43).any()
+    assert not present(intensities, 43)[present(intensities, 5)].any()
+
+
+def test_sucked_in_lips_show_nothing_else(intensities):
+    sucked = present(intensities, 28)
+    assert sucked.any()
+    for au in (10, 12, 20, 23, 24, 25):
+        assert not present(intensities, au)[sucked].any()
 
 
 def test_aus_are_as_frequent_as_stated(intensities):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import toy_rig
 
-from lgrnet.faces.action_units import FACE_AUS
-from lgrnet.faces.expression import Expression, pose_vertices, sample_expression
-from lgrnet.faces.identity import make_identity
+from lgrnet.faces.motion.action_units import FACE_AUS
+from lgrnet.faces.motion.expression import Expression, pose_vertices, sample_expression
+from lgrnet.faces.person.identity import make_identity
 
 ALL = Expression(dict.fromkeys(FACE_AUS, 0.7), {"jawLeft": 0.2, "eyeBlink": 1.0}, {}, (0.3, -0.2))
 
@@ -64,10 +64,23 @@ def test_movement_grows_with_intensity(moved):
     np.testing.assert_allclose(2 * half[48:60], full[48:60], atol=1e-4)
 
 
-def test_a_lean_moves_one_side_more(moved):
-    change = moved(Expression({12: 1.0}, lean={"mouthSmile": 0.5}))
-    left, right = np.linalg.norm(change[[54, 48]], axis=1)
-    assert left > 1.5 * right
+def test_a_lean_weakens_one_side_and_leaves_the_other(moved):
+    even = np.linalg.norm(moved(Expression({12: 1.0}))[[54, 48]], axis=1)
+    for lean, strong in ((0.5, 0), (-0.5, 1)):
+        change = moved(Expression({12: 1.0}, lean={"mouthSmile": lean}))
+        sides = np.linalg.norm(change[[54, 48]], axis=1)
+        assert sides[strong] == pytest.approx(even[strong], rel=0.05)
+        assert sides[1 - strong] == pytest.approx(even[1 - strong] / 2, rel=0.1)
+
+
+def test_raised_cheeks_and_tight_lids_leave_the_eyes_open(any_studio, person):
+    def opening(expression):
+        points = pose_vertices(any_studio, person, expression)[any_studio.rig.landmarks68]
+        return (points[[37, 38], 1] - points[[41, 40], 1]).mean()
+
+    rest = opening(Expression())
+    assert opening(Expression({6: 1.0, 7: 1.0})) > 0.2 * rest
+    assert opening(Expression({6: 1.0, 7: 1.0, 43: 1.0})) < 0.15 * rest
 
 
 def test_eyeballs_turn_in_place(any_studio, person):
@@ -108,7 +121,7 @@ def test_lids_stay_outside_the_eyeball(any_studio, person, expression):
 
 def test_the_upper_lid_closes(moved):
     up = moved(Expression(extra={"eyeBlink": 1.0}))[:, 1]
-    assert max(up[[37, 38, 43, 44]]) < -0.3
+    assert max(up[[37, 38, 43, 44]]) < -0.2
     assert np.abs(up[[40, 41, 46, 47]]).max() < 0.3
 
 

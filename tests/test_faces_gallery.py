@@ -2,15 +2,15 @@ import cv2
 import numpy as np
 
 from lgrnet.faces import gallery
-from lgrnet.faces.action_units import FACE_AUS
+from lgrnet.faces.motion.action_units import FACE_AUS
 
 
 def test_the_gallery_shows_every_au_at_the_same_place(toy_studio):
     picture = gallery.au_gallery(toy_studio)
     height, width = 256 + 30, 256
-    assert picture.shape == (4 * height, 4 * width, 3)
+    assert picture.shape == (5 * height, 4 * width, 3)
     assert picture.dtype == np.uint8
-    tiles = picture.reshape(4, height, 4, width, 3).swapaxes(1, 2).reshape(16, height, width, 3)
+    tiles = picture.reshape(5, height, 4, width, 3).swapaxes(1, 2).reshape(20, height, width, 3)
     assert len(tiles) == len(FACE_AUS) + 1
     faces, captions = tiles[:, :256].astype(int), tiles[:, 256:]
     assert all(np.abs(face - faces[0]).max() > 20 for face in faces[1:])

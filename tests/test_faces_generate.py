@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgrnet.faces.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.generate import Recipe, generate, main, render_person
+from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.shards import DatasetError, FaceShards
 
 TINY = Recipe(seed=7, train=2, val=1, test=1, images=2, people_per_shard=1, decorrelated=0.5)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from lgrnet.alignment import MEAN_FACE
-from lgrnet.faces.action_units import FACE_AUS
-from lgrnet.faces.labels import au_presence
+from lgrnet.faces.motion.action_units import FACE_AUS
+from lgrnet.faces.motion.labels import au_presence
 
 LIPS_PART = FACE_AUS.index(25)
+COUNT = len(FACE_AUS)
 
 
 def face(gap: float, scale: float = 1.0):
@@ -22,13 +23,13 @@ def present(intensity, points):
 
 
 def test_an_au_is_present_from_a_fifth_on():
-    intensity = np.where(np.arange(15) % 2, 0.2, 0.199)
-    np.testing.assert_array_equal(present(intensity, face(0.0)), np.arange(15) % 2)
+    intensity = np.where(np.arange(COUNT) % 2, 0.2, 0.199)
+    np.testing.assert_array_equal(present(intensity, face(0.0)), np.arange(COUNT) % 2)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
 def test_lips_that_are_seen_apart_are_au_25_whatever_parts_them(scale):
-    nothing = np.zeros(15)
+    nothing = np.zeros(COUNT)
     assert present(nothing, face(0.02, scale))[LIPS_PART] == 0
     open_mouth = present(nothing, face(0.04, scale))
     assert open_mouth[LIPS_PART] == 1
@@ -36,10 +37,10 @@ def test_lips_that_are_seen_apart_are_au_25_whatever_parts_them(scale):
 
 
 def test_lips_that_cross_are_closed():
-    assert present(np.zeros(15), face(-0.1))[LIPS_PART] == 0
+    assert present(np.zeros(COUNT), face(-0.1))[LIPS_PART] == 0
 
 
 def test_intensities_are_not_changed():
-    intensity = np.zeros((1, 15))
+    intensity = np.zeros((1, COUNT))
     au_presence(intensity, face(0.1)[None])
     assert not intensity.any()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lgrnet.faces.obj import ObjError, read_obj, read_vertices
+from lgrnet.faces.head.obj import ObjError, read_obj, read_vertices
 
 CUBE = """\
 # a cube without its lid, with texture coordinates

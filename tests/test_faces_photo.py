@@ -1,7 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
-from lgrnet.faces.photo import develop, meter, spoil, to_bgr8
+from lgrnet.faces.drawing.photo import _blur, _video, develop, meter, spoil, to_bgr8
 
 
 def test_developing_is_monotone_and_bounded():
@@ -55,4 +56,39 @@ def test_flaws_keep_the_picture():
     clean = np.broadcast_to(ramp[None, :, None], (64, 64, 3))
     for seed in range(10):
         photo = spoil(np.random.default_rng(seed), clean).astype(float)
-        assert np.corrcoef(photo.mean((0, 2)), ramp)[0, 1] > 0.95
+        assert np.corrcoef(photo.mean((0, 2)), ramp)[0, 1] > 0.9
+
+
+def test_most_pictures_are_good_and_few_are_bad():
+    rng = np.random.default_rng(0)
+    clean = cv2.GaussianBlur(rng.uniform(0, 1, (128, 128, 3)).astype(np.float32), (0, 0), 5)
+    clean = (clean - clean.min()) / np.ptp(clean)
+    grey = clean.mean(2).ravel()
+    kept = [
+        np.corrcoef(spoil(np.random.default_rng(seed), clean).mean(2).ravel(), grey)[0, 1]
+        for seed in range(200)
+    ]
+    assert np.median(kept) > 0.97
+    assert np.mean(np.array(kept) < 0.85) < 0.1
+    assert min(kept) > 0.4
+
+
+def test_blur_spreads_and_keeps_the_light():
+    point = np.zeros((41, 41, 3), np.float32)
+    point[20, 20] = 1
+    widths = []
+    for seed in range(40):
+        blurred = _blur(np.random.default_rng(seed), point)
+        assert blurred.sum() == pytest.approx(3, rel=0.02)
+        widths.append((blurred[..., 0] > 0.01).sum())
+    assert min(widths) == 1
+    assert max(widths) > 15
+
+
+def test_video_blocks_need_not_lie_on_the_pictures_grid():
+    ramp = np.tile(np.linspace(60, 190, 128), (128, 1)).astype(np.uint8)[..., None].repeat(3, 2)
+    places = set()
+    for seed in range(30):
+        steps = np.abs(np.diff(_video(np.random.default_rng(seed), ramp).astype(int)[64, :, 1]))
+        places |= set(np.flatnonzero(steps >= 3) % 8)
+    assert len(places) > 3

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lgrnet.faces.raster import (
+from lgrnet.faces.drawing.raster import (
     FAR,
     NO_HEIGHT,
     bilinear,
@@ -124,7 +124,10 @@ def test_only_facial_pixels_have_texels():
     fragments = rasterise(points, SQUARE, 8, 8, True)
     height_map = np.add.outer(np.zeros(8), np.arange(8.0)).astype(np.float32)
     part = np.array([0, 1], np.uint8)
-    texel, heights = face_texture_buffer(fragments, SQUARE, part, uv, height_map)
+    flat, calm = np.zeros((4, 8, 8), np.float32), np.zeros((4, 2), np.float32)
+    texel, heights = face_texture_buffer(
+        fragments, SQUARE, part, uv, height_map, flat, flat[0], calm
+    )
     facial = fragments.triangle == 0
     assert facial.any()
     assert (~facial).any()
@@ -134,3 +137,20 @@ def test_only_facial_pixels_have_texels():
         texel[facial], np.clip(np.stack([columns, rows], 1), 0, 6.999), atol=1e-4
     )
     np.testing.assert_allclose(heights[facial], np.clip(columns, 0, 6.999), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("direction", "doubled"), list(enumerate([(1, 0), (0, 1), (-1, 0), (0, -1)]))
+)
+def test_squeezed_skin_takes_the_lines_of_its_direction_and_the_folds(direction, doubled):
+    points = np.array([[0, 0, 1], [0, 8, 1], [8, 8, 1], [8, 0, 1]], np.float32)
+    uv = np.stack([points[:, 0] / 8, 1 - points[:, 1] / 8], 1)
+    fragments = rasterise(points, SQUARE, 8, 8, True)
+    lines = np.stack([np.full((8, 8), -(10.0**each)) for each in range(4)]).astype(np.float32)
+    folds = np.full((8, 8), -0.5, np.float32)
+    squeeze = np.tile(0.25 * np.array(doubled, np.float32), (4, 1))
+    _, heights = face_texture_buffer(
+        *(fragments, SQUARE, np.zeros(2, np.uint8), uv, np.ones((8, 8), np.float32)),
+        *(lines, folds, squeeze),
+    )
+    np.testing.assert_allclose(heights, 1 - 0.25 * 10.0**direction - 0.25 * 0.5, rtol=1e-4)

@@ -4,13 +4,21 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from lgrnet.faces.action_units import FACE_AUS
-from lgrnet.faces.camera import PIVOT, Pose, sample_pose
-from lgrnet.faces.expression import Expression, pose_vertices
-from lgrnet.faces.identity import make_identity
-from lgrnet.faces.light import STUDIO, cast_shadow, sample_background, sample_lighting
-from lgrnet.faces.render import aligned_placement, blank, photograph, portrait, render
-from lgrnet.faces.rig import SDM49_OF_68
+from lgrnet.faces.drawing.camera import MAX_PITCH, MAX_YAW, PIVOT, Pose, sample_pose
+from lgrnet.faces.head.rig import SDM49_OF_68
+from lgrnet.faces.motion.action_units import FACE_AUS
+from lgrnet.faces.motion.expression import Expression, pose_vertices
+from lgrnet.faces.person.identity import make_identity
+from lgrnet.faces.render import (
+    aligned_placement,
+    blank,
+    found_placement,
+    photograph,
+    portrait,
+    render,
+)
+from lgrnet.faces.scene.background import BRIGHTEST, sample_background
+from lgrnet.faces.scene.light import STUDIO, cast_shadow, sample_lighting
 
 # The longer side of the anchors' box in the aligned 200 × 200 image: 199 / 2.9 around its middle.
 LOW, HIGH = 65.18965517241379, 133.81034482758622
@@ -149,7 +157,7 @@ def test_light_and_background_are_valid():
         background = sample_background(rng, 30, 50)
         assert background.shape == (30, 50, 3)
         assert background.dtype == np.float32
-        assert 0 <= background.min() <= background.max() <= 1
+        assert 0 <= background.min() <= background.max() <= BRIGHTEST
 
 
 def test_the_shadow_map_holds_what_is_nearest_to_the_light():
@@ -165,7 +173,26 @@ def test_the_shadow_map_holds_what_is_nearest_to_the_light():
 
 def test_head_poses_stay_in_range():
     rng = np.random.default_rng(0)
-    poses = [sample_pose(rng, max_yaw=20) for _ in range(500)]
-    assert max(abs(np.rad2deg(pose.yaw)) for pose in poses) <= 20
-    assert 36 <= min(pose.distance for pose in poses)
+    poses = [sample_pose(rng) for _ in range(2000)]
+    yaw, pitch = (np.rad2deg([getattr(pose, name) for pose in poses]) for name in ("yaw", "pitch"))
+    assert 35 < np.abs(yaw).max() <= MAX_YAW
+    assert 20 < np.abs(pitch).max() <= MAX_PITCH
+    assert np.median(np.abs(yaw)) < 20
+    assert 36 <= min(pose.distance for pose in poses) < max(pose.distance for pose in poses) <= 150
     np.testing.assert_allclose(poses[0].rotation() @ poses[0].rotation().T, np.eye(3), atol=1e-12)
+
+
+def test_a_finders_placement_is_off_but_shows_the_face(toy_studio):
+    person = make_identity(toy_studio, 5)
+    exact = render(toy_studio, person, *scene(Expression(), place=aligned_placement())).landmarks
+    away, sizes = [], []
+    for seed in range(40):
+        place = found_placement(np.random.default_rng(seed))
+        seen = render(toy_studio, person, *scene(Expression(), place=place)).landmarks
+        away.append(np.abs(seen.mean(0) - exact.mean(0)).max())
+        sizes.append(np.ptp(seen[:, 0]) / np.ptp(exact[:, 0]))
+        assert (seen[[13, 34, 40]] > 0).all()
+        assert (seen[[13, 34, 40]] < 200).all()  # nose and mouth
+    assert 15 < np.median(away) < 30
+    assert min(sizes) < 0.85
+    assert max(sizes) > 1.15

@@ -3,8 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from lgrnet.faces.action_units import AU_SHAPES, DISTRACTORS, FACE_AUS
-from lgrnet.faces.rig import RIG_VARIABLE, SDM49_OF_68, Part, RigError, load_rig, rig_path
+from lgrnet.faces.head.rig import RIG_VARIABLE, SDM49_OF_68, Part, RigError, load_rig, rig_path
+from lgrnet.faces.motion.action_units import AU_SHAPES, DISTRACTORS, FACE_AUS
 from runtime.action_units import AU_NAMES
 from runtime.landmarks import COUNT
 

@@ -15,16 +15,17 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lgrnet.faces import photo
-from lgrnet.faces.action_units import AU_SHAPES, FACE_AUS
-from lgrnet.faces.camera import Pose
-from lgrnet.faces.expression import Expression
-from lgrnet.faces.identity import make_identity, open_studio
-from lgrnet.faces.labels import au_presence
-from lgrnet.faces.light import sample_background, sample_lighting
+from lgrnet.faces.drawing import photo
+from lgrnet.faces.drawing.camera import Pose
+from lgrnet.faces.head.rig import RigError, load_rig
+from lgrnet.faces.motion.action_units import AU_SHAPES, FACE_AUS
+from lgrnet.faces.motion.expression import Expression
+from lgrnet.faces.motion.labels import au_presence
 from lgrnet.faces.noise import smoothstep
+from lgrnet.faces.person.identity import make_identity, open_studio
 from lgrnet.faces.render import render
-from lgrnet.faces.rig import RigError, load_rig
+from lgrnet.faces.scene.background import sample_background
+from lgrnet.faces.scene.light import sample_lighting
 from runtime.action_units import au_key
 from runtime.landmarks import COUNT
 

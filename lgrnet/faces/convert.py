@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lgrnet.faces.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, LICENCE, SOURCE, Block
-from lgrnet.faces.obj import ObjError, ObjMesh, read_obj, read_vertices
-from lgrnet.faces.occlusion import visibility
-from lgrnet.faces.rig import Part
+from lgrnet.faces.drawing.occlusion import visibility
+from lgrnet.faces.head.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, LICENCE, SOURCE, Block
+from lgrnet.faces.head.obj import ObjError, ObjMesh, read_obj, read_vertices
+from lgrnet.faces.head.rig import Part
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def convert(
     blocks: Sequence[Block] = BLOCKS,
     progress: bool = True,
 ) -> None:
-    """Make a rig file that :func:`lgrnet.faces.rig.load_rig` reads.
+    """Make a rig file that :func:`lgrnet.faces.head.rig.load_rig` reads.
 
     Args:
         clone: Clone of ICT-FaceKit.

@@ -12,14 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgrnet.faces.action_units import FACE_AUS
-from lgrnet.faces.camera import Pose
-from lgrnet.faces.expression import Expression
+from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.generate import Recipe, render_person
-from lgrnet.faces.identity import Studio, make_identity, open_studio
-from lgrnet.faces.light import STUDIO
+from lgrnet.faces.head.rig import RigError, load_rig
+from lgrnet.faces.motion.action_units import FACE_AUS
+from lgrnet.faces.motion.expression import Expression
+from lgrnet.faces.person.identity import Studio, make_identity, open_studio
 from lgrnet.faces.render import blank, portrait, render
-from lgrnet.faces.rig import RigError, load_rig
+from lgrnet.faces.scene.light import STUDIO
 from runtime.action_units import AU_NAMES
 from runtime.align import ALIGNED_SIZE, alignment_matrix
 
@@ -46,7 +46,7 @@ def au_gallery(studio: Studio, number: int = _MODEL) -> np.ndarray:
         number: The person.
 
     Returns:
-        4 × 4 captioned tiles of 256 × 256, (1144, 1024, 3) uint8 BGR.
+        5 × 4 captioned tiles of 256 × 256, (1430, 1024, 3) uint8 BGR.
     """
     person = make_identity(studio, number)
     framing: list[np.ndarray] = []

@@ -20,15 +20,17 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lgrnet.faces.action_units import FACE_AUS
-from lgrnet.faces.camera import sample_pose
-from lgrnet.faces.cooccurrence import sample_intensities
-from lgrnet.faces.expression import sample_expression
-from lgrnet.faces.identity import Studio, make_identity, open_studio
-from lgrnet.faces.labels import au_presence
-from lgrnet.faces.light import sample_background, sample_lighting
-from lgrnet.faces.render import aligned_placement, photograph, render
-from lgrnet.faces.rig import RigError, load_rig, rig_path
+from lgrnet.faces.drawing.camera import sample_pose
+from lgrnet.faces.head.rig import RigError, load_rig, rig_path
+from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
+from lgrnet.faces.motion.cooccurrence import sample_intensities
+from lgrnet.faces.motion.expression import sample_expression
+from lgrnet.faces.motion.labels import au_presence
+from lgrnet.faces.person.identity import Studio, make_identity, open_studio
+from lgrnet.faces.render import aligned_placement, found_placement, photograph, render
+from lgrnet.faces.scene.background import sample_background
+from lgrnet.faces.scene.light import sample_lighting
+from lgrnet.faces.scene.occluders import sample_occluders
 from lgrnet.shards import (
     DatasetError,
     Labels,
@@ -41,9 +43,10 @@ from runtime.align import ALIGNED_SIZE
 
 logger = logging.getLogger(__name__)
 
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 """Raised when the same recipe gives other pictures or labels."""
 
+_OCCLUDED = 0.15  # of the pictures, by a hand or a thing; the labels stay
 _SPLIT_SEED = {"train": 1, "val": 2, "test": 3}
 _PEOPLE_PER_SPLIT = 1_000_000  # room for each split's people in the numbers of all people
 
@@ -62,6 +65,8 @@ class Recipe:
         decorrelated: Share of training people whose AUs co-occur by chance (a quarter of the usual
             correlation), so that a network learns to look and not to guess. Validation and test
             people all have the usual co-occurrence.
+        found: Share of training pictures that are placed as a face finder's box would place them;
+            all others, and those of validation and test people, as the aligner does.
     """
 
     seed: int = 0
@@ -71,6 +76,7 @@ class Recipe:
     images: int = 24
     people_per_shard: int = 4
     decorrelated: float = 0.3
+    found: float = 0.25
 
     def __post_init__(self) -> None:
         """Check the counts."""
@@ -81,8 +87,9 @@ class Recipe:
                 raise ValueError(f"{name} must be at most {_PEOPLE_PER_SPLIT}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
-        if not 0 <= self.decorrelated <= 1:
-            raise ValueError(f"decorrelated must lie in [0, 1], got {self.decorrelated}")
+        for name in ("decorrelated", "found"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
 
     def people(self, split: str) -> range:
         """Return the numbers of a split's people; no number is in two splits."""
@@ -106,7 +113,7 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
         split: Which the person is in.
 
     Yields:
-        Face (200, 200, 3) uint8 BGR, intensities (15,) float32, landmarks (49, 2) float32.
+        Face (200, 200, 3) uint8 BGR, intensities (n,) float32, landmarks (49, 2) float32.
     """
     rng = np.random.default_rng([recipe.seed, number])
     person = make_identity(studio, number)
@@ -114,6 +121,7 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
     intensities = sample_intensities(
         rng, recipe.images, 0.25 if chance else 1.0, rng.standard_normal(len(FACE_AUS))
     )
+    found = recipe.found if split == "train" else 0.0
     for row in intensities:
         active = {au: float(v) for au, v in zip(FACE_AUS, row, strict=True) if v > 0}
         picture = render(
@@ -123,7 +131,10 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
             sample_pose(rng),
             sample_lighting(rng),
             sample_background(rng, ALIGNED_SIZE, ALIGNED_SIZE),
-            aligned_placement(rng, noise=0.015),
+            found_placement(rng) if rng.random() < found else aligned_placement(rng, noise=0.015),
+            overlays=sample_occluders(
+                rng, _OCCLUDED, person.complexion.skin**2.2, person.complexion.hair**2.2
+            ),
         )
         yield photograph(rng, picture), row, picture.landmarks.astype(np.float32)
 
@@ -153,9 +164,11 @@ def _make_shard(root: Path, split: str, number: int, recipe: Recipe) -> int:
             landmarks.append(corners)
             subjects.append(person)
     intensity, points = np.stack(intensities), np.stack(landmarks)
+    presence = au_presence(intensity, points)
     labels = Labels(
-        presence=au_presence(intensity, points),
-        intensity=intensity,
+        presence=presence,
+        # What is seen to be present, whichever muscle does it, is there at least in traces.
+        intensity=np.where(presence == 1, np.maximum(intensity, PRESENT_FROM), intensity),
         landmarks=points,
         subject=np.array(subjects, np.int64),
     )

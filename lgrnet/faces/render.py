@@ -1,26 +1,33 @@
 """A person, an expression, a pose and a light become a picture with exact landmarks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from lgrnet.faces import photo
-from lgrnet.faces.camera import PIVOT, Pose, project, rotation
-from lgrnet.faces.expression import Expression, pose_vertices
-from lgrnet.faces.identity import Identity, Studio
-from lgrnet.faces.light import cast_shadow
-from lgrnet.faces.raster import FAR, face_texture_buffer, rasterise, vertex_normals
-from lgrnet.faces.rig import SDM49_OF_68
-from lgrnet.faces.shade import Lighting, Surface, shade_image
+from lgrnet.faces.drawing import photo
+from lgrnet.faces.drawing.camera import PIVOT, Pose, project, rotation
+from lgrnet.faces.drawing.canvas import Canvas, Overlay
+from lgrnet.faces.drawing.raster import FAR, face_texture_buffer, rasterise, vertex_normals
+from lgrnet.faces.drawing.shade import Lighting, Surface, shade_image
+from lgrnet.faces.head.rig import SDM49_OF_68
+from lgrnet.faces.motion.expression import Expression, pose_vertices
+from lgrnet.faces.person.identity import Identity, Studio
+from lgrnet.faces.person.strain import compression
+from lgrnet.faces.scene.light import cast_shadow
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform
 
 _REFERENCE_DENSITY = 27.6
 """Pixels per cm at which blur widths and bump strength were tuned."""
 
-_WRINKLE_FROM = 0.05
-"""AU intensity below which no wrinkle is drawn."""
+_SQUEEZED = 0.15
+"""Share of its length that skin must lose to fold most of the way."""
+
+
+_FINDER_SHIFT = 30.0  # pixels of the aligned image
+_FINDER_SIZE = 0.3  # logarithm
+_FINDER_TURN = 6.0  # degrees
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +69,32 @@ def aligned_placement(
     return place
 
 
+def found_placement(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """Place the face as a face finder's box would, before any landmark is known.
+
+    A network that has seen only well-aligned faces takes a hairline for brows when the first box
+    is too large, and following its landmarks leads further away.
+
+    Args:
+        rng: Source of randomness.
+
+    Returns:
+        As of :func:`aligned_placement`; off by up to 30 pixels, a third in size and some degrees.
+    """
+    middle = (ALIGNED_SIZE - 1) / 2
+    shift = rng.uniform(-_FINDER_SHIFT, _FINDER_SHIFT, 2)
+    size = np.exp(rng.uniform(-_FINDER_SIZE, _FINDER_SIZE))
+    turn = np.deg2rad(rng.normal(0, _FINDER_TURN))
+    linear = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+
+    def place(landmarks: np.ndarray) -> np.ndarray:
+        moved = linear @ alignment_matrix(landmarks)
+        moved[:, 2] += middle + shift - linear @ (middle, middle)
+        return moved
+
+    return place
+
+
 def render(
     studio: Studio,
     person: Identity,
@@ -71,6 +104,7 @@ def render(
     background: np.ndarray,
     place: Callable[[np.ndarray], np.ndarray],
     supersample: float = 1.5,
+    overlays: Sequence[Overlay] = (),
 ) -> Render:
     """Render a head.
 
@@ -83,6 +117,7 @@ def render(
         background: (H, W, 3) float32, linear RGB; gives the size of the picture.
         place: Takes projected landmarks (49, 2) to the (2, 3) matrix, projection → pixels.
         supersample: Render at this scale and shrink.
+        overlays: What is drawn over the head, beside what the person always wears.
 
     Returns:
         The picture and its landmarks.
@@ -105,7 +140,12 @@ def render(
     fragments = rasterise(screen, triangles, rows, columns, True)
     density = np.sqrt(abs(np.linalg.det(matrix[:, :2]))) * supersample  # pixels per cm
     image = cv2.resize(background, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    _shade(studio, person, expression, pose, light, positions, fragments, density, image)
+    _shade(studio, person, expression, pose, light, bare, positions, fragments, density, image)
+    finer = matrix * supersample
+    finer[:, 2] += 0.5 * (supersample - 1)
+    canvas = Canvas(image, fragments.depth, bare, studio.rig, pose, light, finer, density)
+    for overlay in (*person.overlays, *overlays):
+        overlay.draw(canvas)
     return Render(
         linear=cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA),
         covered=cv2.resize(
@@ -119,7 +159,9 @@ def render(
 
 def photograph(rng: np.random.Generator, picture: Render) -> np.ndarray:
     """Take a photo of a render: random exposure and all the camera's flaws; (H, W, 3) BGR uint8."""
-    gain = photo.meter(picture.linear, picture.covered, target=rng.uniform(0.28, 0.68))
+    # Some cameras expose for the face, others for the whole picture, whatever the skin's tone.
+    metered = picture.covered if rng.random() < 0.5 else np.ones_like(picture.covered)
+    gain = photo.meter(picture.linear, metered, target=rng.uniform(0.28, 0.66))
     return photo.spoil(rng, photo.develop(picture.linear, gain))
 
 
@@ -134,14 +176,16 @@ def blank(size: int = ALIGNED_SIZE, brightness: float = 0.15) -> np.ndarray:
     return np.full((size, size, 3), brightness, np.float32)
 
 
-def _shade(studio, person, expression, pose, light, positions, fragments, density, image) -> None:
+def _shade(
+    studio, person, expression, pose, light, bare, positions, fragments, density, image
+) -> None:
     """Shade the fragments into the image in place."""
     rig, skin = studio.rig, person.skin
-    relief = skin.pores
-    for au, intensity in expression.intensity.items():
-        if intensity > _WRINKLE_FROM and au in studio.wrinkles:
-            relief = relief + studio.wrinkles[au] * (intensity * person.wrinkling[au])
-    texel, heights = face_texture_buffer(fragments, rig.triangles, rig.part, rig.uv, relief)
+    squeeze = compression(person.vertices, bare, studio.skin_triangles, rig.uv)
+    texel, heights = face_texture_buffer(
+        *(fragments, rig.triangles, rig.part, rig.uv, skin.pores),
+        *(person.grooves.lines, person.grooves.folds, np.tanh(squeeze / _SQUEEZED)),
+    )
 
     zoom = density / _REFERENCE_DENSITY
     filled = np.where(fragments.depth < FAR, fragments.depth, pose.distance + 12)
@@ -167,6 +211,7 @@ def _shade(studio, person, expression, pose, light, positions, fragments, densit
         colour=skin.colour,
         albedo=skin.albedo,
         gloss=skin.gloss,
+        roughness=skin.roughness,
         iris=person.complexion.iris,
         pupil=person.pupil,
         eyes=eyes,

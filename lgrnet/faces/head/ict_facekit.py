@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lgrnet.faces.rig import Part
+from lgrnet.faces.head.rig import Part
 
 SOURCE = "https://github.com/ICT-VGL/ICT-FaceKit"
 COMMIT = "da5f95a607f5e6b37755b38d3385d7f2853732e5"

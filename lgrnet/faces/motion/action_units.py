@@ -2,17 +2,20 @@
 
 Shape names are ARKit's, as ICT-FaceKit has them; a name without ``_L`` or ``_R`` moves both sides.
 Where ICT-FaceKit's own mapping is too weak to see or shows another AU, ours differs: AU 10 is
-mostly ``mouthUpperUp``; AU 4, 6 and 23 are driven past 1, for at 1 they drown in the identity's
-shape.
+mostly ``mouthUpperUp``; AU 1, 2, 4, 6 and 23 are driven past 1, for at 1 they drown in the
+identity's shape.
 """
 
-FACE_AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 9, 10, 12, 14, 15, 17, 23, 24, 25, 26)
+FACE_AUS: tuple[int, ...] = (
+    *(1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43),
+)
 """The AUs that the renderer labels."""
 
 AU_SHAPES: dict[int, dict[str, float]] = {
-    1: {"browInnerUp": 1.0},
-    2: {"browOuterUp": 1.0},
-    4: {"browDown": 1.35, "eyeSquint": 0.1},
+    1: {"browInnerUp": 1.3},
+    2: {"browOuterUp": 1.25},
+    4: {"browDown": 1.45, "eyeSquint": 0.1},
+    5: {"eyeWide": 1.0},
     6: {"cheekSquint": 0.9, "cheekRaiser": 0.85, "eyeSquint": 0.25},
     7: {"eyeSquint": 1.0, "eyeBlink": 0.12},
     9: {"noseSneer": 1.0, "browDown": 0.15},
@@ -21,16 +24,19 @@ AU_SHAPES: dict[int, dict[str, float]] = {
     14: {"mouthDimple": 1.0},
     15: {"mouthFrown": 1.0},
     17: {"mouthShrugLower": 0.85, "mouthShrugUpper": -0.15},
+    20: {"mouthStretch": 1.0},
     23: {"mouthRollUpper": 0.42, "mouthRollLower": 0.42, "mouthPucker": 0.32},
     24: {"mouthPress": 1.0, "mouthRollUpper": 0.3, "mouthRollLower": 0.35},
     25: {"mouthLowerDown": 0.55, "mouthUpperUp": 0.12, "jawOpen": 0.06},
     26: {"jawOpen": 0.38},
+    28: {"mouthRollUpper": 0.85, "mouthRollLower": 0.95, "jawOpen": 0.05, "mouthClose": 0.05},
+    43: {"eyeBlink": 1.0},
 }
 """AU → shape → weight at intensity 1."""
 
 DISTRACTORS: tuple[str, ...] = (
-    *("eyeWide", "mouthStretch", "mouthFunnel", "cheekPuff", "jawLeft"),
-    *("jawRight", "mouthLeft", "mouthRight", "jawForward"),
+    *("mouthFunnel", "mouthPucker", "cheekPuff", "jawLeft", "jawRight"),
+    *("mouthLeft", "mouthRight", "jawForward"),
 )
 """Movements that carry no label here and must not be mistaken for one that does."""
 

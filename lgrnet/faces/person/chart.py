@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from scipy.interpolate import splev, splprep
 
-from lgrnet.faces.raster import rasterise
-from lgrnet.faces.rig import Part, Rig
+from lgrnet.faces.drawing.raster import rasterise
+from lgrnet.faces.head.rig import Part, Rig
 
 TEXTURE_SIZE = 512
 """Side of the face's textures, texels."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lgrnet.faces.chart import FaceChart
+from lgrnet.faces.head.rig import Part, Rig
 from lgrnet.faces.noise import fractal_noise, smoothstep
-from lgrnet.faces.rig import Part, Rig
+from lgrnet.faces.person.chart import FaceChart
+from lgrnet.faces.person.hair import Hair
 
 # sRGB, from light to dark, as skin-tone charts have them.
 _SKIN_TONES = np.array(
@@ -19,9 +20,12 @@ _SKIN_TONES = np.array(
 _HAIR_TONES = np.array(
     [
         *((20, 16, 14), (38, 27, 20), (62, 42, 28), (96, 66, 40), (150, 112, 70)),
-        *((120, 60, 32), (150, 148, 145)),
+        *((120, 60, 32), (150, 75, 35), (200, 170, 120), (225, 200, 160)),
+        *((150, 148, 145), (205, 203, 200)),
     ]
 ) / 255  # fmt: skip
+_HAIR_SHARES = np.array([0.15, 0.16, 0.16, 0.12, 0.08, 0.05, 0.04, 0.05, 0.04, 0.08, 0.07])
+_DARK_HAIR = 3  # tones, of people with dark skin
 _IRIS_TONES = np.array(
     [
         *((60, 38, 22), (84, 54, 28), (110, 84, 48), (92, 104, 70), (88, 118, 140)),
@@ -67,6 +71,7 @@ class Skin:
     Attributes:
         albedo: (S, S, 3) float32, linear reflectance of the face.
         gloss: (S, S) float32, specular strength.
+        roughness: (S, S) float32 in (0, 1), how far the highlight spreads.
         pores: (S, S) float32, bump height at rest.
         colour: (V, 3) float32, linear reflectance of every vertex off the face.
         hair_shell: (V,) float32, how far hair lifts every vertex along its normal, cm.
@@ -74,6 +79,7 @@ class Skin:
 
     albedo: np.ndarray
     gloss: np.ndarray
+    roughness: np.ndarray
     pores: np.ndarray
     colour: np.ndarray
     hair_shell: np.ndarray
@@ -86,7 +92,9 @@ def sample_complexion(rng: np.random.Generator) -> Complexion:
     high = min(low + 1, len(_SKIN_TONES) - 1)
     skin = _SKIN_TONES[low] * (1 - (place - low)) + _SKIN_TONES[high] * (place - low)
     brightness = skin.mean()
-    hair = _HAIR_TONES[rng.integers(0, 3 if brightness < 0.5 else len(_HAIR_TONES))]
+    tones = _DARK_HAIR if brightness < 0.5 else len(_HAIR_TONES)
+    share = _HAIR_SHARES[:tones] / _HAIR_SHARES[:tones].sum()
+    hair = _HAIR_TONES[rng.choice(tones, p=share)]
     iris = _IRIS_TONES[0 if brightness < 0.45 else rng.integers(0, len(_IRIS_TONES))]
     masculine = bool(rng.random() < 0.5)
     return Complexion(
@@ -95,14 +103,14 @@ def sample_complexion(rng: np.random.Generator) -> Complexion:
         iris=iris * rng.uniform(0.8, 1.2),
         masculine=masculine,
         bald=bool(masculine and rng.random() < 0.12),
-        hairline=rng.uniform(7.8, 10.0),
-        sideburn=rng.uniform(-2.0, 2.0),
-        hair_depth=rng.uniform(0.3, 1.6),
+        hairline=float(np.clip(rng.normal(10.3, 0.7), 8.8, 12)),
+        sideburn=rng.uniform(-1.0, 1.0),
+        hair_depth=rng.uniform(0.02, 0.12),
     )
 
 
 def paint_skin(
-    rng: np.random.Generator, rig: Rig, chart: FaceChart, person: Complexion, age: float
+    rng: np.random.Generator, rig: Rig, chart: FaceChart, person: Complexion, hair: Hair, age: float
 ) -> Skin:
     """Paint a person.
 
@@ -111,6 +119,7 @@ def paint_skin(
         rig: Gives the head's geometry.
         chart: The face's texture chart.
         person: Colours.
+        hair: What grows on the scalp.
         age: From 0 (smooth) to 1 (rough skin).
 
     Returns:
@@ -119,33 +128,26 @@ def paint_skin(
     painter = _Painter(rng, rig, chart, person)
     painter.blush()
     painter.eyelids()
+    painter.vessels()
     painter.spots()
     painter.lash_lines()
     painter.lips()
     if person.masculine:
         painter.beard()
     painter.brows()
-    hair_mask = painter.scalp()
+    hair_mask = painter.scalp(hair)
     size = chart.size
     pores = 0.05 * fractal_noise(rng, size, (96, 160, 256), 0.9)
     pores += 0.03 * fractal_noise(rng, size, (40, 80))
-    colour, shell = _paint_vertices(rng, rig, chart, person, hair_mask)
+    colour, shell = _paint_vertices(rng, rig, chart, person, hair, hair_mask)
     return Skin(
         albedo=(np.clip(painter.albedo, 0.005, 1) ** 2.2).astype(np.float32),
         gloss=painter.gloss(hair_mask),
+        roughness=painter.roughness(),
         pores=(pores * (0.6 + 0.7 * age)).astype(np.float32),
         colour=colour,
         hair_shell=shell,
     )
-
-
-def _hair_cover(person: Complexion, x, y, z, ragged=0.0) -> np.ndarray:
-    """Return how much hair covers head positions (cm), in [0, 1]."""
-    hairline = person.hairline - 0.045 * np.abs(x) ** 1.6 + ragged * 0.35
-    # Never below the temple in front of the ear.
-    front = np.maximum(hairline, 4.2 + person.sideburn + 0.3 * ragged)
-    back = -1.5 + 1.3 * np.clip(z, -3, 6)
-    return np.where(z > 3.0, smoothstep(y, front, front + 0.8), smoothstep(y, back, back + 1.5))
 
 
 class _Painter:
@@ -222,6 +224,21 @@ class _Painter:
             dark = np.array([0.5, 0.6, 0.6])
             self.albedo *= 1 - cv2.GaussianBlur(mole, (0, 0), 0.8)[..., None] * dark
 
+    def vessels(self) -> None:
+        """Thread fine red vessels through cheeks and nose, and dot the skin with pores."""
+        rng, face, size = self.rng, self.anatomy, self.chart.size
+        where = self.blob(face[30], 1.8) + 0.7 * sum(
+            self.blob(face[31 if side < 0 else 35] + np.array([side * 2.4, 0.6, 0]), 2.2, 1.6)
+            for side in (-1, 1)
+        )
+        # Where noise crosses zero it draws thin winding lines.
+        threads = np.exp(-((fractal_noise(rng, size, (20, 40, 80)) / 0.08) ** 2))
+        red = np.clip(where * threads, 0, 1)[..., None] * rng.uniform(0, 0.5)
+        self.albedo *= 1 - red * np.array([0.05, 0.22, 0.20])
+        dots = np.clip(fractal_noise(rng, size, (170, 250), 0.8) - 0.9, 0, 2)
+        pores = dots * (0.25 + np.clip(where, 0, 1))
+        self.albedo *= 1 - np.clip(pores, 0, 1)[..., None] * rng.uniform(0.05, 0.3)
+
     def lash_lines(self) -> None:
         """Darken the lid edges."""
         low, high = (0.35, 0.9) if self.person.masculine else (0.6, 1.0)
@@ -243,7 +260,9 @@ class _Painter:
         """Draw stubble or a beard on chin, jaw and upper lip."""
         rng, person, size = self.rng, self.person, self.chart.size
         growth = rng.choice([0, 0.25, 0.5, 0.9], p=[0.35, 0.3, 0.2, 0.15]) * rng.uniform(0.7, 1)
-        jaw = smoothstep(-self.y, 0.9, 2.6) * smoothstep(self.z, -1, 5)
+        # From the sideburns down to the mouth, with an edge that no razor drew.
+        edge = rng.uniform(-2.2, -0.9) + 0.05 * self.x**2 + 0.3 * fractal_noise(rng, size, (16, 48))
+        jaw = smoothstep(edge - self.y, 0, 1.8) * smoothstep(self.z, -1, 5)
         lip_top = (self.anatomy[33, 1] + self.anatomy[51, 1]) / 2
         moustache = np.exp(-(((self.y + 0.3 - lip_top) / 0.55) ** 2) - (self.x / 2.6) ** 2)
         area = np.clip(jaw + moustache, 0, 1) * (1 - self.chart.lips)
@@ -259,8 +278,8 @@ class _Painter:
         """Draw the brows hair by hair."""
         rng, chart, span = self.rng, self.chart, self.chart.brow_span
         strokes = np.zeros((chart.size, chart.size), np.float32)
-        thickness = rng.uniform(0.022, 0.05) * (1.15 if self.person.masculine else 0.85)
-        count, drop = int(rng.uniform(140, 420)), rng.uniform(0.012, 0.03)
+        thickness = rng.uniform(0.022, 0.06) * (1.2 if self.person.masculine else 0.85)
+        count, drop = int(rng.uniform(140, 520)), rng.uniform(0.015, 0.05)
         knots = np.linspace(0, 1, 5)
         for indices, side in ((range(21, 16, -1), -1), (range(22, 27), 1)):
             arc = chart.landmarks[list(indices)] + (0, drop * span)
@@ -279,16 +298,18 @@ class _Painter:
                 ends.tolist(), rng.uniform(0.5, 1, count), strict=True
             ):
                 cv2.line(strokes, (x0, y0), (x1, y1), float(ink), 1, cv2.LINE_AA, 4)
-        mask = np.clip(cv2.GaussianBlur(strokes, (0, 0), 0.7) * rng.uniform(0.6, 1.25), 0, 0.96)
-        self.cover(mask, self.person.hair * 0.75)
+        hairs = cv2.GaussianBlur(strokes, (0, 0), 0.7) * rng.uniform(0.6, 1.25)
+        ground = cv2.GaussianBlur(strokes, (0, 0), 3.0) * rng.uniform(
+            0.0, 0.8
+        )  # dense brows, make-up
+        mask = np.clip(np.maximum(hairs, ground), 0, 0.96)
+        self.cover(mask, self.person.hair * rng.uniform(0.55, 0.95))
 
-    def scalp(self) -> np.ndarray:
-        """Draw the hair that grows on the face's chart; returns its mask."""
+    def scalp(self, hair: Hair) -> np.ndarray:
+        """Paint the scalp under the hair that grows on the face's chart; returns its mask."""
         rng, size = self.rng, self.chart.size
-        if self.person.bald:
-            return np.zeros((size, size), np.float32)
         ragged = fractal_noise(rng, size, (16, 32, 64))
-        mask = _hair_cover(self.person, self.x, self.y, self.z, ragged)
+        mask = hair.cover(self.x, self.y, self.z, ragged) * hair.ground
         ears = (np.abs(self.x) > 7.3) & (self.y < 4.8) & (self.z < 3.6)
         mask = cv2.GaussianBlur(np.where(ears, 0, mask).astype(np.float32), (0, 0), 1.5)
         rows = rng.standard_normal((20, size)).astype(np.float32)
@@ -298,30 +319,54 @@ class _Painter:
 
     def gloss(self, hair_mask: np.ndarray) -> np.ndarray:
         """Return the specular map: forehead, nose and lips shine more."""
-        shine = 0.5 + 0.35 * (self.blob(self.anatomy[30], 1.5, 3) + self.blob((0, 8, 0), 5, 2.5))
+        shine = 0.45 + 0.30 * (self.blob(self.anatomy[30], 1.5, 3) + self.blob((0, 8, 0), 5, 2.5))
         shine += 0.25 * self.chart.lips - 0.4 * hair_mask
         shine += 0.08 * fractal_noise(self.rng, self.chart.size, (16, 64))
-        return (np.clip(shine, 0, 1.2) * self.rng.uniform(0.4, 1.4)).astype(np.float32)
+        return (np.clip(shine, 0, 1.2) * self.rng.uniform(0.25, 1.3)).astype(np.float32)
+
+    def roughness(self) -> np.ndarray:
+        """Return how rough the skin is: smoother and oilier on forehead, nose and lips."""
+        rng, size = self.rng, self.chart.size
+        oily = self.blob(self.anatomy[30], 1.5, 3) + self.blob((0, 8, 0), 5, 2.5)
+        rough = rng.uniform(0.52, 0.68) - rng.uniform(0, 0.12) * oily - 0.12 * self.chart.lips
+        rough += 0.03 * fractal_noise(rng, size, (16, 32)) + 0.05 * fractal_noise(
+            rng, size, (128, 256)
+        )
+        return np.clip(rough, 0.32, 0.9).astype(np.float32)
+
+
+def _dress(rng: np.random.Generator, colour: np.ndarray, rig: Rig) -> np.ndarray:
+    """Put most people into a shirt, with a round or open collar; colours (V, 3) sRGB."""
+    if rng.random() < 0.15:
+        return colour
+    x, y, z = rig.vertices.T
+    grey = rng.uniform(0.03, 0.95)
+    cloth = np.clip(grey + rng.normal(0, 0.13, 3), 0.02, 1)
+    cut = rng.uniform(-0.05, 0.5)  # how deep the collar is open in front
+    collar = rng.uniform(-12.0, -9.5) - cut * np.clip(3 - np.abs(x), 0, 3) * (z > 2)
+    share = smoothstep(collar - y, 0, 0.5) * (rig.vertex_part == Part.HEAD)
+    folds = 1 + 0.15 * np.sin(0.9 * x + 0.6 * y + rng.uniform(0, 6))
+    return colour * (1 - share[:, None]) + cloth * (share * folds)[:, None]
 
 
 def _paint_vertices(
-    rng, rig: Rig, chart: FaceChart, person: Complexion, hair_mask: np.ndarray
+    rng, rig: Rig, chart: FaceChart, person: Complexion, hair: Hair, hair_mask: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colour the head, mouth and teeth by vertex, and lift the hair off the head."""
     count = len(rig.vertices)
     x, y, z = rig.vertices.T
     part = rig.vertex_part
-    hair = np.zeros(count)
-    if not person.bald:
-        hair = np.where((part == Part.HEAD) & (y > -3.5), _hair_cover(person, x, y, z), 0)
-    colour = np.tile(person.skin, (count, 1)) * (1 - hair[:, None])
-    colour += person.hair * hair[:, None] * rng.uniform(0.6, 1.1, (count, 1))
+    # Vertices that face and head share count as the face's: without them a bright seam would show.
+    haired = np.where((part <= Part.HEAD) & (y > -3.5), hair.cover(x, y, z) * hair.ground, 0)
+    colour = np.tile(person.skin, (count, 1)) * (1 - haired[:, None])
+    colour += person.hair * haired[:, None] * rng.uniform(0.6, 1.1, (count, 1))
+    colour = _dress(rng, colour, rig)
     colour[part == Part.MOUTH_SOCKET] = (0.42, 0.16, 0.15)
     colour[part == Part.GUMS] = (0.62, 0.27, 0.27)
     colour[part == Part.EYE_SOCKET] = person.skin * np.array([0.95, 0.72, 0.70])
     colour[part == Part.TEETH] = np.array([0.93, 0.89, 0.80]) * rng.uniform(0.82, 1.0)
 
-    lift = np.where(part == Part.HEAD, hair, 0).astype(np.float32)
+    lift = np.where(part == Part.HEAD, haired, 0).astype(np.float32)
     face = (part == Part.FACE) & (y > 5.5)
     texel = np.clip(np.stack([1 - rig.uv[:, 1], rig.uv[:, 0]], 1) * chart.size, 0, chart.size - 1)
     row, column = texel.astype(int).T

@@ -38,11 +38,20 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return about_z @ about_x @ about_y
 
 
-def sample_pose(rng: np.random.Generator, max_yaw: float = 30.0) -> Pose:
-    """Draw a pose: yaw mostly frontal up to ``max_yaw`` degrees, little pitch and roll."""
-    yaw = rng.uniform(-max_yaw, max_yaw) * rng.uniform(0.3, 1)
-    pitch, roll = rng.normal(0, 8), rng.normal(0, 7)
-    return Pose(*np.deg2rad([yaw, pitch, roll]), distance=rng.uniform(36, 120))
+MAX_YAW, MAX_PITCH = 45.0, 30.0
+"""Degrees to which heads turn and nod."""
+
+
+def sample_pose(rng: np.random.Generator) -> Pose:
+    """Draw a pose: mostly frontal, up to :data:`MAX_YAW` and :data:`MAX_PITCH`, with some roll.
+
+    The distance is that of a telephone at arm's length up to a portrait lens (36 to 150 cm), close
+    ones as likely as far ones on a logarithmic scale.
+    """
+    yaw = rng.uniform(-MAX_YAW, MAX_YAW) * rng.uniform(0.15, 1)
+    pitch = np.clip(rng.normal(0, 10), -MAX_PITCH, MAX_PITCH)
+    distance = float(np.exp(rng.uniform(np.log(36), np.log(150))))
+    return Pose(*np.deg2rad([yaw, pitch, rng.normal(0, 7)]), distance=distance)
 
 
 def project(positions: np.ndarray, pose: Pose) -> np.ndarray:

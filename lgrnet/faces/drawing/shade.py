@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from lgrnet.faces.raster import NO_HEIGHT
+from lgrnet.faces.drawing.raster import NO_HEIGHT
 
 SHADOW_SIZE = 192
 """Side of the shadow map, pixels."""
@@ -27,13 +27,14 @@ class Surface(NamedTuple):
 
     Attributes:
         triangles: (T, 3) int32.
-        part: (T,) uint8, :class:`lgrnet.faces.rig.Part`.
+        part: (T,) uint8, :class:`lgrnet.faces.head.rig.Part`.
         positions: (V, 3) float32, cm, in view axes.
         normals: (V, 3) float32, unit, in view axes.
         occlusion: (V,) float32 in [0, 1].
         colour: (V, 3) float32, linear reflectance off the face's texture.
         albedo: (S, S, 3) float32, linear reflectance of the face.
         gloss: (S, S) float32, specular strength of the face.
+        roughness: (S, S) float32 in (0, 1), how far the face's highlight spreads.
         iris: (3,) float64, sRGB.
         pupil: Pupil radius over iris radius.
         eyes: (2, 7) float64: centre, gaze direction, radius of each eyeball, view axes, cm.
@@ -48,6 +49,7 @@ class Surface(NamedTuple):
     colour: np.ndarray
     albedo: np.ndarray
     gloss: np.ndarray
+    roughness: np.ndarray
     iris: np.ndarray
     pupil: float
     eyes: np.ndarray
@@ -117,9 +119,9 @@ def _eye_colour(surface, eye, x, y, z):
     not_pupil = _step(off_axis, pupil_radius - 0.04, pupil_radius + 0.04)
     veins = 0.05 * _step(off_axis, 0.7, 1.5)
     iris = surface.iris
-    red = (0.84 * white + iris[0] * streaks * (1 - white)) * not_pupil + 0.01
-    green = ((0.80 - veins) * white + iris[1] * streaks * (1 - white)) * not_pupil + 0.01
-    blue = ((0.77 - veins) * white + iris[2] * streaks * (1 - white)) * not_pupil + 0.01
+    red = (0.80 * white + iris[0] * streaks * (1 - white)) * not_pupil + 0.01
+    green = ((0.74 - veins) * white + iris[1] * streaks * (1 - white)) * not_pupil + 0.01
+    blue = ((0.71 - veins) * white + iris[2] * streaks * (1 - white)) * not_pupil + 0.01
     return red**2.2, green**2.2, blue**2.2
 
 
@@ -150,7 +152,7 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
 
     Args:
         image: (H, W, 3) float32, linear RGB; holds the background before.
-        fragments: :class:`lgrnet.faces.raster.Fragments`.
+        fragments: :class:`lgrnet.faces.drawing.raster.Fragments`.
         surface: :class:`Surface`.
         texel: (H, W, 2) float32, place in the face texture.
         heights: (H, W) float32, bump height.
@@ -185,7 +187,7 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
             open_sky = (
                 surface.occlusion[a] * wa + surface.occlusion[b] * wb + surface.occlusion[c] * wc
             )
-            gloss, shininess = 0.3, 18.0
+            gloss, shininess, lidded = 0.3, 18.0, 1.0
 
             if part == 0:
                 u, v = texel[y, x, 0], texel[y, x, 1]
@@ -199,6 +201,8 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
                     )
                     reflectance[k] = upper * (1 - fv) + lower * fv
                 gloss = surface.gloss[j, i]
+                # A Blinn-Phong exponent that spreads as a microfacet lobe of this roughness.
+                shininess = 2 / surface.roughness[j, i] ** 4 - 2
                 if 0 < x < columns - 1 and 0 < y < rows - 1:
                     west, east = heights[y, x - 1], heights[y, x + 1]
                     north, south = heights[y - 1, x], heights[y + 1, x]
@@ -215,7 +219,12 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
                 red, green, blue = _eye_colour(surface, part - 6, px, py, pz)
                 reflectance[0], reflectance[1], reflectance[2] = red, green, blue
                 gloss, shininess = 1.6, 160.0
-                open_sky = min(max(open_sky * 1.15, 0.25), 1.0)
+                # Brow, upper lid and lashes shade the upper part of the eyeball.
+                e = surface.eyes[part - 6]
+                up = ((px - e[0]) * rotation[0, 1] + (py - e[1]) * rotation[1, 1]) / e[6]
+                up += (pz - e[2]) * rotation[2, 1] / e[6]
+                lidded = 1 - 0.6 * _step(up, -0.15, 0.40)
+                open_sky = min(max(open_sky * 1.15, 0.25), 1.0) * lidded
             elif part == 5:
                 gloss, shininess = 0.8, 60.0
             if part == 2 or part == 4 or part == 5:
@@ -227,6 +236,7 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
             open_sky *= max(1 - hidden, 0.25)
 
             lit = _lit(shadow, light, px + nx * 0.12, py + ny * 0.12, pz + nz * 0.12, y, x, dither)
+            lit *= lidded
             facing = nx * key_d[0] + ny * key_d[1] + nz * key_d[2]
             fill = nx * fill_d[0] + ny * fill_d[1] + nz * fill_d[2]
             fill = min(max(fill * 0.5 + 0.5, 0.0), 1.0)

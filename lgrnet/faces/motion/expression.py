@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lgrnet.faces.action_units import AU_SHAPES, DISTRACTORS
-from lgrnet.faces.camera import rotation
-from lgrnet.faces.identity import Identity, Studio
+from lgrnet.faces.drawing.camera import rotation
+from lgrnet.faces.head.rig import Rig
+from lgrnet.faces.motion.action_units import AU_SHAPES, DISTRACTORS
+from lgrnet.faces.person.identity import Identity, Studio, clear_of_eye
 
-_LID_CLEARANCE = 0.10  # cm between eyeball and lid
+_ONE_SIDED = 0.12  # of active AUs
+_NARROWEST = 0.35  # of the resting eye's opening: as far as AU 6 and 7 narrow it together
+_LIDS = {"R": ((37, 38), (41, 40)), "L": ((43, 44), (47, 46))}  # upper, lower landmarks
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Expression:
     Attributes:
         intensity: AU → intensity in [0, 1].
         extra: Unlabelled expression shapes → weight (names may lack ``_L``/``_R``).
-        lean: Share by which the left side is stronger than the right, by shape.
+        lean: By shape, how much weaker one side is than the other, as a share in [-1, 1]: the
+            right one if positive, the left one if negative.
         gaze: Horizontal and vertical eye rotation, radians.
     """
 
@@ -37,9 +41,31 @@ def sample_expression(rng: np.random.Generator, intensity: Mapping[int, float]) 
     for name in DISTRACTORS:
         if rng.random() < 0.05:
             extra[name] = rng.uniform(0.05, 0.3)
-    names = {name for au in intensity for name in AU_SHAPES[au]}
-    lean = {name: rng.normal(0, 0.08) for name in sorted(names)}
+    lean: dict[str, float] = {}
+    for au in intensity:
+        # Faces are never quite even, and now and then one side acts alone.
+        weaker = rng.uniform(-1, 1) if rng.random() < _ONE_SIDED else rng.normal(0, 0.1)
+        lean |= dict.fromkeys(AU_SHAPES[au], float(np.clip(weaker, -1, 1)))
     return Expression(dict(intensity), extra, lean, (rng.normal(0, 0.16), rng.normal(0, 0.10)))
+
+
+def _keep_eyes_open(
+    rig: Rig, person: Identity, weights: np.ndarray, closing: Mapping[str, float]
+) -> None:
+    """Let raised cheeks and tightened lids narrow the eyes, not close them, which is AU 43.
+
+    Blend shapes add up, and those of AU 6 and 7 together would close the eyes of most people.
+    """
+    for side, (upper, lower) in _LIDS.items():
+        blink = rig.shapes[f"eyeBlink_{side}"]
+        top, bottom = rig.landmarks68[list(upper)], rig.landmarks68[list(lower)]
+        rest = person.vertices[top, 1].mean() - person.vertices[bottom, 1].mean()
+        heights = rig.expression.reshape(len(weights), -1, 3)
+        opens = heights[:, top, 1].mean(1) - heights[:, bottom, 1].mean(1)  # by every shape
+        wanted = _NARROWEST * rest * (1 - min(1.0, closing[side]))
+        missing = wanted - (rest + weights @ opens)
+        if missing > 0 and opens[blink] < 0:
+            weights[blink] += missing / opens[blink]
 
 
 def pose_vertices(studio: Studio, person: Identity, expression: Expression) -> np.ndarray:
@@ -61,8 +87,8 @@ def pose_vertices(studio: Studio, person: Identity, expression: Expression) -> n
             weights[rig.shapes[name]] += weight
             return
         lean = expression.lean.get(name, 0.0)
-        weights[rig.shapes[f"{name}_L"]] += weight * (1 + lean)
-        weights[rig.shapes[f"{name}_R"]] += weight * (1 - lean)
+        weights[rig.shapes[f"{name}_L"]] += weight * min(1, 1 + lean)
+        weights[rig.shapes[f"{name}_R"]] += weight * min(1, 1 - lean)
 
     for au, intensity in expression.intensity.items():
         for name, weight in AU_SHAPES[au].items():
@@ -71,7 +97,9 @@ def pose_vertices(studio: Studio, person: Identity, expression: Expression) -> n
         add(name, weight)
     across, up = expression.gaze
     add("eyeLookUp" if up > 0 else "eyeLookDown", 1.8 * abs(up))  # the lids follow the gaze
+    closing = {side: weights[rig.shapes[f"eyeBlink_{side}"]] for side in "LR"}
     weights *= person.gain
+    _keep_eyes_open(rig, person, weights, closing)
 
     used = np.flatnonzero(weights)
     vertices = person.vertices + (weights[used] @ rig.expression[used]).reshape(-1, 3)
@@ -81,10 +109,5 @@ def pose_vertices(studio: Studio, person: Identity, expression: Expression) -> n
         # Blend shapes move eyeballs along straight lines; they turn instead.
         ball = studio.eyeballs[eye]
         vertices[ball] = (person.vertices[ball] - centre) @ turn + centre
-        lid = studio.lids[eye]
-        from_centre = vertices[lid] - centre
-        distance = np.linalg.norm(from_centre, axis=1)
-        in_front = from_centre[:, 2] > 0.25 * radius
-        push = np.where(in_front, np.maximum(1, (radius + _LID_CLEARANCE) / distance), 1)
-        vertices[lid] = centre + from_centre * push[:, None]
+        clear_of_eye(vertices, studio.lids[eye], centre, radius)
     return vertices.astype(np.float32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lgrnet.faces.action_units import FACE_AUS, PRESENT_FROM
+from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from runtime.landmarks import inter_ocular
 
 LIPS_PART_FROM = 0.03
@@ -16,16 +16,16 @@ _LIPS_PART = FACE_AUS.index(25)
 def au_presence(intensity: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Label action units.
 
-    An AU is present from :data:`lgrnet.faces.action_units.PRESENT_FROM` on. AU 25 describes an
-    appearance, lips apart, whichever muscle parts them (AU 9 and 10 do, when strong), so it is also
-    present where the lips are seen apart.
+    An AU is present from :data:`lgrnet.faces.motion.action_units.PRESENT_FROM` on. AU 25 describes
+    an appearance, lips apart, whichever muscle parts them (AU 9 and 10 do, when strong), so it is
+    also present where the lips are seen apart.
 
     Args:
-        intensity: (N, 15) in [0, 1], AUs in the order of :data:`FACE_AUS`.
+        intensity: (N, n) in [0, 1], AUs in the order of :data:`FACE_AUS`.
         landmarks: (N, 49, 2), pixels.
 
     Returns:
-        (N, 15) uint8, 0 or 1.
+        (N, n) uint8, 0 or 1.
     """
     presence = intensity >= PRESENT_FROM
     gap = landmarks[:, _LOWER_INNER_LIP, 1] - landmarks[:, _UPPER_INNER_LIP, 1]

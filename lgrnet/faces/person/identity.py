@@ -4,14 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgrnet.faces.action_units import FACE_AUS
-from lgrnet.faces.chart import FaceChart, make_chart
-from lgrnet.faces.rig import Part, Rig
-from lgrnet.faces.skin import Complexion, Skin, paint_skin, sample_complexion
-from lgrnet.faces.wrinkles import wrinkle_maps
+from lgrnet.faces.drawing.canvas import Overlay
+from lgrnet.faces.head.rig import Part, Rig
+from lgrnet.faces.person.chart import FaceChart, make_chart
+from lgrnet.faces.person.glasses import sample_glasses
+from lgrnet.faces.person.hair import sample_hair
+from lgrnet.faces.person.lashes import sample_lashes
+from lgrnet.faces.person.resting import resting_offset
+from lgrnet.faces.person.skin import Complexion, Skin, paint_skin, sample_complexion
+from lgrnet.faces.person.strain import facial_triangles
+from lgrnet.faces.person.wrinkles import Grooves, WrinkleMaker, wrinkle_maker
 
 _SHAPE_SPREAD = 0.85  # of the modes' standard deviation: 1 gives too many odd heads
 _RESTING_GAP = 0.02  # cm between the lips of a resting mouth
+_WEAR_GLASSES = 0.22  # share of people
+_LID_CLEARANCE = 0.10  # cm between eyeball and lid
 _INNER_LIPS = ((61, 67), (62, 66), (63, 65))
 
 
@@ -22,7 +29,8 @@ class Studio:
     Attributes:
         rig: The face rig.
         chart: Its texture chart.
-        wrinkles: AU → bump map.
+        wrinkles: Makes people's wrinkles.
+        skin_triangles: Triangles whose strain folds the skin, (F, 3) int32.
         eyeballs: Vertices of each eyeball.
         lids: Facial vertices near each eyeball, which must stay outside it.
         shadow_casters: Triangles of face and head.
@@ -30,7 +38,8 @@ class Studio:
 
     rig: Rig
     chart: FaceChart
-    wrinkles: dict[int, np.ndarray]
+    wrinkles: WrinkleMaker
+    skin_triangles: np.ndarray
     eyeballs: tuple[np.ndarray, np.ndarray]
     lids: tuple[np.ndarray, np.ndarray]
     shadow_casters: np.ndarray
@@ -49,7 +58,8 @@ def open_studio(rig: Rig) -> Studio:
     return Studio(
         rig=rig,
         chart=chart,
-        wrinkles=wrinkle_maps(chart),
+        wrinkles=wrinkle_maker(chart),
+        skin_triangles=facial_triangles(rig),
         eyeballs=eyeballs,
         lids=tuple(lids),
         shadow_casters=np.ascontiguousarray(rig.triangles[rig.part < Part.MOUTH_SOCKET]),
@@ -65,20 +75,22 @@ class Identity:
         eye_centres: (2, 3), cm.
         eye_radii: (2,), cm.
         gain: How far each expression shape moves this person, (S,) around 1.
-        wrinkling: AU → depth of its wrinkles.
+        grooves: How the skin folds.
         pupil: Pupil radius over iris radius.
         complexion: Colours.
         skin: Painted materials.
+        overlays: What the person always wears and has: lashes, glasses, long hair.
     """
 
     vertices: np.ndarray
     eye_centres: np.ndarray
     eye_radii: np.ndarray
     gain: np.ndarray
-    wrinkling: dict[int, float]
+    grooves: Grooves
     pupil: float
     complexion: Complexion
     skin: Skin
+    overlays: tuple[Overlay, ...] = ()
 
 
 def make_identity(studio: Studio, seed: int) -> Identity:
@@ -94,25 +106,49 @@ def make_identity(studio: Studio, seed: int) -> Identity:
     rig = studio.rig
     rng = np.random.default_rng([77, seed])
     weights = rng.normal(0, _SHAPE_SPREAD, len(rig.identity)).astype(np.float32)
-    vertices = rig.vertices + (weights @ rig.identity).reshape(-1, 3)
+    vertices = rig.vertices + (weights @ rig.identity).reshape(-1, 3) + resting_offset(rng, rig)
     # Identity modes part some people's lips, which would read as AU 25 at rest.
     jaw = rig.shape("jawOpen")
     gap = _lip_gap(vertices, rig) - _RESTING_GAP
     vertices = vertices - jaw * (gap / _lip_gap(jaw, rig))
     spheres = [_fit_sphere(vertices[eyeball]) for eyeball in studio.eyeballs]
+    for lid, (centre, radius) in zip(studio.lids, spheres, strict=True):
+        clear_of_eye(vertices, lid, centre, radius)
     age = rng.uniform(0, 1)
     complexion = sample_complexion(rng)
+    hair = sample_hair(rng, complexion)
     depth = 1.2 + 2.2 * age
     return Identity(
         vertices=vertices.astype(np.float32),
         eye_centres=np.array([centre for centre, _ in spheres]),
         eye_radii=np.array([radius for _, radius in spheres]),
         gain=rng.normal(1, 0.12, len(rig.shapes)).clip(0.7, 1.3).astype(np.float32),
-        wrinkling={au: depth * rng.uniform(0.3, 1.6) for au in FACE_AUS},
+        grooves=studio.wrinkles.person(rng, depth),
         pupil=rng.uniform(0.3, 0.5),
         complexion=complexion,
-        skin=paint_skin(rng, rig, studio.chart, complexion, age),
+        skin=paint_skin(rng, rig, studio.chart, complexion, hair, age),
+        overlays=(
+            hair,
+            sample_lashes(rng, complexion.masculine, complexion.hair),
+            *([sample_glasses(rng)] if rng.random() < _WEAR_GLASSES else []),
+        ),
     )
+
+
+def clear_of_eye(vertices: np.ndarray, lid: np.ndarray, centre: np.ndarray, radius: float) -> None:
+    """Push lid vertices that lie inside an eyeball out of it, in place.
+
+    Args:
+        vertices: (V, 3), cm.
+        lid: Indices of the vertices near this eye.
+        centre: Of the eyeball, (3,), cm.
+        radius: Of the eyeball, cm.
+    """
+    from_centre = vertices[lid] - centre
+    distance = np.linalg.norm(from_centre, axis=1)
+    in_front = from_centre[:, 2] > 0.25 * radius
+    push = np.where(in_front, np.maximum(1, (radius + _LID_CLEARANCE) / distance), 1)
+    vertices[lid] = centre + from_centre * push[:, None]
 
 
 def _lip_gap(vertices: np.ndarray, rig: Rig) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lgrnet.faces.raster import rasterise, vertex_normals
+from lgrnet.faces.drawing.raster import rasterise, vertex_normals
 
 _DIRECTIONS = 48
 _RESOLUTION = 160  # pixels along a side of a depth map

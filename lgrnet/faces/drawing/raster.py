@@ -122,7 +122,7 @@ def bilinear(texture, u, v):
 
 
 @numba.njit(cache=True)
-def face_texture_buffer(fragments, triangles, part, uv, height_map):
+def face_texture_buffer(fragments, triangles, part, uv, relief, lines, folds, squeeze):
     """Find, for every pixel of facial skin, its place in the texture and its bump height.
 
     Args:
@@ -130,14 +130,18 @@ def face_texture_buffer(fragments, triangles, part, uv, height_map):
         triangles: (T, 3) int32.
         part: (T,) uint8; part 0 is the face.
         uv: (V, 2) float32 in [0, 1], v up.
-        height_map: (S, S) float32.
+        relief: Bump height at rest, (S, S) float32.
+        lines: Wrinkles of skin squeezed along 0°, 45°, 90° and 135°, (4, S, S) float32.
+        folds: Wrinkles of skin squeezed in any direction, (S, S) float32.
+        squeeze: How much of each shows, (V, 2) float32: strength at the doubled angle, as
+            :func:`lgrnet.faces.person.strain.compression` gives it.
 
     Returns:
         Texture coordinates (H, W, 2) float32 in texels, and heights (H, W) float32 with
         :data:`NO_HEIGHT` off the face.
     """
     rows, columns = fragments.triangle.shape
-    size = height_map.shape[0]
+    size = relief.shape[0]
     texel = np.zeros((rows, columns, 2), np.float32)
     heights = np.full((rows, columns), np.float32(NO_HEIGHT))
     for y in range(rows):
@@ -153,5 +157,13 @@ def face_texture_buffer(fragments, triangles, part, uv, height_map):
             u = min(max(u, 0.0), size - 1.001)
             v = min(max(v, 0.0), size - 1.001)
             texel[y, x, 0], texel[y, x, 1] = u, v
-            heights[y, x] = bilinear(height_map, u, v)
+            height = bilinear(relief, u, v)
+            straight = squeeze[a, 0] * wa + squeeze[b, 0] * wb + squeeze[c, 0] * wc
+            slanted = squeeze[a, 1] * wa + squeeze[b, 1] * wb + squeeze[c, 1] * wc
+            strength = (straight * straight + slanted * slanted) ** 0.5
+            if strength > 0.02:
+                height += abs(straight) * bilinear(lines[0 if straight > 0 else 2], u, v)
+                height += abs(slanted) * bilinear(lines[1 if slanted > 0 else 3], u, v)
+                height += strength * bilinear(folds, u, v)
+            heights[y, x] = height
     return texel, heights

@@ -1,0 +1,1 @@
+"""What a face does: action units, which of them appear together, the geometry and the labels."""

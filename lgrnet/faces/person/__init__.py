@@ -1,0 +1,1 @@
+"""One person: shape, skin and its folds, resting face, hair, lashes, glasses."""

@@ -1,0 +1,212 @@
+"""Wrinkles: where and how a person's skin folds when it is squeezed.
+
+Two kinds of pattern. *Lines* are noise stretched along one direction, one texture for each of four
+directions; which of them shows at a place, and how deep, is decided by the strain of the skin there
+(:mod:`lgrnet.faces.person.strain`), so every movement of the face wrinkles it, labelled or not.
+*Folds* are where anatomy puts single deep creases (nasolabial fold, crow's feet, under the eyes,
+beside the mouth, the dimpled chin); squeezed skin deepens them too.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lgrnet.faces.person.chart import FaceChart, draw_lines
+
+DIRECTIONS = 4
+"""Lines are drawn for skin squeezed along 0°, 45°, 90° and 135°, counted from u towards v."""
+
+_PERIODS = ((30.0, 1.0), (13.0, 0.5))  # texels from line to line, and weight: lines and fine lines
+_LENGTH = 5.0  # how many periods a line is long
+
+
+@dataclass(frozen=True, eq=False)
+class Grooves:
+    """Patterns of one person, bump heights ≤ 0 at full strain.
+
+    Attributes:
+        lines: (4, S, S) float32, for skin squeezed along each of :data:`DIRECTIONS`.
+        folds: (S, S) float32.
+    """
+
+    lines: np.ndarray
+    folds: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class WrinkleMaker:
+    """What all people's wrinkles are made from; see :func:`wrinkle_maker`."""
+
+    lines: np.ndarray  # (4, S, S) periodic
+    folds: np.ndarray
+    soft: np.ndarray  # (S, S) in [0, 1]: where skin is thick enough to fold
+
+    def person(self, rng: np.random.Generator, depth: float) -> Grooves:
+        """Draw a person's patterns.
+
+        Args:
+            rng: Source of randomness.
+            depth: How deep this skin folds.
+
+        Returns:
+            The patterns.
+        """
+        size = self.folds.shape[0]
+        lines = np.empty_like(self.lines)
+        for direction in range(DIRECTIONS):
+            shift = tuple(rng.integers(0, size, 2).tolist())
+            lines[direction] = np.roll(self.lines[direction], shift, (0, 1))
+        strength = depth * rng.uniform(0.5, 1.5)
+        return Grooves(
+            lines=lines * (strength * self.soft),
+            folds=self.folds * (depth * rng.uniform(0.4, 1.4)),
+        )
+
+
+def wrinkle_maker(chart: FaceChart) -> WrinkleMaker:
+    """Make the patterns that people's wrinkles are drawn from.
+
+    Args:
+        chart: The face's texture chart.
+
+    Returns:
+        The maker.
+    """
+    rng = np.random.default_rng(11)  # the same for everybody; people shift and scale it
+    lines = np.stack([_lines(rng, chart.size, 45.0 * each) for each in range(DIRECTIONS)])
+    thin = np.maximum(chart.lips, np.maximum(*chart.lashes))
+    near = cv2.GaussianBlur(cv2.dilate(thin, np.ones((5, 5))), (0, 0), 3)
+    return WrinkleMaker(lines=lines, folds=_folds(chart), soft=1 - np.clip(near, 0, 1))
+
+
+def _lines(rng: np.random.Generator, size: int, angle: float) -> np.ndarray:
+    """Draw periodic noise whose grooves run across a direction, (S, S) float32 in [-1, 0]."""
+    row, column = np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size), indexing="ij")
+    turn = np.deg2rad(angle)
+    along = np.abs(column * np.cos(turn) - row * np.sin(turn))  # v points up, rows down
+    across = np.abs(column * np.sin(turn) + row * np.cos(turn))
+    total = np.zeros((size, size), np.float32)
+    for period, weight in _PERIODS:
+        band = np.exp(-(((along * period - 1) / 0.35) ** 2) - (across * period * _LENGTH) ** 2)
+        noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * band).real
+        noise = noise / noise.std()
+        # Skin bulges broadly between narrow grooves.
+        total -= weight * np.clip(noise - 0.2, 0, 2).astype(np.float32) ** 1.5
+    return total / -np.quantile(total, 0.002).astype(np.float32)
+
+
+def _folds(chart: FaceChart) -> np.ndarray:
+    """Draw the creases that anatomy places, (S, S) float32, ≤ 0."""
+    draw = _Creases(chart)
+    total = draw.lines(draw.nasolabial(), 3.2)
+    total += 0.8 * draw.lines(draw.crows_feet(), 1.7)
+    total += 0.7 * draw.lines(draw.under_eyes((0.075, 0.10)), 2.0)
+    total += draw.lines(draw.glabella(), 2.6)
+    total += 0.9 * draw.lines(draw.nose_sides(), 1.9)
+    total += 0.9 * draw.lines(draw.mouth_corners(0.03, 0.015, 0.02, 0.05), 2.4)
+    total += 0.6 * draw.lines(draw.lip_lines(7), 1.5)
+    return total + draw.chin_dimples()
+
+
+class _Creases:
+    """Polylines in texels, in units of the brow span around the landmarks."""
+
+    def __init__(self, chart: FaceChart) -> None:
+        self.size = chart.size
+        self.points = chart.landmarks
+        self.unit = chart.brow_span
+        self.middle = (chart.landmarks[21] + chart.landmarks[22]) / 2
+
+    def lines(self, lines: list[np.ndarray], width: float) -> np.ndarray:
+        drawn = draw_lines(self.size, lines, 1.0, max(1, int(width)))
+        return -cv2.GaussianBlur(drawn, (0, 0), width * 0.8)
+
+    def glabella(self) -> list[np.ndarray]:
+        t = np.linspace(-1, 1, 25)
+        return [
+            np.stack(
+                [
+                    self.middle[0] + side * (0.035 + 0.012 * t**2) * self.unit,
+                    self.middle[1] + (-0.02 + 0.06 * t) * self.unit,
+                ],
+                axis=1,
+            )
+            for side in (-1, 1)
+        ]
+
+    def crows_feet(self) -> list[np.ndarray]:
+        reach = np.linspace(0.03, 0.14, 8) * self.unit
+        lines = []
+        for corner, side in ((36, -1), (45, 1)):
+            for angle in np.deg2rad((-28, -8, 12, 32)):
+                x = self.points[corner, 0] + side * reach * np.cos(angle)
+                y = self.points[corner, 1] + reach * np.sin(angle) + 0.002 * reach**1.5
+                lines.append(np.stack([x, y], axis=1))
+        return lines
+
+    def under_eyes(self, drops) -> list[np.ndarray]:
+        t = np.linspace(0, 1, 15)[:, None]
+        lines = []
+        for inner, outer in ((36, 39), (42, 45)):
+            lid = self.points[inner] * (1 - t) + self.points[outer] * t
+            sag = (0.03 * np.sin(np.pi * t[:, 0])) * self.unit
+            for drop in drops:
+                lines.append(lid + np.stack([0 * sag, drop * self.unit + sag], axis=1))
+        return lines
+
+    def nose_sides(self) -> list[np.ndarray]:
+        t = np.linspace(0, 1, 8)
+        x, y = self.points[28]
+        return [
+            np.stack(
+                [
+                    x + side * (0.02 + 0.05 * t) * self.unit,
+                    y + (height - 0.05 * t) * self.unit,
+                ],
+                axis=1,
+            )
+            for side in (-1, 1)
+            for height in (-0.01, 0.03, 0.07)
+        ]
+
+    def nasolabial(self) -> list[np.ndarray]:
+        t = np.linspace(0, 1, 20)[:, None]
+        lines = []
+        for nostril, corner, side in ((31, 48, -1), (35, 54, 1)):
+            top = self.points[nostril] + np.array([side * 0.055, -0.03]) * self.unit
+            bottom = self.points[corner] + np.array([side * 0.065, 0.0]) * self.unit
+            bulge = side * 0.035 * self.unit * np.sin(np.pi * t)
+            lines.append(top * (1 - t) + bottom * t + np.hstack([bulge, 0 * t]))
+        return lines
+
+    def mouth_corners(self, out: float, bulge: float, drop: float, half: float) -> list[np.ndarray]:
+        t = np.linspace(-1, 1, 9)
+        return [
+            np.stack(
+                [
+                    self.points[corner, 0] + side * (out + bulge * (1 - t**2)) * self.unit,
+                    self.points[corner, 1] + (drop + half * t) * self.unit,
+                ],
+                axis=1,
+            )
+            for corner, side in ((48, -1), (54, 1))
+        ]
+
+    def lip_lines(self, count: int) -> list[np.ndarray]:
+        t = np.linspace(-1, 1, 9)
+        left, right = self.points[48, 0], self.points[54, 0]
+        y = self.points[51, 1] - (0.035 + 0.025 * t) * self.unit
+        return [
+            np.stack([np.full_like(t, left + (right - left) * share), y], axis=1)
+            for share in np.linspace(0.2, 0.8, count)
+        ]
+
+    def chin_dimples(self) -> np.ndarray:
+        rng = np.random.default_rng(5)  # one pattern for everybody; people differ in its strength
+        chin = (self.points[57] + self.points[8]) / 2 - (0, 0.02 * self.unit)
+        dots = np.zeros((self.size, self.size), np.float32)
+        for offset in rng.normal(0, 1, (130, 2)) * np.array([0.075, 0.05]) * self.unit:
+            centre = tuple(int(v) for v in chin + offset)
+            cv2.circle(dots, centre, 2, 1.0, -1, cv2.LINE_AA)
+        return -1.2 * cv2.GaussianBlur(dots, (0, 0), 1.5)

@@ -1,0 +1,1 @@
+"""What is around a face: light, background, hands and things before it."""

@@ -1,0 +1,37 @@
+import numpy as np
+
+from lgrnet.faces.person.identity import make_identity
+from lgrnet.faces.person.resting import resting_offset
+
+
+def test_people_rest_differently_but_a_seed_fixes_them(any_studio):
+    rig = any_studio.rig
+    one, same, other = (resting_offset(np.random.default_rng(s), rig) for s in (1, 1, 2))
+    assert one.shape == rig.vertices.shape
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.02
+
+
+def test_on_average_people_rest_as_the_mean_face(any_studio):
+    rig = any_studio.rig
+    draws = np.stack(
+        [resting_offset(np.random.default_rng(s), rig)[rig.landmarks68] for s in range(300)]
+    )
+    assert np.abs(draws.mean(0)).max() < 0.25 * np.abs(draws).max()
+
+
+def test_a_resting_face_is_asymmetric_but_little(any_studio):
+    rig = any_studio.rig
+    corners = rig.landmarks68[[48, 54]]
+    drops = np.stack(
+        [resting_offset(np.random.default_rng(s), rig)[corners, 1] for s in range(200)]
+    )
+    between = np.abs(drops[:, 0] - drops[:, 1])
+    assert 0 < np.median(between) < np.abs(drops).mean()
+
+
+def test_identities_carry_it(toy_studio):
+    spread = np.stack(
+        [make_identity(toy_studio, s).vertices[toy_studio.rig.landmarks68] for s in range(6)]
+    )
+    assert spread.std(0)[[48, 54], 1].min() > 0.02  # mouth corners, which no toy identity moves

@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_faces_render import scene
+
+from lgrnet.faces.motion.expression import Expression
+from lgrnet.faces.person.identity import make_identity
+from lgrnet.faces.person.wrinkles import DIRECTIONS
+from lgrnet.faces.render import portrait, render
+
+
+@pytest.mark.parametrize("direction", range(DIRECTIONS))
+def test_lines_run_across_the_direction_that_is_squeezed(toy_studio, direction):
+    lines = toy_studio.wrinkles.lines[direction]
+    assert lines.max() <= 0
+    assert lines.min() < -0.5
+    down, right = np.gradient(lines)
+    # The structure tensor's main axis is the direction in which the pattern changes.
+    doubled = np.arctan2(2 * (-down * right).mean(), (right**2 - down**2).mean())
+    wanted = np.deg2rad(2 * 45 * direction)
+    assert abs(np.angle(np.exp(1j * (doubled - wanted)))) < 0.15
+
+
+def test_lips_and_lids_do_not_fold(any_studio):
+    soft = any_studio.wrinkles.soft
+    chart = any_studio.chart
+    assert soft[chart.lips > 0.9].max() < 0.2
+    column, row = np.floor(chart.landmarks[[27, 30]]).astype(int).T
+    assert soft[row, column].min() > 0.9
+
+
+def test_people_fold_differently_and_the_same_seed_alike(toy_studio):
+    one, same, other = (
+        toy_studio.wrinkles.person(np.random.default_rng(seed), 2.0) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one.lines, same.lines)
+    assert np.abs(one.lines - other.lines).max() > 0.1
+
+
+def test_an_expression_folds_the_skin_and_rest_does_not(any_studio):
+    person = make_identity(any_studio, 8)
+    deep, flat = (
+        replace(
+            person,
+            grooves=replace(
+                person.grooves,
+                lines=share * person.grooves.lines,
+                folds=share * person.grooves.folds,
+            ),
+        )
+        for share in (1.0, 0.0)
+    )
+
+    def difference(expression):
+        one, two = (
+            portrait(render(any_studio, who, *scene(expression))).astype(float)
+            for who in (deep, flat)
+        )
+        return np.abs(one - two).max(2)
+
+    assert difference(Expression()).max() == 0
+    assert (difference(Expression({1: 1.0, 2: 1.0})) > 6).sum() > 30
