@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,23 @@ SHOWN = 6
 """AUs whose curves are drawn: those that move most."""
 
 
-def curves(model: str, clip: Path, threads: int) -> tuple[str, tuple[str, ...], np.ndarray]:
+class Curves(NamedTuple):
+    """What a model says of a clip.
+
+    Attributes:
+        detector: What was active.
+        aus: Keys of the AUs.
+        probability: Of the largest face, (frames, n), NaN where no face was found.
+        thresholds: From which an AU counts as present, one for each AU.
+    """
+
+    detector: str
+    aus: tuple[str, ...]
+    probability: np.ndarray
+    thresholds: tuple[float, ...]
+
+
+def curves(model: str, clip: Path, threads: int) -> Curves:
     """Track a clip.
 
     Args:
@@ -34,8 +51,7 @@ def curves(model: str, clip: Path, threads: int) -> tuple[str, tuple[str, ...], 
         threads: CPU threads.
 
     Returns:
-        What was active, the keys of the AUs, and the largest face's probabilities,
-        (frames, n), NaN where no face was found.
+        The curves.
 
     Raises:
         InputError: The engine is unknown, or the clip cannot be read.
@@ -50,7 +66,7 @@ def curves(model: str, clip: Path, threads: int) -> tuple[str, tuple[str, ...], 
             faces = sorted(result, key=lambda face: -face.box[2] * face.box[3])
             missing = np.full(len(detector.aus), np.nan)
             rows.append(np.array(list(faces[0].aus.values())) if faces else missing)
-        return repr(detector), detector.aus, np.array(rows)
+        return Curves(repr(detector), detector.aus, np.array(rows), detector.spec.thresholds)
 
 
 def compare(reference: np.ndarray, other: np.ndarray, aus: Sequence[str]) -> dict:
@@ -119,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     found, record = [], {"machine": describe_machine(), "clip": args.clip.name, "models": []}
     for model in args.models:
-        name, aus, values = curves(model, args.clip, args.threads)
+        name, aus, values, _ = curves(model, args.clip, args.threads)
         found.append((name, values))
         record["models"].append({"detector": name, **compare(found[0][1], values, aus)})
     with PendingFile(args.json) as part:

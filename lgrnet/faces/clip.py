@@ -120,7 +120,7 @@ def _render_scene(studio, scene: Scene):
     rng = np.random.default_rng(scene.seed)
     person = make_identity(studio, scene.person)
     light = sample_lighting(rng)
-    background = sample_background(rng, HEIGHT, WIDTH)
+    background = sample_background(rng, HEIGHT, WIDTH, tilt=0.0)
     lean = {name: rng.normal(0, 0.06) for shapes in AU_SHAPES.values() for name in shapes}
     phase = rng.uniform(0, 2 * np.pi, 5)
     gain = None

@@ -16,6 +16,7 @@ _MARGIN = 1.25  # of the painted over the wanted side, so that a tilted view sta
 _STEEPEST = 0.25  # rad
 _FINEST = 180  # pixels of height that sharp scenery is painted with
 _COARSEST = 64
+_FAR = 300  # cm of view from which scenery is far out of focus
 _SMOOTH = 48  # pixels along a side of the map of light
 
 
@@ -52,7 +53,7 @@ _SCENES = (
     _Scene(5, 0.5, 32, 90, True, interiors.planks),
     _Scene(5, 0.4, 35, 110, True, interiors.bricks),
     _Scene(12, 0.06, 150, 900, False, exteriors.outdoor),
-    _Scene(4, 0.1, 100, 400, False, exteriors.night),
+    _Scene(4, 0.0, 100, 400, False, exteriors.night),
     _Scene(7, 0.25, 90, 260, False, interiors.office),
     _Scene(3, 0.1, 45, 80, False, exteriors.car),
 )
@@ -93,7 +94,8 @@ def _sample_blur(rng: np.random.Generator, scene: _Scene) -> float:
     """Draw the radius of the circle of confusion, relative to the picture's height."""
     if rng.random() < scene.sharp:
         return rng.uniform(0.002, 0.006)  # small sensors see everything sharp
-    return float(np.exp(rng.uniform(np.log(0.006), np.log(0.06))))
+    least = 0.006 if scene.high < _FAR else 0.014
+    return float(np.exp(rng.uniform(np.log(least), np.log(0.06))))
 
 
 def _illuminate(stage: Stage, scene: _Scene) -> None:

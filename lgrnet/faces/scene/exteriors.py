@@ -49,8 +49,12 @@ def car(stage: Stage) -> None:
     stage.box(-far, sill, far, far, trim)
     post, seat = rng.uniform(-0.9, 0.9) * stage.right, rng.uniform(-14, 14)
     stage.shape([(post - 4, -far), (post + 4, -far), (post + 14, far), (post + 2, far)], trim * 1.3)
-    stage.oval(seat, 38, 27, 42, trim * 0.8 + 0.01)  # the seat's back and its headrest
-    stage.oval(seat, -10, 14, 11, trim + 0.015)
+    back = [(-25, 6), (-20, -2), (20, -2), (25, 6), (30, far), (-30, far)]
+    stage.shape(np.add(back, (seat, 0)), trim * 0.8 + 0.01)
+    for x in (-6, 6):  # a headrest on two rods
+        stage.box(seat + x - 0.6, -7, seat + x + 0.6, 0, trim * 0.4)
+    rest = [(-13, -6), (-15, -9), (-14, -17), (-9, -20), (9, -20), (14, -17), (15, -9), (13, -6)]
+    stage.shape(np.add(rest, (seat, 0)), trim + 0.015)
 
 
 def sky(stage: Stage) -> None:

@@ -109,12 +109,6 @@ class Stage:
         corner, opposite = (round(left), round(top)), (round(right), round(bottom))
         cv2.rectangle(self.image, corner, opposite, colour.tolist(), -1)
 
-    def oval(self, x: float, y: float, width: float, height: float, colour) -> None:
-        """Paint an ellipse; width and height are half axes."""
-        centre = (round((x + self.right) * self.scale), round((y + self.bottom) * self.scale))
-        axes = (round(width * self.scale), round(height * self.scale))
-        cv2.ellipse(self.image, centre, axes, 0, 0, 360, colour.tolist(), -1)
-
     def panel(self, x0: float, y0: float, x1: float, y1: float, bevel: float, colour) -> None:
         """Paint a rectangle with a moulded edge, lit from above."""
         self.box(x0, y0, x1, y1, colour * 0.62)

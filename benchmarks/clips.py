@@ -1,0 +1,182 @@
+"""How a model does on clips of real people: ``python -m benchmarks.clips FOLDER``.
+
+``benchmarks/clips.toml`` says, for some public clips, in which frames an AU is plainly there and in
+which it is plainly not, and when a face is at rest. The detector tracks each clip as in use;
+reported are how well probabilities rank those frames (AUC) and which AUs it sees in resting faces.
+The clips are not ours to hand out: put those you have into a folder, under their names.
+"""
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.agreement import Curves, curves
+from benchmarks.machine import describe_machine
+from benchmarks.record import write_record
+from benchmarks.table import Column, markdown, number
+from runtime.action_units import au_key
+from runtime.errors import InputError
+
+FORMAT = "lgrnet-clips-1"
+ANNOTATIONS = Path(__file__).with_name("clips.toml")
+
+
+def load_annotations(path: Path = ANNOTATIONS) -> list[dict]:
+    """Read what is to be seen in which clip.
+
+    Args:
+        path: A TOML file in the form of ``clips.toml``.
+
+    Returns:
+        The clips, as plain values.
+
+    Raises:
+        InputError: The file is missing, is no TOML, or an entry lacks something; the message says
+            which.
+    """
+    try:
+        clips = tomllib.loads(path.read_text(encoding="utf-8"))["clip"]
+        for clip in clips:
+            file, _ = clip["file"], clip["source"]
+            ranks = clip.get("rank", [])
+            named = [(f"AU {rank['au']}", rank["on"] + rank["off"]) for rank in ranks]
+            for what, ranges in [*named, ("at rest", clip.get("neutral", []))]:
+                for first, last in ranges:
+                    if not 0 <= first <= last:
+                        raise ValueError(f"{file}, {what}: [{first}, {last}] is no range")
+    except OSError as error:
+        raise InputError(f"annotations {path} cannot be read ({error.strerror})") from error
+    except KeyError as error:
+        raise InputError(f"annotations {path}: an entry lacks {error}") from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"annotations {path}: {error}") from error
+    return clips
+
+
+def frames_of(ranges: Sequence[Sequence[int]], count: int) -> np.ndarray:
+    """Mark frames; (count,) bool, ranges being inclusive."""
+    chosen = np.zeros(count, bool)
+    for first, last in ranges:
+        chosen[first : last + 1] = True
+    return chosen
+
+
+def rank_area(on: np.ndarray, off: np.ndarray) -> float:
+    """Return how often a frame with the AU is ranked above one without; NaN without either.
+
+    Args:
+        on: Probabilities where the AU is there, (a,).
+        off: Where it is not, (b,).
+    """
+    if not len(on) or not len(off):
+        return float("nan")
+    above = on[:, None] > off[None]
+    return float((above + 0.5 * (on[:, None] == off[None])).mean())
+
+
+def judge_clip(clip: Mapping, found: Curves) -> tuple[list[dict], list[dict]]:
+    """Compare a detector's curves with what is to be seen.
+
+    Args:
+        clip: From :func:`load_annotations`.
+        found: What the detector says of it.
+
+    Returns:
+        A row for each AU that is ranked (``auc``, medians, frames, share of frames without a face),
+        and a row for each AU that is on in resting faces (``share`` of their frames).
+    """
+    ranked, resting = [], []
+    for rank in clip.get("rank", []):
+        key = au_key(rank["au"])
+        row = {"clip": clip["file"], "au": key}
+        if key not in found.aus:
+            continue
+        curve = found.probability[:, found.aus.index(key)]
+        on, off = (curve[frames_of(rank[side], len(curve))] for side in ("on", "off"))
+        lost = float(np.isnan(np.concatenate([on, off])).mean())
+        on, off = on[~np.isnan(on)], off[~np.isnan(off)]
+        ranked.append(
+            {
+                **row,
+                "auc": rank_area(on, off),
+                "median_on": float(np.median(on)) if len(on) else None,
+                "median_off": float(np.median(off)) if len(off) else None,
+                "frames_on": len(on),
+                "frames_off": len(off),
+                "lost": lost,
+            }
+        )
+    if "neutral" in clip:
+        still = found.probability[frames_of(clip["neutral"], len(found.probability))]
+        still = still[~np.isnan(still[:, 0])]
+        for key, curve, threshold in zip(found.aus, still.T, found.thresholds, strict=True):
+            share = float((curve >= threshold).mean()) if len(curve) else 0.0
+            if share > 0:
+                resting.append({"clip": clip["file"], "au": key, "share": share})
+    return ranked, resting
+
+
+_RANKED: tuple[Column, ...] = (
+    ("clip", "---", lambda row: row["clip"]),
+    ("AU", "---", lambda row: row["au"]),
+    ("AUC", "---:", number("auc", 3)),
+    ("median on", "---:", number("median_on", 2)),
+    ("median off", "---:", number("median_off", 2)),
+    ("frames on", "---:", lambda row: str(row["frames_on"])),
+    ("off", "---:", lambda row: str(row["frames_off"])),
+    ("no face %", "---:", number("lost", 1, 100)),
+)
+_RESTING: tuple[Column, ...] = (
+    ("resting face", "---", lambda row: row["clip"]),
+    ("AU", "---", lambda row: row["au"]),
+    ("on in % of frames", "---:", number("share", 0, 100)),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.clips", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("folder", type=Path, help="holds the clips, or some of them")
+    parser.add_argument("--model", default="edge", metavar="FILE[@ENGINE[@bf16]]")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=Path("out/clips.json"))
+    args = parser.parse_args(argv)
+    ranked, resting, missing, used, active = [], [], [], [], ""
+    try:
+        clips = load_annotations(ANNOTATIONS)
+        for clip in clips:
+            path = args.folder / clip["file"]
+            if not path.is_file():
+                missing.append(clip["file"])
+                print(f"{clip['file']} is not in {args.folder}; it comes with {clip['source']}")
+                continue
+            found = curves(args.model, path, args.threads)
+            active = found.detector
+            for rows, new in zip((ranked, resting), judge_clip(clip, found), strict=True):
+                rows += new
+            used.append(clip["file"])
+        if not used:
+            raise InputError(f"folder {args.folder} holds none of the clips named above")
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(active)
+    print(markdown(_RANKED, ranked))
+    print(markdown(_RESTING, resting))
+    record = {
+        "format": FORMAT, "machine": describe_machine(), "detector": active, "clips": used,
+        "missing": missing, "ranked": ranked, "resting": resting,
+    }  # fmt: skip
+    write_record(record, args.json)
+    print(f"written to {args.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

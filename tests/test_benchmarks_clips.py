@@ -1,0 +1,105 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import clips
+from benchmarks.agreement import Curves
+from benchmarks.clips import frames_of, judge_clip, load_annotations, main, rank_area
+from lgrnet.evaluate import area_under_curve
+from runtime.errors import InputError
+
+DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"
+
+
+def test_the_annotations_are_sound_and_name_their_sources():
+    found = load_annotations()
+    assert len(found) >= 5
+    for clip in found:
+        assert clip["source"].startswith(("PyPI ", "npm "))
+        for rank in clip.get("rank", []):
+            on, off = (frames_of(rank[side], 10_000) for side in ("on", "off"))
+            assert on.any()
+            assert off.any()
+            assert not (on & off).any(), "a frame both shows an AU and does not"
+
+
+def test_ranking_is_the_area_under_the_roc_curve():
+    rng = np.random.default_rng(0)
+    on, off = np.round(rng.normal(0.6, 0.2, 40), 1), np.round(rng.normal(0.4, 0.2, 70), 1)
+    truth = np.r_[np.ones(40), np.zeros(70)].astype(np.uint8)[:, None]
+    expected = area_under_curve(np.r_[on, off][:, None], truth)[0]
+    assert rank_area(on, off) == pytest.approx(expected)
+    assert np.isnan(rank_area(on, np.array([])))
+
+
+def test_a_clip_is_judged_on_its_frames_alone():
+    curve = np.array([0.9, 0.1, 0.8, np.nan, 0.2, 0.3, 0.7, 0.6])
+    found = Curves("d", ("AU01", "AU12"), np.stack([1 - curve, curve], 1), (0.5, 0.65))
+    clip = {
+        "file": "c.mp4",
+        "neutral": [[5, 7]],
+        "rank": [
+            {"au": 12, "on": [[0, 0], [2, 3]], "off": [[4, 5]]},
+            {"au": 28, "on": [[0, 0]], "off": [[1, 1]]},  # not of this model
+        ],
+    }
+    ranked, resting = judge_clip(clip, found)
+    assert [row["au"] for row in ranked] == ["AU12"]
+    row = ranked[0]
+    assert (row["auc"], row["frames_on"], row["frames_off"]) == (1.0, 2, 2)
+    assert row["lost"] == pytest.approx(1 / 5)
+    assert row["median_on"] == pytest.approx(0.85)
+    # Of frames 5 to 7 AU 12 is at or over 0.65 in one, AU 1 at or over 0.5 in one.
+    assert {row["au"]: row["share"] for row in resting} == pytest.approx(
+        {"AU01": 1 / 3, "AU12": 1 / 3}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[clip]]\nsource = 'x'\n", "lacks 'file'"),
+        ("[[clip]]\nfile = 'a'\nsource = 'x'\nneutral = [[9, 3]]\n", r"a, at rest: \[9, 3\]"),
+        ("[[clip]\n", "clips.toml"),
+    ],
+)
+def test_broken_annotations_are_named(tmp_path, text, message):
+    path = tmp_path / "clips.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_annotations(path)
+
+
+def test_the_command_tracks_the_clips_that_are_there(tmp_path, monkeypatch, capsys):
+    annotated = tmp_path / "clips.toml"
+    annotated.write_text(
+        "[[clip]]\nfile = 'clip.mp4'\nsource = 'PyPI x'\nneutral = [[0, 3]]\n"
+        "[[clip.rank]]\nau = 12\non = [[0, 2]]\noff = [[3, 5]]\n"
+        "[[clip]]\nfile = 'other.mp4'\nsource = 'npm y'\n"
+    )
+    monkeypatch.setattr(clips, "ANNOTATIONS", annotated)
+    folder = tmp_path / "have"
+    folder.mkdir()
+    _first_frames(DEMO, folder / "clip.mp4", 8)
+    record = tmp_path / "r.json"
+    assert main([str(folder), "--json", str(record)]) == 0
+    said = json.loads(record.read_text())
+    assert said["clips"] == ["clip.mp4"]
+    assert said["missing"] == ["other.mp4"]
+    assert said["ranked"][0]["frames_on"] + said["ranked"][0]["frames_off"] == 6
+    assert "npm y" in capsys.readouterr().out
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main([str(empty), "--json", str(record)]) == 2
+    assert "holds none of the clips" in capsys.readouterr().err
+
+
+def _first_frames(source, target, count):
+    reader = cv2.VideoCapture(str(source))
+    writer = cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*"mp4v"), 25, (640, 360))
+    for _ in range(count):
+        writer.write(reader.read()[1])
+    writer.release()
