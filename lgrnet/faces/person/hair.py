@@ -76,8 +76,8 @@ class Hair:
     def cover(self, x, y, z, ragged=0.0) -> np.ndarray:
         """Return how much hair grows at places of the head.
 
-        The hairline lies 5 to 6 cm above the glabella (Farkas, Anthropometry of the Head and Face,
-        1994) and turns down at the temples to the sideburns.
+        The hairline lies 5 to 6 cm above the glabella and turns down at the temples to the
+        sideburns.
 
         Args:
             x: Any shape, cm, head axes; so are ``y`` and ``z``.

@@ -116,9 +116,8 @@ class Lashes:
 def sample_lashes(rng: np.random.Generator, masculine: bool, hair_colour: np.ndarray) -> Lashes:
     """Draw a person's lashes.
 
-    People have 90 to 160 upper lashes of 0.8 to 1.2 cm and 75 to 80 lower ones of 0.6 to 0.8 cm,
-    in several rows (Paus et al., The biology of the eyelash hair follicle, Br J Dermatol 2016);
-    half as many, some of them shorter, make the same fringe at the sizes we render.
+    People have some 90 to 160 upper lashes of up to 1.2 cm and half as many, shorter lower ones, in
+    several rows; half as many make the same fringe at the sizes we render.
 
     Args:
         rng: Source of randomness.
