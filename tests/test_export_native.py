@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from drawn_shards import write_drawn_shards
 from native_engine import native_model, require_native
-from test_export_faces import write_faces
+from tiny_export import GENEROUS, write_export_folder
 from tiny_network import draw_faces, tiny_network
 
 from export.native import ranges
@@ -15,9 +14,6 @@ from export.native.__main__ import main
 from export.plain import PlainGraph
 from lgrnet.checkpoint import save_checkpoint
 from runtime.backends import open_backend
-
-# The tiny network has few numbers to average rounding over.
-GENEROUS = ["--max-f1-loss", "1", "--max-mean-f1-loss", "1", "--mean-change", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +28,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("native")
-    save_checkpoint(folder / "net.pt", model, {"thresholds": [0.5, 0.5]})
-    write_drawn_shards(folder / "data", model)
-    write_faces(folder / "faces", draw_faces(24, seed=5))
-    return folder
+    return write_export_folder(tmp_path_factory.mktemp("native"), model)
 
 
 def command(folder, *arguments):

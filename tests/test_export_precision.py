@@ -6,20 +6,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from drawn_shards import write_drawn_shards
-from test_export_faces import write_faces
+from tiny_export import GENEROUS, write_export_folder
 from tiny_network import draw_faces, tiny_network
 
 from export.onnx import export_onnx, main
 from export.plain import PlainGraph
 from export.quantise import part_of, quantise
 from export.recipes import fastest_graph
-from lgrnet.checkpoint import save_checkpoint
 from lgrnet.shards import FaceShards
 from runtime.backends import open_backend
-
-# The tiny network has few numbers to average rounding over.
-GENEROUS = ["--max-f1-loss", "1", "--max-mean-f1-loss", "1", "--mean-change", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +24,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("precision")
-    save_checkpoint(folder / "net.pt", model, {"thresholds": [0.5, 0.5]})
-    write_drawn_shards(folder / "data", model)
-    write_faces(folder / "faces", draw_faces(24, seed=5))
-    return folder
+    return write_export_folder(tmp_path_factory.mktemp("precision"), model)
 
 
 @pytest.mark.parametrize(
