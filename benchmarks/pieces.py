@@ -75,6 +75,7 @@ class Piece:
         """
         outputs = form.function(*self.inputs)
         outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+        outputs = [each for each in outputs if each is not None]  # heads without intensities
         if not any(each.requires_grad for each in outputs):
             return outputs, []
         wanted = [each for each in self.inputs if each.requires_grad]
