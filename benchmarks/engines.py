@@ -88,7 +88,7 @@ def open_engine(
 
     backend = open_backend(path, "cpu", threads, backend=library, precision=active)
     return Engine(
-        run=lambda faces: backend(faces)[0],
+        run=lambda faces: backend(faces).probability,
         provider=backend.provider,
         active=backend.precision,
         threads=backend.threads,

@@ -50,6 +50,7 @@ class Cost:
         mean_change: Mean change of a probability.
         flipped: Share of faces on which the AU is recognised by one file only.
         landmarks: Mean and largest distance of the two files' landmarks, pixels of the crop.
+        intensity: Mean and largest change of an intensity, 0 to 5; None if they tell none.
     """
 
     aus: tuple[int, ...]
@@ -62,6 +63,7 @@ class Cost:
     mean_change: np.ndarray
     flipped: np.ndarray
     landmarks: tuple[float, float]
+    intensity: tuple[float, float] | None = None
 
     @property
     def mean_f1(self) -> tuple[float, float]:
@@ -120,6 +122,11 @@ class Cost:
             "max_change": float(self.max_change.max()),
             "mean_change": float(self.mean_change.mean()),
             "landmarks_px": {"mean": self.landmarks[0], "max": self.landmarks[1]},
+            **(
+                {}
+                if self.intensity is None
+                else {"intensity": {"mean": self.intensity[0], "max": self.intensity[1]}}
+            ),
             "aus": rows,
         }
 
@@ -158,14 +165,18 @@ def measure_cost(
     Returns:
         How they differ.
     """
-    expected, expected_points = reference(held_out.faces)
-    found, points = backend(held_out.faces)
+    expected, expected_points, expected_strength = reference(held_out.faces)
+    found, points, strength = backend(held_out.faces)
     limits, presence = np.asarray(thresholds), held_out.presence
     before, after = recognised(expected, limits), recognised(found, limits)
     positives = (presence == 1).sum(0)
     shown = positives > 0
     change = np.abs(found - expected)
     apart = np.linalg.norm(points - expected_points, axis=2)
+    intensity = None
+    if strength is not None and expected_strength is not None:
+        stronger = np.abs(strength - expected_strength)
+        intensity = (float(stronger.mean()), float(stronger.max()))
     return Cost(
         aus=reference.spec.aus,
         source=held_out.source,
@@ -177,6 +188,7 @@ def measure_cost(
         mean_change=change.mean(0),
         flipped=(before != after).mean(0),
         landmarks=(float(apart.mean()), float(apart.max())),
+        intensity=intensity,
     )
 
 

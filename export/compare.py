@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from export.plain import PlainGraph
+from lgrnet.heads import STRONGEST
 from lgrnet.model import LGRNet
-from runtime.backends.base import Backend
+from runtime.backends.base import Backend, Outputs
 
 DISTINCTION = 2
 """By what factor faces must differ more from each other than the two computations of one face. A
@@ -26,12 +27,14 @@ class Comparison:
         faces: Number of faces.
         probability: Largest difference of an AU's probability.
         landmarks: Largest difference of a landmark coordinate, pixels.
+        intensity: Largest difference of an AU's intensity, 0 to 5; None without that head.
         ties: Faces with a patch centre so near the middle between two cells of the grid that the
             rounding error of the landmarks decides its cell. There the network's patches were
             placed by the exported model's landmarks, and all else was compared.
         probability_spread: How much the exported model's probabilities vary between faces: the
             largest difference of one AU's.
         landmark_spread: The same of a landmark coordinate, pixels.
+        intensity_spread: The same of an intensity.
     """
 
     faces: int
@@ -40,22 +43,29 @@ class Comparison:
     ties: int
     probability_spread: float
     landmark_spread: float
+    intensity: float | None = None
+    intensity_spread: float | None = None
 
     def failures(self, tolerance: float, landmark_tolerance: float) -> list[str]:
         """Say what is wrong.
 
         Args:
-            tolerance: How much a probability may differ.
+            tolerance: How much a probability may differ, and by how much of its range of 5 an
+                intensity.
             landmark_tolerance: How much a landmark coordinate may differ, pixels.
 
         Returns:
             What is wrong, in words; nothing if all is well.
         """
         found = []
-        for name, difference, limit, spread in (
+        checks = [
             ("AU probabilities", self.probability, tolerance, self.probability_spread),
             ("landmarks", self.landmarks, landmark_tolerance, self.landmark_spread),
-        ):
+        ]
+        if self.intensity is not None:
+            limit = STRONGEST * tolerance
+            checks.append(("AU intensities", self.intensity, limit, self.intensity_spread))
+        for name, difference, limit, spread in checks:
             # Both are written so that NaN fails.
             if not difference <= limit:
                 found.append(
@@ -83,38 +93,41 @@ def compare(model: LGRNet, backend: Backend, faces: np.ndarray) -> Comparison:
     """
     # Every place of the batch gets a face, whatever its size.
     order = np.arange(max(len(faces), backend.spec.batch)) % len(faces)
-    probability, landmarks = backend(faces[order])
+    said = backend(faces[order])
     graph = PlainGraph(model)
     ties = 0
     differences = []
     for index, face in enumerate(faces):
         mine = order == index
-        expected, expected_landmarks = _run(graph, face)
-        if not _same_cells(model, expected_landmarks, *landmarks[mine]):
+        expected = _run(graph, face)
+        if not _same_cells(model, expected.landmarks, *said.landmarks[mine]):
             ties += 1
-            with _patches_from(model, landmarks[mine][0]):
-                expected, _ = _run(graph, face)
+            with _patches_from(model, said.landmarks[mine][0]):
+                expected = _run(graph, face)._replace(landmarks=expected.landmarks)
         differences.append(
-            (
-                np.abs(probability[mine] - expected).max(),
-                np.abs(landmarks[mine] - expected_landmarks).max(),
-            )
+            [
+                np.abs(a[mine] - b).max()
+                for a, b in zip(said, expected, strict=True)
+                if b is not None
+            ]
         )
-    worst_probability, worst_landmark = np.max(differences, axis=0)  # NaN if any is
+    worst = [float(value) for value in np.max(differences, axis=0)]  # NaN if any is
+    spreads = [float(np.ptp(each, axis=0).max()) for each in said if each is not None]
     return Comparison(
         faces=len(faces),
-        probability=float(worst_probability),
-        landmarks=float(worst_landmark),
+        probability=worst[0],
+        landmarks=worst[1],
         ties=ties,
-        probability_spread=float(np.ptp(probability, axis=0).max()),
-        landmark_spread=float(np.ptp(landmarks, axis=0).max()),
+        probability_spread=spreads[0],
+        landmark_spread=spreads[1],
+        intensity=worst[2] if model.config.intensity else None,
+        intensity_spread=spreads[2] if model.config.intensity else None,
     )
 
 
-def _run(graph: PlainGraph, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _run(graph: PlainGraph, face: np.ndarray) -> Outputs:
     with torch.inference_mode():
-        probability, landmarks = graph(torch.from_numpy(face)[None])
-    return probability[0].numpy(), landmarks[0].numpy()
+        return Outputs(*(each[0].numpy() for each in graph(torch.from_numpy(face)[None])))
 
 
 def _same_cells(model: LGRNet, *landmarks: np.ndarray) -> bool:

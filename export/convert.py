@@ -80,7 +80,7 @@ def _write(source: Path, target: Path, spec: ModelSpec, how: Conversion, folder:
             trial = folder / "trial.onnx"
             save(onnx.load(file), spec, trial)
             with closing(open_backend(trial, backend=spec.engine)) as backend:
-                return backend(crops)[0]
+                return backend(crops).probability
 
         result = quantise(
             source, bare, crops, run,

@@ -125,7 +125,7 @@ def export_onnx(
     crops = demo_faces() if faces is None else folder_faces(Path(faces))
     pending = PendingFile(output)
     try:
-        proto = to_onnx(_graph(model, batch, graph), batch)
+        proto = to_onnx(_graph(model, batch, graph), batch, spec.outputs)
         save(proto, replace(spec, precision="fp32"), pending.path)
         with closing(_require_valid(pending.path, engine)) as backend:
             require_equal(model, backend, crops, tolerance, landmark_tolerance)

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from lgrnet.model import LGRNet
 from runtime.landmarks import COUNT
 
-Outputs = tuple[Tensor, Tensor]
-"""AU probabilities, (B, n) in ascending AU number, and landmarks, (B, 49, 2) pixels of the crop."""
+Outputs = tuple[Tensor, ...]
+"""AU probabilities, (B, n) in ascending AU number; landmarks, (B, 49, 2) pixels of the crop; and of
+networks that tell them intensities, (B, n) in [0, 5]. See :data:`runtime.spec.OUTPUT_NAMES`."""
 
 
 def normalise(faces: Tensor) -> Tensor:
@@ -42,4 +43,5 @@ class PlainGraph(nn.Module):
             See :data:`Outputs`.
         """
         prediction = self.model(normalise(face))
-        return prediction.au_logits.sigmoid(), prediction.landmarks.view(-1, COUNT, 2)
+        outputs = (prediction.au_logits.sigmoid(), prediction.landmarks.view(-1, COUNT, 2))
+        return outputs if prediction.intensity is None else (*outputs, prediction.intensity)

@@ -45,13 +45,8 @@ def describe(
         The spec.
 
     Raises:
-        CheckpointError: The checkpoint's thresholds do not fit its AUs, or it tells intensities.
+        CheckpointError: The checkpoint's thresholds do not fit its AUs.
     """
-    if config.intensity:
-        raise CheckpointError(
-            f"{checkpoint} tells intensities (model.intensity = true), which no exported graph "
-            "does yet: train without that head, or use the checkpoint in PyTorch"
-        )
     thresholds = meta.get("thresholds") or [DEFAULT_THRESHOLD] * len(config.aus)
     versions = {
         "lgrnet": lgrnet.__version__,
@@ -73,6 +68,7 @@ def describe(
             checkpoint_sha256=_sha256(checkpoint),
             versions=versions,
             crop_size=config.crop_size,
+            intensity=config.intensity,
         )
     except (SpecError, TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} cannot be exported: {error}") from error

@@ -32,7 +32,7 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 """Where PyTorch's exporter notes which module a node comes from."""
 
 
-def to_onnx(graph: nn.Module, batch: int) -> onnx.ModelProto:
+def to_onnx(graph: nn.Module, batch: int, outputs: Sequence[str] = OUTPUT_NAMES) -> onnx.ModelProto:
     """Trace a graph with a fixed batch.
 
     PyTorch's exporter built on ``torch.export`` (``dynamo=True``) is used. It knows every shape, so
@@ -42,8 +42,9 @@ def to_onnx(graph: nn.Module, batch: int) -> onnx.ModelProto:
     ONNX Runtime finds by itself when it loads the file.
 
     Args:
-        graph: Takes ``face``, gives ``au_probability`` and ``landmarks``.
+        graph: Takes ``face``, gives the outputs.
         batch: The batch size B.
+        outputs: Their names, see :attr:`runtime.spec.ModelSpec.outputs`.
 
     Returns:
         The model, with the shape of every tensor and without external data.
@@ -56,7 +57,7 @@ def to_onnx(graph: nn.Module, batch: int) -> onnx.ModelProto:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
-            output_names=list(OUTPUT_NAMES),
+            output_names=list(outputs),
             custom_translation_table={torch.ops.aten.index_put.default: _add_rows},
             optimize=False,
             verbose=False,

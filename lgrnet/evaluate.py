@@ -1,7 +1,9 @@
 """Judge a checkpoint on a split: ``python -m lgrnet.evaluate CHECKPOINT --data data/faces``.
 
-Prints F1-frame per AU beside the F1 of a detector that is always on, the landmark error, and how
-well intensities agree if the network tells them; writes the same as JSON.
+Prints F1-frame per AU beside the F1 of a detector that is always on, the landmark error, how well
+intensities agree if the network tells them, and the same for parts of the split by pose, light,
+skin and occlusion where the data set knows them. Writes all that and more as JSON, and with
+``--page`` as a page of plots.
 """
 
 import argparse
@@ -17,18 +19,11 @@ from torch import nn
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.data import evaluation_batches, to_input
-from lgrnet.metrics import (
-    MISSING,
-    always_on_f1,
-    f1_frame,
-    failure_rate,
-    intensity_agreement,
-    landmark_errors,
-    mean_f1,
-    recognised,
-)
+from lgrnet.evaluation_page import require_page, write_page
+from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
+from lgrnet.report import format_report, report
 from lgrnet.shards import DatasetError, FaceShards
-from runtime.action_units import AU_NAMES, BP4D_AUS, DISFA_AUS, au_key
+from runtime.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 
@@ -40,21 +35,35 @@ class Evaluation:
     Attributes:
         probability: (frames, n) float32.
         presence: Labels, (frames, n): 0, 1 or 9.
-        f1: F1-frame at 0.5, (n,).
-        mean_f1: Mean of ``f1``.
-        landmark_error: Mean error in inter-ocular distances.
-        failure_rate: Share of faces above 0.1.
+        errors: Landmark error of each frame in inter-ocular distances, (frames,).
         intensity: What the network says and what is true, (frames, n) each, 0 to 5, NaN where
             unknown; None for a network that does not tell.
     """
 
     probability: np.ndarray
     presence: np.ndarray
-    f1: np.ndarray
-    mean_f1: float
-    landmark_error: float
-    failure_rate: float
+    errors: np.ndarray
     intensity: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def f1(self) -> np.ndarray:
+        """F1-frame at 0.5, (n,)."""
+        return f1_frame(recognised(self.probability), self.presence)
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean of ``f1``."""
+        return mean_f1(self.f1)
+
+    @property
+    def landmark_error(self) -> float:
+        """Mean error in inter-ocular distances."""
+        return float(self.errors.mean())
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of faces above 0.1."""
+        return failure_rate(self.errors)
 
 
 @torch.inference_mode()
@@ -79,133 +88,12 @@ def evaluate(model: nn.Module, shards: FaceShards, device: torch.device) -> Eval
         if prediction.intensity is not None:
             both = (prediction.intensity.float().cpu(), batch.intensity)
             strengths.append(torch.stack(both).numpy())
-    answers, presence = np.concatenate(probability), shards.labels.presence
-    f1 = f1_frame(recognised(answers), presence)
-    errors = landmark_errors(np.concatenate(landmarks), np.concatenate(targets))
     return Evaluation(
-        *(answers, presence, f1, mean_f1(f1), float(errors.mean()), failure_rate(errors)),
+        probability=np.concatenate(probability),
+        presence=shards.labels.presence,
+        errors=landmark_errors(np.concatenate(landmarks), np.concatenate(targets)),
         intensity=tuple(np.concatenate(strengths, axis=1)) if strengths else None,
     )
-
-
-def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:
-    """Find, for each AU, the threshold with the highest F1.
-
-    Args:
-        probability: (frames, n).
-        presence: (frames, n): 0, 1 or 9.
-
-    Returns:
-        (n,) multiples of 0.05 in [0.2, 0.8]; the one nearest 0.5 among equals, 0.5 for an AU that
-        never occurs.
-    """
-    grid = np.array(sorted(np.arange(4, 17) / 20, key=lambda value: abs(value - 0.5)))
-    scores = np.stack([f1_frame(recognised(probability, value), presence) for value in grid])
-    return grid[np.nan_to_num(scores, nan=-1.0).argmax(0)]
-
-
-def area_under_curve(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:
-    """Compute the area under each AU's ROC curve (the Mann-Whitney statistic).
-
-    Args:
-        probability: (frames, n).
-        presence: (frames, n): 0, 1 or 9.
-
-    Returns:
-        (n,) in [0, 1], NaN for an AU that is always or never present.
-    """
-    areas = np.full(presence.shape[1], np.nan)
-    for column in range(presence.shape[1]):
-        known = presence[:, column] != MISSING
-        scores, truth = probability[known, column], presence[known, column] == 1
-        positives, negatives = int(truth.sum()), int((~truth).sum())
-        if not positives or not negatives:
-            continue
-        _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-        ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # equal scores share a rank
-        wins = ranks[truth].sum() - positives * (positives + 1) / 2
-        areas[column] = wins / (positives * negatives)
-    return areas
-
-
-def report(aus: Sequence[int], result: Evaluation, thresholds: Sequence[float]) -> dict:
-    """Collect scores as plain values.
-
-    Args:
-        aus: The AUs.
-        result: Answers on a split.
-        thresholds: The checkpoint's, one for each AU.
-
-    Returns:
-        Per-AU and mean scores, also over the subsets of BP4D and DISFA where they are complete.
-    """
-    floor = always_on_f1(result.presence)
-    tuned = f1_frame(recognised(result.probability, np.asarray(thresholds)), result.presence)
-    area = area_under_curve(result.probability, result.presence)
-    rate = [(result.presence[:, i] == 1).mean() for i in range(len(aus))]
-    rows = {
-        au_key(au): {
-            "name": AU_NAMES[au],
-            "base_rate": float(rate[i]),
-            "always_on_f1": float(floor[i]),
-            "f1": float(result.f1[i]),
-            "threshold": float(thresholds[i]),
-            "f1_at_threshold": float(tuned[i]),
-            "auc": float(area[i]),
-        }
-        for i, au in enumerate(aus)
-    }
-    if result.intensity is not None:
-        for row, icc, error in zip(
-            rows.values(), *intensity_agreement(*result.intensity), strict=True
-        ):
-            row |= {"intensity_icc": float(icc), "intensity_mae": float(error)}
-    scored = ("always_on_f1", "f1", "f1_at_threshold", "auc", "intensity_icc", "intensity_mae")
-    means = {}
-    for name, subset in (("all", tuple(aus)), ("BP4D-12", BP4D_AUS), ("DISFA-8", DISFA_AUS)):
-        if set(subset) <= set(aus):
-            picked = [rows[au_key(au)] for au in subset]
-            means[name] = {
-                key: mean_f1(np.array([row[key] for row in picked]))
-                for key in scored
-                if key in picked[0]
-            }
-    return {
-        "frames": len(result.presence),
-        "aus": rows,
-        "mean": means,
-        "landmark_error": result.landmark_error,
-        "failure_rate": result.failure_rate,
-    }
-
-
-def format_report(scores: dict) -> str:
-    """Write scores as a table for people."""
-    columns = [("F1", "f1"), ("F1*", "f1_at_threshold"), ("AUC", "auc")]
-    if "intensity_icc" in scores["mean"]["all"]:
-        columns += [("ICC", "intensity_icc"), ("MAE", "intensity_mae")]
-    head = f"{'AU':<6}{'name':<22}{'rate':>7}{'always on':>11}"
-    head += "".join(f"{title:>8}" for title, _ in columns)
-    lines = [head, "-" * len(head)]
-    for key, row in scores["aus"].items():
-        lines.append(
-            f"{key:<6}{row['name']:<22}{row['base_rate']:>7.2f}{row['always_on_f1']:>11.3f}"
-            + "".join(f"{row[column]:>8.3f}" for _, column in columns)
-        )
-    lines.append("-" * len(head))
-    for name, row in scores["mean"].items():
-        lines.append(
-            f"{'mean':<6}{name:<22}{'':>7}{row['always_on_f1']:>11.3f}"
-            + "".join(f"{row[column]:>8.3f}" for _, column in columns)
-        )
-    lines.append(
-        f"landmarks: mean error {100 * scores['landmark_error']:.2f} % of inter-ocular distance, "
-        f"{100 * scores['failure_rate']:.2f} % of {scores['frames']} faces above 10 %"
-    )
-    lines.append("F1 at 0.5; F1* at the checkpoint's thresholds, tuned on validation people")
-    if len(columns) > 3:
-        lines.append("ICC(3,1) and mean absolute error of the intensities, 0 to 5")
-    return "\n".join(lines)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -223,6 +111,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         help="where to write the scores; out/<checkpoint>_<split>.json if not given",
     )
+    parser.add_argument(
+        "--page", type=Path, help="where to draw plots, .png; not drawn if not given"
+    )
     parser.add_argument("--device", default="cpu")
     return parser.parse_args(argv)
 
@@ -235,7 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         model, meta = load_checkpoint(args.checkpoint, args.device)
         aus = model.config.aus
         shards = FaceShards(args.data, args.split, aus)
-    except (CheckpointError, DatasetError) as error:
+        if args.page is not None:
+            require_page(args.page)
+    except (CheckpointError, DatasetError, ImportError, ValueError) as error:
         logger.error("%s", error)
         return 2
     result = evaluate(model, shards, torch.device(args.device))
@@ -244,15 +137,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "preset": model.config.preset,
         "training_data": meta.get("training_data", "unknown"),
         "data": {"split": args.split, "recipe": shards.recipe},
-        **report(aus, result, meta.get("thresholds") or [0.5] * len(aus)),
+        **report(aus, result, meta.get("thresholds") or [0.5] * len(aus), shards.labels),
     }
     print(format_report(scores))
     path = args.json or Path("out") / f"{args.checkpoint.stem}_{args.split}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(scores, indent=2) + "\n")
-    partial.replace(path)
+    with PendingFile(path) as part:
+        part.write_text(json.dumps(scores, indent=2) + "\n")
     logger.info("written to %s", path)
+    if args.page is not None:
+        write_page(scores, args.page)
+        logger.info("plotted in %s", args.page)
     return 0
 
 

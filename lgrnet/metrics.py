@@ -1,4 +1,4 @@
-"""How a network is judged: F1-frame per AU, the landmarks' error (section IV-A), intensities.
+"""How a network is judged: F1-frame per AU, landmark error (section IV-A), ranking, intensities.
 
 All functions take the whole test set at once, as NumPy arrays. Labels are 0 or 1, 9 is masked.
 """
@@ -31,6 +31,22 @@ def f1_frame(present: np.ndarray, labels: np.ndarray) -> np.ndarray:
     errors = ((present != true) & known).sum(0)
     total = (2 * hits + errors).astype(np.float64)
     return np.divide(2 * hits, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def precision_recall(present: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute how much of what is recognised is there, and how much of what is there is recognised.
+
+    Args:
+        present: What was recognised, (frames, n) bool.
+        labels: (frames, n) of 0, 1 or 9.
+
+    Returns:
+        Precision and recall, (n,) float64 each; NaN where nothing is recognised, or there.
+    """
+    known, true = labels != MISSING, labels == 1
+    hits = (present & true & known).sum(0).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return hits / (present & known).sum(0), hits / (true & known).sum(0)
 
 
 def recognised(probability: np.ndarray, threshold: float | np.ndarray = 0.5) -> np.ndarray:
@@ -124,3 +140,43 @@ def intensity_agreement(intensity: np.ndarray, target: np.ndarray) -> tuple[np.n
             shared = ((ours - ours.mean()) * (theirs - theirs.mean())).mean()
             correlation[column] = 2 * shared / spread
     return correlation, error
+
+
+def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:
+    """Find, for each AU, the threshold with the highest F1.
+
+    Args:
+        probability: (frames, n).
+        presence: (frames, n): 0, 1 or 9.
+
+    Returns:
+        (n,) multiples of 0.05 in [0.2, 0.8]; the one nearest 0.5 among equals, 0.5 for an AU that
+        never occurs.
+    """
+    grid = np.array(sorted(np.arange(4, 17) / 20, key=lambda value: abs(value - 0.5)))
+    scores = np.stack([f1_frame(recognised(probability, value), presence) for value in grid])
+    return grid[np.nan_to_num(scores, nan=-1.0).argmax(0)]
+
+
+def area_under_curve(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:
+    """Compute the area under each AU's ROC curve (the Mann-Whitney statistic).
+
+    Args:
+        probability: (frames, n).
+        presence: (frames, n): 0, 1 or 9.
+
+    Returns:
+        (n,) in [0, 1], NaN for an AU that is always or never present.
+    """
+    areas = np.full(presence.shape[1], np.nan)
+    for column in range(presence.shape[1]):
+        known = presence[:, column] != MISSING
+        scores, truth = probability[known, column], presence[known, column] == 1
+        positives, negatives = int(truth.sum()), int((~truth).sum())
+        if not positives or not negatives:
+            continue
+        _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # equal scores share a rank
+        wins = ranks[truth].sum() - positives * (positives + 1) / 2
+        areas[column] = wins / (positives * negatives)
+    return areas

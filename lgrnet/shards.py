@@ -6,7 +6,9 @@ A data set is a folder with ``dataset.json`` and, for every shard, ``<split>-<nu
 * ``presence`` (N, n) uint8: 0 absent, 1 present, 9 unknown, AUs in the order of the index;
 * ``intensity`` (N, n) float32 in [0, 1], NaN where unknown;
 * ``landmarks`` (N, 49, 2) float32, pixels of the 200 × 200 face, 0-based;
-* ``subject`` (N,) int64: who it is. No subject is in two splits.
+* ``subject`` (N,) int64: who it is. No subject is in two splits;
+* ``condition_…`` (N,) float32, if there are any: what else is known of the pictures, by which a
+  test can be split (:mod:`lgrnet.faces.conditions` says what the renderer tells).
 
 Shards appear under their final name only when complete, so a run that was cut off can go on.
 """
@@ -15,7 +17,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -25,6 +27,7 @@ from runtime.align import ALIGNED_SIZE
 
 INDEX_NAME = "dataset.json"
 FORMAT = "lgrnet-shards-1"
+_CONDITION = "condition_"
 
 
 class DatasetError(RuntimeError):
@@ -39,6 +42,12 @@ class Labels:
     intensity: np.ndarray
     landmarks: np.ndarray
     subject: np.ndarray
+    conditions: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all arrays under the names they have on disc."""
+        arrays = {name: value for name, value in vars(self).items() if name != "conditions"}
+        return arrays | {_CONDITION + name: value for name, value in self.conditions.items()}
 
 
 def shard_name(split: str, number: int) -> str:
@@ -67,11 +76,12 @@ def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> Non
         raise ValueError(
             f"shard {name}: faces are {faces.dtype} {faces.shape}, not uint8 200 × 200"
         )
-    if {len(faces)} != {len(value) for value in vars(labels).values()}:
+    arrays = labels.to_arrays()
+    if {len(faces)} != {len(value) for value in arrays.values()}:
         raise ValueError(f"shard {name}: {len(faces)} faces, but labels of another number")
     # Labels first: a shard counts as written once its faces are there.
     for suffix, save in (
-        ("labels.npz", lambda file: np.savez(file, **vars(labels))),
+        ("labels.npz", lambda file: np.savez(file, **arrays)),
         ("faces.npy", lambda file: np.save(file, faces)),
     ):
         temporary = root / f".{name}.{suffix}.{os.getpid()}.partial"
@@ -178,12 +188,18 @@ class FaceShards:
         parts = []
         for name in names:
             parts.append(_read_labels(root / f"{name}.labels.npz"))
-        joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        known = set.intersection(*map(set, parts))
+        joined = {key: np.concatenate([part[key] for part in parts]) for key in known}
         self.labels = Labels(
             presence=joined["presence"][:, columns],
             intensity=joined["intensity"][:, columns],
             landmarks=joined["landmarks"],
             subject=joined["subject"],
+            conditions={
+                key.removeprefix(_CONDITION): value
+                for key, value in sorted(joined.items())
+                if key.startswith(_CONDITION)
+            },
         )
         self._starts = np.cumsum([0] + [len(part["subject"]) for part in parts])
         self._paths = [root / f"{name}.faces.npy" for name in names]

@@ -24,9 +24,10 @@ from tqdm import tqdm
 
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.data import TrainingFaces, to_input, training_batches
-from lgrnet.evaluate import Evaluation, best_thresholds, evaluate
+from lgrnet.evaluate import Evaluation, evaluate
 from lgrnet.experiment import Experiment, OptimConfig, load_experiment
 from lgrnet.losses import au_weights, joint_loss
+from lgrnet.metrics import best_thresholds
 from lgrnet.model import LGRNet
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.warm_start import warm_start

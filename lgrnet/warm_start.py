@@ -1,11 +1,17 @@
-"""Training that begins with the weights of another run, even of one on smaller images.
+"""Training that begins with the weights of another run: of smaller images, or of other AUs.
 
 Convolutions do not mind how large their maps are; only the first layers of the landmark head and
 of the AU heads, which weigh every cell of the last maps, depend on it. Their weights are resampled.
 So the paper's network can learn most of what it knows from 64 × 64 images, at an eighth of the
 cost, before it sees 176 × 176 ones (progressive resizing, Howard 2018).
+
+Of other AUs, all that the two networks share is taken over: what they know of faces, and the
+branches of the AUs that both have. The branches of new AUs begin at random. So a network for DISFA
+begins with one for BP4D, as in section IV-A.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,43 +19,102 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lgrnet.au_geometry import muscle_order
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.config import ModelConfig
 from lgrnet.model import LGRNet
 
-SIZE_FIELDS = frozenset({"preset", "input_size", "attention_cells"})
+FREE_FIELDS = frozenset({"preset", "input_size", "attention_cells", "aus", "intensity"})
 """Fields of the configuration in which the two networks may differ."""
+
+_BRANCHES = ("attention.", "fusion.", "refine.", "heads.")  # tensors of these are AU-major
+_GATE = re.compile(r"(relation\.(?:downward|upward)\.gates\.maps\.)(\d+)(\..*)")
 
 
 def warm_start(model: LGRNet, path: Path) -> None:
     """Replace a network's weights by those of a checkpoint.
 
     Args:
-        model: The network, changed in place.
-        path: A checkpoint of the same structure; its ``input_size`` may be another one.
+        model: The network, changed in place; what the checkpoint does not know stays.
+        path: A checkpoint of the same structure; its ``input_size`` and AUs may be others, and it
+            may have or lack the intensity head.
 
     Raises:
         CheckpointError: The file cannot be used.
-        ValueError: The checkpoint's network is another one; the message names the fields.
+        ValueError: The checkpoint's network is another one, or has none of the AUs; the message
+            names the fields.
     """
     source, _ = load_checkpoint(path)
     ours, theirs = asdict(model.config), asdict(source.config)
     different = [
         f"{name} = {theirs[name]}, here {ours[name]}"
         for name in ours
-        if name not in SIZE_FIELDS and theirs[name] != ours[name]
+        if name not in FREE_FIELDS and theirs[name] != ours[name]
     ]
+    if not set(ours["aus"]) & set(theirs["aus"]):
+        different.append(f"aus = {theirs['aus']}, here {ours['aus']}: none in common")
     if different:
         raise ValueError(
             f"init: {path} holds another network ({'; '.join(different)}): name a checkpoint of "
             "the same network, or change [model]"
         )
-    weights = source.state_dict()
-    for name, like in model.state_dict().items():
-        if weights[name].shape != like.shape:
+    before, after = muscle_order(source.config.aus), muscle_order(model.config.aus)
+    known = source.state_dict()
+    weights = model.state_dict()
+    for name, tensor in weights.items():
+        origin = _origin(name, before, after)
+        if origin not in known:
+            continue  # of the intensity head, or of the gate of a new AU
+        taken = known[origin]
+        if taken.shape[1:] != tensor.shape[1:]:
             channels = _channels_of_map(name, source.config)
-            weights[name] = resample_map_weights(weights[name], channels, like.shape)
+            size = torch.Size((len(taken), *tensor.shape[1:]))
+            taken = resample_map_weights(taken, channels, size)
+        if name.startswith(_BRANCHES) and taken.ndim:
+            taken = _take_branches(taken, tensor, before, after)
+        weights[name] = taken
     model.load_state_dict(weights)
+
+
+def _origin(name: str, before: Sequence[int], after: Sequence[int]) -> str | None:
+    """Name the tensor of the checkpoint that goes where `name` is; None where it has none.
+
+    Only gates change their names: they are counted by the steps of the recurrence, which are AUs.
+
+    Args:
+        name: Of our tensor.
+        before: The checkpoint's AUs, in muscle order.
+        after: Ours.
+    """
+    gate = _GATE.fullmatch(name)
+    if gate is None:
+        return name
+    if "upward" in gate[1]:
+        before, after = before[::-1], after[::-1]
+    au = after[int(gate[2])]
+    return f"{gate[1]}{before.index(au)}{gate[3]}" if au in before else None
+
+
+def _take_branches(
+    taken: Tensor, tensor: Tensor, before: Sequence[int], after: Sequence[int]
+) -> Tensor:
+    """Put the rows of the AUs that both networks have where ours has them.
+
+    Args:
+        taken: The checkpoint's tensor, (len(before) · k, …), AU-major.
+        tensor: Ours, (len(after) · k, …).
+        before: The checkpoint's AUs, in muscle order.
+        after: Ours.
+
+    Returns:
+        Ours, with those rows.
+    """
+    theirs = taken.unflatten(0, (len(before), -1))
+    rows = tensor.unflatten(0, (len(after), -1)).clone()
+    for place, au in enumerate(after):
+        if au in before:
+            rows[place] = theirs[before.index(au)]
+    return rows.flatten(0, 1)
 
 
 def _channels_of_map(name: str, config: ModelConfig) -> int:

@@ -183,7 +183,9 @@ def _detect(
     base = args.out / source.stem
     named = not source.moving and not source.still
     with ExitStack() as outputs:
-        table = outputs.enter_context(CsvWriter(f"{base}.csv", detector.aus, with_name=named))
+        table = outputs.enter_context(
+            CsvWriter(f"{base}.csv", detector.aus, named, detector.tells_intensity)
+        )
         video = None
         if args.video and source.moving:
             writer = VideoWriter(f"{base}.annotated.mp4", source.fps or FALLBACK_FPS)

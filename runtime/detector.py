@@ -12,7 +12,7 @@ from runtime.finders import FaceFinder, open_finder
 from runtime.image import check_frame
 from runtime.latency import Stopwatch
 from runtime.packaged import model_path
-from runtime.pipeline import Pipeline
+from runtime.pipeline import Look, Pipeline
 from runtime.prefetch import read_ahead
 from runtime.results import Face, Result
 from runtime.sources import open_source
@@ -99,6 +99,11 @@ class Detector:
         return self._keys
 
     @property
+    def tells_intensity(self) -> bool:
+        """Whether faces also get `Face.intensities`, which takes a model with such a head."""
+        return self.spec.intensity
+
+    @property
     def backend(self) -> str:
         """What runs the model: one of `runtime.spec.ENGINES`."""
         return self._backend.engine
@@ -150,8 +155,8 @@ class Detector:
         frame = check_frame(frame)
         found = self._pipeline.find(frame, watch)
         faces = tuple(
-            self._face(number, face.landmarks, face.score, face.probability)
-            for number, face in enumerate(self._pipeline.look_twice(frame, found, watch))
+            self._face(number, sighting.look, sighting.score)
+            for number, sighting in enumerate(self._pipeline.look_twice(frame, found, watch))
         )
         watch.lap("post")
         return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
@@ -171,7 +176,7 @@ class Detector:
         watch = Stopwatch()
         frame = check_frame(frame)
         faces = tuple(
-            self._face(track.id, track.landmarks, track.score, track.probability)
+            self._face(track.id, track.look, track.score)
             for track in self._tracker.update(frame, watch)
         )
         watch.lap("post")
@@ -210,10 +215,19 @@ class Detector:
                     shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
                 )
 
-    def _face(self, number: int, points: np.ndarray, score: float, values: np.ndarray) -> Face:
-        landmarks = points.astype(np.float32)
+    def _face(self, number: int, look: Look, score: float) -> Face:
+        landmarks = look.landmarks.astype(np.float32)
         landmarks.setflags(write=False)
-        aus = dict(zip(self._keys, map(float, values), strict=True))
-        on = (values >= self._thresholds).tolist()
-        present = tuple(key for key, there in zip(self._keys, on, strict=True) if there)
-        return Face(number, face_box(points), score, landmarks, aus, present)
+        on = (look.probability >= self._thresholds).tolist()
+        return Face(
+            number,
+            face_box(look.landmarks),
+            score,
+            landmarks,
+            aus=self._named(look.probability),
+            present=tuple(key for key, there in zip(self._keys, on, strict=True) if there),
+            intensities={} if look.intensity is None else self._named(look.intensity),
+        )
+
+    def _named(self, values: np.ndarray) -> dict[str, float]:
+        return dict(zip(self._keys, map(float, values), strict=True))

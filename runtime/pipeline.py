@@ -15,23 +15,35 @@ from runtime.align import (
 )
 from runtime.backends import Backend
 from runtime.finders import FaceFinder, FoundFace
-from runtime.landmarks import COUNT
 from runtime.latency import Stopwatch
 from runtime.loss import why_lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
-    """What one look at one face gave.
+class Look:
+    """What the network says of one face of a frame.
 
     Attributes:
         landmarks: (49, 2) float64, pixels of the frame.
         probability: Of each AU in the model's order, (n,).
-        score: The finder's.
+        intensity: Of each AU, (n,), 0 to 5; None if the model does not tell.
     """
 
     landmarks: np.ndarray
     probability: np.ndarray
+    intensity: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """A face that was found, and looked at.
+
+    Attributes:
+        look: What the network says.
+        score: What the finder says.
+    """
+
+    look: Look
     score: float
 
 
@@ -83,9 +95,7 @@ class Pipeline:
         watch.lap("find")
         return score
 
-    def run(
-        self, frame: np.ndarray, alignments: list[np.ndarray], watch: Stopwatch
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def run(self, frame: np.ndarray, alignments: list[np.ndarray], watch: Stopwatch) -> list[Look]:
         """Cut faces out and run the network once on all of them.
 
         Args:
@@ -94,21 +104,24 @@ class Pipeline:
             watch: Gets the time.
 
         Returns:
-            Landmarks in the frame, (N, 49, 2) float64, and AU probabilities, (N, n).
+            What the network says of each.
         """
         if not alignments:
-            return np.empty((0, COUNT, 2)), np.empty((0, len(self.backend.spec.aus)))
+            return []
         watch.lap("post")
         crops = [crop_matrix(matrix) for matrix in alignments]
         faces = np.stack([warp(frame, crop, CROP_SIZE) for crop in crops])
         watch.lap("align")
-        probability, landmarks = self.backend(faces)
+        said = self.backend(faces)
         watch.lap("network")
-        points = [
-            transform(p, invert(crop))
-            for p, crop in zip(landmarks.astype(np.float64), crops, strict=True)
+        return [
+            Look(
+                transform(said.landmarks[i].astype(np.float64), invert(crop)),
+                said.probability[i],
+                None if said.intensity is None else said.intensity[i],
+            )
+            for i, crop in enumerate(crops)
         ]
-        return np.stack(points), probability
 
     def look_twice(
         self, frame: np.ndarray, found: list[FoundFace], watch: Stopwatch
@@ -128,16 +141,16 @@ class Pipeline:
         """
         size = (frame.shape[1], frame.shape[0])
         first = [face.alignment for face in found]
-        points, _ = self.run(frame, first, watch)
         good = [
-            (face, p)
-            for face, p, used in zip(found, points, first, strict=True)
-            if not why_lost(p, used, size) and self.confirm(frame, p, watch) is not None
+            (face, look.landmarks)
+            for face, look, used in zip(found, self.run(frame, first, watch), first, strict=True)
+            if not why_lost(look.landmarks, used, size)
+            and self.confirm(frame, look.landmarks, watch) is not None
         ]
-        second = [alignment_matrix(p) for _, p in good]
-        points, probability = self.run(frame, second, watch)
+        second = [alignment_matrix(points) for _, points in good]
+        looks = self.run(frame, second, watch)
         return [
-            Sighting(p, values, face.score)
-            for (face, _), p, values, used in zip(good, points, probability, second, strict=True)
-            if not why_lost(p, used, size)
+            Sighting(look, face.score)
+            for (face, _), look, used in zip(good, looks, second, strict=True)
+            if not why_lost(look.landmarks, used, size)
         ]

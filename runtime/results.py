@@ -1,7 +1,7 @@
 """What the detector hands out: plain frozen records, NumPy inside."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -64,6 +64,8 @@ class Face:
         landmarks: (49, 2) float32, read-only, pixels of the frame; scheme in `runtime.landmarks`.
         aus: Key such as ``"AU12"`` → probability that the action unit is active, 0 to 1.
         present: Keys of the action units at or over the model's threshold.
+        intensities: Key → how strong the action unit is on FACS's scale, 0 (absent), 1 (A, trace)
+            to 5 (E, maximum), a fraction between them; empty if the model does not tell.
     """
 
     id: int
@@ -72,6 +74,7 @@ class Face:
     landmarks: np.ndarray
     aus: Mapping[str, float]
     present: tuple[str, ...]
+    intensities: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         x, y, w, h = self.box

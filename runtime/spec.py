@@ -33,6 +33,9 @@ INPUT_NAME = "face"
 OUTPUT_NAMES = ("au_probability", "landmarks")
 """Graph outputs: (B, n) float32 in [0, 1]; (B, 49, 2) float32, pixels of the crop."""
 
+INTENSITY_NAME = "au_intensity"
+"""Third output of graphs that tell it: (B, n) float32 in [0, 5], FACS's A to E as 1 to 5."""
+
 
 class SpecError(ValueError):
     """A model file does not say what it is, or says it in a version that is not ours."""
@@ -56,6 +59,7 @@ class ModelSpec:
         versions: Package name → version at export.
         aligned_size: Side of the aligned face, pixels.
         crop_size: Side of the network's crop, pixels.
+        intensity: Whether the model also tells how strong each AU is.
     """
 
     preset: str
@@ -71,6 +75,7 @@ class ModelSpec:
     versions: Mapping[str, str]
     aligned_size: int = ALIGNED_SIZE
     crop_size: int = CROP_SIZE
+    intensity: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields against each other."""
@@ -89,6 +94,11 @@ class ModelSpec:
                 f"the model wants {self.crop_size} px crops of {self.aligned_size} px faces, this "
                 f"runtime makes {CROP_SIZE} of {ALIGNED_SIZE}: update the runtime"
             )
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs, in their order."""
+        return (*OUTPUT_NAMES, INTENSITY_NAME) if self.intensity else OUTPUT_NAMES
 
     def to_metadata(self) -> dict[str, str]:
         """Write the spec as the string properties that model files hold."""

@@ -8,7 +8,7 @@ from runtime.align import alignment_matrix
 from runtime.boxes import alignment_box, face_box, overlap
 from runtime.latency import Stopwatch
 from runtime.loss import why_lost
-from runtime.pipeline import Pipeline
+from runtime.pipeline import Look, Pipeline
 
 MAX_MISSES = 3
 """Misses in a row, of the finder, at which a face is lost."""
@@ -29,19 +29,22 @@ class Track:
 
     Attributes:
         id: Its number, never given twice between resets.
-        landmarks: Where it was last, (49, 2) float64, pixels of the frame.
-        probability: Of each AU in the model's order, (n,).
+        look: The last at it.
         score: The finder's last opinion; 0 after a miss.
         age: Frames since the finder last looked at it; once lost, frames since then.
         misses: Times in a row that the finder did not see it.
     """
 
     id: int
-    landmarks: np.ndarray
-    probability: np.ndarray
+    look: Look
     score: float
     age: int = 0
     misses: int = 0
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """Where the face was last, (49, 2) float64, pixels of the frame."""
+        return self.look.landmarks
 
     def looked_at(self, score: float | None) -> None:
         """Note what the finder said: a score, or None where it saw no face."""
@@ -98,18 +101,19 @@ class Tracker:
         """Move the tracks on to this frame; return those that were lost, where they were last."""
         size = (frame.shape[1], frame.shape[0])
         used = [alignment_matrix(track.landmarks) for track in self._tracks]
-        points, probability = self._pipeline.run(frame, used, watch)
+        looks = self._pipeline.run(frame, used, watch)
         kept, lost = [], []
-        for track, matrix, p, values in zip(self._tracks, used, points, probability, strict=True):
-            if why_lost(p, matrix, size):
+        for track, matrix, look in zip(self._tracks, used, looks, strict=True):
+            points = look.landmarks
+            if why_lost(points, matrix, size):
                 lost.append(_gone(track))
                 continue
-            if any(overlap(face_box(p), face_box(other.landmarks)) >= SAME for other in kept):
+            if any(overlap(face_box(points), face_box(other.landmarks)) >= SAME for other in kept):
                 continue  # it ran onto the face of an older track, which goes on
-            track.landmarks, track.probability = p, values
+            track.look = look
             track.age += 1
             if track.misses or track.age >= self._verify_every:
-                track.looked_at(self._pipeline.confirm(frame, p, watch))
+                track.looked_at(self._pipeline.confirm(frame, points, watch))
             if track.misses < MAX_MISSES:
                 kept.append(track)
             else:
@@ -134,12 +138,10 @@ class Tracker:
             if not self._tracked(alignment_box(face.alignment), AGAIN)
         ]
         for sighting in self._pipeline.look_twice(frame, found, watch):
-            box = face_box(sighting.landmarks)
+            box = face_box(sighting.look.landmarks)
             if len(self._tracks) == self._pipeline.max_faces or self._tracked(box, SAME):
                 continue
-            self._tracks.append(
-                Track(self._number(box), sighting.landmarks, sighting.probability, sighting.score)
-            )
+            self._tracks.append(Track(self._number(box), sighting.look, sighting.score))
 
     def _tracked(self, box: tuple[float, float, float, float], least: float) -> bool:
         return any(overlap(box, face_box(track.landmarks)) >= least for track in self._tracks)

@@ -15,23 +15,28 @@ from runtime.landmarks import COUNT
 from runtime.results import Face, Result
 
 
-def csv_header(aus: Sequence[str], with_name: bool = False) -> list[str]:
+def csv_header(
+    aus: Sequence[str], with_name: bool = False, with_intensity: bool = False
+) -> list[str]:
     """Name the columns.
 
     Args:
         aus: Keys of the model's AUs.
         with_name: Whether the last column is the image file that a frame came from.
+        with_intensity: Whether there are columns of intensities.
 
     Returns:
         ``frame`` (0-based), ``timestamp`` (s), ``face_id``, ``success`` (0 where no face was
         found), ``score``, ``box_x`` to ``box_h`` (pixels), ``AU01`` … (probability), ``AU01_c`` …
-        (0 or 1), ``x_0`` … ``x_48``, ``y_0`` … ``y_48`` (pixels), and perhaps ``input``.
+        (0 or 1), perhaps ``AU01_r`` … (intensity, 0 to 5), ``x_0`` … ``x_48``, ``y_0`` … ``y_48``
+        (pixels), and perhaps ``input``.
     """
     return [
         *("frame", "timestamp", "face_id", "success", "score"),
         *("box_x", "box_y", "box_w", "box_h"),
         *aus,
         *(f"{au}_c" for au in aus),
+        *(f"{au}_r" for au in aus if with_intensity),
         *(f"x_{i}" for i in range(COUNT)),
         *(f"y_{i}" for i in range(COUNT)),
         *(("input",) if with_name else ()),
@@ -45,18 +50,28 @@ class CsvWriter:
         path: The file to write.
         aus: Keys of the model's AUs, `Detector.aus`.
         with_name: Whether to add the column ``input``, see `csv_header`.
+        with_intensity: Whether to add the columns ``AU01_r`` …, `Detector.tells_intensity`.
 
     Raises:
         InputError: The folder cannot be made.
         OSError: The file cannot be written.
     """
 
-    def __init__(self, path: str | Path, aus: Sequence[str], with_name: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        aus: Sequence[str],
+        with_name: bool = False,
+        with_intensity: bool = False,
+    ) -> None:
         self._pending = PendingFile(path)
         self._aus = tuple(aus)
         self._with_name = with_name
+        self._with_intensity = with_intensity
+        header = csv_header(self._aus, with_name, with_intensity)
+        self._unnamed = len(header) - with_name
         self._file = open(self._pending.path, "w", newline="", encoding="utf-8")
-        self._put([csv_header(self._aus, with_name)])
+        self._put([header])
 
     def __enter__(self) -> "CsvWriter":
         return self
@@ -81,7 +96,7 @@ class CsvWriter:
         if result.faces:
             rows = [[*start, *self._cells(face), *end] for face in result]
         else:
-            empty = len(csv_header(self._aus)) - len(start) - 2
+            empty = self._unnamed - len(start) - 2
             rows = [[*start, "", 0, *[""] * empty, *end]]
         self._put(rows)
 
@@ -92,6 +107,7 @@ class CsvWriter:
             *(f"{value:.2f}" for value in face.box),
             *(f"{face.aus[au]:.4f}" for au in self._aus),
             *(int(au in face.present) for au in self._aus),
+            *(f"{face.intensities[au]:.3f}" for au in self._aus if self._with_intensity),
             *(f"{value:.2f}" for value in points.T.ravel()),
         ]
 

@@ -32,6 +32,6 @@ def native_model(model: LGRNet, **changes: np.ndarray) -> NativeModel:
     spec = ModelSpec(
         preset="tiny", aus=aus, thresholds=(0.5,) * len(aus), precision="fp32", graph="winograd",
         engine="native", batch=1, training_data="nothing", licence="Apache-2.0",
-        checkpoint_sha256="0" * 64, versions={},
+        checkpoint_sha256="0" * 64, versions={}, intensity=model.config.intensity,
     )  # fmt: skip
     return NativeModel(spec, network_shape(model.config), network_arrays(model) | changes)

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import clips
 from benchmarks.agreement import Curves
 from benchmarks.clips import frames_of, judge_clip, load_annotations, main, rank_area
-from lgrnet.evaluate import area_under_curve
+from lgrnet.metrics import area_under_curve
 from runtime.errors import InputError
 
 DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"

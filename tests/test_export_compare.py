@@ -6,20 +6,21 @@ from tiny_network import draw_faces, tiny_network
 
 from export.compare import _patches_from, compare
 from export.plain import PlainGraph
+from runtime.backends.base import Outputs
 
 
 class FakeBackend:
     """Answers with the network's own outputs, or with what a test makes of them."""
 
-    def __init__(self, model, change=lambda probability, landmarks: (probability, landmarks)):
+    def __init__(self, model, change=lambda *outputs: outputs):
         self.spec = make_spec(batch=1)
         self.graph, self.change = PlainGraph(model), change
 
     def __call__(self, faces):
         with torch.inference_mode():
             outputs = [self.graph(torch.from_numpy(face)[None]) for face in faces]
-        probability, landmarks = (torch.cat(parts).numpy() for parts in zip(*outputs, strict=True))
-        return self.change(probability, landmarks)
+        arrays = (torch.cat(parts).numpy() for parts in zip(*outputs, strict=True))
+        return Outputs(*self.change(*arrays))
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,18 @@ def test_a_patch_between_two_cells_is_compared_with_the_same_cells(model, faces)
     assert result.ties == 1
     assert result.probability == 0
     assert result.landmarks == pytest.approx(step, rel=0.1)
+
+
+def test_intensities_are_compared_on_their_own_scale(faces):
+    def change(probability, landmarks, intensity):
+        intensity[2, 3] += 0.04
+        return probability, landmarks, intensity
+
+    model = tiny_network(intensity=True)
+    assert compare(model, FakeBackend(model), faces).intensity == 0
+    result = compare(model, FakeBackend(model, change), faces)
+    assert (result.probability, result.landmarks) == (0, 0)
+    assert result.intensity == pytest.approx(0.04, rel=1e-3)
+    assert result.failures(0.01, 0) == []
+    (problem,) = result.failures(0.005, 0)
+    assert problem.startswith("AU intensities differ from PyTorch's by up to 4.00e-02")

@@ -13,6 +13,7 @@ from export.native import ranges
 from export.native.__main__ import main
 from export.plain import PlainGraph
 from lgrnet.checkpoint import save_checkpoint
+from lgrnet.data import to_input
 from runtime.backends import open_backend
 
 
@@ -65,6 +66,23 @@ def test_fp32(folder, model):
     with torch.inference_mode():
         wanted, _ = PlainGraph(model)(torch.from_numpy(faces))
     np.testing.assert_allclose(backend(faces)[0], wanted.numpy(), atol=3e-4)
+
+
+def test_intensities_are_judged_too(folder):
+    telling = tiny_network(aus=[1, 12], intensity=True)
+    save_checkpoint(folder / "telling.pt", telling, {"thresholds": [0.5, 0.5]})
+    options = ["--faces", folder / "faces", "--held-out", folder / "data"]
+    options += ["--calibration", folder / "data"]
+    assert main([str(folder / "telling.pt"), *map(str, options), *GENEROUS]) == 0
+    backend = open_backend(folder / "telling_native.npz")
+    assert backend.spec.intensity
+    faces = draw_faces(16, seed=77)
+    with torch.inference_mode():
+        wanted = telling(to_input(torch.from_numpy(faces))).intensity.numpy()
+    change = np.abs(backend(faces).intensity - wanted)
+    assert 5e-4 < change.mean() < 0.5
+    report = json.loads((folder / "telling_native.accuracy.json").read_text())
+    assert 0 < report["intensity"]["mean"] < report["intensity"]["max"]
 
 
 def test_broken_bound_names_the_au_and_writes_nothing(folder, capsys):

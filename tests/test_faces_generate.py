@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lgrnet.faces.conditions import CONDITIONS
 from lgrnet.faces.generate import Recipe, generate, main, render_person
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.shards import DatasetError, FaceShards
@@ -43,10 +44,13 @@ def test_labels_and_faces_are_those_of_the_recipe(dataset, toy_studio):
     person = TINY.people("train")[1]
     np.testing.assert_array_equal(np.flatnonzero(shards.labels.subject == person), [2, 3])
     drawn = render_person(toy_studio, person, TINY, "train")
-    for index, (face, intensity, landmarks) in zip((2, 3), drawn, strict=True):
-        np.testing.assert_array_equal(shards.face(index), face)
-        np.testing.assert_array_equal(shards.labels.intensity[index], intensity)
-        np.testing.assert_array_equal(shards.labels.landmarks[index], landmarks)
+    for index, sample in zip((2, 3), drawn, strict=True):
+        np.testing.assert_array_equal(shards.face(index), sample.face)
+        np.testing.assert_array_equal(shards.labels.intensity[index], sample.intensity)
+        np.testing.assert_array_equal(shards.labels.landmarks[index], sample.landmarks)
+        assert set(shards.labels.conditions) == set(CONDITIONS)
+        for name, value in sample.conditions.items():
+            assert shards.labels.conditions[name][index] == np.float32(value)
 
 
 def test_landmarks_lie_near_the_aligned_box(dataset):
@@ -121,7 +125,8 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": 0}, "train must be at least 1"),
+        ({"train": -1}, r"train must lie in \[0, "),
+        ({"train": 0, "val": 0, "test": 0}, "at least one split needs a person"),
         ({"images": -1}, "images must be at least 1"),
         ({"decorrelated": 1.5}, "decorrelated must lie in"),
     ],

@@ -1,5 +1,6 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,8 +9,8 @@ from tiny_shards import AUS, write_tiny_shards
 from lgrnet.baselines import landmark_perceptron
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.config import model_config
-from lgrnet.evaluate import area_under_curve, best_thresholds, evaluate, main
-from lgrnet.metrics import f1_frame, landmark_errors
+from lgrnet.evaluate import evaluate, main
+from lgrnet.metrics import area_under_curve, best_thresholds, f1_frame, landmark_errors
 from lgrnet.model import LGRNet
 from lgrnet.shards import FaceShards, Labels, shard_name, write_index, write_shard
 
@@ -108,6 +109,19 @@ def test_command_prints_a_table_and_writes_json(root, tmp_path, capsys):
     known = FaceShards(root, "test").labels.presence[:, 1]
     rate = (known[known != 9] == 1).mean()
     assert scores["aus"]["AU12"]["always_on_f1"] == pytest.approx(2 * rate / (1 + rate))
+
+
+def test_a_page_of_plots(root, tmp_path, caplog):
+    save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)).eval())
+    arguments = [str(tmp_path / "tiny.pt"), "--data", str(root)]
+    arguments += ["--json", str(tmp_path / "scores.json")]
+    assert main([*arguments, "--page", str(tmp_path / "page.png")]) == 0
+    page = cv2.imread(str(tmp_path / "page.png"))
+    assert page.shape[0] > page.shape[1] * 0.4
+    (tmp_path / "scores.json").unlink()
+    assert main([*arguments, "--page", str(tmp_path / "page.bmp")]) == 2
+    assert "ends in .png" in caplog.text
+    assert not (tmp_path / "scores.json").exists()
 
 
 def test_scores_are_written_without_being_asked(root, tmp_path, monkeypatch):

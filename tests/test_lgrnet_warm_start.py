@@ -70,7 +70,7 @@ def test_another_size_changes_only_what_depends_on_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"head_hidden": 4}, "head_hidden"), ({"aus": (1, 4)}, "aus"), ({"fusion": False}, "fusion")],
+    [({"head_hidden": 4}, "head_hidden"), ({"aus": (2, 6)}, "aus"), ({"fusion": False}, "fusion")],
 )
 def test_another_network_is_refused_by_the_field_that_differs(tmp_path, changes, named):
     saved(tmp_path / "source.pt")
@@ -102,3 +102,47 @@ def test_presets_may_have_other_names(tmp_path):
     model = LGRNet(replace(source.config, preset="paper"))
     warm_start(model, tmp_path / "source.pt")
     assert torch.equal(model.heads.logit.weight, source.heads.logit.weight)
+
+
+@pytest.mark.parametrize("attention", ["predefined", "refined"])
+def test_other_aus_keep_the_branches_that_both_have(tmp_path, attention):
+    ours, theirs = (1, 4, 5, 12, 25), (1, 4, 12, 17)  # both with others than the other
+    source = saved(tmp_path / "source.pt", aus=theirs, attention=attention)
+    model = network(aus=ours, attention=attention, intensity=True)
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    warm_start(model, tmp_path / "source.pt")
+    known, got = source.state_dict(), model.state_dict()
+    # From top to bottom of the face; the recurrences have gates for all but the last step.
+    after, before = [1, 4, 5, 12, 25], [1, 4, 12, 17]
+    for name, tensor in got.items():
+        if name.startswith("heads.intensity"):
+            assert torch.equal(tensor, fresh[name])
+        elif ".gates.maps." in name:
+            *stem, step, kind = name.split(".")
+            flip = -1 if "upward" in name else 1
+            au = after[::flip][int(step)]
+            if au in before[::flip][:-1]:
+                same = ".".join([*stem, str(before[::flip].index(au)), kind])
+                assert torch.equal(tensor, known[same]), name
+            else:
+                assert torch.equal(tensor, fresh[name]), name
+        elif name.split(".")[0] in ("attention", "fusion", "refine", "heads") and tensor.ndim:
+            rows = len(tensor) // len(after)
+            for place, au in enumerate(after):
+                where = slice(rows * place, rows * (place + 1))
+                if au in before:
+                    there = rows * before.index(au)
+                    assert torch.equal(tensor[where], known[name][there : there + rows]), name
+                else:
+                    assert torch.equal(tensor[where], fresh[name][where]), name
+        else:
+            assert torch.equal(tensor, known[name]), name
+
+
+def test_fewer_aus_of_a_network_without_relations_say_the_same(tmp_path):
+    source = saved(tmp_path / "source.pt", aus=(1, 4, 12, 17), relation="none")
+    model = network(aus=(4, 17), relation="none", input_size=TINY["input_size"])
+    warm_start(model, tmp_path / "source.pt")
+    image = torch.randn(2, 3, 176, 176)
+    with torch.no_grad():
+        torch.testing.assert_close(model(image).au_logits, source(image).au_logits[:, [1, 3]])

@@ -39,10 +39,26 @@ def expected(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def test_any_number_of_faces(tmp_path, engine, batch, count):
     backend = open_backend(write_model(tmp_path / "m.onnx", batch=batch), backend=engine)
     crops = faces(count)
-    probability, landmarks = backend(crops)
+    probability, landmarks, _ = backend(crops)
     np.testing.assert_allclose(probability, expected(crops)[0], atol=1e-5)
     np.testing.assert_allclose(landmarks, expected(crops)[1], atol=1e-3)
     assert probability.dtype == landmarks.dtype == np.float32
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_intensities_come_from_models_that_tell_them(tmp_path, engine, count):
+    path = write_model(tmp_path / "m.onnx", batch=2, intensity=True)
+    backend = open_backend(path, backend=engine)
+    crops = faces(count)
+    np.testing.assert_allclose(backend(crops).intensity, expected(crops)[0] * 5, atol=1e-4)
+    silent = open_backend(write_model(tmp_path / "s.onnx"), backend=engine)
+    assert silent(crops).intensity is None
+
+
+def test_model_that_promises_intensities_and_has_none(tmp_path, engine):
+    path = write_model(tmp_path / "m.onnx", make_spec(intensity=True).to_metadata())
+    with pytest.raises(ModelError, match=r"'au_intensity' should be float32 \[1, 3\].*none"):
+        open_backend(path, backend=engine)
 
 
 def test_outputs_are_the_callers_to_keep(tmp_path, engine):
@@ -65,7 +81,7 @@ def test_crops_in_any_memory(tmp_path, engine, kind):
     }[kind]
     given.setflags(write=kind != "read-only")
     backend = open_backend(write_model(tmp_path / "m.onnx", batch=2), backend=engine)
-    for actual, wanted in zip(backend(given), expected(given), strict=True):
+    for actual, wanted in zip(backend(given)[:2], expected(given), strict=True):
         np.testing.assert_allclose(actual, wanted, atol=1e-3)
 
 

@@ -39,6 +39,20 @@ def test_single_frame(model, finder):
     assert (face.landmarks < [x + w, y + h]).all()
 
 
+@pytest.mark.parametrize("track", [False, True])
+def test_intensities_are_named_as_the_aus_are(tmp_path, finder, track):
+    model = write_model(tmp_path / "telling.onnx", intensity=True)
+    with Detector(model, finder=finder) as detector:
+        assert detector.tells_intensity
+        (face,) = (detector.track if track else detector)(spot(150, 120))
+    assert tuple(face.intensities) == detector.aus
+    for key, strength in face.intensities.items():
+        assert strength == pytest.approx(5 * face.aus[key], abs=1e-4)
+    silent = Detector(write_model(tmp_path / "silent.onnx"), finder=finder)
+    assert not silent.tells_intensity
+    assert silent(spot(150, 120)).faces[0].intensities == {}
+
+
 def test_aus_are_those_of_the_realigned_crop(model, finder):
     frame = spot(150, 120)
     # The finder is a little off, in place, scale and angle; aligning again must repair that.

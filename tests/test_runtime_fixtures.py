@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from runtime.align import CROP_OFFSET, alignment_matrix
 from runtime.finders import FoundFace
 from runtime.landmarks import COUNT
-from runtime.spec import INPUT_NAME, OUTPUT_NAMES, ModelSpec
+from runtime.spec import INPUT_NAME, INTENSITY_NAME, OUTPUT_NAMES, ModelSpec
 
 YUNET = Path(__file__).parents[2] / "shared" / "models" / "yunet_n_640_640.onnx"
 
@@ -56,7 +56,8 @@ def write_model(
 ) -> Path:
     """Write a model in our contract.
 
-    AU06, AU12, AU25 are the means of the blue, green and red channel over 255. The landmarks are a
+    AU06, AU12, AU25 are the means of the blue, green and red channel over 255; their intensities,
+    if the model is to tell them, over 51. The landmarks are a
     mean face moved by the centroid of brightness from the crop's middle, so that the network
     follows a bright spot and, like a real one, puts a mean face onto a black wall.
     """
@@ -66,6 +67,7 @@ def write_model(
     x = np.broadcast_to(grid, (1, side, side))
     constants = {
         "full": np.float32(255),
+        "fifth": np.float32(51),
         "last": np.array([-1]),
         "image": np.array([1, 2]),
         "grid_x": x.astype(np.float32),
@@ -92,14 +94,18 @@ def write_model(
         node("Add", ["mean_face", "moved"], [OUTPUT_NAMES[1]]),
     ]
     value = helper.make_tensor_value_info
+    outputs = [
+        value(OUTPUT_NAMES[0], TensorProto.FLOAT, [b, 3]),
+        value(OUTPUT_NAMES[1], TensorProto.FLOAT, [b, COUNT, 2]),
+    ]
+    if spec.intensity:
+        nodes.append(node("Div", ["means", "fifth"], [INTENSITY_NAME]))
+        outputs.append(value(INTENSITY_NAME, TensorProto.FLOAT, [b, 3]))
     graph = helper.make_graph(
         nodes,
         "tiny",
         [value(INPUT_NAME, TensorProto.UINT8, [b, side, side, 3])],
-        [
-            value(OUTPUT_NAMES[0], TensorProto.FLOAT, [b, 3]),
-            value(OUTPUT_NAMES[1], TensorProto.FLOAT, [b, COUNT, 2]),
-        ],
+        outputs,
         [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -47,6 +48,17 @@ def test_csv(tmp_path):
     assert none["success"] == "0"
     filled = {key: value for key, value in none.items() if value}
     assert filled == {"frame": "1", "timestamp": "0.0400", "success": "0"}
+
+
+def test_csv_of_intensities(tmp_path):
+    strong = replace(face(), intensities={"AU06": 1.25, "AU12": 4.5})
+    with CsvWriter(tmp_path / "a.csv", AUS, with_name=True, with_intensity=True) as writer:
+        writer.write(result(0, strong, name="b.png"))
+        writer.write(result(1, name="c.png"))
+    one, none = rows(tmp_path / "a.csv")
+    assert list(one)[11:16] == ["AU06_c", "AU12_c", "AU06_r", "AU12_r", "x_0"]
+    assert (one["AU06_r"], one["AU12_r"], one["input"]) == ("1.250", "4.500", "b.png")
+    assert (none["success"], none["AU06_r"], none["y_48"], none["input"]) == ("0", "", "", "c.png")
 
 
 def test_csv_of_a_folder_names_the_files(tmp_path):

@@ -7,6 +7,7 @@ from torch import nn
 
 from lgrnet.config import model_config
 from lgrnet.data import to_input
+from lgrnet.heads import STRONGEST
 from lgrnet.model import LGRNet
 
 SMALL = {
@@ -72,9 +73,13 @@ def tiny_network(seed: int = 0, **changes) -> LGRNet:
         model.align.offsets.bias.sub_(
             (model(faces).landmarks.mean(0) - model.align.mean_face).flatten() / model.align.unit
         )
-        logits = model(faces).au_logits.index_select(1, model.ascending.argsort())
-        n = len(model.config.aus)
-        spread = logits.std(0).clamp(min=1e-6)
-        model.heads.logit.weight.div_(spread.view(n, 1, 1, 1))
-        model.heads.logit.bias.sub_(logits.mean(0)).div_(spread)
+        said = model(faces)
+        heads = [(model.heads.logit, said.au_logits)]
+        if said.intensity is not None:
+            heads.append((model.heads.intensity, (said.intensity / STRONGEST).logit()))
+        for head, scores in heads:
+            scores = scores.index_select(1, model.ascending.argsort())
+            spread = scores.std(0).clamp(min=1e-6)
+            head.weight.div_(spread.view(-1, 1, 1, 1))
+            head.bias.sub_(scores.mean(0)).div_(spread)
     return model

@@ -109,7 +109,7 @@ class DirectRefining(nn.Module):
         self.refine = nn.ModuleList(later_blocks(list(convs)) for convs in branches)
         self.heads = FusedHeads(model.heads, model.ascending)
 
-    def forward(self, feature: Tensor, locals_: list[Tensor]) -> Tensor:
+    def forward(self, feature: Tensor, locals_: list[Tensor]) -> tuple[Tensor, ...]:
         """Score the AUs.
 
         Args:
@@ -117,7 +117,7 @@ class DirectRefining(nn.Module):
             locals_: S of each AU times the scale, n × (B, h·w, C).
 
         Returns:
-            Probabilities, (B, n), AUs in ascending number.
+            See :meth:`export.heads.FusedHeads.forward`.
         """
         terms = self.terms(to_rows(self.whole(feature)))
         branches = zip(locals_, terms, self.fusions, self.refine, strict=True)
@@ -134,7 +134,7 @@ class DirectPooling(nn.Module):
         self.pool = nn.AvgPool2d(FeatureBlocks.POOLING)
         self.heads = FusedHeads(model.heads, model.ascending)
 
-    def forward(self, feature: Tensor, locals_: list[Tensor]) -> Tensor:
+    def forward(self, feature: Tensor, locals_: list[Tensor]) -> tuple[Tensor, ...]:
         """Score the AUs; see :meth:`DirectRefining.forward`."""
         pooled = [self.pool(to_maps(local, self.side)) / self.scale for local in locals_]
         return self.heads(torch.cat(pooled, dim=1))

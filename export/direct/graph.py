@@ -69,4 +69,5 @@ class DirectGraph(nn.Module):
         if self.relation is not None:
             states = self.relation(rows, maps, centres)
             locals_ = [local + state for local, state in zip(locals_, states, strict=True)]
-        return self.classify(feature, locals_), landmarks
+        probability, *intensity = self.classify(feature, locals_)
+        return probability, landmarks, *intensity

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from export.errors import ExportError
 from export.fold import batch_norm_affine, fold_blocks, fold_landmarks
+from export.heads import fold_head
 from lgrnet.au_geometry import AU_CENTRES, muscle_order
 from lgrnet.config import ModelConfig
 from lgrnet.features import FeatureBlocks
@@ -87,7 +88,7 @@ def network_arrays(model: LGRNet) -> dict[str, np.ndarray]:
     side = model.config.grid // FeatureBlocks.POOLING
     arrays["landmarks.weight"] = _cells_first(weight.T.reshape(2 * COUNT, -1), side)
     arrays["landmarks.bias"] = bias
-    arrays |= _heads(model.heads, len(model.config.aus), side)
+    arrays |= _heads(model.heads, side)
     arrays |= _geometry(model.config)
     return {
         name: np.ascontiguousarray(array.detach().float().numpy()) for name, array in arrays.items()
@@ -136,15 +137,14 @@ def _direction(name: str, direction: Direction) -> Arrays:
     }
 
 
-def _heads(heads: AuHeads, aus: int, side: int) -> Arrays:
-    """Merge the two linear layers of each head."""
-    hidden = heads.hidden.weight.double().reshape(aus, -1, heads.hidden.weight[0].numel())
-    logit = heads.logit.weight.double().reshape(aus, 1, -1)
-    bias = heads.hidden.bias.double().reshape(aus, -1, 1)
-    return {
-        "heads.weight": _cells_first((logit @ hidden)[:, 0], side),
-        "heads.bias": (logit @ bias)[:, 0, 0] + heads.logit.bias,
-    }
+def _heads(heads: AuHeads, side: int) -> Arrays:
+    """Merge the linear layers of each head."""
+    weight, bias = fold_head(heads, heads.logit)
+    arrays = {"heads.weight": _cells_first(weight, side), "heads.bias": bias}
+    if heads.intensity is not None:
+        weight, bias = fold_head(heads, heads.intensity)
+        arrays |= {"strength.weight": _cells_first(weight, side), "strength.bias": bias}
+    return arrays
 
 
 def _geometry(config: ModelConfig) -> Arrays:

@@ -111,6 +111,6 @@ def quantise(
 
 def _probabilities(model: NativeModel, faces: np.ndarray) -> np.ndarray:
     backend = NativeBackend(model, "cpu", threads=1)
-    probability, _ = backend(faces)
+    probability = backend(faces).probability
     backend.close()
     return probability

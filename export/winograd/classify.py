@@ -70,7 +70,7 @@ class Refining(nn.Module):
 
     def forward(
         self, feature: Tensor, prepared: Tensor, maps: Tensor, states: list[Tensor] | None
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """Score the AUs.
 
         Args:
@@ -80,7 +80,7 @@ class Refining(nn.Module):
             states: See :func:`assemble`.
 
         Returns:
-            Probabilities, (B, n), AUs in ascending number.
+            See :meth:`export.heads.FusedHeads.forward`.
         """
         whole = self.global_later(self.global_first(prepared))  # G, (B, C_g, h_g, w_g)
         whole = whole.flatten(2).transpose(1, 2)
@@ -104,7 +104,7 @@ class Pooling(nn.Module):
 
     def forward(
         self, feature: Tensor, prepared: Tensor, maps: Tensor, states: list[Tensor] | None
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """Score the AUs; see :meth:`Refining.forward`."""
         local = assemble(feature, maps, states).sum(0)  # (n, B, T², C)
         count, across = self.grid.count, FeatureBlocks.POOLING // SIDE

@@ -67,4 +67,5 @@ class WinogradGraph(nn.Module):
         maps, centres = self.attention(landmarks)  # (16, B, U, T²)
         states = None if self.relation is None else self.relation(feature, maps, centres)
         maps = maps.index_select(2, self.of_au).transpose(1, 2)[..., None]  # (16, n, B, T², 1)
-        return self.classify(feature, prepared, self.scale * maps, states), landmarks
+        probability, *intensity = self.classify(feature, prepared, self.scale * maps, states)
+        return probability, landmarks, *intensity

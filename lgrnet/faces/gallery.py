@@ -82,7 +82,7 @@ def contact_sheet(studio: Studio, seed: int = _SHEET_SEED) -> np.ndarray:
     faces = [
         face
         for number in recipe.people("train")
-        for face, _, _ in render_person(studio, number, recipe, "train")
+        for face, *_ in render_person(studio, number, recipe, "train")
     ]
     return _grid(faces, columns)
 

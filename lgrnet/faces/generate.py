@@ -8,18 +8,20 @@ that was interrupted goes on where it stopped.
 import argparse
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lgrnet.faces.conditions import CONDITIONS, measure_conditions
 from lgrnet.faces.drawing.camera import sample_pose
 from lgrnet.faces.head.rig import RigError, load_rig, rig_path
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
@@ -70,9 +72,9 @@ class Recipe:
     """
 
     seed: int = 0
-    train: int = 1300
+    train: int = 1000
     val: int = 75
-    test: int = 125
+    test: int = 834
     images: int = 24
     people_per_shard: int = 4
     decorrelated: float = 0.3
@@ -80,11 +82,16 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check the counts."""
-        for name in ("train", "val", "test", "images", "people_per_shard"):
+        for name in ("images", "people_per_shard"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-            if getattr(self, name) > _PEOPLE_PER_SPLIT:
-                raise ValueError(f"{name} must be at most {_PEOPLE_PER_SPLIT}")
+        for name in _SPLIT_SEED:
+            if not 0 <= getattr(self, name) <= _PEOPLE_PER_SPLIT:
+                raise ValueError(
+                    f"{name} must lie in [0, {_PEOPLE_PER_SPLIT}], got {getattr(self, name)}"
+                )
+        if not any(getattr(self, name) for name in _SPLIT_SEED):
+            raise ValueError("train, val and test: at least one split needs a person")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
         for name in ("decorrelated", "found"):
@@ -103,7 +110,23 @@ class Recipe:
         return [people[start : start + step] for start in range(0, len(people), step)]
 
 
-def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
+class Sample(NamedTuple):
+    """A picture and what is true of it.
+
+    Attributes:
+        face: (200, 200, 3) uint8, BGR.
+        intensity: (n,) float32 in [0, 1], AUs in ascending number.
+        landmarks: (49, 2) float32, pixels of the picture.
+        conditions: See :func:`lgrnet.faces.conditions.measure_conditions`.
+    """
+
+    face: np.ndarray
+    intensity: np.ndarray
+    landmarks: np.ndarray
+    conditions: dict[str, float]
+
+
+def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> Iterator[Sample]:
     """Render all pictures of one person.
 
     Args:
@@ -113,7 +136,7 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
         split: Which the person is in.
 
     Yields:
-        Face (200, 200, 3) uint8 BGR, intensities (n,) float32, landmarks (49, 2) float32.
+        The pictures.
     """
     rng = np.random.default_rng([recipe.seed, number])
     person = make_identity(studio, number)
@@ -128,7 +151,7 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
             studio,
             person,
             sample_expression(rng, active),
-            sample_pose(rng),
+            pose := sample_pose(rng),
             sample_lighting(rng),
             sample_background(rng, ALIGNED_SIZE, ALIGNED_SIZE),
             found_placement(rng) if rng.random() < found else aligned_placement(rng, noise=0.015),
@@ -136,7 +159,11 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str):
                 rng, _OCCLUDED, person.complexion.skin**2.2, person.complexion.hair**2.2
             ),
         )
-        yield photograph(rng, picture), row, picture.landmarks.astype(np.float32)
+        photo = photograph(rng, picture)
+        yield Sample(
+            *(photo, row, picture.landmarks.astype(np.float32)),
+            measure_conditions(picture, photo, pose, person.complexion.skin),
+        )
 
 
 _studio: Studio | None = None  # of a worker process
@@ -156,14 +183,12 @@ def _end_with_parent() -> None:
 
 
 def _make_shard(root: Path, split: str, number: int, recipe: Recipe) -> int:
-    faces, intensities, landmarks, subjects = [], [], [], []
+    samples: list[Sample] = []
+    subjects: list[int] = []
     for person in recipe.shards(split)[number]:
-        for face, active, corners in render_person(_studio, person, recipe, split):
-            faces.append(face)
-            intensities.append(active)
-            landmarks.append(corners)
-            subjects.append(person)
-    intensity, points = np.stack(intensities), np.stack(landmarks)
+        samples.extend(render_person(_studio, person, recipe, split))
+        subjects.extend([person] * recipe.images)
+    faces, intensity, points = (np.stack([sample[part] for sample in samples]) for part in range(3))
     presence = au_presence(intensity, points)
     labels = Labels(
         presence=presence,
@@ -171,8 +196,12 @@ def _make_shard(root: Path, split: str, number: int, recipe: Recipe) -> int:
         intensity=np.where(presence == 1, np.maximum(intensity, PRESENT_FROM), intensity),
         landmarks=points,
         subject=np.array(subjects, np.int64),
+        conditions={
+            name: np.array([sample.conditions[name] for sample in samples], np.float32)
+            for name in CONDITIONS
+        },
     )
-    write_shard(root, shard_name(split, number), np.stack(faces), labels)
+    write_shard(root, shard_name(split, number), faces, labels)
     return len(faces)
 
 

@@ -38,11 +38,13 @@ class Render:
         linear: (H, W, 3) float32, linear RGB.
         covered: (H, W) bool, where the head is.
         landmarks: (49, 2) float64, pixels of the picture.
+        hidden: (H, W) bool, where an overlay that the person does not wear was drawn.
     """
 
     linear: np.ndarray
     covered: np.ndarray
     landmarks: np.ndarray
+    hidden: np.ndarray
 
 
 def aligned_placement(
@@ -144,16 +146,21 @@ def render(
     finer = matrix * supersample
     finer[:, 2] += 0.5 * (supersample - 1)
     canvas = Canvas(image, fragments.depth, bare, studio.rig, pose, light, finer, density)
-    for overlay in (*person.overlays, *overlays):
+    for overlay in person.overlays:
         overlay.draw(canvas)
+    bare_image = image.copy() if overlays else image
+    for overlay in overlays:
+        overlay.draw(canvas)
+
+    def shrink(mask: np.ndarray) -> np.ndarray:
+        small = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_AREA)
+        return small.astype(bool)
+
     return Render(
         linear=cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA),
-        covered=cv2.resize(
-            (fragments.triangle >= 0).astype(np.uint8),
-            (width, height),
-            interpolation=cv2.INTER_AREA,
-        ).astype(bool),
+        covered=shrink(fragments.triangle >= 0),
         landmarks=landmarks,
+        hidden=shrink((image != bare_image).any(2)),
     )
 
 

@@ -1,10 +1,25 @@
 """The interface of all backends."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from runtime.spec import ModelSpec
+
+
+class Outputs(NamedTuple):
+    """What a model says of N faces.
+
+    Attributes:
+        probability: Of each AU, (N, n) float32 in [0, 1].
+        landmarks: (N, 49, 2) float32, pixels of the crop.
+        intensity: Of each AU, (N, n) float32 in [0, 5], FACS's A to E as 1 to 5; None if the model
+            does not tell.
+    """
+
+    probability: np.ndarray
+    landmarks: np.ndarray
+    intensity: np.ndarray | None = None
 
 
 class Backend(Protocol):
@@ -33,15 +48,14 @@ class Backend(Protocol):
     precision: str
     threads: int
 
-    def __call__(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, faces: np.ndarray) -> Outputs:
         """Run the network.
 
         Args:
             faces: Crops, (N, 176, 176, 3) uint8, BGR; any N, also 0.
 
         Returns:
-            AU probabilities, (N, n) float32 in [0, 1], and landmarks, (N, 49, 2) float32, pixels
-            of the crop. Fresh arrays, the caller's to keep.
+            Fresh arrays, the caller's to keep.
 
         Raises:
             ValueError: The crops have another shape or type.

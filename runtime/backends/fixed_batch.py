@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.backends.base import Outputs
 from runtime.errors import ModelError
 from runtime.landmarks import COUNT
-from runtime.spec import INPUT_NAME, OUTPUT_NAMES, ModelSpec
+from runtime.spec import INPUT_NAME, INTENSITY_NAME, OUTPUT_NAMES, ModelSpec
 
 
 class FixedBatch(ABC):
@@ -21,7 +22,7 @@ class FixedBatch(ABC):
     spec: ModelSpec
     _closed = False
 
-    def __call__(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, faces: np.ndarray) -> Outputs:
         """Run the network on any number of faces, in batches of the file's size; see `Backend`."""
         if self._closed:
             raise RuntimeError("the model has been closed: open a new Detector")
@@ -32,17 +33,16 @@ class FixedBatch(ABC):
                 f"{faces.dtype}"
             )
         count = len(faces)
-        probability = np.empty((count, len(self.spec.aus)), np.float32)
-        landmarks = np.empty((count, COUNT, 2), np.float32)
+        shapes = _shapes(self.spec, count)
+        results = [np.empty(shapes[name], np.float32) for name in self.spec.outputs]
         for start in range(0, count, batch):
             part = faces[start : start + batch]
             real = len(part)
             if real < batch:
                 part = np.concatenate([part, np.zeros((batch - real, side, side, 3), np.uint8)])
-            outputs = self._run(part)
-            probability[start : start + real] = outputs[0][:real]
-            landmarks[start : start + real] = outputs[1][:real]
-        return probability, landmarks
+            for result, output in zip(results, self._run(part), strict=True):
+                result[start : start + real] = output[:real]
+        return Outputs(*results)
 
     def close(self) -> None:
         """Let go of the model; see `Backend`."""
@@ -51,7 +51,7 @@ class FixedBatch(ABC):
 
     @abstractmethod
     def _run(self, faces: np.ndarray) -> Sequence[np.ndarray]:
-        """Run one full batch; the outputs, in the order of `OUTPUT_NAMES`, are copied at once."""
+        """Run one full batch; the outputs, in the order of `ModelSpec.outputs`, are copied."""
 
     @abstractmethod
     def _release(self) -> None:
@@ -74,9 +74,9 @@ def check_ports(
     """
     wanted = {
         INPUT_NAME: ("uint8", [spec.batch, spec.crop_size, spec.crop_size, 3]),
-        OUTPUT_NAMES[0]: ("float32", [spec.batch, len(spec.aus)]),
-        OUTPUT_NAMES[1]: ("float32", [spec.batch, COUNT, 2]),
     }
+    shapes = _shapes(spec, spec.batch)
+    wanted |= {name: ("float32", list(shapes[name])) for name in spec.outputs}
     for name, (dtype, shape) in wanted.items():
         there = f"{ports[name][0]} {list(ports[name][1])}" if name in ports else "none"
         if there != f"{dtype} {shape}":
@@ -84,3 +84,9 @@ def check_ports(
                 f"model {path}: {name!r} should be {dtype} {shape} as its metadata says, the "
                 f"graph has {there}: export it again"
             )
+
+
+def _shapes(spec: ModelSpec, faces: int) -> dict[str, tuple[int, ...]]:
+    """Tell the shapes of all outputs that a model may have, by name."""
+    per_au = (faces, len(spec.aus))
+    return {OUTPUT_NAMES[0]: per_au, OUTPUT_NAMES[1]: (faces, COUNT, 2), INTENSITY_NAME: per_au}

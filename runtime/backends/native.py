@@ -81,15 +81,14 @@ class NativeBackend(FixedBatch):
         self._library.lgrnet_histograms(self._handle, Take(take))
         return found
 
-    def _run(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
         faces = np.ascontiguousarray(faces)
         probability = np.empty((len(faces), len(self.spec.aus)), np.float32)
         landmarks = np.empty((len(faces), COUNT, 2), np.float32)
-        for face, values, points in zip(faces, probability, landmarks, strict=True):
-            self._library.lgrnet_run(
-                self._handle, face.ctypes.data, values.ctypes.data, points.ctypes.data
-            )
-        return probability, landmarks
+        intensity = np.empty_like(probability)
+        for each in zip(faces, probability, landmarks, intensity, strict=True):
+            self._library.lgrnet_run(self._handle, *(array.ctypes.data for array in each))
+        return [probability, landmarks, *([intensity] if self.spec.intensity else [])]
 
     def _release(self) -> None:
         handle, self._handle = self._handle, None

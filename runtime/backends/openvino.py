@@ -7,7 +7,7 @@ import numpy as np
 
 from runtime.backends.fixed_batch import FixedBatch, check_ports
 from runtime.errors import DeviceError, ModelError
-from runtime.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, ModelSpec
+from runtime.spec import INPUT_NAME, METADATA_KEY, ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,10 @@ class OpenVinoBackend(FixedBatch):
         self.precision = {"fp32": "int8", "bf16": "int8+bf16"}[floats] if quantised else floats
         self._request = compiled.create_infer_request()
 
-    def _run(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
         # Views of the request's own memory, which the next batch overwrites: the caller copies.
         outputs = self._request.infer({INPUT_NAME: faces}, share_inputs=True, share_outputs=True)
-        return outputs[OUTPUT_NAMES[0]], outputs[OUTPUT_NAMES[1]]
+        return [outputs[name] for name in self.spec.outputs]
 
     def _release(self) -> None:
         self._request = None

@@ -7,7 +7,7 @@ import numpy as np
 
 from runtime.backends.fixed_batch import FixedBatch, check_ports
 from runtime.errors import DeviceError, ModelError
-from runtime.spec import INPUT_NAME, OUTPUT_NAMES, ModelSpec
+from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class OrtBackend(FixedBatch):
         )
 
     def _run(self, faces: np.ndarray) -> list[np.ndarray]:
-        return self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: faces})
+        return self._session.run(list(self.spec.outputs), {INPUT_NAME: faces})
 
     def _release(self) -> None:
         self._session = None

@@ -75,7 +75,7 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     library.lgrnet_instruction_set.restype = text
     library.lgrnet_open.restype = pointer
     library.lgrnet_open.argtypes = [pointer] * 4 + [whole, whole, text, whole]
-    library.lgrnet_run.argtypes = [pointer] * 4
+    library.lgrnet_run.argtypes = [pointer] * 5
     library.lgrnet_run.restype = None
     library.lgrnet_observe.argtypes = [pointer]
     library.lgrnet_observe.restype = None

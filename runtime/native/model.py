@@ -132,7 +132,8 @@ def read_model(path: Path) -> NativeModel:
         _check_indices(arrays, shape)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model {path} is not usable ({error}): export it again") from error
-    if (shape.aus, shape.crop, spec.batch) != (len(spec.aus), spec.crop_size, 1):
+    told = (shape.aus, shape.crop, "strength.weight" in arrays)
+    if (*told, spec.batch) != (len(spec.aus), spec.crop_size, spec.intensity, 1):
         raise SpecError(f"{path}: its metadata do not fit its network: export it again")
     return NativeModel(spec, shape, arrays)
 

@@ -34,8 +34,9 @@ void* lgrnet_open(const lgrnet::Shape* shape, const char* const* names, const fl
   }
 }
 
-void lgrnet_run(void* engine, const uint8_t* face, float* probability, float* landmarks) {
-  network(engine).run(face, probability, landmarks);
+void lgrnet_run(void* engine, const uint8_t* face, float* probability, float* landmarks,
+                float* intensity) {
+  network(engine).run(face, probability, landmarks, intensity);
 }
 
 // From now on what layers see is counted; for one thread, and floating point.

@@ -21,6 +21,9 @@ struct Shape {
   float cells_per_pixel, slope;
 };
 
+// FACS's E; lgrnet.heads.
+constexpr float STRONGEST = 5.f;
+
 class Network {
  public:
   Network(const Shape& shape, const Weights& weights, int threads)
@@ -44,6 +47,8 @@ class Network {
     landmark_bias_ = weights.get("landmarks.bias", 2 * LANDMARKS);
     head_weight_ = weights.get("heads.weight", shape.aus * cells * shape.refine[2]);
     head_bias_ = weights.get("heads.bias", shape.aus);
+    strength_weight_ = weights.find("strength.weight", shape.aus * cells * shape.refine[2]);
+    if (strength_weight_) strength_bias_ = weights.get("strength.bias", shape.aus);
     order_ = weights.get("heads.order", shape.aus);
     for (int thread = 0; thread < threads; ++thread) {
       refine_maps_.push_back(refine_.make_maps(shape.grid, shape.grid));
@@ -51,8 +56,9 @@ class Network {
     }
   }
 
-  // face: (crop, crop, 3), BGR; probability: (n), ascending AUs; landmarks: (49, 2).
-  void run(const uint8_t* face, float* probability, float* landmarks) {
+  // face: (crop, crop, 3), BGR; probability: (n), ascending AUs; landmarks: (49, 2); intensity: (n)
+  // from 0 to 5, left alone by a model that does not tell.
+  void run(const uint8_t* face, float* probability, float* landmarks, float* intensity) {
     const View<const float> feature = stem_.run(face, threads_, scratches_, buffers_);
     Blocks::run_shared({{&align_, &align_maps_}, {&global_, &global_maps_}}, feature, threads_,
                        scratches_);
@@ -67,9 +73,14 @@ class Network {
       fusion_.run(t, feature, patches_.patches[t], recurrence_, global_maps_.pooled[2].view(),
                   fused.view(), scratch, buffers_[thread]);
       refine_.run(t, fused.view(), refine_maps_[thread], scratch);
-      const float logit = head_bias_[t] + product(refine_maps_[thread].pooled[2], shape_.refine[2],
-                                                  head_weight_, t);
-      probability[static_cast<int>(order_[t])] = 1.f / (1.f + std::exp(-logit));
+      const Map& refined = refine_maps_[thread].pooled[2];
+      const auto score = [&](const float* weight, const float* bias) {
+        const float logit = bias[t] + product(refined, shape_.refine[2], weight, t);
+        return 1.f / (1.f + std::exp(-logit));
+      };
+      const int place = static_cast<int>(order_[t]);
+      probability[place] = score(head_weight_, head_bias_);
+      if (strength_weight_) intensity[place] = STRONGEST * score(strength_weight_, strength_bias_);
     });
   }
 
@@ -120,6 +131,7 @@ class Network {
   Blocks refine_;
   Blocks::Maps align_maps_, global_maps_;
   const float *landmark_weight_, *landmark_bias_, *head_weight_, *head_bias_, *order_;
+  const float *strength_weight_, *strength_bias_ = nullptr;
 
   // Σ over the cells and channels of a small map, weights being (rows, cells, channels).
   static float product(const Map& map, int channels, const float* weight, int row) {

@@ -1,0 +1,57 @@
+"""How far a mean F1 depends on who was tested: resampling of whole people.
+
+Frames of one person resemble each other, so people are drawn, not frames (a cluster bootstrap).
+"""
+
+import numpy as np
+
+from lgrnet.metrics import MISSING
+
+RESAMPLES = 1000
+
+
+def f1_counts(present: np.ndarray, labels: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """Count what F1 is made of, for each person.
+
+    Args:
+        present: What was recognised, (frames, n) bool.
+        labels: (frames, n) of 0, 1 or 9.
+        subject: Who is in each frame, (frames,).
+
+    Returns:
+        Hits and errors (misses and false alarms), (people, n, 2).
+    """
+    known, true = labels != MISSING, labels == 1
+    each = np.stack([present & true & known, (present != true) & known], axis=-1)
+    people, whose = np.unique(subject, return_inverse=True)
+    counts = np.zeros((len(people), *each.shape[1:]), int)
+    np.add.at(counts, whose, each)
+    return counts
+
+
+def resampled_mean_f1(counts: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+    """Compute the mean F1 over AUs of as many people, drawn with replacement.
+
+    With one seed the same people are drawn, so that the differences of two detectors' results are
+    a paired bootstrap.
+
+    Args:
+        counts: From :func:`f1_counts`.
+        seed: Of the draws.
+        resamples: How often to draw.
+
+    Returns:
+        (resamples,); AUs that do not occur in a draw are left out of it.
+    """
+    rng = np.random.default_rng(seed)
+    people = len(counts)
+    times = rng.multinomial(people, np.full(people, 1 / people), resamples)
+    hits, errors = np.moveaxis(np.tensordot(times, counts, 1), -1, 0)  # (resamples, n)
+    with np.errstate(invalid="ignore"):
+        return np.nanmean(2 * hits / (2 * hits + errors), axis=1)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the middle 95 % of resampled values."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,132 @@
+"""Reliability, resampling of people, groups, and the report that holds them."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.calibration import reliability
+from lgrnet.evaluate import Evaluation
+from lgrnet.evaluation_page import write_page
+from lgrnet.groups import groups
+from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, precision_recall
+from lgrnet.report import format_report, report
+from lgrnet.shards import Labels
+
+AUS = (1, 12)
+
+
+def drawn(frames=400, people=20, seed=0):
+    """Probabilities that know something of the labels, and labels of some people."""
+    rng = np.random.default_rng(seed)
+    presence = (rng.random((frames, 2)) < (0.3, 0.6)).astype(np.uint8)
+    presence[rng.random((frames, 2)) < 0.05] = 9
+    probability = (0.4 * (presence == 1) + 0.6 * rng.random((frames, 2))).astype(np.float32)
+    labels = Labels(
+        presence=presence,
+        intensity=np.zeros((frames, 2), np.float32),
+        landmarks=np.zeros((frames, 49, 2), np.float32),
+        subject=np.sort(rng.integers(0, people, frames)),
+        conditions={
+            "yaw": rng.uniform(-45, 45, frames).astype(np.float32),
+            "skin_tone": rng.uniform(-60, 70, frames).astype(np.float32),
+            "made up": np.zeros(frames, np.float32),
+        },
+    )
+    return Evaluation(probability, presence, rng.random(frames) * 0.2), labels
+
+
+def test_reliability_is_what_a_loop_counts():
+    result, _ = drawn()
+    probability, presence = result.probability[:, 0], result.presence[:, 0]
+    probability[:3], presence[:3] = (1.0, 0.0, 0.5), (1, 0, 1)
+    curve = reliability(probability, presence, bins=4)
+    error = 0.0
+    for number in range(4):
+        low, high = number / 4, (number + 1) / 4
+        inside = [
+            (p, y)
+            for p, y in zip(probability.tolist(), presence.tolist(), strict=True)
+            if y != 9 and (low <= p < high or (number == 3 and p == 1))
+        ]
+        assert curve.frames[number] == len(inside)
+        said, seen = np.mean(inside, axis=0)
+        assert curve.said[number] == pytest.approx(said)
+        assert curve.seen[number] == pytest.approx(seen)
+        error += len(inside) / (presence != 9).sum() * abs(said - seen)
+    assert curve.expected_error == pytest.approx(error)
+
+
+def test_who_always_tells_the_share_is_calibrated():
+    presence = np.repeat([0, 1], [70, 30])
+    assert reliability(np.full(100, 0.3), presence).expected_error == pytest.approx(0)
+    assert reliability(np.full(100, 0.9), presence).expected_error == pytest.approx(0.6)
+    assert np.isnan(reliability(np.zeros(2), np.full(2, 9)).expected_error)
+
+
+def test_precision_and_recall_by_hand():
+    present = np.array([[1, 0], [1, 0], [0, 0], [1, 0]], bool)
+    labels = np.array([[1, 0], [0, 0], [1, 0], [9, 0]])
+    precision, recall = precision_recall(present, labels)
+    assert (precision[0], recall[0]) == (0.5, 0.5)
+    assert np.isnan([precision[1], recall[1]]).all()
+
+
+def test_people_are_drawn_and_not_frames():
+    result, labels = drawn()
+    present = result.probability >= 0.5
+    counts = f1_counts(present, result.presence, labels.subject)
+    people = np.unique(labels.subject)
+    rng = np.random.default_rng(3)
+    expected = []
+    for times in rng.multinomial(len(people), np.full(len(people), 1 / len(people)), 50):
+        frames = np.concatenate(
+            [np.flatnonzero(labels.subject == p) for p, t in zip(people, times, strict=True)
+             for _ in range(t)]
+        )  # fmt: skip
+        expected.append(mean_f1(f1_frame(present[frames], result.presence[frames])))
+    np.testing.assert_allclose(resampled_mean_f1(counts, seed=3, resamples=50), expected)
+
+
+def test_alike_detectors_do_not_differ_in_any_draw():
+    result, labels = drawn()
+    counts = f1_counts(result.probability >= 0.5, result.presence, labels.subject)
+    assert np.ptp(resampled_mean_f1(counts) - resampled_mean_f1(counts.copy())) == 0
+    low, high = interval(resampled_mean_f1(counts))
+    assert low < mean_f1(f1_frame(result.probability >= 0.5, result.presence)) < high
+
+
+def test_every_frame_is_in_one_group_of_each_condition():
+    values = np.array([-45.0, -10, -9.9, 0, 9.9, 10, 20, 29.9, 30, 44])
+    found = list(groups({"yaw": values, "unknown": values}))
+    assert {group.condition for group in found} == {"head turned by"}
+    frames = [np.abs(values)[group.chosen].tolist() for group in found]
+    assert frames == [[9.9, 0, 9.9], [10, 10], [20, 29.9], [45, 30, 44]]
+    (occluded, *_) = groups({"occlusion": np.array([0.0, 0.05, 0.5])})
+    assert occluded.chosen.tolist() == [True, False, False]
+    tones = [group.name for group in groups({"skin_tone": np.array([0.0])}) if group.chosen.any()]
+    assert tones == ["brown"]
+
+
+def test_report_holds_groups_and_is_json(tmp_path):
+    result, labels = drawn()
+    scores = report(AUS, result, (0.4, 0.6), labels)
+    assert json.loads(json.dumps(scores, allow_nan=False))["people"] == 20
+    present = result.probability >= (0.4, 0.6)
+    turned = np.abs(labels.conditions["yaw"]) >= 30
+    (row,) = [row for row in scores["groups"] if row["name"] == "30° or more"]
+    truth = result.presence[turned]
+    assert row["frames"] == turned.sum()
+    assert row["f1_at_threshold"] == pytest.approx(mean_f1(f1_frame(present[turned], truth)))
+    area = area_under_curve(result.probability[turned], truth)
+    assert row["auc"] == pytest.approx(area.mean())
+    assert row["landmark_error"] == pytest.approx(result.errors[turned].mean())
+    table = format_report(scores)
+    assert "head turned by" in table
+    assert "skin tone (ITA)" in table
+    low, high = scores["f1_at_threshold_95"]["all"]
+    assert f"{low:.3f} to {high:.3f}" in table
+    write_page({"checkpoint": "drawn.pt", **scores}, tmp_path / "page.png")
+    assert cv2.imread(str(tmp_path / "page.png")).std() > 10
