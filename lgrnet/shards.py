@@ -149,8 +149,9 @@ class FaceShards:
 
     Args:
         root: Folder of the data set.
-        split: ``"train"``, ``"val"`` or ``"test"``.
+        split: ``"train"``, ``"val"`` or ``"test"``, or another that the data set has.
         aus: The AUs to return, in this order; None for all. Every one must be labelled.
+        most_shards: How many shards of the split to open at most; None for all.
 
     Attributes:
         aus: FACS numbers of the label columns.
@@ -161,7 +162,13 @@ class FaceShards:
         DatasetError: No data set there, a split or shard is missing, or an AU is not labelled.
     """
 
-    def __init__(self, root: str | Path, split: str, aus: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        aus: Sequence[int] | None = None,
+        most_shards: int | None = None,
+    ) -> None:
         root = Path(root)
         path = root / INDEX_NAME
         if not path.is_file():
@@ -173,6 +180,7 @@ class FaceShards:
         if split not in index["splits"]:
             raise DatasetError(f"{root} has the splits {sorted(index['splits'])}, not {split!r}")
         names = [shard_name(split, number) for number in range(index["splits"][split])]
+        names = names[:most_shards]
         absent = [name for name in names if not shard_is_complete(root, name)]
         if absent:
             raise DatasetError(

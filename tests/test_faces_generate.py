@@ -12,10 +12,13 @@ import pytest
 from lgrnet.faces.conditions import CONDITIONS
 from lgrnet.faces.generate import Recipe, generate, main, render_person
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
+from lgrnet.faces.motion.cooccurrence import sample_intensities
 from lgrnet.shards import DatasetError, FaceShards
 
-TINY = Recipe(seed=7, train=2, val=1, test=1, images=2, people_per_shard=1, decorrelated=0.5)
-SPLITS = ("train", "val", "test")
+TINY = Recipe(
+    seed=7, train=2, val=1, test=1, control=1, images=2, people_per_shard=1, decorrelated=0.5
+)
+SPLITS = ("train", "val", "test", "control")
 
 
 def content(folder):
@@ -53,6 +56,20 @@ def test_labels_and_faces_are_those_of_the_recipe(dataset, toy_studio):
             assert shards.labels.conditions[name][index] == np.float32(value)
 
 
+def test_control_people_move_without_rule(monkeypatch, toy_studio):
+    asked = {}
+
+    def sample(rng, count, strength, subject):
+        asked[split] = strength
+        return sample_intensities(rng, count, strength, subject)
+
+    monkeypatch.setattr("lgrnet.faces.generate.sample_intensities", sample)
+    recipe = replace(TINY, decorrelated=1.0, images=1)
+    for split in SPLITS:
+        list(render_person(toy_studio, recipe.people(split)[0], recipe, split))
+    assert asked == {"train": 0.25, "val": 1.0, "test": 1.0, "control": 0.0}
+
+
 def test_landmarks_lie_near_the_aligned_box(dataset):
     points = np.concatenate([FaceShards(dataset, split).labels.landmarks for split in SPLITS])
     anchors = points[:, [13, 31, 37]]
@@ -61,7 +78,7 @@ def test_landmarks_lie_near_the_aligned_box(dataset):
 
 def test_nobody_is_in_two_splits(dataset):
     people = [set(FaceShards(dataset, split).labels.subject.tolist()) for split in SPLITS]
-    assert [len(split) for split in people] == [TINY.train, TINY.val, TINY.test]
+    assert [len(split) for split in people] == [TINY.train, TINY.val, TINY.test, TINY.control]
     assert len(set.union(*people)) == sum(map(len, people))
     other = replace(TINY, seed=8)
     assert not set(other.people("train")) & set.union(*people)
@@ -95,7 +112,20 @@ def test_another_recipe_is_refused(dataset, toy_rig_file):
 def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
     arguments = [
         *("--out", str(tmp_path), "--rig", str(toy_rig_file), "--seed", "7", "--no-progress"),
-        *("--train", "9", "--val", "1", "--test", "1", "--images", "4", "--workers", "1"),
+        *(
+            "--train",
+            "9",
+            "--val",
+            "1",
+            "--test",
+            "1",
+            "--control",
+            "1",
+            "--images",
+            "4",
+            "--workers",
+            "1",
+        ),
     ]
     process = subprocess.Popen(
         [sys.executable, "-m", "lgrnet.faces.generate", *arguments],
@@ -112,12 +142,12 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.faces.npy")}
-    assert 1 <= len(done) < 5
+    assert 1 <= len(done) < 6
     with pytest.raises(DatasetError, match="goes on where it stopped"):
-        FaceShards(tmp_path, "test")  # the last to be made
+        FaceShards(tmp_path, "control")  # the last to be made
 
     assert main(arguments) == 0
-    assert [len(FaceShards(tmp_path, split)) for split in SPLITS] == [36, 4, 4]
+    assert [len(FaceShards(tmp_path, split)) for split in SPLITS] == [36, 4, 4, 4]
     assert all(path.stat().st_mtime_ns == written for path, written in done.items())
     assert not list(tmp_path.glob(".*.partial"))
 
@@ -126,7 +156,7 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
     ("change", "message"),
     [
         ({"train": -1}, r"train must lie in \[0, "),
-        ({"train": 0, "val": 0, "test": 0}, "at least one split needs a person"),
+        ({"train": 0, "val": 0, "test": 0, "control": 0}, "at least one split needs a person"),
         ({"images": -1}, "images must be at least 1"),
         ({"decorrelated": 1.5}, "decorrelated must lie in"),
     ],

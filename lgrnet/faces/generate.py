@@ -66,7 +66,7 @@ class Recipe:
         people_per_shard: People in a shard.
         decorrelated: Share of training people whose AUs co-occur by chance (a quarter of the usual
             correlation), so that a network learns to look and not to guess. Validation and test
-            people all have the usual co-occurrence.
+            people all have the usual co-occurrence, control people none.
         found: Share of training pictures that are placed as a face finder's box would place them;
             all others, and those of validation and test people, as the aligner does.
     """
@@ -75,6 +75,7 @@ class Recipe:
     train: int = 1000
     val: int = 75
     test: int = 834
+    control: int = 125
     images: int = 24
     people_per_shard: int = 4
     decorrelated: float = 0.3
@@ -91,7 +92,7 @@ class Recipe:
                     f"{name} must lie in [0, {_PEOPLE_PER_SPLIT}], got {getattr(self, name)}"
                 )
         if not any(getattr(self, name) for name in _SPLIT_SEED):
-            raise ValueError("train, val and test: at least one split needs a person")
+            raise ValueError(f"{', '.join(_SPLIT_SEED)}: at least one split needs a person")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
         for name in ("decorrelated", "found"):
@@ -141,8 +142,9 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> It
     rng = np.random.default_rng([recipe.seed, number])
     person = make_identity(studio, number)
     chance = split == "train" and rng.random() < recipe.decorrelated
+    strength = 0.0 if split == "control" else 0.25 if chance else 1.0
     intensities = sample_intensities(
-        rng, recipe.images, 0.25 if chance else 1.0, rng.standard_normal(len(FACE_AUS))
+        rng, recipe.images, strength, rng.standard_normal(len(FACE_AUS))
     )
     found = recipe.found if split == "train" else 0.0
     for row in intensities:
@@ -270,7 +272,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=default.seed)
     for split in _SPLIT_SEED:
         parser.add_argument(
-            f"--{split}", type=int, default=getattr(default, split), help=f"people to {split} on"
+            f"--{split}", type=int, default=getattr(default, split), help=f"people in {split}"
         )
     parser.add_argument("--images", type=int, default=default.images, help="pictures per person")
     parser.add_argument("--decorrelated", type=float, default=default.decorrelated)
@@ -285,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         recipe = Recipe(
-            args.seed, args.train, args.val, args.test, args.images,
+            args.seed, args.train, args.val, args.test, args.control, args.images,
             decorrelated=args.decorrelated,
         )  # fmt: skip
         generate(args.out, recipe, args.rig, args.workers, args.progress)

@@ -1,0 +1,212 @@
+"""The paper's ablations (Tables III and IV) on rendered faces, and whether they differ.
+
+::
+
+    python -m benchmarks.ablation train     # five networks, three seeds each; resumable
+    python -m benchmarks.ablation judge --json docs/ablation.json
+
+Every network sees the same faces as often, in an order and with random weights that the seed fixes.
+They are judged on test people, and on control people whose AUs are independent of each other:
+what one AU tells about another is of no use there. Differences to LGRNet are resampled over people
+(paired bootstrap), with seeds pooled.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe_machine
+from benchmarks.record import write_record
+from benchmarks.table import Column, markdown
+from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.checkpoint import load_checkpoint
+from lgrnet.evaluate import evaluate
+from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.shards import FaceShards
+
+FORMAT = "lgrnet-ablation-1"
+CONFIG = Path("configs/ablation.toml")
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "LGRNet": {},
+    "w/ Bi": {"relation": "bilstm"},
+    "w/o S-B": {"relation": "none"},
+    "w/o F&R": {"fusion": False},
+    "w/o full": {"relation": "none", "fusion": False},
+}
+"""The paper's name → changes of the network. The first is what all are compared with."""
+
+WHOLE = "LGRNet"
+SPLITS = ("test", "control")
+
+
+class Verdict(NamedTuple):
+    """What one trained network is worth on one split.
+
+    Attributes:
+        f1: Mean F1-frame at 0.5.
+        auc: Mean area under the ROC curve.
+        landmark_error: In inter-ocular distances.
+        counts: What F1 is made of, from :func:`lgrnet.bootstrap.f1_counts`.
+    """
+
+    f1: float
+    auc: float
+    landmark_error: float
+    counts: np.ndarray
+
+
+def folder_of(runs: Path, variant: str, seed: int) -> Path:
+    """Name the folder of a run: ``w/o F&R`` and 2 → ``without_FR_2``."""
+    plain = variant.replace("w/o ", "without_").replace("w/ ", "with_")
+    return runs / f"{plain.replace('&', '').replace('-', '')}_{seed}"
+
+
+def runs_of(args: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
+    """List all runs, seed by seed, so that an interrupted series still compares all variants."""
+    for seed in range(args.seeds):
+        for variant in VARIANTS:
+            yield variant, seed, folder_of(args.runs, variant, seed)
+
+
+def is_done(folder: Path, epochs: int) -> bool:
+    """Tell whether a run has got to its end."""
+    last = folder / "last.pt"
+    return last.exists() and load_checkpoint(last)[1]["epoch"] == epochs
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train what is not trained yet, one run after the other."""
+    for variant, seed, folder in runs_of(args):
+        if is_done(folder, args.epochs):
+            continue
+        settings = {
+            "out": str(folder), "seed": seed, "data.root": str(args.data),
+            "optim.epochs": args.epochs,
+            **{f"model.{key}": value for key, value in VARIANTS[variant].items()},
+        }  # fmt: skip
+        sets = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+        command = [sys.executable, "-m", "lgrnet.train", str(args.config), *sets]
+        subprocess.run([*command, "--threads", str(args.threads)], check=True)
+
+
+def verdict(checkpoint: Path, shards: FaceShards) -> Verdict:
+    """Judge one network."""
+    model, _ = load_checkpoint(checkpoint)
+    result = evaluate(model, shards, torch.device("cpu"))
+    present = recognised(result.probability)
+    return Verdict(
+        mean_f1(f1_frame(present, result.presence)),
+        mean_f1(area_under_curve(result.probability, result.presence)),
+        result.landmark_error,
+        f1_counts(present, result.presence, shards.labels.subject),
+    )
+
+
+def compare(verdicts: Mapping[str, Sequence[Verdict]]) -> list[dict]:
+    """Compare all variants with the whole network on one split.
+
+    Args:
+        verdicts: Variant → one for each seed, in the same order for all.
+
+    Returns:
+        Rows with the means over seeds, the F1 of each seed, and the difference of F1 to the whole
+        network with the interval that holds 95 % of it when people are drawn anew.
+    """
+    drawn = {
+        name: np.mean([resampled_mean_f1(each.counts) for each in seeds], axis=0)
+        for name, seeds in verdicts.items()
+    }
+    rows = []
+    for name, seeds in verdicts.items():
+        f1 = [each.f1 for each in seeds]
+        rows.append(
+            {
+                "variant": name,
+                "f1": float(np.mean(f1)),
+                "f1_of_seeds": f1,
+                "auc": float(np.mean([each.auc for each in seeds])),
+                "landmark_error": float(np.mean([each.landmark_error for each in seeds])),
+                "difference": float(np.mean(f1) - np.mean([each.f1 for each in verdicts[WHOLE]])),
+                "difference_95": list(interval(drawn[name] - drawn[WHOLE])),
+            }
+        )
+    return rows
+
+
+def judge(args: argparse.Namespace) -> None:
+    """Judge all runs, print tables, write the JSON."""
+    missing = [str(folder) for _, _, folder in runs_of(args) if not is_done(folder, args.epochs)]
+    if missing:
+        raise SystemExit(f"not trained: {', '.join(missing)}; run the command `train` first")
+    splits = {}
+    for split in SPLITS:
+        verdicts: dict[str, list[Verdict]] = {name: [] for name in VARIANTS}
+        for variant, _, folder in runs_of(args):
+            model, meta = load_checkpoint(folder / "last.pt")
+            shards = FaceShards(args.data, split, model.config.aus, most_shards=args.shards)
+            verdicts[variant].append(verdict(folder / "last.pt", shards))
+        splits[split] = {
+            "frames": len(shards), "people": len(np.unique(shards.labels.subject)),
+            "rows": compare(verdicts),
+        }  # fmt: skip
+        print(f"\n{split}: {splits[split]['frames']} faces of {splits[split]['people']} people\n")
+        print(markdown(_COLUMNS, splits[split]["rows"]))
+    record = {
+        "format": FORMAT, "machine": describe_machine(), "config": str(args.config),
+        "seeds": args.seeds, "training_images": meta["training_images"], "epochs": args.epochs,
+        "data": shards.recipe, "splits": splits,
+    }  # fmt: skip
+    write_record(record, args.json)
+    print(f"\nwritten to {args.json}")
+
+
+def _difference(row: dict) -> str:
+    low, high = row["difference_95"]
+    return f"{row['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+_COLUMNS: tuple[Column, ...] = (
+    ("variant", "---", lambda row: row["variant"]),
+    ("mean F1", "---:", lambda row: f"{row['f1']:.4f}"),
+    ("of the seeds", "---", lambda row: ", ".join(f"{f1:.3f}" for f1 in row["f1_of_seeds"])),
+    ("AUC", "---:", lambda row: f"{row['auc']:.4f}"),
+    ("landmark error %", "---:", lambda row: f"{100 * row['landmark_error']:.2f}"),
+    ("F1 to LGRNet (95 %)", "---:", _difference),
+)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.ablation",
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--runs", type=Path, default=Path("runs/ablation"), help="folder of the runs")
+    add("--data", type=Path, default=Path("data/faces"), help="data set with a control split")
+    add("--config", type=Path, default=CONFIG, help="experiment that the variants change")
+    add("--seeds", type=int, default=3, help="how many of each")
+    add("--epochs", type=int, default=1, help="passes over the faces")
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train what is not trained yet")
+    training.add_argument("--threads", type=int, default=1, help="CPU threads")
+    training.set_defaults(run=train)
+    judging = commands.add_parser("judge", help="judge all, write tables and JSON")
+    judging.add_argument("--json", type=Path, default=Path("out/ablation.json"))
+    judging.add_argument("--shards", type=int, help="most shards of a split to judge on")
+    judging.set_defaults(run=judge)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    arguments = parse_args()
+    arguments.run(arguments)
