@@ -1,8 +1,8 @@
-"""The paper's ablations (Tables III and IV) on rendered faces, and whether they differ.
+"""The paper's ablations (Tables III and IV) and JÂA-Net on rendered faces: do they differ?
 
 ::
 
-    python -m benchmarks.ablation train     # five networks, three seeds each; resumable
+    python -m benchmarks.ablation train     # six networks, three seeds each; resumable
     python -m benchmarks.ablation judge --json docs/ablation.json
 
 Every network sees the same faces as often, in an order and with random weights that the seed fixes.
@@ -40,7 +40,11 @@ VARIANTS: dict[str, dict[str, object]] = {
     "w/o S-B": {"relation": "none"},
     "w/o F&R": {"fusion": False},
     "w/o full": {"relation": "none", "fusion": False},
-}
+    "JÂA-Net": {
+        "architecture": "jaanet", "relation": "none", "fusion": False,
+        "attention": "refined", "attention_cells": 24,
+    },
+}  # fmt: skip
 """The paper's name → changes of the network. The first is what all are compared with."""
 
 WHOLE = "LGRNet"

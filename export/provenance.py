@@ -45,8 +45,13 @@ def describe(
         The spec.
 
     Raises:
-        CheckpointError: The checkpoint's thresholds do not fit its AUs.
+        CheckpointError: The checkpoint's thresholds do not fit its AUs, or it is no LGRNet.
     """
+    if config.architecture != "lgrnet":
+        raise CheckpointError(
+            f"{checkpoint} holds a {config.architecture}, which only LGRNet is compared with: "
+            "exported graphs are of LGRNet"
+        )
     thresholds = meta.get("thresholds") or [DEFAULT_THRESHOLD] * len(config.aus)
     versions = {
         "lgrnet": lgrnet.__version__,

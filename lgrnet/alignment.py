@@ -53,6 +53,9 @@ class AlignmentNet(nn.Module):
         Returns:
             Landmarks, (B, 49, 2) float32, pixels of the crop, (x, y).
         """
-        x = self.blocks(feature).flatten(1)  # (B, C_g·h_g·w_g)
-        offsets = self.offsets(self.hidden(x)).unflatten(1, (COUNT, 2))  # (B, L, 2)
+        return self.locate(self.blocks(feature))
+
+    def locate(self, aligned: Tensor) -> Tensor:
+        """Find the landmarks from what the blocks made of F, (B, C_g, h_g, w_g)."""
+        offsets = self.offsets(self.hidden(aligned.flatten(1))).unflatten(1, (COUNT, 2))
         return self.mean_face + self.unit * offsets.float()

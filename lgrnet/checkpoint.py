@@ -15,6 +15,7 @@ import torch
 
 from lgrnet.config import ModelConfig
 from lgrnet.model import LGRNet
+from lgrnet.networks import build_network
 
 FORMAT = "lgrnet-checkpoint-1"
 """Changes whenever files of the old kind can no longer be read."""
@@ -86,7 +87,7 @@ def load_checkpoint(
         config = ModelConfig.from_dict(content["config"])
     except ValueError as error:
         raise CheckpointError(f"{path}: its configuration is not usable: {error}") from error
-    model = LGRNet(config)
+    model = build_network(config)
     try:
         model.load_state_dict(content["model"])
     except (RuntimeError, AttributeError, TypeError) as error:

@@ -35,6 +35,8 @@ class ModelConfig:
         attention_cells: Side of the grid on which the maps are made; None for that of F, or 8 more,
             as in JÂA-Net, whose maps lose 4 cells a side before they meet F.
         intensity: Whether the heads also tell how strong each AU is; not in the paper.
+        architecture: LGRNet, or the JÂA-Net that it is compared with, which has no relations, no
+            fusion and no intensities.
     """
 
     preset: str = "paper"
@@ -53,6 +55,7 @@ class ModelConfig:
     attention: Literal["predefined", "refined"] = "predefined"
     attention_cells: int | None = None
     intensity: bool = False
+    architecture: Literal["lgrnet", "jaanet"] = "lgrnet"
 
     def __post_init__(self) -> None:
         """Check the fields, one by one and against each other."""
@@ -88,6 +91,11 @@ class ModelConfig:
                 f"input_size: {self.input_size} gives a grid of {self.grid} × {self.grid} cells, "
                 "the three poolings of the blocks need at least 8"
             )
+        if self.architecture == "jaanet":
+            absent = {"relation": "none", "fusion": False, "intensity": False}
+            for name, value in absent.items():
+                if getattr(self, name) != value:
+                    raise ValueError(f"{name}: JÂA-Net has none, set it to {value!r}")
         allowed = (None, self.grid, self.grid + REFINEMENT_MARGIN)
         if self.attention_cells not in allowed:
             raise ValueError(

@@ -158,6 +158,7 @@ def joint_loss(
     dice_over: Literal["sample", "batch"] = "sample",
     intensity: tuple[Tensor, Tensor] | None = None,
     intensity_weight: float = 0.2,
+    local_logits: Tensor | None = None,
 ) -> Losses:
     """Compute the joint loss of eq. 5 and its parts.
 
@@ -172,12 +173,16 @@ def joint_loss(
         dice_over: See :func:`dice_loss`.
         intensity: Of a network with that head: what it says and what is true, (B, n) each.
         intensity_weight: Of the intensities' loss.
+        local_logits: Of JÂA-Net's local heads, (B, n), which are judged as the final one is.
 
     Returns:
         The losses.
     """
     recognition = recognition_loss(logits, labels, weights)
     dice = dice_loss(logits, labels, weights, smooth, dice_over)
+    if local_logits is not None:
+        recognition = recognition + recognition_loss(local_logits, labels, weights)
+        dice = dice + dice_loss(local_logits, labels, weights, smooth, dice_over)
     alignment = alignment_loss(landmarks, target)
     total = recognition + dice + align_weight * alignment
     strength = torch.zeros_like(total)

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lgrnet.alignment import AlignmentNet
 from lgrnet.au_geometry import muscle_order
@@ -13,7 +12,7 @@ from lgrnet.features import FeatureBlocks
 from lgrnet.fusion import Fusion
 from lgrnet.heads import AuHeads
 from lgrnet.patches import Patches, PredefinedAttention, RefinedAttention
-from lgrnet.region import Stem
+from lgrnet.region import Stem, resize_input
 from lgrnet.relation import Recurrence
 
 
@@ -24,11 +23,14 @@ class Prediction(NamedTuple):
         au_logits: (B, n), AUs in ascending number; their sigmoid is the probability of presence.
         landmarks: (B, 49, 2) float32, pixels of the crop, (x, y).
         intensity: (B, n) on FACS's scale, 0 absent, 1 (A) to 5 (E); None without that head.
+        local_logits: Of a network that also judges each AU by its patch alone (JÂA-Net), (B, n); to
+            train with, not to answer with.
     """
 
     au_logits: Tensor
     landmarks: Tensor
     intensity: Tensor | None = None
+    local_logits: Tensor | None = None
 
 
 class LGRNet(nn.Module):
@@ -87,12 +89,7 @@ class LGRNet(nn.Module):
         Returns:
             AU logits and landmarks.
         """
-        size = self.config.input_size
-        if size != self.config.crop_size:
-            image = functional.interpolate(
-                image, size=(size, size), mode="bilinear", align_corners=False
-            )
-        feature = self.stem(image)  # F, (B, C, h, w)
+        feature = self.stem(resize_input(image, self.config.input_size))  # F, (B, C, h, w)
 
         landmarks = self.align(feature)  # (B, L, 2)
         attention = self.attention(self.patches(landmarks))  # A, (B, n, h, w)

