@@ -160,6 +160,7 @@ class FaceShards:
 
     Raises:
         DatasetError: No data set there, a split or shard is missing, or an AU is not labelled.
+        ValueError: ``most_shards`` is below 1.
     """
 
     def __init__(
@@ -169,6 +170,8 @@ class FaceShards:
         aus: Sequence[int] | None = None,
         most_shards: int | None = None,
     ) -> None:
+        if most_shards is not None and most_shards < 1:
+            raise ValueError(f"most_shards: must be at least 1, got {most_shards}")
         root = Path(root)
         path = root / INDEX_NAME
         if not path.is_file():

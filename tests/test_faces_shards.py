@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,30 @@ def test_what_is_written_is_read(dataset):
     expected = np.concatenate([faces for faces, _ in content])
     for index in (4, 0, 2, 3, 1):
         np.testing.assert_array_equal(shards.face(index), expected[index])
+
+
+def test_conditions_are_read_where_all_shards_have_them(tmp_path):
+    write_index(tmp_path, AUS, {"train": 2}, RECIPE)
+    for number, names in enumerate((("yaw", "pitch"), ("yaw",))):
+        faces, labels = make_shard(number, 2)
+        conditions = {name: np.full(2, number + len(name), np.float32) for name in names}
+        labels = replace(labels, conditions=conditions)
+        write_shard(tmp_path, shard_name("train", number), faces, labels)
+    found = FaceShards(tmp_path, "train").labels.conditions
+    assert {name: values.tolist() for name, values in found.items()} == {"yaw": [3, 3, 4, 4]}
+    wrong = replace(labels, conditions={"yaw": np.zeros(3)})
+    with pytest.raises(ValueError, match="labels of another number"):
+        write_shard(tmp_path, shard_name("train", 0), faces, wrong)
+
+
+def test_some_shards_of_a_split(dataset):
+    root, content = dataset
+    assert len(FaceShards(root, "train", most_shards=1)) == 3
+    few = FaceShards(root, "train", most_shards=1)
+    np.testing.assert_array_equal(few.labels.presence, content[0][1].presence)
+    assert len(FaceShards(root, "train", most_shards=9)) == 5
+    with pytest.raises(ValueError, match="most_shards: must be at least 1"):
+        FaceShards(root, "train", most_shards=0)
 
 
 def test_a_face_is_a_copy(dataset):
