@@ -45,7 +45,7 @@ def test_int8_is_the_default_and_close_to_the_network(folder, model):
     faces = draw_faces(16, seed=77)
     with torch.inference_mode():
         wanted, points = PlainGraph(model)(torch.from_numpy(faces))
-    found, found_points = backend(faces)
+    found, found_points, _ = backend(faces)
     change = np.abs(found - wanted.numpy())
     assert 1e-4 < change.mean() < 0.1  # more than fp32's
     assert np.corrcoef(found.ravel(), wanted.numpy().ravel())[0, 1] > 0.75
@@ -79,8 +79,9 @@ def test_intensities_are_judged_too(folder):
     faces = draw_faces(16, seed=77)
     with torch.inference_mode():
         wanted = telling(to_input(torch.from_numpy(faces))).intensity.numpy()
-    change = np.abs(backend(faces).intensity - wanted)
-    assert 5e-4 < change.mean() < 0.5
+    found = backend(faces).intensity
+    assert np.abs(found - wanted).mean() > 5e-4  # more than fp32's
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.75
     report = json.loads((folder / "telling_native.accuracy.json").read_text())
     assert 0 < report["intensity"]["mean"] < report["intensity"]["max"]
 

@@ -49,7 +49,7 @@ RENDERER_VERSION = 3
 """Raised when the same recipe gives other pictures or labels."""
 
 _OCCLUDED = 0.15  # of the pictures, by a hand or a thing; the labels stay
-_SPLIT_SEED = {"train": 1, "val": 2, "test": 3}
+_SPLIT_SEED = {"train": 1, "val": 2, "test": 3, "control": 4}
 _PEOPLE_PER_SPLIT = 1_000_000  # room for each split's people in the numbers of all people
 
 
@@ -62,6 +62,8 @@ class Recipe:
         train: People in the training split.
         val: People in the validation split.
         test: People in the test split.
+        control: People in the control split, whose AUs are independent of each other: there it is
+            of no use to know which AUs go together.
         images: Pictures of each person.
         people_per_shard: People in a shard.
         decorrelated: Share of training people whose AUs co-occur by chance (a quarter of the usual
