@@ -50,7 +50,8 @@ def draw(frame: np.ndarray, result: Result) -> np.ndarray:
     """Draw faces, action units and the latency onto a copy of a frame.
 
     The panel shows the first face, on the side that hides less of it; other faces carry the AUs
-    that are present at their boxes.
+    that are present at their boxes. A model that tells intensities adds FACS's letter, A (trace) to
+    E (maximum), to the AUs that are present.
 
     Args:
         frame: The frame of the result, (H, W, 3) uint8, BGR; grey, BGRA and uint16 are converted.
@@ -106,9 +107,11 @@ def _draw_note(canvas: np.ndarray, text: str, style: _Style) -> None:
 
 def _draw_panel(canvas: np.ndarray, face: Face, latency: str, style: _Style) -> None:
     height, width = canvas.shape[:2]
-    rows = _rows_that_fit(face, (height - 4 * style.pad) // style.row - 1)
+    while style.font > _MIN_FONT and _room(style, height) < len(face.aus):
+        style = _Style(0.95 * style.unit)
+    rows = _rows_that_fit(face, _room(style, height))
     named = [f"{key} {AU_NAMES[int(key[2:])]}" for key in rows]
-    number = _text_width("0.00", style.font)
+    number = _text_width("D 0.00" if face.intensities else "0.00", style.font)
     wide = max((_text_width(text, style.font) for text in named), default=0)
     if wide + number + 6 * style.pad > 0.42 * width:
         named = list(rows)
@@ -133,7 +136,20 @@ def _draw_panel(canvas: np.ndarray, face: Face, latency: str, style: _Style) -> 
         ink = _INK if present else _FAINT
         _write(canvas, text, (left + style.pad, y), style, ink)
         figure = f"{value:.2f}"
-        _write(canvas, figure, (right - number - style.pad, y), style, ink)
+        if present and key in face.intensities:
+            figure = f"{_letter(face.intensities[key])} {figure}"
+        place = right - style.pad - _text_width(figure, style.font)
+        _write(canvas, figure, (place, y), style, ink)
+
+
+def _room(style: _Style, height: int) -> int:
+    """Count the AUs that fit into a panel below its head line."""
+    return (height - 4 * style.pad) // style.row - 1
+
+
+def _letter(intensity: float) -> str:
+    """Grade an AU that is present as FACS does: 1 is A, 5 is E."""
+    return "ABCDE"[min(max(round(intensity), 1), 5) - 1]
 
 
 def _rows_that_fit(face: Face, most: int) -> list[str]:

@@ -113,3 +113,32 @@ def test_face_outside_the_frame_is_no_error():
 def test_no_frame():
     with pytest.raises(InputError, match="float64"):
         draw(np.zeros((4, 4, 3)), result())
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1920, 1080)])
+def test_all_nineteen_aus_are_shown(size):
+    aus = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
+    pictures = []
+    for seen in aus:  # whichever AU is on, it moves its own row
+        values = {f"AU{au:02d}": 0.9 if au == seen else 0.1 for au in aus}
+        pictures.append(draw(grey(*size), result(face(aus=values), size=size)))
+    none = draw(grey(*size), result(face(aus=dict.fromkeys(values, 0.1)), size=size))
+    rows = [np.flatnonzero((picture != none).any((1, 2))).mean() for picture in pictures]
+    assert (np.diff(rows) > 5).all()
+
+
+def test_intensities_are_graded_as_in_facs():
+    points, values = face().landmarks, {"AU06": 0.6, "AU12": 0.7}
+
+    def picture(present, **intensities):
+        shown = Face(0, (0, 0, 1, 1), 1.0, points, values, present, intensities)
+        return draw(grey(), result(shown))
+
+    both = ("AU06", "AU12")
+    weak, trace = picture(both, AU06=1.2, AU12=2.0), picture(both, AU06=0.2, AU12=2.0)
+    np.testing.assert_array_equal(weak, trace)  # A, both
+    strong = picture(both, AU06=4.4, AU12=2.0)  # D
+    assert (strong != weak).any()
+    np.testing.assert_array_equal(strong, picture(both, AU06=3.6, AU12=2.0))
+    absent = picture(("AU12",), AU06=4.4, AU12=2.0)
+    np.testing.assert_array_equal(absent, picture(("AU12",), AU06=0.0, AU12=2.0))
