@@ -28,7 +28,7 @@ from lgrnet.checkpoint import load_checkpoint
 from runtime.atomic import PendingFile
 from runtime.backends import open_backend
 
-CONFIG = Path("configs/edge.toml")
+CONFIG = Path("configs/sweep.toml")
 
 CANDIDATES: dict[str, dict[str, object]] = {
     "grid 12, C 32": {"input_size": 96},
