@@ -28,7 +28,7 @@ _SPLITS: dict[str, _Split] = {
         "mean luma of the face", ("under 50", "50 to 90", "90 to 140", "140 or more"), (50, 90, 140)
     ),
     "side_light": _Split(
-        "one half brighter by", ("under 20 %", "20 to 60 %", "60 % or more"), (0.2, 0.6)
+        "one half brighter by", ("under 10 %", "10 to 30 %", "30 % or more"), (0.1, 0.3)
     ),
     # Classes of the individual typology angle: Del Bino and Bernerd, 2013.
     "skin_tone": _Split(

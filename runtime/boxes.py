@@ -7,6 +7,9 @@ from runtime.landmarks import inter_ocular
 
 Box = tuple[float, float, float, float]
 
+SAME_FACE = 0.5
+"""Overlap of two faces' boxes from which they are one face."""
+
 
 def face_box(points: np.ndarray) -> Box:
     """Draw a box around a face: from above the brows to the chin, cheek to cheek.

@@ -14,6 +14,7 @@ from runtime.align import (
     warp,
 )
 from runtime.backends import Backend
+from runtime.boxes import SAME_FACE, face_box, overlap
 from runtime.finders import FaceFinder, FoundFace
 from runtime.latency import Stopwatch
 from runtime.loss import why_lost
@@ -129,7 +130,8 @@ class Pipeline:
         """Run the network on the finder's alignments, then on those of the landmarks it gave.
 
         A find counts once the finder also sees it in its aligned image, upright and of known size;
-        that sorts out most of what merely looked like a face.
+        that sorts out most of what merely looked like a face. Two finds of one face, which the
+        finder makes now and then, end on the same landmarks; the first, larger one counts.
 
         Args:
             frame: (H, W, 3) uint8, BGR.
@@ -148,9 +150,11 @@ class Pipeline:
             and self.confirm(frame, look.landmarks, watch) is not None
         ]
         second = [alignment_matrix(points) for _, points in good]
+        sightings: list[Sighting] = []
         looks = self.run(frame, second, watch)
-        return [
-            Sighting(look, face.score)
-            for (face, _), look, used in zip(good, looks, second, strict=True)
-            if not why_lost(look.landmarks, used, size)
-        ]
+        for (face, _), look, used in zip(good, looks, second, strict=True):
+            box = face_box(look.landmarks)
+            known = any(overlap(box, face_box(s.look.landmarks)) >= SAME_FACE for s in sightings)
+            if not known and not why_lost(look.landmarks, used, size):
+                sightings.append(Sighting(look, face.score))
+        return sightings

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.align import alignment_matrix
-from runtime.boxes import alignment_box, face_box, overlap
+from runtime.boxes import SAME_FACE, alignment_box, face_box, overlap
 from runtime.latency import Stopwatch
 from runtime.loss import why_lost
 from runtime.pipeline import Look, Pipeline
 
 MAX_MISSES = 3
 """Misses in a row, of the finder, at which a face is lost."""
-
-SAME = 0.5
-"""Overlap of boxes from which two tracks are on one face."""
 
 AGAIN = 0.3
 """Overlap with where a face was lost from which a found one gets its number back."""
@@ -108,7 +105,9 @@ class Tracker:
             if why_lost(points, matrix, size):
                 lost.append(_gone(track))
                 continue
-            if any(overlap(face_box(points), face_box(other.landmarks)) >= SAME for other in kept):
+            if any(
+                overlap(face_box(points), face_box(other.landmarks)) >= SAME_FACE for other in kept
+            ):
                 continue  # it ran onto the face of an older track, which goes on
             track.look = look
             track.age += 1
@@ -139,7 +138,7 @@ class Tracker:
         ]
         for sighting in self._pipeline.look_twice(frame, found, watch):
             box = face_box(sighting.look.landmarks)
-            if len(self._tracks) == self._pipeline.max_faces or self._tracked(box, SAME):
+            if len(self._tracks) == self._pipeline.max_faces or self._tracked(box, SAME_FACE):
                 continue
             self._tracks.append(Track(self._number(box), sighting.look, sighting.score))
 

@@ -40,6 +40,22 @@ def test_single_frame(model, finder):
 
 
 @pytest.mark.parametrize("track", [False, True])
+def test_one_face_that_is_found_twice_is_one_face(model, finder, track):
+    find = finder.find
+
+    def twice(image):
+        (face,) = find(image)
+        x, y, w, h = face.box
+        shifted = face.alignment + np.array([[0, 0, 9], [0, 0, -6]])
+        return [type(face)((x, y, w - 1, h - 1), 0.5, shifted), face]
+
+    finder.find = twice
+    with Detector(model, finder=finder) as detector:
+        (face,) = (detector.track if track else detector)(spot(150, 120))
+    assert face.score == 0.9  # the larger one's
+
+
+@pytest.mark.parametrize("track", [False, True])
 def test_intensities_are_named_as_the_aus_are(tmp_path, finder, track):
     model = write_model(tmp_path / "telling.onnx", intensity=True)
     with Detector(model, finder=finder) as detector:
