@@ -1,5 +1,6 @@
 """What the detector hands out: plain frozen records, NumPy inside."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -76,6 +77,18 @@ class Face:
     present: tuple[str, ...]
     intensities: Mapping[str, float] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, object]:
+        """Write the face as plain values, named as its attributes; ready for JSON."""
+        return {
+            "id": self.id,
+            "box": list(self.box),
+            "score": self.score,
+            "landmarks": np.round(self.landmarks.astype(float), 2).tolist(),
+            "aus": dict(self.aus),
+            "present": list(self.present),
+            "intensities": dict(self.intensities),
+        }
+
     def __repr__(self) -> str:
         x, y, w, h = self.box
         shown = " ".join(self.present) or "no AU present"
@@ -107,6 +120,21 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    def to_dict(self) -> dict[str, object]:
+        """Write the frame as plain values, named as its attributes; ready for JSON."""
+        return {
+            "index": self.index,
+            "timestamp": self.timestamp,
+            "name": self.name,
+            "size": list(self.size),
+            "timings": {phase: round(ms, 3) for phase, ms in self.timings.items()},
+            "faces": [face.to_dict() for face in self.faces],
+        }
+
+    def to_json(self) -> str:
+        """Write the frame as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def __repr__(self) -> str:
         width, height = self.size

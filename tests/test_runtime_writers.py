@@ -1,4 +1,5 @@
 import csv
+import json
 from dataclasses import replace
 
 import cv2
@@ -170,3 +171,22 @@ def test_output_folder(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be made, a file is in its place"):
             check_writable(folder)
+
+
+def test_results_as_plain_values():
+    strong = replace(face(3), intensities={"AU06": 1.25, "AU12": 4.5})
+    shown = result(7, face(), strong, timestamp=0.5, name="é.png")
+    line = shown.to_json()
+    assert "\n" not in line
+    read = json.loads(line)
+    assert read == shown.to_dict()
+    assert (read["index"], read["timestamp"], read["name"], read["size"]) == (
+        *(7, 0.5, "é.png", [64, 48]),
+    )
+    assert read["timings"] == {"decode": 0, "find": 0, "align": 0, "network": 0, "post": 0}
+    plain, telling = read["faces"]
+    assert plain["aus"] == {"AU06": 0.25, "AU12": 0.875}
+    assert (plain["present"], plain["intensities"]) == (["AU12"], {})
+    assert telling["intensities"] == {"AU06": 1.25, "AU12": 4.5}
+    assert telling["box"] == [1.5, 2, 30, 40.25]
+    np.testing.assert_allclose(telling["landmarks"], MEAN_FACE + 3, atol=0.006)
