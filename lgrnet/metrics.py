@@ -12,6 +12,10 @@ FAILURE = 0.1
 """Mean error, in inter-ocular distances, above which a face counts as not aligned."""
 
 
+FALSE_ALARMS = 0.2
+"""Share of the frames without an AU in which a threshold may see it."""
+
+
 def f1_frame(present: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Compute the F1 of each AU over all frames that have its label.
 
@@ -143,7 +147,11 @@ def intensity_agreement(intensity: np.ndarray, target: np.ndarray) -> tuple[np.n
 
 
 def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:
-    """Find, for each AU, the threshold with the highest F1.
+    """Find, for each AU, the threshold with the highest F1 among those with few false alarms.
+
+    F1 alone wants low thresholds for AUs that are common and hard to see, which would then be on in
+    many faces at rest. So no more than :data:`FALSE_ALARMS` of the frames without the AU may be
+    called frames with it.
 
     Args:
         probability: (frames, n).
@@ -151,11 +159,18 @@ def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray
 
     Returns:
         (n,) multiples of 0.05 in [0.2, 0.8]; the one nearest 0.5 among equals, 0.5 for an AU that
-        never occurs.
+        never occurs, the highest where all have too many false alarms.
     """
     grid = np.array(sorted(np.arange(4, 17) / 20, key=lambda value: abs(value - 0.5)))
-    scores = np.stack([f1_frame(recognised(probability, value), presence) for value in grid])
-    return grid[np.nan_to_num(scores, nan=-1.0).argmax(0)]
+    absent = presence == 0
+    scores = []
+    for value in grid:
+        present = recognised(probability, value)
+        alarms = (present & absent).sum(0) / np.maximum(absent.sum(0), 1)
+        f1 = np.nan_to_num(f1_frame(present, presence), nan=-1.0)
+        # Too many false alarms are worse than any F1, the more so the lower the threshold.
+        scores.append(np.where(alarms <= FALSE_ALARMS, f1, value - 3.0))
+    return grid[np.stack(scores).argmax(0)]
 
 
 def area_under_curve(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:

@@ -55,11 +55,19 @@ def test_thresholds_are_the_best_of_the_grid():
     probability = (0.3 * presence + 0.5 * rng.random((300, 3))).clip(0, 1)
     chosen = best_thresholds(probability, presence)
     for column in range(3):
+        there, absent = probability[:, column], presence[:, column] == 0
         scores = {
             t: f1_frame(probability[:, [column]] >= t, presence[:, [column]])[0]
             for t in np.arange(4, 17) / 20
+            if (there[absent] >= t).mean() <= 0.2
         }
+        assert 0 < len(scores) < 13, "the bound on false alarms decides here"
         assert scores[chosen[column]] == max(scores.values())
+
+
+def test_where_all_thresholds_give_false_alarms_the_highest_is_taken():
+    presence = np.array([[0], [0], [0], [1]])
+    assert best_thresholds(np.full((4, 1), 0.9), presence) == [0.8]
 
 
 def test_a_threshold_that_changes_nothing_stays_in_the_middle():
