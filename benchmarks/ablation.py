@@ -27,7 +27,9 @@ from benchmarks.record import write_record
 from benchmarks.table import Column, markdown
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.checkpoint import load_checkpoint
+from lgrnet.config import REFINEMENT_MARGIN
 from lgrnet.evaluate import evaluate
+from lgrnet.experiment import load_experiment
 from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, recognised
 from lgrnet.shards import FaceShards
 
@@ -41,8 +43,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "w/o F&R": {"fusion": False},
     "w/o full": {"relation": "none", "fusion": False},
     "JÂA-Net": {
-        "architecture": "jaanet", "relation": "none", "fusion": False,
-        "attention": "refined", "attention_cells": 24,
+        "architecture": "jaanet", "relation": "none", "fusion": False, "attention": "refined",
     },
 }  # fmt: skip
 """The paper's name → changes of the network. The first is what all are compared with."""
@@ -80,6 +81,15 @@ def runs_of(args: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
             yield variant, seed, folder_of(args.runs, variant, seed)
 
 
+def changes_of(variant: str, config: Path) -> dict[str, object]:
+    """Tell how a variant's network differs from the one that an experiment describes."""
+    changes = dict(VARIANTS[variant])
+    if changes.get("attention") == "refined":  # its convolutions are unpadded in JÂA-Net
+        grid = load_experiment(config).model.grid
+        changes["attention_cells"] = grid + REFINEMENT_MARGIN
+    return changes
+
+
 def is_done(folder: Path, epochs: int) -> bool:
     """Tell whether a run has got to its end."""
     last = folder / "last.pt"
@@ -94,7 +104,7 @@ def train(args: argparse.Namespace) -> None:
         settings = {
             "out": str(folder), "seed": seed, "data.root": str(args.data),
             "optim.epochs": args.epochs,
-            **{f"model.{key}": value for key, value in VARIANTS[variant].items()},
+            **{f"model.{key}": value for key, value in changes_of(variant, args.config).items()},
         }  # fmt: skip
         sets = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
         command = [sys.executable, "-m", "lgrnet.train", str(args.config), *sets]

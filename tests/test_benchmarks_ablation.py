@@ -37,7 +37,7 @@ def test_a_difference_that_is_there_is_told_from_one_that_is_not():
 
 def test_variants_have_folders_of_their_own(tmp_path):
     folders = {folder_of(tmp_path, variant, seed) for variant in VARIANTS for seed in range(3)}
-    assert len(folders) == 15
+    assert len(folders) == 3 * len(VARIANTS)
     assert {folder.parent for folder in folders} == {tmp_path}
 
 
@@ -65,6 +65,8 @@ def test_trained_and_judged(config, tmp_path, monkeypatch, capsys):  # noqa: F81
         model, meta = load_checkpoint(folder_of(tmp_path, variant, 0) / "last.pt")
         assert {key: getattr(model.config, key) for key in changes} == changes
         assert meta["epoch"] == 1
+    jaanet, _ = load_checkpoint(folder_of(tmp_path, "JÂA-Net", 0) / "last.pt")
+    assert jaanet.config.cells == jaanet.config.grid + 8
     ablation.judge(parse_args([*common, "judge", "--json", str(path)]))
     record = json.loads(path.read_text())
     assert [row["variant"] for row in record["splits"]["val"]["rows"]] == list(VARIANTS)

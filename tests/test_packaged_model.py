@@ -64,10 +64,11 @@ def test_native_file_is_the_same_network_in_8_bits():
     assert (backend.engine, backend.precision) == ("native", "int8")
     assert backend.spec.checkpoint_sha256 == hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
     faces = demo_faces()
-    wanted, points = open_backend(model_path(None), "cpu", 1)(faces)
-    found, found_points = backend(faces)
+    wanted, points, strength = open_backend(model_path(None), "cpu", 1)(faces)
+    found, found_points, found_strength = backend(faces)
     assert 1e-3 < np.abs(found - wanted).mean() < 0.02
     assert np.abs(found_points - points).mean() < 0.3
+    assert 1e-3 < np.abs(found_strength - strength).mean() < 0.1
     report = json.loads(model_path("edge-native").with_suffix(".accuracy.json").read_text())
     assert report["mean_f1_fp32"] - report["mean_f1"] < 0.005
 
