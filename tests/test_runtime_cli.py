@@ -230,15 +230,16 @@ def test_ctrl_c_keeps_the_outputs(tmp_path, capsys, monkeypatch, model):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
 def test_a_real_ctrl_c(tmp_path, model):
     clip, out = write_clip(tmp_path / "clip.avi", 800), tmp_path / "out"
-    command = [sys.executable, "-m", "runtime", clip, "--out", out, "--model", model]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # Tests that run in the background of a script inherit that Ctrl-C is ignored.
-    process = subprocess.Popen(
-        [*command, "--no-video"],
-        cwd=ROOT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **pipes,
+    # Tests that run in the background of a script inherit that Ctrl-C is ignored. The new process
+    # undoes that by itself: code between fork and exec is not safe beside the engines' threads.
+    start = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('runtime', run_name='__main__', alter_sys=True)"
     )
+    process = subprocess.Popen(
+        [sys.executable, "-c", start, clip, "--out", out, "--model", model, "--no-video"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     deadline = time.monotonic() + 50
     while not any(len(rows(part)) > 2 for part in out.glob(".clip.*.part.csv")):
         assert time.monotonic() < deadline
