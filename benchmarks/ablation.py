@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks.machine import describe_machine
 from benchmarks.record import write_record
@@ -111,9 +112,8 @@ def train(args: argparse.Namespace) -> None:
         subprocess.run([*command, "--threads", str(args.threads)], check=True)
 
 
-def verdict(checkpoint: Path, shards: FaceShards) -> Verdict:
+def verdict(model: nn.Module, shards: FaceShards) -> Verdict:
     """Judge one network."""
-    model, _ = load_checkpoint(checkpoint)
     result = evaluate(model, shards, torch.device("cpu"))
     present = recognised(result.probability)
     return Verdict(
@@ -166,7 +166,7 @@ def judge(args: argparse.Namespace) -> None:
         for variant, _, folder in runs_of(args):
             model, meta = load_checkpoint(folder / "last.pt")
             shards = FaceShards(args.data, split, model.config.aus, most_shards=args.shards)
-            verdicts[variant].append(verdict(folder / "last.pt", shards))
+            verdicts[variant].append(verdict(model, shards))
         splits[split] = {
             "frames": len(shards), "people": len(np.unique(shards.labels.subject)),
             "rows": compare(verdicts),

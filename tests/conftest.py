@@ -1,6 +1,22 @@
 import os
+import signal
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def child_signal():
+    """Take back the handler of SIGCHLD that PyTorch's data loader leaves behind.
+
+    It would run when any later test's child process ends. After OpenVINO has been used in this
+    process, that is a crash on some machines (openvino 2026.4.1, AMD EPYC with AVX-512).
+    """
+    if not hasattr(signal, "SIGCHLD"):  # Windows
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.fixture(scope="session")
