@@ -6,15 +6,26 @@ from pathlib import Path
 
 from runtime.backends.base import Backend
 from runtime.errors import DeviceError, ModelError
-from runtime.spec import ENGINES
+from runtime.spec import ENGINES, ONNX_ENGINES
 from runtime.threads import default_threads
 
 __all__ = ["Backend", "open_backend"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS = {".onnx": "onnxruntime", ".npz": "native"}
+DEFAULTS = {".onnx": "onnxruntime", ".npz": "native", ".engine": "tensorrt"}
 """Suffix of a model file → what runs it if nothing else is asked for."""
+
+_RUNS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(ONNX_ENGINES, (".onnx",)),
+    "native": (".npz",),
+    "tensorrt": (".engine", ".onnx"),
+}
+_EXPORTERS = {
+    ".onnx": "export a checkpoint with `python -m export.onnx CHECKPOINT`",
+    ".npz": "export a checkpoint with `python -m export.native CHECKPOINT`",
+    ".engine": "build one with `python -m export.tensorrt MODEL.onnx`",
+}
 
 
 def open_backend(
@@ -27,13 +38,15 @@ def open_backend(
     """Open an exported model.
 
     Args:
-        path: The file: ``.onnx``, or ``.npz`` for the native engine.
+        path: The file: ``.onnx``, ``.npz`` for the native engine, or ``.engine`` for TensorRT.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for CUDA where it works and the
-            CPU elsewhere. OpenVINO runs on the CPU only.
+            CPU elsewhere. OpenVINO and the native engine run on the CPU only, TensorRT on GPUs.
         threads: CPU threads; None for one a physical core that this process may use, see
             `default_threads`. OpenVINO takes no more than there are cores.
-        backend: ``"onnxruntime"``, ``"openvino"`` or ``"native"``; None for what the kind of file
-            is for: ONNX Runtime for ``.onnx``, the native engine for ``.npz``.
+        backend: ``"onnxruntime"``, ``"openvino"``, ``"native"`` or ``"tensorrt"``; None for what
+            the kind of file is for: ONNX Runtime for ``.onnx``, the native engine for ``.npz``,
+            TensorRT for ``.engine``. ``"tensorrt"`` with an ``.onnx`` file is ONNX Runtime's
+            TensorRT execution provider.
         precision: None to compute as the file says (`Backend.precision` tells what that is here),
             or ``"bf16"`` to have OpenVINO compute most of what is floating point in bfloat16:
             faster where the CPU has it, with 8 significant bits. Some graphs bear that badly, so
@@ -71,12 +84,12 @@ def open_backend(
     if not path.exists():
         raise FileNotFoundError(f"model {path} does not exist")
     if not path.is_file():
-        raise ModelError(f"model {path} is not a file: give an .onnx or .npz file")
-    suffix, exporter = (".npz", "native") if backend == "native" else (".onnx", "onnx")
-    if path.suffix.lower() != suffix:
+        raise ModelError(f"model {path} is not a file: give an .onnx, .npz or .engine file")
+    suffixes = _RUNS[backend]
+    if path.suffix.lower() not in suffixes:
         raise ModelError(
             f"model {path} has the suffix {path.suffix or '(none)'!r}, {backend} runs only "
-            f"{suffix}: export a checkpoint with `python -m export.{exporter} CHECKPOINT`"
+            f"{' and '.join(suffixes)}: {_EXPORTERS[suffixes[0]]}"
         )
     opened = _open(path, device, threads or default_threads(), backend, precision)
     if opened.spec.engine != backend:
@@ -93,6 +106,10 @@ def _open(path: Path, device: str, threads: int, backend: str, precision: str | 
         from runtime.backends.native import NativeBackend
 
         return NativeBackend(path, device, threads)
+    if path.suffix.lower() == ".engine":
+        from runtime.backends.tensorrt import TensorRtBackend
+
+        return TensorRtBackend(path, device, threads)
     from runtime.backends.ort import OrtBackend
 
-    return OrtBackend(path, device, threads)
+    return OrtBackend(path, device, threads, tensorrt=backend == "tensorrt")

@@ -1,18 +1,32 @@
-"""ONNX Runtime."""
+"""ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from runtime.backends.fixed_batch import FixedBatch, check_ports
+from runtime.backends.ort_gpu import (
+    CPU,
+    CUDA,
+    NAMES,
+    TENSORRT,
+    BoundSession,
+    missing_library,
+    providers,
+)
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)
 
-_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+
+
+class _Unusable(Exception):
+    """Why a GPU cannot be used."""
 
 
 class OrtBackend(FixedBatch):
@@ -22,11 +36,11 @@ class OrtBackend(FixedBatch):
         path: The file.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"auto"``.
         threads: CPU threads.
+        tensorrt: Run it by TensorRT's execution provider, whose engines are kept in the user's
+            cache; on a GPU only.
     """
 
-    engine = "onnxruntime"
-
-    def __init__(self, path: Path, device: str, threads: int) -> None:
+    def __init__(self, path: Path, device: str, threads: int, tensorrt: bool = False) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -34,16 +48,25 @@ class OrtBackend(FixedBatch):
                 f'ONNX Runtime does not load ({error}): pip install "lgrnet[cpu]", or '
                 '"lgrnet[gpu]" for NVIDIA GPUs'
             ) from error
+        if tensorrt and device == "cpu":
+            raise DeviceError(
+                "device 'cpu' was asked for, but TensorRT runs on NVIDIA GPUs: give device cuda, "
+                "or backend onnxruntime"
+            )
         self._ort = onnxruntime
+        self.engine = "tensorrt" if tensorrt else "onnxruntime"
         self.threads = threads
-        self._session, self.device = self._open(path, device)
-        provider = _CUDA if self.device != "cpu" else _CPU
-        self.provider = f"onnxruntime {onnxruntime.__version__} {provider}"
-        self.spec = ModelSpec.from_metadata(
-            self._session.get_modelmeta().custom_metadata_map, str(path)
+        self._wanted = TENSORRT if tensorrt else CUDA
+        self._session, self.device, recorded = self._open(
+            path, "cuda" if tensorrt and device == "auto" else device
         )
+        on_cpu = self.device == "cpu"
+        self.provider = f"onnxruntime {onnxruntime.__version__} {CPU if on_cpu else self._wanted}"
+        if recorded:
+            self.provider += ", CUDA graph"
+        self.spec = _spec(self._session, path)
         # On a CPU ONNX Runtime has kernels of few operators in fp16, and casts around all others.
-        halves = self.spec.precision == "fp16" and self.device == "cpu"
+        halves = self.spec.precision == "fp16" and on_cpu
         # Its 8-bit convolutions also give 8-bit outputs, which files made for others do not.
         foreign = self.spec.precision == "int8" and self.spec.engine != self.engine
         self.precision = "fp32" if halves or foreign else self.spec.precision
@@ -53,58 +76,84 @@ class OrtBackend(FixedBatch):
             path,
             {port.name: (_DTYPES.get(port.type, port.type), port.shape) for port in ports},
         )
+        self._call: Callable[[np.ndarray], list[np.ndarray]] | None = self._plainly
+        if not on_cpu:
+            index = int(self.device.partition(":")[2])
+            self._call = BoundSession(onnxruntime, self._session, self.spec, "cuda", index)
 
-    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
+    def _plainly(self, faces: np.ndarray) -> list[np.ndarray]:
         return self._session.run(list(self.spec.outputs), {INPUT_NAME: faces})
 
-    def _release(self) -> None:
-        self._session = None
+    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
+        return self._call(faces)
 
-    def _open(self, path: Path, device: str):
-        """Open the file on the device, and know that it is really there."""
+    def _release(self) -> None:
+        self._session = self._call = None
+
+    def _open(self, path: Path, device: str) -> tuple[Any, str, bool]:
+        """Open the file on the device, and know that it is really there.
+
+        Returns:
+            The session, its device, and whether it is recorded as a CUDA graph.
+        """
         if device != "cpu":
             index = int(device.partition(":")[2] or 0)
-            session, reason = self._try_cuda(path, index)
-            if session is not None:
-                return session, f"cuda:{index}"
-            if device != "auto":
-                raise DeviceError(
-                    f"device {device!r} was asked for, but {reason}; or ask for cpu or auto"
-                )
-            logger.info("using the CPU: %s", reason)
+            try:
+                return self._open_on_gpu(path, index)
+            except _Unusable as reason:
+                if device != "auto":
+                    raise DeviceError(
+                        f"device {device!r} was asked for, but {reason}; or ask for cpu or auto"
+                    ) from reason
+                logger.info("using the CPU: %s", reason)
         try:
-            return self._session_on(path, [_CPU]), "cpu"
+            return self._session_on(path, [CPU]), "cpu", False
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise ModelError(
                 f"model {path} cannot be opened by ONNX Runtime {self._ort.__version__}; it is "
                 f"damaged, or not an ONNX file: {_first_line(error)}"
             ) from error
 
-    def _try_cuda(self, path: Path, index: int):
-        version = self._ort.__version__
-        if _CUDA not in self._ort.get_available_providers():
-            return None, (
-                f"this onnxruntime {version} was built without CUDA: pip uninstall onnxruntime, "
-                'then pip install "lgrnet[gpu]"'
+    def _open_on_gpu(self, path: Path, index: int) -> tuple[Any, str, bool]:
+        version, kind = self._ort.__version__, self._wanted
+        if kind not in self._ort.get_available_providers():
+            raise _Unusable(
+                f"this onnxruntime {version} was built without {NAMES[kind]}: pip uninstall "
+                'onnxruntime, then pip install "lgrnet[gpu]"'
             )
-        try:
-            session = self._session_on(path, [(_CUDA, {"device_id": index}), _CPU])
-        except Exception as error:  # as above; a damaged file fails on the CPU as well
-            return None, f"ONNX Runtime {version} cannot run the model there: {_first_line(error)}"
-        # ONNX Runtime logs a provider that fails and goes on without it: ask what became active.
-        if _CUDA not in session.get_providers():
-            return None, (
-                f"CUDA device {index} could not be used: check nvidia-smi, and that the CUDA and "
-                f"cuDNN that onnxruntime-gpu {version} wants are installed"
-            )
-        session.disable_fallback()
-        return session, ""
+        precision = "fp32"  # which CUDA need not be told
+        if kind == TENSORRT:
+            precision = _spec(self._session_on(path, [CPU]), path).precision
+        unrecorded = ""
+        for record in (True, False):
+            try:
+                session = self._session_on(path, providers(kind, index, precision, record))
+            except Exception as error:  # as above; a damaged file fails on the CPU as well
+                unrecorded = _first_line(error)
+                continue
+            # ONNX Runtime logs a provider that fails and goes on without it: ask what is active.
+            if kind not in session.get_providers():
+                missing = missing_library(kind, self._ort)
+                raise _Unusable(
+                    f"CUDA device {index} could not be used{f' ({missing})' if missing else ''}: "
+                    "check nvidia-smi, and that the CUDA, cuDNN and TensorRT that "
+                    f"onnxruntime-gpu {version} wants are installed"
+                )
+            session.disable_fallback()
+            if not record:
+                logger.warning("%s is not recorded as a CUDA graph: %s", path, unrecorded)
+            return session, f"cuda:{index}", record
+        raise _Unusable(f"ONNX Runtime {version} cannot run the model there: {unrecorded}")
 
-    def _session_on(self, path: Path, providers: list):
+    def _session_on(self, path: Path, chosen: list):
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        return self._ort.InferenceSession(str(path), options, providers=providers)
+        return self._ort.InferenceSession(str(path), options, providers=chosen)
+
+
+def _spec(session, path: Path) -> ModelSpec:
+    return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,252 @@
+"""Fill the tables of README and MODEL_CARD from the committed JSON: ``python -m benchmarks.card``.
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. So what the documents say of
+the weights is what the files hold that were measured on them; a test checks that it is.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.table import Column, markdown, number
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "MODEL_CARD.md")
+
+_MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_OURS = "**LGRNet `edge`**"
+_ENGINES = (
+    ("lgrnet_edge_int8", "OpenVINO int8 (`edge-int8`)"),
+    ("lgrnet_edge_native", "native engine, int8 (`edge-native`)"),
+)
+
+
+def scores(root: Path) -> str:
+    """Tabulate what the network scores on test people, AU by AU, beside the baselines."""
+    evaluation, baselines = _read(root, "evaluation_edge"), _read(root, "baselines")["baselines"]
+    rows: list[dict] = [
+        {"au": key, "bases": [each["f1"][key] for each in baselines.values()], **said}
+        for key, said in evaluation["aus"].items()
+    ]
+    for part, name in (("all", f"all {len(rows)}"), ("BP4D-12", "the 12 of BP4D")):
+        bases = [each[f"mean_{part}"] for each in baselines.values()]
+        rows.append({"au": "mean", "name": name, **evaluation["mean"][part], "bases": bases})
+    columns: list[Column] = [
+        ("AU", "---", lambda row: row["au"]),
+        ("", "---", lambda row: row["name"]),
+        ("base rate", "---:", lambda row: f"{row['base_rate']:.2f}" if "base_rate" in row else ""),
+    ]
+    for place, name in enumerate(("always on", "landmarks", "plain CNN")):
+        columns.append((name, "---:", lambda row, place=place: f"{row['bases'][place]:.3f}"))
+    columns += [
+        (_OURS, "---:", lambda row: f"**{row['f1']:.3f}**"),
+        ("at threshold", "---:", _at_threshold),
+        ("precision / recall", "---:", lambda row: f"{row['precision']:.2f} / {row['recall']:.2f}"),
+        ("AUC", "---:", number("auc", 3)),
+        ("ECE", "---:", number("calibration_error", 3)),
+        ("ICC", "---:", number("intensity_icc", 2)),
+        ("MAE", "---:", number("intensity_mae", 2)),
+    ]
+    return markdown(columns, rows)
+
+
+def _at_threshold(row: dict) -> str:
+    limit = f" ({row['threshold']:.2f})" if "threshold" in row else ""
+    return f"{row['f1_at_threshold']:.3f}{limit}"
+
+
+def groups(root: Path) -> str:
+    """Tabulate the same by pose, light, skin tone and occlusion."""
+    columns: list[Column] = [
+        ("frames where", "---", lambda row: row["condition"]),
+        ("", "---", lambda row: row["name"]),
+        ("frames", "---:", lambda row: f"{row['frames']:,}"),
+        ("F1 at threshold", "---:", number("f1_at_threshold", 3)),
+        ("AUC", "---:", number("auc", 3)),
+        ("landmark error %", "---:", number("landmark_error", 2, 100)),
+        ("failures %", "---:", number("failure_rate", 2, 100)),
+    ]
+    return markdown(columns, _read(root, "evaluation_edge")["groups"])
+
+
+def summary(root: Path) -> str:
+    """Tabulate mean F1 beside the baselines."""
+    evaluation, baselines = _read(root, "evaluation_edge"), _read(root, "baselines")["baselines"]
+    rows = [
+        {"name": name, "few": each["mean_BP4D-12"], "all": each["mean_all"]}
+        for name, each in baselines.items()
+    ]
+    for name, key in (
+        (f"{_OURS} (4.0 M parameters), at 0.5", "f1"),
+        ("the same, at the file's thresholds", "f1_at_threshold"),
+    ):
+        few, every = (evaluation["mean"][part][key] for part in ("BP4D-12", "all"))
+        rows.append({"name": name, "few": few, "all": every})
+    what = (
+        f"F1-frame, {evaluation['frames']:,} rendered faces of {evaluation['people']} unseen people"
+    )
+    columns: list[Column] = [
+        (what, "---", lambda row: row["name"]),
+        ("12 AUs of BP4D", "---:", number("few", 3)),
+        (f"{len(evaluation['aus'])} AUs", "---:", number("all", 3)),
+    ]
+    return markdown(columns, rows)
+
+
+def ablation(root: Path) -> str:
+    """Tabulate the paper's ablations and JÂA-Net, on test and on control people."""
+    splits = _read(root, "ablation")["splits"]
+    rows = [
+        {"test": test, "control": control}
+        for test, control in zip(splits["test"]["rows"], splits["control"]["rows"], strict=True)
+    ]
+
+    def interval(split: str) -> Callable[[dict], str]:
+        def cell(row: dict) -> str:
+            if row[split]["variant"] == "LGRNet":
+                return ""
+            low, high = row[split]["difference_95"]
+            return f"{row[split]['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+        return cell
+
+    columns: list[Column] = [("", "---", lambda row: row["test"]["variant"])]
+    for split in ("test", "control"):
+        columns += [
+            (f"F1, {split}", "---:", lambda row, split=split: f"{row[split]['f1']:.3f}"),
+            (
+                *("of the seeds", "---"),
+                lambda row, split=split: ", ".join(f"{f1:.3f}" for f1 in row[split]["f1_of_seeds"]),
+            ),
+            ("AUC", "---:", lambda row, split=split: f"{row[split]['auc']:.3f}"),
+            ("difference (95 %)", "---:", interval(split)),
+        ]
+    return markdown(columns, rows)
+
+
+def clips(root: Path) -> str:
+    """Tabulate how frames of real people are ranked."""
+    columns: list[Column] = [
+        ("clip", "---", lambda row: row["clip"]),
+        ("AU", "---", lambda row: row["au"]),
+        ("AUC", "---:", number("auc", 3)),
+        ("median where it is there", "---:", number("median_on", 2)),
+        ("where not", "---:", number("median_off", 2)),
+        ("frames", "---:", lambda row: f"{row['frames_on']} / {row['frames_off']}"),
+    ]
+    return markdown(columns, _read(root, "clips_edge")["ranked"])
+
+
+def rest(root: Path) -> str:
+    """Tabulate what is seen in resting faces, in at least one frame in a hundred."""
+    record = _read(root, "clips_edge")
+    rows = []
+    for clip in dict.fromkeys(each["clip"] for each in record["resting"]):
+        seen = [
+            each for each in record["resting"] if each["clip"] == clip and each["share"] >= 0.01
+        ]
+        seen.sort(key=lambda each: -each["share"])
+        said = ", ".join(f"{each['au']} {100 * each['share']:.0f} %" for each in seen)
+        rows.append({"clip": clip, "seen": said or "none"})
+    columns: list[Column] = [
+        ("at rest", "---", lambda row: row["clip"]),
+        ("AUs that are called, and in how many of the frames", "---", lambda row: row["seen"]),
+    ]
+    return markdown(columns, rows)
+
+
+def precision(root: Path) -> str:
+    """Tabulate what 8 bits cost."""
+    reports = [
+        json.loads((root / "runtime" / "models" / f"{name}.accuracy.json").read_text())
+        for name, _ in _ENGINES
+    ]
+    rows: list[dict] = [{"name": "fp32", "f1": reports[0]["mean_f1_fp32"], "rest": [""] * 5}]
+    for report, (_, name) in zip(reports, _ENGINES, strict=True):
+        changes = {au: each["f1"] - each["f1_fp32"] for au, each in report["aus"].items()}
+        worst = min(changes, key=changes.__getitem__)
+        rows.append(
+            {
+                "name": name,
+                "f1": report["mean_f1"],
+                "rest": [
+                    f"{report['mean_f1'] - report['mean_f1_fp32']:+.4f}",
+                    f"{worst} {changes[worst]:+.3f}",
+                    f"{report['mean_change']:.4f}",
+                    f"{report['max_change']:.2f}",
+                    f"{report['intensity']['mean']:.3f}",
+                ],
+            }
+        )
+    headings = ("change", "worst AU", "mean change of a probability", "largest")
+    columns: list[Column] = [
+        (f"{reports[0]['frames']:,} rendered faces of test people", "---", lambda row: row["name"]),
+        ("mean F1", "---:", number("f1", 4)),
+    ]
+    for place, heading in enumerate((*headings, "of an intensity (0 to 5)")):
+        columns.append((heading, "---:", lambda row, place=place: row["rest"][place]))
+    return markdown(columns, rows)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    each.__name__: each for each in (scores, groups, summary, ablation, clips, rest, precision)
+}
+"""Name → what makes the table from the files below the project's root."""
+
+
+def filled(text: str, root: Path) -> str:
+    """Fill the tables of a document.
+
+    Args:
+        text: The document.
+        root: The project's root, where the JSON lies.
+
+    Returns:
+        The document with every marked table made anew.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+
+    def table(match: re.Match[str]) -> str:
+        start, name, end = match.groups()
+        if name not in TABLES:
+            raise ValueError(f"table {name!r} is unknown: known are {', '.join(TABLES)}")
+        return start + TABLES[name](root) + end
+
+    return _MARKED.sub(table, text)
+
+
+def _read(root: Path, name: str) -> dict:
+    return json.loads((root / "docs" / f"{name}.json").read_text())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code, 1 if ``--check`` finds an old table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.card", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="only tell whether they are up to date"
+    )
+    args = parser.parse_args(argv)
+    old = []
+    for name in DOCUMENTS:
+        path = ROOT / name
+        before = path.read_text()
+        after = filled(before, ROOT)
+        if after != before:
+            old.append(name)
+            if not args.check:
+                path.write_text(after)
+    if args.check and old:
+        print(f"not what the JSON holds: {', '.join(old)}; run `python -m benchmarks.card`")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

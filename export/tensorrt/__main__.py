@@ -1,0 +1,61 @@
+"""``python -m export.tensorrt model.onnx [-o model.engine]``."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.errors import ExportError
+from runtime.errors import DeviceError, InputError, SpecError
+from runtime.plan import FLAVOURS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export.tensorrt",
+        description="Build a TensorRT engine from an exported ONNX file, in the file's precision.",
+    )
+    add = parser.add_argument
+    add("model", type=Path, help="written by python -m export.onnx --graph plain")
+    add("-o", "--output", type=Path, help="default: beside it, with .engine")
+    add(
+        "--flavour",
+        choices=list(FLAVOURS),
+        default="tensorrt",
+        help="tensorrt builds on the GPU that it is for, rtx anywhere (default: %(default)s)",
+    )
+    add("--targets", nargs="+", metavar="SM", help="rtx: compute capabilities, such as 8.6 12.0")
+    add("--device", type=int, default=0, help="tensorrt: number of the GPU (default: 0)")
+    add("--timing-cache", type=Path, metavar="FILE", help="tensorrt (default: beside the engine)")
+    add("--force", action="store_true", help="build also where an engine that fits is there")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: Arguments; None for those of the process.
+
+    Returns:
+        Exit code: 0, 1 if TensorRT could not read or build the graph, 2 for bad input.
+    """
+    args = vars(_parser().parse_args(argv))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("export.tensorrt.build").setLevel(logging.INFO)
+    try:
+        from export.tensorrt.build import build_engine
+
+        build_engine(**args)
+    except ExportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (ImportError, DeviceError, InputError, SpecError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""TensorRT and TensorRT for RTX, by pycuda."""
+
+import logging
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from runtime.backends.fixed_batch import FixedBatch, check_ports
+from runtime.cuda.device import open_gpu
+from runtime.cuda.graph import CudaGraph
+from runtime.cuda.memory import Mirror
+from runtime.errors import DeviceError, ModelError
+from runtime.plan import FLAVOURS, EnginePlan, read_plan
+from runtime.spec import INPUT_NAME
+
+logger = logging.getLogger(__name__)
+
+_DTYPES = {"UINT8": "uint8", "FLOAT": "float32"}
+
+
+class TensorRtBackend(FixedBatch):
+    """An ``.engine`` file; attributes as in `Backend`, errors as in `open_backend`.
+
+    Crops go through pinned memory, and a batch is one CUDA graph: upload, network, download. After
+    opening, nothing is allocated on the GPU.
+
+    Args:
+        path: The file; `runtime.plan` says what must lie beside it.
+        device: ``"cuda"``, ``"cuda:N"``, or ``"auto"``, which is the first GPU.
+        threads: Not used; the CPU only waits.
+    """
+
+    engine = "tensorrt"
+    threads = 1
+
+    def __init__(self, path: Path, device: str, threads: int) -> None:
+        if device == "cpu":
+            raise DeviceError(
+                f"device 'cpu' was asked for, but {path} is for GPUs: give device cuda or auto, or "
+                "an .onnx file"
+            )
+        plan = read_plan(path)
+        library = _load(plan, path)
+        self._gpu = open_gpu(int(device.partition(":")[2] or 0))
+        self.device = f"cuda:{self._gpu.index}"
+        self.provider = f"{FLAVOURS[plan.flavour]} {library.__version__}, {self._gpu.name}"
+        self.spec = plan.spec
+        self.precision = self.spec.precision
+        reason = plan.mismatch(library.__version__, self._gpu.capability)
+        if reason:
+            raise ModelError(
+                f"engine {path} does not fit: {reason}; build it again here with `python -m "
+                f"export.tensorrt MODEL.onnx --flavour {plan.flavour}`"
+            )
+        if plan.gpu not in (None, self._gpu.name):
+            logger.info("%s was timed on %s, here is %s", path, plan.gpu, self._gpu.name)
+        with self._gpu.current():
+            self._open(library, path)
+
+    def _open(self, library, path: Path) -> None:
+        self._log = library.Logger(library.Logger.ERROR)
+        self._runtime = library.Runtime(self._log)
+        self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+        if self._engine is None:
+            raise ModelError(
+                f"engine {path} cannot be opened by {self.provider}: its messages above say why"
+            )
+        names = [self._engine.get_tensor_name(n) for n in range(self._engine.num_io_tensors)]
+        shapes = {name: tuple(self._engine.get_tensor_shape(name)) for name in names}
+        types = {name: self._engine.get_tensor_dtype(name).name for name in names}
+        check_ports(
+            self.spec,
+            path,
+            {name: (_DTYPES.get(types[name], types[name]), shapes[name]) for name in names},
+        )
+        self._context = self._engine.create_execution_context()
+        self._stream = self._gpu.driver.Stream()
+        self._input = Mirror(self._gpu, shapes[INPUT_NAME], np.uint8)
+        self._outputs = [Mirror(self._gpu, shapes[name], np.float32) for name in self.spec.outputs]
+        for name, mirror in zip(
+            (INPUT_NAME, *self.spec.outputs), (self._input, *self._outputs), strict=True
+        ):
+            self._context.set_tensor_address(name, mirror.address)
+        self._input.host[:] = 0
+        # The first time TensorRT allocates and compiles, which must not happen in a recording.
+        self._enqueue()
+        self._stream.synchronize()
+        self._graph = CudaGraph(self._stream, self._enqueue)
+
+    def _enqueue(self) -> None:
+        self._input.upload(self._stream)
+        if not self._context.execute_async_v3(self._stream.handle):
+            raise DeviceError(f"{self.provider} could not run the network: see its messages above")
+        for output in self._outputs:
+            output.download(self._stream)
+
+    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
+        with self._gpu.current():
+            self._input.host[:] = faces
+            self._graph.launch()
+            self._stream.synchronize()
+        return [output.host for output in self._outputs]
+
+    def _release(self) -> None:
+        with self._gpu.current():
+            self._graph.free()
+            for mirror in (self._input, *self._outputs):
+                mirror.free()
+            # In this order: TensorRT wants what it made destroyed before what made it.
+            self._context = None
+            self._engine = None
+            self._runtime = None
+
+
+def _load(plan: EnginePlan, path: Path):
+    module = FLAVOURS[plan.flavour]
+    try:
+        return import_module(module)
+    except (ImportError, OSError) as error:  # OSError: one of its own libraries is missing
+        extra = "rtx" if plan.flavour == "rtx" else "tensorrt"
+        raise ImportError(
+            f"engine {path} is run by {module}, which does not load ({error}): "
+            f'pip install "lgrnet[{extra}]"'
+        ) from error

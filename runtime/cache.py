@@ -1,0 +1,24 @@
+"""Where things are kept that take long to make and can be made again."""
+
+import os
+from pathlib import Path
+
+from runtime.atomic import make_folder
+
+
+def cache_folder(name: str) -> Path:
+    """Return a folder of this project's in the user's cache, and make it.
+
+    Args:
+        name: What is kept there, such as ``"tensorrt"``.
+
+    Returns:
+        ``$XDG_CACHE_HOME/lgrnet/NAME``, or ``~/.cache/lgrnet/NAME``.
+
+    Raises:
+        InputError: A file is in its place.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(root) / "lgrnet" / name
+    make_folder(folder)
+    return folder

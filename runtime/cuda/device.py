@@ -1,0 +1,72 @@
+"""One GPU, opened, or the reason why it cannot be."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from runtime.errors import DeviceError
+
+
+class Gpu:
+    """A CUDA device and its primary context, which other libraries of the process share.
+
+    Attributes:
+        index: Its number.
+        name: Such as ``"NVIDIA H100 80GB HBM3"``.
+        capability: Compute capability, such as ``"9.0"``.
+        driver: The module ``pycuda.driver``.
+    """
+
+    def __init__(self, driver: ModuleType, index: int) -> None:
+        self.driver, self.index = driver, index
+        device = driver.Device(index)
+        self.name: str = device.name()
+        self.capability = ".".join(map(str, device.compute_capability()))
+        self._context: Any = device.retain_primary_context()
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make the context that of this thread for a block."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            self.driver.Context.pop()
+
+
+def open_gpu(index: int) -> Gpu:
+    """Open a GPU.
+
+    Args:
+        index: Its number.
+
+    Returns:
+        The GPU.
+
+    Raises:
+        ImportError: pycuda is not installed.
+        DeviceError: There is no NVIDIA driver, or no GPU of that number; the message says which.
+    """
+    wanted = f"device 'cuda:{index}' was asked for, but"
+    try:
+        import pycuda.driver as driver
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f'pycuda is not installed ({error}): pip install "lgrnet[cuda]"'
+        ) from error
+    except ImportError as error:  # its extension is linked with the driver's library
+        raise DeviceError(
+            f"{wanted} the NVIDIA driver does not load ({error}): install it, and check nvidia-smi"
+        ) from error
+    try:
+        driver.init()
+        count = driver.Device.count()
+    except driver.Error as error:
+        raise DeviceError(f"{wanted} CUDA does not start ({error}): check nvidia-smi") from error
+    if index >= count:
+        raise DeviceError(f"{wanted} there are {count} GPUs, numbered from 0: check nvidia-smi")
+    try:
+        return Gpu(driver, index)
+    except driver.Error as error:
+        raise DeviceError(f"{wanted} it cannot be used ({error}): check nvidia-smi") from error
