@@ -21,9 +21,9 @@ GRAPHS = ("plain", "winograd", "direct")
 ONNX_ENGINES = ("onnxruntime", "openvino")
 """What can run an ``.onnx`` file, by the names that ``backend=`` takes."""
 
-ENGINES = (*ONNX_ENGINES, "native", "tensorrt")
-"""The same, `runtime.native`, which runs ``.npz`` files, and TensorRT, which runs ``.engine`` files
-and, within ONNX Runtime, ``.onnx`` files."""
+ENGINES = (*ONNX_ENGINES, "native", "tensorrt", "fused")
+"""The same, `runtime.native`, which runs ``.npz`` files, TensorRT, which runs ``.engine`` files
+and, within ONNX Runtime, ``.onnx`` files, and our own GPU kernels, which ``.fused`` files hold."""
 
 METADATA_KEY = "lgrnet"
 """The one metadata property that holds the spec, as JSON."""

@@ -3,6 +3,10 @@ import signal
 
 import pytest
 
+# Triton decides when it is imported whether it compiles kernels or interprets them on the CPU. Here
+# it interprets; a test that compiles starts a process without this.
+os.environ["TRITON_INTERPRET"] = "1"
+
 
 @pytest.fixture(autouse=True)
 def child_signal():

@@ -20,6 +20,11 @@ class Gpu:
         self.launches = 0
         self.recording: list | None = None
 
+    def at(self, address: int) -> memoryview:
+        """Return the memory from an address on, to the end of its allocation."""
+        (base,) = [base for base, m in self.memory.items() if base <= address < base + len(m)]
+        return memoryview(self.memory[base])[address - base :]
+
 
 class Stream:
     def __init__(self, gpu):
@@ -36,7 +41,7 @@ class Stream:
 
 class Allocation:
     def __init__(self, gpu, size):
-        self.gpu, self.address = gpu, 1000 + 64 * len(gpu.memory)
+        self.gpu, self.address = gpu, (1 + len(gpu.memory)) << 40
         assert gpu.recording is None, "allocated while recording"
         gpu.memory[self.address] = bytearray(size)
 
@@ -49,6 +54,32 @@ class Allocation:
 
 class CudaError(Exception):
     pass
+
+
+class Module:
+    """What is loaded from machine code: functions that call back with a grid and values."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def get_function(self, entry):
+        return Function(self.run)
+
+
+class Function:
+    def __init__(self, run):
+        self.run, self.kinds = run, None
+
+    def prepare(self, kinds):
+        self.kinds = kinds
+
+    def set_attribute(self, attribute, value):
+        assert attribute == "shared"
+
+    def prepared_async_call(self, grid, block, stream, *values, shared_size):
+        assert len(values) == len(self.kinds)
+        assert block[0] % 32 == 0
+        stream.put(lambda: self.run(grid, values))
 
 
 def driver(gpu: Gpu) -> ModuleType:
@@ -74,13 +105,17 @@ def driver(gpu: Gpu) -> ModuleType:
 
     def upload(target, source, stream):
         assert gpu.pushed == 1, "no current context"
-        stream.put(lambda: gpu.memory[int(target)].__setitem__(slice(None), source.tobytes()))
+        stream.put(lambda: upload_now(target, source))
+
+    def upload_now(target, source):
+        gpu.at(int(target))[: source.nbytes] = source.tobytes()
 
     def download(target, source, stream):
         assert gpu.pushed == 1, "no current context"
 
         def copy():
-            target[:] = np.frombuffer(gpu.memory[int(source)], target.dtype).reshape(target.shape)
+            content = gpu.at(int(source))[: target.nbytes]
+            target[:] = np.frombuffer(content, target.dtype).reshape(target.shape)
 
         stream.put(copy)
 
@@ -92,7 +127,10 @@ def driver(gpu: Gpu) -> ModuleType:
         Stream=lambda: Stream(gpu),
         pagelocked_empty=lambda shape, dtype: np.empty(shape, dtype),
         mem_alloc=lambda size: Allocation(gpu, size),
+        memcpy_htod=upload_now,
         memcpy_htod_async=upload,
+        module_from_buffer=lambda content: gpu.module(content),
+        function_attribute=SimpleNamespace(MAX_DYNAMIC_SHARED_SIZE_BYTES="shared"),
         memcpy_dtoh_async=download,
     )
     return module
@@ -183,7 +221,7 @@ def tensorrt(gpu: Gpu, spec, compute, version="1.2.3") -> ModuleType:
 
 def install(monkeypatch, gpu: Gpu, library: ModuleType | None, name="tensorrt_rtx") -> None:
     """Put the stand-ins where the runtime looks for the real things."""
-    from runtime.backends import tensorrt as backend
+    from runtime.backends import fused, tensorrt
 
     module = driver(gpu)
     if library is not None:
@@ -197,5 +235,7 @@ def install(monkeypatch, gpu: Gpu, library: ModuleType | None, name="tensorrt_rt
     package.driver = module
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", module)
-    monkeypatch.setitem(sys.modules, name, library)
-    monkeypatch.setattr(backend, "CudaGraph", graphs(gpu))
+    if library is not None:
+        monkeypatch.setitem(sys.modules, name, library)
+    for backend in (fused, tensorrt):
+        monkeypatch.setattr(backend, "CudaGraph", graphs(gpu))

@@ -13,18 +13,20 @@ __all__ = ["Backend", "open_backend"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS = {".onnx": "onnxruntime", ".npz": "native", ".engine": "tensorrt"}
+DEFAULTS = {".onnx": "onnxruntime", ".npz": "native", ".engine": "tensorrt", ".fused": "fused"}
 """Suffix of a model file → what runs it if nothing else is asked for."""
 
 _RUNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(ONNX_ENGINES, (".onnx",)),
     "native": (".npz",),
     "tensorrt": (".engine", ".onnx"),
+    "fused": (".fused",),
 }
 _EXPORTERS = {
     ".onnx": "export a checkpoint with `python -m export.onnx CHECKPOINT`",
     ".npz": "export a checkpoint with `python -m export.native CHECKPOINT`",
     ".engine": "build one with `python -m export.tensorrt MODEL.onnx`",
+    ".fused": "export a checkpoint with `python -m export.cuda CHECKPOINT`",
 }
 
 
@@ -38,15 +40,17 @@ def open_backend(
     """Open an exported model.
 
     Args:
-        path: The file: ``.onnx``, ``.npz`` for the native engine, or ``.engine`` for TensorRT.
+        path: The file: ``.onnx``, ``.npz`` for the native engine, ``.engine`` for TensorRT or
+            ``.fused`` for our GPU kernels.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for CUDA where it works and the
-            CPU elsewhere. OpenVINO and the native engine run on the CPU only, TensorRT on GPUs.
+            CPU elsewhere. OpenVINO and the native engine run on the CPU only, TensorRT and our
+            GPU kernels on GPUs.
         threads: CPU threads; None for one a physical core that this process may use, see
             `default_threads`. OpenVINO takes no more than there are cores.
-        backend: ``"onnxruntime"``, ``"openvino"``, ``"native"`` or ``"tensorrt"``; None for what
-            the kind of file is for: ONNX Runtime for ``.onnx``, the native engine for ``.npz``,
-            TensorRT for ``.engine``. ``"tensorrt"`` with an ``.onnx`` file is ONNX Runtime's
-            TensorRT execution provider.
+        backend: ``"onnxruntime"``, ``"openvino"``, ``"native"``, ``"tensorrt"`` or ``"fused"``;
+            None for what the kind of file is for: ONNX Runtime for ``.onnx``, the native engine for
+            ``.npz``, TensorRT for ``.engine``, our GPU kernels for ``.fused``. ``"tensorrt"`` with
+            an ``.onnx`` file is ONNX Runtime's TensorRT execution provider.
         precision: None to compute as the file says (`Backend.precision` tells what that is here),
             or ``"bf16"`` to have OpenVINO compute most of what is floating point in bfloat16:
             faster where the CPU has it, with 8 significant bits. Some graphs bear that badly, so
@@ -84,7 +88,7 @@ def open_backend(
     if not path.exists():
         raise FileNotFoundError(f"model {path} does not exist")
     if not path.is_file():
-        raise ModelError(f"model {path} is not a file: give an .onnx, .npz or .engine file")
+        raise ModelError(f"model {path} is not a file: give an .onnx, .npz, .engine or .fused file")
     suffixes = _RUNS[backend]
     if path.suffix.lower() not in suffixes:
         raise ModelError(
@@ -106,6 +110,10 @@ def _open(path: Path, device: str, threads: int, backend: str, precision: str | 
         from runtime.backends.native import NativeBackend
 
         return NativeBackend(path, device, threads)
+    if backend == "fused":
+        from runtime.backends.fused import FusedBackend
+
+        return FusedBackend(path, device, threads)
     if path.suffix.lower() == ".engine":
         from runtime.backends.tensorrt import TensorRtBackend
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from runtime.cuda.device import Gpu
 
@@ -10,25 +11,34 @@ from runtime.cuda.device import Gpu
 class Mirror:
     """A static array on both sides; copies are asynchronous and ordered by their stream.
 
+    Args:
+        gpu: Where.
+        shape: Of the array.
+        dtype: Of its numbers.
+        address: Of the GPU's side, where somebody else has allocated it; None to allocate it.
+
     Attributes:
         host: The host's side, pinned, so that the GPU copies it without the CPU.
         address: Of the GPU's side.
     """
 
-    def __init__(self, gpu: Gpu, shape: tuple[int, ...], dtype: type) -> None:
+    def __init__(
+        self, gpu: Gpu, shape: tuple[int, ...], dtype: DTypeLike, address: int | None = None
+    ) -> None:
         self._driver = gpu.driver
         self.host: np.ndarray = gpu.driver.pagelocked_empty(shape, dtype)
-        self._device: Any = gpu.driver.mem_alloc(self.host.nbytes)
-        self.address = int(self._device)
+        self._own: Any = None if address is not None else gpu.driver.mem_alloc(self.host.nbytes)
+        self.address = int(self._own) if address is None else address
 
     def upload(self, stream: Any) -> None:
         """Copy to the GPU."""
-        self._driver.memcpy_htod_async(self._device, self.host, stream)
+        self._driver.memcpy_htod_async(self.address, self.host, stream)
 
     def download(self, stream: Any) -> None:
         """Copy to the host."""
-        self._driver.memcpy_dtoh_async(self.host, self._device, stream)
+        self._driver.memcpy_dtoh_async(self.host, self.address, stream)
 
     def free(self) -> None:
-        """Give the GPU's side back; the host's goes with the array."""
-        self._device.free()
+        """Give back what was allocated here on the GPU; the host's side goes with the array."""
+        if self._own is not None:
+            self._own.free()

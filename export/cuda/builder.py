@@ -1,0 +1,106 @@
+"""Collecting arrays and launches, before memory is given out."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from export.cuda.kernels import KERNELS, WRITES
+from runtime.launch_plan import Launch
+
+Constant = int | float | bool
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel with its constants, which make one piece of machine code.
+
+    Attributes:
+        name: Key of :data:`export.cuda.kernels.KERNELS`.
+        constants: Name → value.
+        types: Of the other arguments, in their order: NumPy's names, or ``"int"``.
+    """
+
+    name: str
+    constants: Mapping[str, Constant]
+    types: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """A short name that no other has."""
+        text = json.dumps([self.name, dict(self.constants), self.types], sort_keys=True)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+@dataclass
+class Builder:
+    """A network in the making.
+
+    Attributes:
+        weights: Name → array.
+        shapes: Name → shape and type of what is computed.
+        kernels: Key → kernel.
+        launches: So far.
+    """
+
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    shapes: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    launches: list[Launch] = field(default_factory=list)
+
+    def weight(self, name: str, array: np.ndarray, dtype: str) -> str:
+        """Add an array that the file holds; returns its name."""
+        with np.errstate(over="raise"):
+            self.weights[name] = np.ascontiguousarray(array).astype(dtype)
+        return name
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: str = "float16") -> str:
+        """Add an array that is computed; returns its name."""
+        self.shapes[name] = (shape, dtype)
+        return name
+
+    def launch(
+        self,
+        kernel: str,
+        grid: tuple[int, int, int],
+        constants: Mapping[str, Constant],
+        **arguments,
+    ) -> None:
+        """Start a kernel.
+
+        Args:
+            kernel: Its name.
+            grid: Blocks along three axes.
+            constants: Its arguments in capitals.
+            **arguments: The others: names of arrays, or whole numbers.
+
+        Raises:
+            TypeError: The arguments are not the kernel's.
+        """
+        parameters = list(inspect.signature(KERNELS[kernel]).parameters)
+        names = [each for each in parameters if each not in constants]
+        if set(names) != set(arguments) or not set(constants) <= set(parameters):
+            raise TypeError(f"{kernel} takes {parameters}, got {[*arguments, *constants]}")
+        values = tuple(arguments[name] for name in names)
+        made = Kernel(kernel, dict(constants), tuple(map(self._type, values)))
+        self.kernels[made.key] = made
+        writes = tuple(arguments[name] for name in WRITES.get(kernel, ("out",)))
+        self.launches.append(Launch(made.key, values, writes, grid))
+
+    def _type(self, value: str | int) -> str:
+        if isinstance(value, int):
+            return "int"
+        return self.shapes[value][1] if value in self.shapes else self.weights[value].dtype.name
+
+
+def blocks_of(count: int, block: int) -> int:
+    """How many blocks cover a number of things."""
+    return -(-count // block)
+
+
+def power_of_two(least: int) -> int:
+    """The smallest power of two that is not below a number."""
+    return 1 << (least - 1).bit_length()

@@ -1,0 +1,84 @@
+"""Machine code of the kernels, for GPUs that need not be there."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+from export.cuda.builder import Kernel
+from export.cuda.kernels import KERNELS
+from export.errors import ExportError
+from runtime.launch_plan import Code
+
+TARGETS = ("8.0", "8.6", "8.9", "9.0", "12.0")
+"""Compute capabilities: Ampere, Ada, Hopper, Blackwell of desktops."""
+
+_TYPES = {"uint8": "*u8", "int32": "*i32", "float16": "*fp16", "float32": "*fp32", "int": "i32"}
+_WARPS = 4
+_ALIGNED = [["tt.divisibility", 16]]
+
+
+def compile_kernels(
+    kernels: Mapping[str, Kernel], targets: Iterable[str]
+) -> tuple[dict[str, dict[str, Code]], bytes]:
+    """Compile every kernel for every target.
+
+    Args:
+        kernels: Key → kernel.
+        targets: Compute capabilities, such as ``"9.0"``.
+
+    Returns:
+        Target → key → code, and the block that the codes lie in.
+
+    Raises:
+        ExportError: A kernel needs what the runtime does not give.
+        RuntimeError: Triton was told to interpret.
+    """
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        raise RuntimeError("TRITON_INTERPRET is set, so nothing can be compiled: unset it")
+    block = bytearray()
+    codes: dict[str, dict[str, Code]] = {}
+    for target in targets:
+        codes[target] = {}
+        for key, kernel in kernels.items():
+            code, binary = _compile(kernel, target, len(block))
+            codes[target][key] = code
+            block += binary
+    return codes, bytes(block)
+
+
+def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+    from triton.runtime import JITFunction
+
+    function = JITFunction(KERNELS[kernel.name])
+    names = [name for name in function.arg_names if name not in kernel.constants]
+    signature = {name: _TYPES[kind] for name, kind in zip(names, kernel.types, strict=True)}
+    signature |= dict.fromkeys(kernel.constants, "constexpr")
+    aligned = {
+        (function.arg_names.index(name),): _ALIGNED
+        for name, kind in zip(names, kernel.types, strict=True)
+        if kind != "int"
+    }
+    source = ASTSource(function, signature, dict(kernel.constants), aligned)
+    major, _, minor = target.partition(".")
+    made = compile(
+        source,
+        target=GPUTarget("cuda", 10 * int(major) + int(minor), 32),
+        options={"num_warps": _WARPS, "enable_fp_fusion": True},
+    )
+    if made.metadata.global_scratch_size or made.metadata.num_ctas != 1:
+        raise ExportError(f"{kernel.key} needs memory of its own, or clusters, for {target}")
+    # Triton adds pointers of its own, to scratch memory that is not used.
+    entry = made.asm["ptx"].split(".entry", 1)[1].split(")", 1)[0]
+    hidden = len(re.findall(r"\.param", entry)) - len(names)
+    binary = made.asm["cubin"]
+    code = Code(
+        entry=made.metadata.name,
+        warps=made.metadata.num_warps,
+        shared=made.metadata.shared,
+        hidden=hidden,
+        offset=offset,
+        size=len(binary),
+    )
+    return code, binary

@@ -1,0 +1,52 @@
+"""Runs a plan on the CPU, by Triton's interpreter: slow, and the same arithmetic as on a GPU."""
+
+import numpy as np
+import torch
+
+from export.cuda.builder import Kernel
+from export.cuda.kernels import KERNELS
+from export.cuda.memory import view
+from runtime.launch_plan import LaunchPlan
+from runtime.spec import INPUT_NAME
+
+
+def interpret(
+    plan: LaunchPlan, kernels: dict[str, Kernel], weights: bytes, faces: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Carry out a plan.
+
+    Args:
+        plan: The plan.
+        kernels: Its kernels by their keys.
+        weights: The block of weights.
+        faces: (B, 176, 176, 3) uint8, BGR.
+
+    Returns:
+        Name → result.
+    """
+    block = np.frombuffer(weights, np.uint8).copy()  # PyTorch wants memory it could write
+    # What nothing has written must not look like a good number.
+    arena = np.full(plan.arena, 0xFF, np.uint8)
+    view(plan, INPUT_NAME, block, arena)[:] = faces
+    for launch in plan.launches:
+        made = kernels[launch.code]
+        values = [
+            each if isinstance(each, int) else torch.from_numpy(view(plan, each, block, arena))
+            for each in launch.arguments
+        ]
+        run_kernel(made.name, launch.grid, values, made.constants)
+    return {name: view(plan, name, block, arena).copy() for name in plan.outputs}
+
+
+def run_kernel(name: str, grid: tuple[int, int, int], values: list, constants) -> None:
+    """Interpret one launch.
+
+    Args:
+        name: The kernel.
+        grid: Blocks along three axes.
+        values: Tensors and whole numbers, in the kernel's order.
+        constants: Its arguments in capitals.
+    """
+    from triton.runtime.interpreter import InterpretedFunction
+
+    InterpretedFunction(KERNELS[name])[grid](*values, **constants)

@@ -1,0 +1,328 @@
+"""The fused engine as a whole: plan, memory, machine code, and the runtime on a made-up GPU."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import fake_cuda
+import numpy as np
+import pytest
+import torch
+from tiny_network import draw_faces, tiny_network
+
+pytest.importorskip("triton")
+
+from export.cuda.builder import Builder
+from export.cuda.interpret import interpret, run_kernel
+from export.cuda.memory import place
+from export.cuda.network import build_network
+from export.errors import ExportError
+from lgrnet.checkpoint import save_checkpoint
+from lgrnet.config import model_config
+from lgrnet.data import to_input
+from lgrnet.model import LGRNet
+from runtime.backends import open_backend
+from runtime.errors import DeviceError, ModelError, SpecError
+from runtime.launch_plan import (
+    ALIGNMENT,
+    Code,
+    lifetimes,
+    read_launch_plan,
+    validate,
+    write_launch_plan,
+)
+from runtime.spec import ModelSpec
+
+
+def spec_of(model, batch) -> ModelSpec:
+    aus = model.config.aus
+    return ModelSpec(
+        *("edge", aus, (0.5,) * len(aus), "fp16", "plain", "fused", batch, "drawn", "CC0-1.0"),
+        *("0" * 64, {}),
+        intensity=model.config.intensity,
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    # A grid of 8 × 8: the interpreter takes milliseconds for each block of each kernel.
+    return tiny_network(aus=[1, 12, 25], intensity=True, stem_stride=2)
+
+
+@pytest.fixture(scope="module")
+def network(model):
+    builder = build_network(model, 2)
+    return builder, *place(builder, spec_of(model, 2))
+
+
+@pytest.fixture(scope="module")
+def wanted(model):
+    with torch.no_grad():
+        said = model(to_input(torch.from_numpy(draw_faces(2))))
+    return said.au_logits.sigmoid().numpy(), said.landmarks.numpy(), said.intensity.numpy()
+
+
+def agree(got, wanted):
+    for a, b, limit in zip(got, wanted, (0.01, 0.1, 0.05), strict=True):
+        assert np.abs(a - b).max() < limit
+    assert np.ptp(wanted[0], axis=0).max() > 0.05, "the faces do not differ"
+
+
+def test_the_whole_network_says_what_pytorch_says(network, wanted):
+    builder, plan, weights = network
+    results = interpret(plan, builder.kernels, weights, draw_faces(2))
+    agree([results[name] for name in plan.outputs], wanted)
+
+
+@pytest.mark.parametrize("preset", ["edge", "paper"])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_plans_of_the_presets_fit(preset, batch):
+    model = LGRNet(model_config(preset)).eval()
+    builder = build_network(model, batch)
+    plan, weights = place(builder, spec_of(model, batch))
+    validate(plan, len(weights))
+    spans = lifetimes(plan)
+    busiest = max(
+        sum(plan.arrays[n].size for n, (first, last) in spans.items() if first <= at <= last)
+        for at in range(len(plan.launches))
+    )
+    assert busiest <= plan.arena <= 1.25 * busiest, "memory is not used again"
+    halves = sum(parameter.numel() for parameter in model.parameters()) * 2
+    assert len(weights) < 1.1 * halves
+    # Few kernels: steps of the recurrence share theirs.
+    assert len(builder.kernels) <= 36
+    assert len(plan.launches) <= 40 + 3 * len(model.config.aus)
+
+
+def test_no_array_lies_on_another_that_is_in_use(network):
+    _, plan, _ = network
+    spans = lifetimes(plan)
+    for a in spans:
+        for b in spans:
+            if a < b and spans[a][0] <= spans[b][1] and spans[b][0] <= spans[a][1]:
+                first, second = plan.arrays[a], plan.arrays[b]
+                apart = (
+                    first.offset + first.size <= second.offset,
+                    second.offset + second.size <= first.offset,
+                )
+                assert any(apart), (a, b)
+
+
+def changed_array(plan, name, **changes):
+    return replace(plan, arrays={**plan.arrays, name: replace(plan.arrays[name], **changes)})
+
+
+def test_what_the_validator_refuses(network):
+    _, plan, weights = network
+    size = len(weights)
+    validate(plan, size)
+    live = {name: plan.arrays[name].offset for name in ("states", "drives")}
+    cases = [
+        (changed_array(plan, "states", offset=live["drives"]), "overlap while both are in use"),
+        (changed_array(plan, "states", offset=plan.arena), "does not lie in"),
+        (changed_array(plan, "states", offset=live["states"] + 4), "does not lie in"),
+        (changed_array(plan, "states", dtype="object"), "is object in"),
+        (replace(plan, launches=plan.launches[1:]), "reads 'pixels' before it is written"),
+        (replace(plan, launches=plan.launches[:-1]), "nothing writes the result 'au_intensity'"),
+        (replace(plan, codes={"9.0": {}}), "has no code for 9.0"),
+    ]
+    first = plan.launches[0]
+    for change, reason in (
+        ({"grid": (1, 0, 1)}, "has the grid"),
+        ({"grid": (1, 70000, 1)}, "has the grid"),
+        ({"writes": ("states",)}, "which it does not take or must not change"),
+        ({"arguments": ("face", "nowhere")}, "takes 'nowhere', which there is not"),
+    ):
+        launches = (replace(first, **change), *plan.launches[1:])
+        cases.append((replace(plan, launches=launches), reason))
+    weight = next(name for name, array in plan.arrays.items() if array.place == "weights")
+    writer = replace(first, arguments=("face", weight), writes=(weight,))
+    cases.append((replace(plan, launches=(writer, *plan.launches[1:])), "must not change"))
+    for broken, reason in cases:
+        with pytest.raises(ValueError, match=reason):
+            validate(broken, size)
+    with pytest.raises(ValueError, match="does not lie in"):
+        validate(plan, size - ALIGNMENT)
+
+
+def test_a_kernel_gets_its_own_arguments():
+    builder = Builder()
+    builder.array("x", (4,))
+    with pytest.raises(TypeError, match="merge takes"):
+        builder.launch("merge", (1, 1, 1), {"HEIGHT": 2}, x="x")
+
+
+def test_weights_that_half_precision_cannot_hold():
+    with pytest.raises(FloatingPointError):
+        Builder().weight("w", np.array([1e6]), "float16")
+
+
+def test_ablations_are_refused():
+    model = LGRNet(model_config("edge", relation="none"))
+    with pytest.raises(ExportError, match="relation"):
+        build_network(model, 1)
+
+
+@pytest.fixture(scope="module")
+def compiled(model, tmp_path_factory):
+    """Run the command line, which takes the compiler, in a process that does not interpret."""
+    folder = tmp_path_factory.mktemp("cuda")
+    save_checkpoint(folder / "net.pt", model, {"thresholds": [0.25, 0.5, 0.75]})
+    arguments = [folder / "net.pt", "--batch", "2", "--targets", "8.0", "9.0"]
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "export.cuda", *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "compute capability 8.0, 9.0" in done.stderr
+    return folder / "net.fused"
+
+
+def test_machine_code_for_every_target(compiled):
+    plan, _, code = read_launch_plan(compiled)
+    assert set(plan.codes) == {"8.0", "9.0"}
+    assert plan.spec.thresholds == (0.25, 0.5, 0.75)
+    assert plan.versions["triton"]
+    for target, codes in plan.codes.items():
+        assert {launch.code for launch in plan.launches} == set(codes)
+        for key, each in codes.items():
+            binary = code[each.offset : each.offset + each.size].tobytes()
+            assert binary[:4] == b"\x7fELF"
+            # The architecture is in the ELF header's flags, in their second byte from CUDA 13 on.
+            flags = int.from_bytes(binary[48:52], "little")
+            assert int(target.replace(".", "")) in (flags & 0xFF, (flags >> 8) & 0xFF)
+            assert each.entry.encode() in binary
+            assert key.startswith(each.entry)
+            assert each.shared <= 99 * 1024, "more than the smallest of these GPUs has"
+
+
+def test_compiling_is_refused_where_triton_interprets(model, tmp_path):
+    save_checkpoint(tmp_path / "net.pt", model)
+    command = [sys.executable, "-m", "export.cuda", str(tmp_path / "net.pt")]
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "TRITON_INTERPRET is set" in done.stderr
+    assert not (tmp_path / "net.fused").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--targets", "7.0"], "target '7.0': give some of 8.0"),
+        (["--batch", "0"], "batch: must be at least 1"),
+        (["-o", "m.bin"], "ends in .fused"),
+    ],
+)
+def test_wrong_arguments(tmp_path, capsys, arguments, reason):
+    from export.cuda.__main__ import main
+
+    assert main([str(tmp_path / "net.pt"), *arguments]) == 2
+    assert reason in capsys.readouterr().err
+
+
+class InterpretedGpu(fake_cuda.Gpu):
+    """A made-up GPU whose kernels are interpreted, on memory that addresses point into."""
+
+    def __init__(self, kernels, **options):
+        super().__init__(**options)
+        self.kernels, self.runs, self.works = kernels, 0, True
+
+    def module(self, content):
+        kernel = self.kernels[content.decode()]
+        return fake_cuda.Module(lambda grid, values: self.run(kernel, grid, values))
+
+    def run(self, kernel, grid, values):
+        self.runs += 1
+        if not self.works:
+            return
+        tensors = []
+        for value, kind in zip(values, kernel.types, strict=False):  # hidden pointers follow
+            if kind == "int":
+                tensors.append(value)
+                continue
+            memory, item = self.at(value), np.dtype(kind).itemsize
+            whole = memory[: len(memory) // item * item]
+            tensors.append(torch.from_numpy(np.frombuffer(whole, kind)))
+        run_kernel(kernel.name, grid, tensors, kernel.constants)
+
+
+@pytest.fixture
+def engine(network, tmp_path):
+    """Return a file whose code is the names of its kernels."""
+    builder, plan, weights = network
+    block = bytearray()
+    codes = {}
+    for key in builder.kernels:
+        codes[key] = Code(key.split("-")[0], 4, 1024, 2, len(block), len(key.encode()))
+        block += key.encode()
+    path = tmp_path / "net.fused"
+    write_launch_plan(path, replace(plan, codes={"8.0": codes, "8.6": codes}), weights, block)
+    return path
+
+
+def test_files_that_are_none(engine, tmp_path):
+    again = r"python -m export.cuda CHECKPOINT"
+    content = engine.read_bytes()
+    for wrong in (b"", b"hello", content[: len(content) // 2]):
+        engine.write_bytes(wrong)
+        with pytest.raises(ModelError, match=again):
+            open_backend(engine, "cuda")
+    engine.write_bytes(content)
+    with np.load(engine) as file:
+        blocks = {name: file[name] for name in file.files}
+    plan = json.loads(blocks["plan"].tobytes())
+
+    def write(**changes):
+        text = json.dumps({**plan, **changes}).encode()
+        with engine.open("wb") as file:
+            np.savez(file, **{**blocks, "plan": np.frombuffer(text, np.uint8)})
+
+    write(format="other")
+    with pytest.raises(ModelError, match="another format"):
+        open_backend(engine, "cuda")
+    write(arena=256)
+    with pytest.raises(ModelError, match="does not lie in the 256 bytes of arena"):
+        open_backend(engine, "cuda")
+    write(spec={})
+    with pytest.raises(SpecError, match="no lgrnet metadata"):
+        open_backend(engine, "cuda")
+    codes = {"8.6": {key: {**each, "size": 10**9} for key, each in plan["codes"]["8.6"].items()}}
+    write(codes=codes)
+    with pytest.raises(ModelError, match="is not in the file"):
+        open_backend(engine, "cuda")
+    write()
+    with pytest.raises(DeviceError, match=r"net.fused is for GPUs"):
+        open_backend(engine)
+
+
+@pytest.mark.parametrize(("capability", "target"), [((8, 9), "8.6"), ((8, 0), "8.0")])
+def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, wanted, capability, target):
+    builder, plan, _ = network
+    gpu = InterpretedGpu(builder.kernels, capability=capability)
+    gpu.works = False  # which takes its time: when the kernels are loaded nobody looks at results
+    fake_cuda.install(monkeypatch, gpu, None)
+    backend = open_backend(engine, "cuda")
+    gpu.works = True
+    assert backend.provider == f"fused kernels for {target}, NVIDIA Fake"
+    assert (backend.engine, backend.precision, backend.device) == ("fused", "fp16", "cuda:0")
+    before = dict(gpu.memory)
+    if target == "8.6":
+        agree(backend(draw_faces(2)), wanted)
+        assert gpu.launches == 1
+        assert gpu.runs == 2 * len(plan.launches), "once to load the kernels, once for the faces"
+    assert gpu.memory.keys() == before.keys()
+    assert len(before) == 2
+    backend.close()
+    assert not gpu.memory
+    assert gpu.pushed == 0
+
+
+def test_a_gpu_of_another_generation(monkeypatch, network, engine):
+    builder, _, _ = network
+    for capability in ((7, 5), (9, 0)):
+        fake_cuda.install(monkeypatch, InterpretedGpu(builder.kernels, capability=capability), None)
+        text = ".".join(map(str, capability))
+        with pytest.raises(ModelError, match=rf"code for .* 8.0, 8.6, .*--targets {text}"):
+            open_backend(engine, "cuda")
