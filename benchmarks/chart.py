@@ -20,6 +20,8 @@ _FAMILIES = {
     "onnxruntime": ("ONNX Runtime", "#2563c9"),
     "openvino": ("OpenVINO", "#0f8f6f"),
     "native": ("native", "#c2410c"),
+    "tensorrt": ("TensorRT", "#5f8f0f"),
+    "fused": ("our kernels", "#c2410c"),
 }
 _INK, _FAINT, _GRID = "#1f2328", "#59636e", "#e3e6ea"
 _BAR_INCHES, _PANEL_INCHES, _WIDTH_INCHES = 0.27, 0.75, 5.6

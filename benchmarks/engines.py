@@ -16,6 +16,8 @@ _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "onnxruntime": (("onnxruntime", "runtime.backends"), 'pip install "lgrnet[cpu]"'),
     "openvino": (("openvino", "runtime.backends"), 'pip install "lgrnet[openvino]"'),
     "native": (("runtime.backends.native",), "python -m runtime.native"),
+    "tensorrt": (("runtime.backends",), 'pip install "lgrnet[tensorrt]"'),
+    "fused": (("pycuda", "runtime.backends"), 'pip install "lgrnet[cuda]"'),
 }
 """Library → modules to import, and how to install what is missing."""
 
@@ -63,6 +65,7 @@ def open_engine(
     *,
     active: str | None = None,
     compiled: bool = False,
+    device: str = "cpu",
 ) -> Engine:
     """Open a network.
 
@@ -72,21 +75,22 @@ def open_engine(
         threads: CPU threads. PyTorch has one number for all its networks.
         active: What to compute in where that is not the file's format.
         compiled: Whether PyTorch compiles it, which happens at the first call.
+        device: ``"cpu"`` or ``"cuda"``; crops and answers are on the host either way.
 
     Returns:
         The engine.
 
     Raises:
         ImportError: The library is not installed.
-        DeviceError: The CPU cannot compute in the format.
+        DeviceError: The CPU cannot compute in the format, or there is no such GPU.
         ModelError: The library cannot open the file.
     """
     import_library(library)
     if library == "pytorch":
-        return _open_pytorch(path, threads, compiled)
+        return _open_pytorch(path, threads, compiled, device)
     from runtime.backends import open_backend
 
-    backend = open_backend(path, "cpu", threads, backend=library, precision=active)
+    backend = open_backend(path, device, threads, backend=library, precision=active)
     return Engine(
         run=lambda faces: backend(faces).probability,
         provider=backend.provider,
@@ -96,22 +100,40 @@ def open_engine(
     )
 
 
-def _open_pytorch(path: str | Path, threads: int, compiled: bool) -> Engine:
+def require_gpu() -> None:
+    """Check that eager PyTorch, which all engines are compared with, has a GPU.
+
+    Raises:
+        DeviceError: It has none.
+    """
+    import torch
+
+    from runtime.errors import DeviceError
+
+    if not torch.cuda.is_available():
+        raise DeviceError(f"device 'cuda': this PyTorch ({torch.__version__}) sees no GPU")
+
+
+def _open_pytorch(path: str | Path, threads: int, compiled: bool, device: str) -> Engine:
     import torch
 
     from export.plain import PlainGraph
     from lgrnet.checkpoint import load_checkpoint
 
     torch.set_num_threads(threads)
+    if device != "cpu":
+        require_gpu()
     model, _ = load_checkpoint(path)
-    graph = PlainGraph(model).eval()
+    graph = PlainGraph(model).eval().to(device)
     if compiled:
         # Forgets the engines before: PyTorch compiles one function only so many times.
         torch.compiler.reset()
-        graph = torch.compile(graph, dynamic=False)
+        graph = torch.compile(
+            graph, dynamic=False, mode=None if device == "cpu" else "max-autotune"
+        )
 
     def run(faces: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return graph(torch.from_numpy(faces))[0].numpy()
+            return graph(torch.from_numpy(faces).to(device))[0].cpu().numpy()
 
     return Engine(run, f"torch {torch.__version__}", "fp32", torch.get_num_threads())

@@ -9,9 +9,11 @@ import onnx
 import torch
 
 from benchmarks.rows import Row
+from export.cuda.convert import export_cuda
 from export.errors import ExportError
 from export.native.convert import export_native
 from export.onnx import export_onnx
+from export.tensorrt.build import build_engine
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
@@ -100,14 +102,14 @@ class Exports:
             if row.library == "pytorch":
                 found[row.key] = ModelFile(checkpoint, None, None, checkpoint.stat().st_size / 1e6)
                 continue
-            wanted = (checkpoint, batch, row.library, row.graph, row.precision)
+            wanted = (checkpoint, batch, row.library, row.graph, row.precision, row.flavour)
             if wanted not in self._made:
                 number = len(self._made)
                 output = self._folder / f"{checkpoint.stem}_{row.key}_{number}.onnx"
                 self._made[wanted] = _export(row, checkpoint, output, batch, trained)
             file = self._made[wanted]
             if isinstance(file, ModelFile):
-                kind = (row.library, file.graph, row.precision, row.active)
+                kind = (row.library, file.graph, row.precision, row.active, row.flavour)
                 same = taken.setdefault(kind, row.name)
                 if same != row.name:
                     file = Unavailable(f"the exporter's choice is the graph of {same}")
@@ -128,6 +130,8 @@ def _export(
     megabytes = path.stat().st_size / 1e6
     if row.library == "native":
         return ModelFile(path, "winograd", None, megabytes)
+    if path.suffix != ".onnx":
+        return ModelFile(path, "plain", None, megabytes)
     model = onnx.load(path)
     metadata = {each.key: each.value for each in model.metadata_props}
     spec = ModelSpec.from_metadata(metadata, str(path))
@@ -152,16 +156,20 @@ def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **optio
     Raises:
         ExportError: And others, as the exporter's.
     """
-    if row.precision != "fp32":
+    if row.precision != "fp32" and row.library != "fused":
         options["judge"] = False
     if row.library == "native":
         return export_native(
             checkpoint, output.with_suffix(".npz"), precision=row.precision, **options
         )
-    return export_onnx(
-        checkpoint, output, batch=batch, graph=row.graph, engine=row.library,
+    if row.library == "fused":
+        return export_cuda(checkpoint, output.with_suffix(".fused"), batch=batch, **options)
+    model = export_onnx(
+        checkpoint, output, batch=batch, graph=row.graph,
+        engine="onnxruntime" if row.library == "tensorrt" else row.library,
         precision=row.precision, **options,
     )  # fmt: skip
+    return model if row.flavour is None else build_engine(model, flavour=row.flavour)
 
 
 def one_line(error: BaseException) -> str:

@@ -22,19 +22,20 @@ from dataclasses import asdict
 from benchmarks.chart import write_chart
 from benchmarks.crops import benchmark_faces
 from benchmarks.end_to_end import measure_end_to_end
+from benchmarks.engines import require_gpu
 from benchmarks.exports import Exports, random_checkpoint
 from benchmarks.machine import describe_machine
 from benchmarks.networks import Task, measure_network
 from benchmarks.noise import load_warnings
 from benchmarks.probe import ProbeError
 from benchmarks.record import FORMAT, write_record
-from benchmarks.rows import PIPELINES, ROWS, choose_rows
+from benchmarks.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
 from benchmarks.table import full_tables
 from benchmarks.timing import BURST, Limits
 from lgrnet.checkpoint import CheckpointError
 from lgrnet.config import PRESETS
 from runtime.cli import DEMO_CLIP
-from runtime.errors import InputError
+from runtime.errors import DeviceError, InputError
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
 DEFAULT_JSON = Path("out/fps.json")
@@ -56,7 +57,10 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     record: dict = {
         "format": FORMAT,
         "machine": machine,
-        "settings": {**asdict(limits), "burst": BURST, "batch": args.batch, "draw": args.draw},
+        "settings": {
+            **asdict(limits),
+            **{"burst": BURST, "batch": args.batch, "draw": args.draw, "device": args.device},
+        },
         "faces": what,
         "networks": [],
         "pipelines": [],
@@ -65,7 +69,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     with tempfile.TemporaryDirectory() as name, _cold_compiler_cache(Path(name) / "inductor"):
         folder = Path(name)
         exports = Exports(folder)
-        rows = choose_rows(args.engines)
+        rows = choose_rows(args.engines, args.device)
         for preset, checkpoint, trained in _checkpoints(args, folder):
             _say(f"{preset}: exporting for {len(rows)} engines")
             files = exports.files(rows, checkpoint, args.batch, trained)
@@ -74,7 +78,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
                 task = Task(preset, checkpoint, faces, args.batch, threads, limits, folder)
                 record["networks"].append(measure_network(task, rows, files))
                 yield record
-        if args.end_to_end:
+        if args.end_to_end and args.device == "cpu":
             models = [row.model for row in PIPELINES if row.model is not None]
             files = exports.files(models, EDGE_CHECKPOINT, batch=1)
             for threads in args.threads:
@@ -128,10 +132,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    keys = [row.key for row in ROWS]
+    keys = [row.key for row in (*ROWS, *GPU_ROWS)]
     add("--presets", nargs="+", default=["edge", "paper"], choices=list(PRESETS))
     add("--checkpoint", type=Path, help="another network, instead of the presets")
     add("--engines", nargs="+", choices=keys, metavar="ENGINE", help=f"of {', '.join(keys)}")
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="which engines to measure")
     add("--threads", type=_positive, nargs="+", default=[1, 2], help="one run for each")
     add("--batch", type=_positive, default=1, help="faces of one call of a network")
     default = Limits()
@@ -149,6 +154,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.checkpoint is not None and not args.checkpoint.is_file():
         parser.error(f"argument --checkpoint: {args.checkpoint} is not there")
     try:
+        choose_rows(args.engines, args.device)
         args.limits = Limits(args.seconds, args.max_calls, args.rounds, args.warmup)
     except ValueError as error:
         parser.error(str(error))
@@ -167,9 +173,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     record: dict = {}
     try:
+        if args.device == "cuda":
+            require_gpu()
         for record in measure(args):
             write_record(record, args.json)
-    except (CheckpointError, InputError, ProbeError) as error:
+    except (CheckpointError, DeviceError, InputError, ProbeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(full_tables(record))

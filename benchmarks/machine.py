@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmarks.memory import ask_gpu
+
 _PACKAGES = (
     *("lgrnet", "numpy", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "nncf"),
     *("opencv-python-headless", "opencv-python"),
+    *("tensorrt", "tensorrt_rtx", "pycuda", "triton"),
 )
 _CPU_FLAGS = (
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
@@ -28,9 +31,9 @@ def describe_machine() -> dict:
 
     Returns:
         Plain values: date, CPU, its vector extensions and caches, cores of the machine and those
-        this process may use, frequency governor (None where the system tells none), load before
-        the measurement, operating system, Python, package versions, thread settings of the
-        environment, git revision (None outside a checkout).
+        this process may use, GPU (None without one), frequency governor (None where the system
+        tells none), load before the measurement, operating system, Python, package versions, thread
+        settings of the environment, git revision (None outside a checkout).
     """
     name, flags = _cpu()
     return {
@@ -42,6 +45,7 @@ def describe_machine() -> dict:
         "usable_cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
+        "gpu": _gpu(),
         "governor": _read(_CPU0 / "cpufreq" / "scaling_governor"),
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
@@ -65,7 +69,8 @@ def one_line(machine: dict) -> str:
         if key in machine["versions"]
     )
     day = machine["date"][:10]
-    return f"{machine['cpu']}, {machine['cores']} cores ({flags}); {versions}; {day}"
+    gpu = f"{machine['gpu']['name']}; " if machine.get("gpu") else ""
+    return f"{gpu}{machine['cpu']}, {machine['cores']} cores ({flags}); {versions}; {day}"
 
 
 def _cpu() -> tuple[str, set[str]]:
@@ -76,6 +81,13 @@ def _cpu() -> tuple[str, set[str]]:
     fields = {key.strip(): value.strip() for key, value in pairs}
     flags = fields.get("flags", fields.get("Features", ""))  # x86, ARM
     return fields.get("model name", platform.machine()), set(flags.split())
+
+
+def _gpu() -> dict[str, str] | None:
+    try:
+        return {key: ask_gpu(key) for key in ("name", "compute_cap", "driver_version")}
+    except OSError:
+        return None
 
 
 def _caches() -> dict[str, str]:

@@ -1,5 +1,6 @@
-"""Peak memory of a process."""
+"""Memory of a process, and of the GPU."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,3 +25,27 @@ def _peak_by_getrusage() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def ask_gpu(what: str) -> str:
+    """Ask NVIDIA's tool about the first GPU.
+
+    Args:
+        what: One of the properties that ``nvidia-smi --help-query-gpu`` lists.
+
+    Returns:
+        Its value, without a unit.
+
+    Raises:
+        OSError: There is no ``nvidia-smi``, or it does not answer.
+    """
+    command = ["nvidia-smi", "-i", "0", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except subprocess.CalledProcessError as error:
+        raise OSError(f"nvidia-smi ended with code {error.returncode}: {error.stdout}") from error
+
+
+def gpu_megabytes() -> float:
+    """Return what all processes together hold of the first GPU's memory, 10⁶ bytes."""
+    return float(ask_gpu("memory.used")) * 2**20 / 1e6

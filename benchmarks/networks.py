@@ -1,6 +1,6 @@
 """Times one network: every engine, in turns, on the same faces."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from benchmarks.engines import Engine, open_engine
 from benchmarks.exports import ModelFile, Unavailable
 from benchmarks.noise import interval, resampled_medians, run_warnings
 from benchmarks.probe import NetworkRequest, ProbeError, probe
-from benchmarks.rows import EAGER, Row
+from benchmarks.rows import Row
 from benchmarks.timing import Limits, interleave, summarise
 
 
@@ -39,13 +39,13 @@ class Task:
 
 
 def measure_network(
-    task: Task, rows: Iterable[Row], files: Mapping[str, ModelFile | Unavailable]
+    task: Task, rows: Sequence[Row], files: Mapping[str, ModelFile | Unavailable]
 ) -> dict:
     """Measure the engines of one network at one number of threads.
 
     Args:
         task: What is measured.
-        rows: What to measure; eager PyTorch must be among them.
+        rows: What to measure; the first is eager PyTorch, what all are compared with.
         files: Key of each row → its file, from `benchmarks.exports.Exports`.
 
     Returns:
@@ -55,6 +55,7 @@ def measure_network(
     Raises:
         ProbeError: Not even eager PyTorch works.
     """
+    eager = rows[0]
     timed = batch_of(task.faces, task.batch)
     crops = task.folder / f"crops_{task.batch}.npy"
     np.save(crops, timed)
@@ -68,7 +69,7 @@ def measure_network(
                 chosen.append(row)
                 continue
             except ProbeError as error:
-                if row is EAGER:
+                if row is eager:
                     raise
                 file = Unavailable(str(error))
         unavailable.append({"key": row.key, "name": row.name, "reason": file.reason})
@@ -87,14 +88,14 @@ def measure_network(
     record = {
         "preset": task.preset,
         "weights": task.checkpoint.name,
-        "aus": answers[EAGER.key].shape[1],
+        "aus": answers[eager.key].shape[1],
         "threads": task.threads,
         "batch": task.batch,
         "faces_compared": len(task.faces),
-        "rounds": len(samples[EAGER.name]),
+        "rounds": len(samples[eager.name]),
         "engines": [],
         "unavailable": unavailable,
-        "warnings": run_warnings(samples, medians, EAGER.name)
+        "warnings": run_warnings(samples, medians, eager.name)
         + [
             f"{row.name} takes {engines[row.key].threads} threads, not {task.threads}"
             for row in chosen
@@ -103,13 +104,14 @@ def measure_network(
     }
     for row in chosen:
         file, engine = files[row.key], engines[row.key]
-        ratios = medians[EAGER.name] / medians[row.name]
-        difference = np.abs(answers[row.key] - answers[EAGER.key])
+        ratios = medians[eager.name] / medians[row.name]
+        difference = np.abs(answers[row.key] - answers[eager.key])
         record["engines"].append(
             {
                 "key": row.key,
                 "name": row.name,
                 "library": row.library,
+                "device": row.device,
                 "provider": engine.provider,
                 "graph": file.graph,
                 "precision": row.precision,
@@ -118,7 +120,7 @@ def measure_network(
                 **summarise(samples[row.name], task.batch),
                 "p50_interval": interval(medians[row.name]),
                 "ratio_to_eager": float(
-                    np.median(samples[EAGER.name]) / np.median(samples[row.name])
+                    np.median(samples[eager.name]) / np.median(samples[row.name])
                 ),
                 "ratio_interval": interval(ratios),
                 "max_au_difference": float(difference.max()),
@@ -138,11 +140,19 @@ def _request(row: Row, file: ModelFile, threads: int, crops: Path) -> NetworkReq
         faces=str(crops.resolve()),
         active=row.active,
         compiled=row.compiled,
+        device=row.device,
     )
 
 
 def _open(row: Row, file: ModelFile, threads: int) -> Engine:
-    return open_engine(row.library, file.path, threads, active=row.active, compiled=row.compiled)
+    return open_engine(
+        row.library,
+        file.path,
+        threads,
+        active=row.active,
+        compiled=row.compiled,
+        device=row.device,
+    )
 
 
 def _answers(engine: Engine, task: Task) -> np.ndarray:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.memory import peak_megabytes
+from benchmarks.memory import gpu_megabytes, peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,6 +39,7 @@ class NetworkRequest:
         faces: ``.npy`` file of the crops of one call, (B, 176, 176, 3) uint8.
         active: What to compute in where that is not the file's format.
         compiled: Whether PyTorch compiles it.
+        device: What it runs on.
     """
 
     library: str
@@ -47,6 +48,7 @@ class NetworkRequest:
     faces: str
     active: str | None = None
     compiled: bool = False
+    device: str = "cpu"
     kind: str = "network"
 
 
@@ -82,8 +84,9 @@ def probe(request: NetworkRequest | PipelineRequest) -> dict[str, float | None]:
 
     Returns:
         ``import_s`` (importing libraries), ``load_s`` (from the file to readiness; compiling
-        counts), ``first_result_s`` (from the start of the process to the first result) and
-        ``peak_megabytes`` (10⁶ bytes, libraries included; None where the system does not tell).
+        counts), ``first_result_s`` (from the start of the process to the first result),
+        ``peak_megabytes`` (10⁶ bytes, libraries included; None where the system does not tell) and
+        on a GPU ``gpu_megabytes``, what is in use there after a few calls, less what was before.
 
     Raises:
         ProbeError: The engine cannot be opened or run.
@@ -111,6 +114,7 @@ def _network(request: NetworkRequest, started: float) -> dict[str, float | None]
     from benchmarks.engines import import_library, open_engine
 
     faces = np.load(request.faces)
+    free_before = 0.0 if request.device == "cpu" else gpu_megabytes()
     began = time.perf_counter()
     import_library(request.library)
     imported = time.perf_counter()
@@ -120,13 +124,15 @@ def _network(request: NetworkRequest, started: float) -> dict[str, float | None]
         request.threads,
         active=request.active,
         compiled=request.compiled,
+        device=request.device,
     )
     loaded = time.perf_counter()
     engine.run(faces)
     first = time.perf_counter()
     for _ in range(CALLS):
         engine.run(faces)
-    return {
+    on_gpu = {} if request.device == "cpu" else {"gpu_megabytes": gpu_megabytes() - free_before}
+    return on_gpu | {
         "import_s": imported - began,
         "load_s": (first if request.compiled else loaded) - imported,
         "first_result_s": first - started,

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Library = Literal["pytorch", "onnxruntime", "openvino", "native"]
+Library = Literal["pytorch", "onnxruntime", "openvino", "native", "tensorrt", "fused"]
+Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +17,13 @@ class Row:
         library: What runs it.
         graph: Which graph the exporter writes: ``"plain"``, ``"winograd"``, ``"direct"``; None for
             the one that it holds to be fastest. Nothing for PyTorch.
-        precision: Number format of the file: ``"fp32"`` or ``"int8"``.
+        precision: Number format of the file: ``"fp32"``, ``"fp16"`` or ``"int8"``.
         active: What the library is asked to compute in where that is not the file's format:
             ``"bf16"``, OpenVINO only.
         compiled: Whether it is ``torch.compile``.
+        device: What it runs on.
+        flavour: TensorRT whose engine is built, see `runtime.plan`; None for what ONNX Runtime
+            builds by itself.
     """
 
     key: str
@@ -29,10 +33,15 @@ class Row:
     precision: str = "fp32"
     active: str | None = None
     compiled: bool = False
+    device: Device = "cpu"
+    flavour: str | None = None
 
 
 EAGER = Row("eager", "PyTorch eager", "pytorch")
-"""The training network as it stands: what all others are compared with."""
+"""The training network as it stands: what all others on the CPU are compared with."""
+
+GPU_EAGER = Row("cuda-eager", "PyTorch eager", "pytorch", device="cuda")
+"""The same on a GPU."""
 
 ROWS: tuple[Row, ...] = (
     EAGER,
@@ -49,6 +58,29 @@ ROWS: tuple[Row, ...] = (
     Row("ov-int8", "OpenVINO int8, direct", "openvino", "direct", "int8"),
     Row("native", "native engine, fp32", "native"),
     Row("native-int8", "native engine, int8", "native", None, "int8"),
+)
+
+
+GPU_ROWS: tuple[Row, ...] = (
+    GPU_EAGER,
+    Row("cuda-compile", "PyTorch torch.compile", "pytorch", compiled=True, device="cuda"),
+    Row("cuda-ort", "ONNX Runtime CUDA, fp32", "onnxruntime", "plain", device="cuda"),
+    Row("cuda-ort-fp16", "ONNX Runtime CUDA, fp16", "onnxruntime", "plain", "fp16", device="cuda"),
+    Row(
+        *("cuda-ort-tensorrt", "ONNX Runtime TensorRT, fp16", "tensorrt", "plain", "fp16"),
+        device="cuda",
+    ),
+    Row(
+        *("cuda-tensorrt", "TensorRT, fp16", "tensorrt", "plain", "fp16"),
+        device="cuda",
+        flavour="tensorrt",
+    ),
+    Row(
+        *("cuda-rtx", "TensorRT for RTX, fp16", "tensorrt", "plain", "fp16"),
+        device="cuda",
+        flavour="rtx",
+    ),
+    Row("cuda-fused", "our kernels, fp16", "fused", None, "fp16", device="cuda"),
 )
 
 
@@ -71,7 +103,7 @@ class PipelineRow:
     model: Row | None = None
 
 
-_BY_KEY = {row.key: row for row in ROWS}
+_BY_KEY = {row.key: row for row in (*ROWS, *GPU_ROWS)}
 
 PIPELINES: tuple[PipelineRow, ...] = (
     PipelineRow("default", "packaged model, ONNX Runtime"),
@@ -80,21 +112,24 @@ PIPELINES: tuple[PipelineRow, ...] = (
 )
 
 
-def choose_rows(keys: list[str] | None) -> tuple[Row, ...]:
-    """Choose rows by their keys; eager PyTorch is always among them.
+def choose_rows(keys: list[str] | None, device: Device = "cpu") -> tuple[Row, ...]:
+    """Choose rows by their keys; eager PyTorch is always the first.
 
     Args:
-        keys: Keys; None for all.
+        keys: Keys; None for all of the device.
+        device: What they run on.
 
     Returns:
-        The rows, in the order of :data:`ROWS`.
+        The rows, in the order of :data:`ROWS` or :data:`GPU_ROWS`.
 
     Raises:
         ValueError: There is no such key.
     """
+    rows = ROWS if device == "cpu" else GPU_ROWS
     if keys is None:
-        return ROWS
-    unknown = [key for key in keys if key not in _BY_KEY]
+        return rows
+    known = [row.key for row in rows]
+    unknown = [key for key in keys if key not in known]
     if unknown:
-        raise ValueError(f"engines: no {', '.join(unknown)}; choose from {', '.join(_BY_KEY)}")
-    return tuple(row for row in ROWS if row is EAGER or row.key in keys)
+        raise ValueError(f"engines: no {', '.join(unknown)}; choose from {', '.join(known)}")
+    return tuple(row for row in rows if row is rows[0] or row.key in keys)

@@ -1,13 +1,19 @@
+import os
 import shutil
 
 import pytest
+import torch
 
-from benchmarks import exports
+from benchmarks import exports, fps
+from benchmarks.engines import open_engine
 from benchmarks.exports import Exports, ModelFile, Unavailable
-from benchmarks.rows import EAGER, PIPELINES, ROWS, Row, choose_rows
+from benchmarks.memory import ask_gpu, gpu_megabytes
+from benchmarks.rows import EAGER, GPU_EAGER, GPU_ROWS, PIPELINES, ROWS, Row, choose_rows
 from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
+from runtime.errors import DeviceError
 from runtime.packaged import model_path
+from runtime.plan import FLAVOURS
 from runtime.spec import ENGINES, GRAPHS, PRECISIONS
 
 
@@ -40,7 +46,7 @@ def test_rows_are_what_exporter_and_runtime_know():
         assert row.graph in (None, *GRAPHS)
         assert row.precision in PRECISIONS
         assert row.active is None or row.library == "openvino"
-    assert {row.backend for row in PIPELINES} == set(ENGINES)
+    assert {row.backend for row in PIPELINES} == {"onnxruntime", "openvino", "native"}
 
 
 def test_eager_is_always_among_the_chosen_and_the_order_stays():
@@ -50,6 +56,46 @@ def test_eager_is_always_among_the_chosen_and_the_order_stays():
     ]
     with pytest.raises(ValueError, match="no tensorrt; choose from eager, "):
         choose_rows(["tensorrt"])
+
+
+def test_rows_of_a_gpu():
+    assert GPU_ROWS[0] is GPU_EAGER
+    assert choose_rows(None, "cuda") == GPU_ROWS
+    assert [row.key for row in choose_rows(["cuda-fused"], "cuda")] == ["cuda-eager", "cuda-fused"]
+    for device, key in (("cuda", "eager"), ("cpu", "cuda-eager")):
+        with pytest.raises(ValueError, match=f"engines: no {key}; choose from"):
+            choose_rows([key], device)
+    every = [*ROWS, *GPU_ROWS]
+    assert len({row.key for row in every}) == len(every)
+    assert {row.device for row in GPU_ROWS} == {"cuda"}
+    for row in GPU_ROWS:
+        assert row.library in ("pytorch", *ENGINES)
+        assert row.precision in PRECISIONS
+        assert row.flavour in (None, *FLAVOURS)
+
+
+def test_without_a_gpu_its_rows_say_so(tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(DeviceError, match="sees no GPU"):
+        open_engine("pytorch", tmp_path / "net.pt", 1, device="cuda")
+    path = tmp_path / "out.json"
+    assert fps.main(["--device", "cuda", "--presets", "edge", "--json", str(path)]) == 2
+    assert "error: " in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_what_a_gpu_holds_is_asked_of_nvidias_tool(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\n[ "$3" = --query-gpu=memory.used ] && echo 1000 || exit 9\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert gpu_megabytes() == pytest.approx(1048.576)
+    with pytest.raises(OSError, match="ended with code 9"):
+        ask_gpu("name")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(OSError):  # noqa: PT011  (whatever the system calls it)
+        ask_gpu("name")
 
 
 @pytest.fixture
