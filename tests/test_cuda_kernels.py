@@ -180,8 +180,7 @@ def test_draw_patches(grid, margin):
         **{"SCALE": cells / 176, "SLOPE": FALL / (cells * EXTENT), "BLOCK": 128},
     }
     points = patches.points.view(-1, 2).int()
-    drops = patches.drops[:, 0, 1].reshape(-1, 2) if patches.drops.ndim == 4 else patches.drops
-    drops = torch.tensor([[each] * 2 for each in patches.drops.flatten()[1::2].tolist()])
+    drops = patches.drops[:, 0, 1:].repeat(1, 2).contiguous()  # one number for both sides
     run_kernel(
         "draw_patches", (blocks_of(grid**2, 128), 6, 4), [landmarks, points, drops, out], constants
     )
