@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lgrnet.shards import MISSING
 from runtime.landmarks import LEFT_EYE, RIGHT_EYE
-
-MISSING = 9
-"""The label of an AU that could not be judged."""
 
 
 class Losses(NamedTuple):

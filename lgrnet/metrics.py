@@ -5,7 +5,7 @@ All functions take the whole test set at once, as NumPy arrays. Labels are 0 or 
 
 import numpy as np
 
-from lgrnet.losses import MISSING
+from lgrnet.shards import MISSING
 from runtime.landmarks import inter_ocular
 
 FAILURE = 0.1

@@ -27,6 +27,9 @@ from runtime.align import ALIGNED_SIZE
 
 INDEX_NAME = "dataset.json"
 FORMAT = "lgrnet-shards-1"
+MISSING = 9
+"""The label of an AU that could not be judged (FACS)."""
+
 _CONDITION = "condition_"
 
 

@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another run: of smaller images, or of other AUs.
+"""Training that begins with the weights of another run: of smaller images, other AUs, no relation.
 
 Convolutions do not mind how large their maps are; only the first layers of the landmark head and
 of the AU heads, which weigh every cell of the last maps, depend on it. Their weights are resampled.
@@ -8,6 +8,10 @@ cost, before it sees 176 × 176 ones (progressive resizing, Howard 2018).
 Of other AUs, all that the two networks share is taken over: what they know of faces, and the
 branches of the AUs that both have. The branches of new AUs begin at random. So a network for DISFA
 begins with one for BP4D, as in section IV-A.
+
+The recurrence takes two thirds of the time of a training step. A network can see many more faces
+without it (``relation = "none"``) and get it afterwards: its states are small at first, so that
+what the rest has learnt holds (eq. 10 adds them to the patches).
 """
 
 import re
@@ -24,7 +28,7 @@ from lgrnet.checkpoint import load_checkpoint
 from lgrnet.config import ModelConfig
 from lgrnet.model import LGRNet
 
-FREE_FIELDS = frozenset({"preset", "input_size", "attention_cells", "aus", "intensity"})
+FREE_FIELDS = frozenset({"preset", "input_size", "attention_cells", "aus", "intensity", "relation"})
 """Fields of the configuration in which the two networks may differ."""
 
 _BRANCHES = ("attention.", "fusion.", "refine.", "heads.")  # tensors of these are AU-major
@@ -36,8 +40,8 @@ def warm_start(model: LGRNet, path: Path) -> None:
 
     Args:
         model: The network, changed in place; what the checkpoint does not know stays.
-        path: A checkpoint of the same structure; its ``input_size`` and AUs may be others, and it
-            may have or lack the intensity head.
+        path: A checkpoint of the same structure; its ``input_size``, AUs and ``relation`` may be
+            others, and it may have or lack the intensity head.
 
     Raises:
         CheckpointError: The file cannot be used.
@@ -64,7 +68,7 @@ def warm_start(model: LGRNet, path: Path) -> None:
     for name, tensor in weights.items():
         origin = _origin(name, before, after)
         if origin not in known:
-            continue  # of the intensity head, or of the gate of a new AU
+            continue  # of the intensity head, of the recurrence, or of the gate of a new AU
         taken = known[origin]
         if taken.shape[1:] != tensor.shape[1:]:
             channels = _channels_of_map(name, source.config)

@@ -28,7 +28,7 @@ def test_intensities_are_on_off_or_a_trace(intensities):
     assert intensities.shape == (COUNT, len(FACE_AUS))
     assert intensities.dtype == np.float32
     on = intensities >= PRESENT_FROM
-    assert intensities[on].min() >= 0.3
+    assert intensities[on].min() >= 0.4
     assert intensities[on].max() <= 1
     assert intensities[~on].max() < 0.12
     assert 0.22 < (intensities[~on] > 0).mean() < 0.28

@@ -13,7 +13,7 @@ from lgrnet.faces.conditions import CONDITIONS
 from lgrnet.faces.generate import Recipe, generate, main, render_person
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import sample_intensities
-from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.shards import MISSING, DatasetError, FaceShards
 
 TINY = Recipe(
     seed=7, train=2, val=1, test=1, control=1, images=2, people_per_shard=1, decorrelated=0.5
@@ -41,15 +41,18 @@ def test_labels_and_faces_are_those_of_the_recipe(dataset, toy_studio):
     shards = FaceShards(dataset, "train")
     assert shards.aus == FACE_AUS
     assert len(shards) == TINY.train * TINY.images
-    np.testing.assert_array_equal(
-        shards.labels.presence, (shards.labels.intensity >= PRESENT_FROM).astype(np.uint8)
-    )
+    intensity, known = shards.labels.intensity, shards.labels.presence != MISSING
+    np.testing.assert_array_equal(known, ~np.isnan(intensity))
+    np.testing.assert_array_equal(shards.labels.presence[known], intensity[known] >= PRESENT_FROM)
     person = TINY.people("train")[1]
     np.testing.assert_array_equal(np.flatnonzero(shards.labels.subject == person), [2, 3])
     drawn = render_person(toy_studio, person, TINY, "train")
     for index, sample in zip((2, 3), drawn, strict=True):
         np.testing.assert_array_equal(shards.face(index), sample.face)
-        np.testing.assert_array_equal(shards.labels.intensity[index], sample.intensity)
+        np.testing.assert_array_equal(np.isnan(intensity[index]), sample.unscorable)
+        np.testing.assert_array_equal(
+            intensity[index][~sample.unscorable], sample.intensity[~sample.unscorable]
+        )
         np.testing.assert_array_equal(shards.labels.landmarks[index], sample.landmarks)
         assert set(shards.labels.conditions) == set(CONDITIONS)
         for name, value in sample.conditions.items():

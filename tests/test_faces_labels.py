@@ -3,7 +3,7 @@ import pytest
 
 from lgrnet.alignment import MEAN_FACE
 from lgrnet.faces.motion.action_units import FACE_AUS
-from lgrnet.faces.motion.labels import au_presence
+from lgrnet.faces.motion.labels import HIDDEN_FROM, au_presence, unscorable
 
 LIPS_PART = FACE_AUS.index(25)
 COUNT = len(FACE_AUS)
@@ -44,3 +44,32 @@ def test_intensities_are_not_changed():
     intensity = np.zeros((1, COUNT))
     au_presence(intensity, face(0.1)[None])
     assert not intensity.any()
+
+
+def test_what_a_hand_hides_on_both_sides_cannot_be_scored():
+    points = face(0.0, 200 / 176)
+    everywhere, nowhere = np.ones((200, 200), bool), np.zeros((200, 200), bool)
+    assert unscorable(everywhere, points).all()
+    assert not unscorable(nowhere, points).any()
+    mouth = nowhere.copy()
+    mouth[int(points[31:, 1].min()) - 25 :] = True
+    hidden = {au for au, gone in zip(FACE_AUS, unscorable(mouth, points), strict=True) if gone}
+    assert {10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28} <= hidden
+    assert not hidden & {1, 2, 4, 5, 7, 43}
+
+
+def test_one_side_that_is_seen_is_enough():
+    points = face(0.0, 200 / 176)
+    half = np.zeros((200, 200), bool)
+    half[:, 100:] = True
+    told = {au for au, gone in zip(FACE_AUS, unscorable(half, points), strict=True) if not gone}
+    assert {1, 2, 4, 6, 7, 12, 15, 17} <= told
+    # A window that is hidden to a share just short of the bound still counts as seen.
+    rows = np.zeros((200, 200), bool)
+    centre, radius = points[31], 14
+    rows[: int(centre[1] - radius + 2 * radius * (HIDDEN_FROM - 0.1))] = True
+    assert not unscorable(rows, points)[FACE_AUS.index(12)]
+
+
+def test_a_face_outside_its_picture_cannot_be_scored():
+    assert unscorable(np.zeros((200, 200), bool), face(0.0) + 1000).all()

@@ -146,3 +146,31 @@ def test_fewer_aus_of_a_network_without_relations_say_the_same(tmp_path):
     image = torch.randn(2, 3, 176, 176)
     with torch.no_grad():
         torch.testing.assert_close(model(image).au_logits, source(image).au_logits[:, [1, 3]])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("none", "skip_bilstm"), ("bilstm", "skip_bilstm"), ("skip_bilstm", "none")],
+)
+def test_the_recurrence_may_come_later_or_go(tmp_path, theirs, ours):
+    source = saved(tmp_path / "source.pt", relation=theirs)
+    model = network(relation=ours)
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    warm_start(model, tmp_path / "source.pt")
+    known = source.state_dict()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, known.get(name, fresh[name])), name
+    relation = {name for name in fresh if name.startswith("relation.")}
+    assert bool(relation) == (ours != "none")
+    assert {name for name in fresh if name not in known} <= relation
+
+
+def test_a_new_recurrence_hardly_changes_the_answer(tmp_path):
+    source = saved(tmp_path / "source.pt", relation="none")
+    model = network(relation="skip_bilstm")
+    image = torch.randn(4, 3, 176, 176)
+    with torch.no_grad():
+        untrained = model(image).au_logits
+        warm_start(model, tmp_path / "source.pt")
+        expected, got = source(image).au_logits, model(image).au_logits
+    assert (got - expected).abs().max() < 0.1 * (untrained - expected).abs().max()

@@ -130,8 +130,9 @@ def _render_scene(studio, scene: Scene):
         pose = Pose(0.22 * sway[0], 0.08 * sway[1], 0.06 * sway[2], distance=75)
         at = np.array([WIDTH / 2 + 45 * sway[3], HEIGHT / 2 + 22 + 10 * sway[4]])
         matrix = np.hstack([np.eye(2) * _PIXELS_PER_CM, at[:, None]])
-        blink = {"eyeBlink": 0.9} if number % 50 in (38, 39) else {}
-        expression = Expression(active, blink, lean, (0.08 * sway[3], 0.04 * sway[4]))
+        if number % 50 in (38, 39):
+            active = {**active, 43: 0.9}  # a blink
+        expression = Expression(active, {}, lean, (0.08 * sway[3], 0.04 * sway[4]))
         picture = render(
             studio, person, expression, pose, light, background, lambda _, m=matrix: m, 2.0
         )

@@ -27,13 +27,14 @@ from lgrnet.faces.head.rig import RigError, load_rig, rig_path
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import sample_intensities
 from lgrnet.faces.motion.expression import sample_expression
-from lgrnet.faces.motion.labels import au_presence
+from lgrnet.faces.motion.labels import au_presence, unscorable
 from lgrnet.faces.person.identity import Studio, make_identity, open_studio
 from lgrnet.faces.render import aligned_placement, found_placement, photograph, render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from lgrnet.faces.scene.occluders import sample_occluders
 from lgrnet.shards import (
+    MISSING,
     DatasetError,
     Labels,
     shard_is_complete,
@@ -45,10 +46,10 @@ from runtime.align import ALIGNED_SIZE
 
 logger = logging.getLogger(__name__)
 
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 """Raised when the same recipe gives other pictures or labels."""
 
-_OCCLUDED = 0.15  # of the pictures, by a hand or a thing; the labels stay
+_OCCLUDED = 0.15  # of the pictures, by a hand or a thing
 _SPLIT_SEED = {"train": 1, "val": 2, "test": 3, "control": 4}
 _PEOPLE_PER_SPLIT = 1_000_000  # room for each split's people in the numbers of all people
 
@@ -120,12 +121,14 @@ class Sample(NamedTuple):
         face: (200, 200, 3) uint8, BGR.
         intensity: (n,) float32 in [0, 1], AUs in ascending number.
         landmarks: (49, 2) float32, pixels of the picture.
+        unscorable: (n,) bool, see :func:`lgrnet.faces.motion.labels.unscorable`.
         conditions: See :func:`lgrnet.faces.conditions.measure_conditions`.
     """
 
     face: np.ndarray
     intensity: np.ndarray
     landmarks: np.ndarray
+    unscorable: np.ndarray
     conditions: dict[str, float]
 
 
@@ -151,10 +154,11 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> It
     found = recipe.found if split == "train" else 0.0
     for row in intensities:
         active = {au: float(v) for au, v in zip(FACE_AUS, row, strict=True) if v > 0}
+        expression = sample_expression(rng, active)
         picture = render(
             studio,
             person,
-            sample_expression(rng, active),
+            expression,
             pose := sample_pose(rng),
             sample_lighting(rng),
             sample_background(rng, ALIGNED_SIZE, ALIGNED_SIZE),
@@ -165,7 +169,8 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> It
         )
         photo = photograph(rng, picture)
         yield Sample(
-            *(photo, row, picture.landmarks.astype(np.float32)),
+            *(photo, np.float32([expression.intensity.get(au, 0.0) for au in FACE_AUS])),
+            *(picture.landmarks.astype(np.float32), unscorable(picture.hidden, picture.landmarks)),
             measure_conditions(picture, photo, pose, person.complexion.skin),
         )
 
@@ -192,12 +197,15 @@ def _make_shard(root: Path, split: str, number: int, recipe: Recipe) -> int:
     for person in recipe.shards(split)[number]:
         samples.extend(render_person(_studio, person, recipe, split))
         subjects.extend([person] * recipe.images)
-    faces, intensity, points = (np.stack([sample[part] for sample in samples]) for part in range(3))
+    faces, intensity, points, unknown = (
+        np.stack([sample[part] for sample in samples]) for part in range(4)
+    )
     presence = au_presence(intensity, points)
+    # What is seen to be present, whichever muscle does it, is there at least in traces.
+    intensity = np.where(presence == 1, np.maximum(intensity, PRESENT_FROM), intensity)
     labels = Labels(
-        presence=presence,
-        # What is seen to be present, whichever muscle does it, is there at least in traces.
-        intensity=np.where(presence == 1, np.maximum(intensity, PRESENT_FROM), intensity),
+        presence=np.where(unknown, MISSING, presence).astype(np.uint8),
+        intensity=np.where(unknown, np.nan, intensity).astype(np.float32),
         landmarks=points,
         subject=np.array(subjects, np.int64),
         conditions={

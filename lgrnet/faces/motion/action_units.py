@@ -2,8 +2,8 @@
 
 Shape names are ARKit's, as ICT-FaceKit has them; a name without ``_L`` or ``_R`` moves both sides.
 Where ICT-FaceKit's own mapping is too weak to see or shows another AU, ours differs: AU 10 is
-mostly ``mouthUpperUp``; AU 1, 2, 4, 6 and 23 are driven past 1, for at 1 they drown in the
-identity's shape.
+mostly ``mouthUpperUp``; AU 1, 2, 4, 5, 6, 7, 15, 17, 20, 23 and 24 are driven past 1, for at 1 they
+drown in the identity's shape.
 """
 
 FACE_AUS: tuple[int, ...] = (
@@ -12,21 +12,21 @@ FACE_AUS: tuple[int, ...] = (
 """The AUs that the renderer labels."""
 
 AU_SHAPES: dict[int, dict[str, float]] = {
-    1: {"browInnerUp": 1.3},
-    2: {"browOuterUp": 1.25},
+    1: {"browInnerUp": 1.55},
+    2: {"browOuterUp": 1.45},
     4: {"browDown": 1.45, "eyeSquint": 0.1},
-    5: {"eyeWide": 1.0},
+    5: {"eyeWide": 1.8},
     6: {"cheekSquint": 0.9, "cheekRaiser": 0.85, "eyeSquint": 0.25},
-    7: {"eyeSquint": 1.0, "eyeBlink": 0.12},
+    7: {"eyeSquint": 1.3, "eyeBlink": 0.15},
     9: {"noseSneer": 1.0, "browDown": 0.15},
     10: {"mouthUpperUp": 0.75, "mouthShrugUpper": 0.2, "noseSneer": 0.08},
     12: {"mouthSmile": 1.0},
     14: {"mouthDimple": 1.0},
-    15: {"mouthFrown": 1.0},
-    17: {"mouthShrugLower": 0.85, "mouthShrugUpper": -0.15},
-    20: {"mouthStretch": 1.0},
-    23: {"mouthRollUpper": 0.42, "mouthRollLower": 0.42, "mouthPucker": 0.32},
-    24: {"mouthPress": 1.0, "mouthRollUpper": 0.3, "mouthRollLower": 0.35},
+    15: {"mouthFrown": 1.55},
+    17: {"mouthShrugLower": 1.1, "mouthShrugUpper": -0.12},
+    20: {"mouthStretch": 1.4},
+    23: {"mouthRollUpper": 0.5, "mouthRollLower": 0.5, "mouthPucker": 0.6},
+    24: {"mouthPress": 1.5, "mouthRollUpper": 0.25, "mouthRollLower": 0.3},
     25: {"mouthLowerDown": 0.55, "mouthUpperUp": 0.12, "jawOpen": 0.06},
     26: {"jawOpen": 0.38},
     28: {"mouthRollUpper": 0.85, "mouthRollLower": 0.95, "jawOpen": 0.05, "mouthClose": 0.05},

@@ -61,7 +61,8 @@ def sample_intensities(
 
     Returns:
         (count, n) float32 in [0, 1], in the order of :data:`FACE_AUS`. An AU that is on lies in
-        [0.3, 1]; one that is off is 0 or, in a quarter of cases, a trace below 0.12.
+        [0.4, 1], FACS's B to E, from where DISFA's protocol calls it present; one that is off is 0
+        or, in a quarter of cases, a trace below 0.12.
     """
     shape = (count, len(FACE_AUS))
     latent = rng.standard_normal(shape) @ _cholesky(strength).T
@@ -77,6 +78,6 @@ def sample_intensities(
     on[:, _COLUMN[24]] &= ~on[:, _COLUMN[25]]  # pressed lips are not parted
     # Far over the threshold means strong, so that AUs which belong together are strong together.
     excess = (norm.cdf(latent) - norm.cdf(threshold)) / BASE_RATE
-    strong = 0.3 + 0.7 * (0.5 * excess.clip(0, 1) + 0.5 * rng.beta(1.6, 1.6, shape))
+    strong = 0.4 + 0.6 * (0.5 * excess.clip(0, 1) + 0.5 * rng.beta(1.6, 1.6, shape))
     trace = np.where(rng.random(shape) < 0.25, rng.uniform(0, 0.12, shape), 0)
     return np.where(on, strong, trace).astype(np.float32)

@@ -34,10 +34,13 @@ class Expression:
 
 
 def sample_expression(rng: np.random.Generator, intensity: Mapping[int, float]) -> Expression:
-    """Add what is not labelled to given AU intensities: blinks, distractors, asymmetry, gaze."""
-    extra: dict[str, float] = {}
-    if rng.random() < 0.08:
-        extra["eyeBlink"] = rng.uniform(0.3, 1)
+    """Add to given AU intensities what else a face does: blinks, distractors, asymmetry, gaze.
+
+    A blink (FACS's AU 45) counts as AU 43: one picture does not tell how long the eyes are closed.
+    """
+    intensity, extra = dict(intensity), dict[str, float]()
+    if rng.random() < 0.08 and 5 not in intensity:
+        intensity[43] = max(intensity.get(43, 0.0), rng.uniform(0.3, 1))
     for name in DISTRACTORS:
         if rng.random() < 0.05:
             extra[name] = rng.uniform(0.05, 0.3)
@@ -46,7 +49,7 @@ def sample_expression(rng: np.random.Generator, intensity: Mapping[int, float]) 
         # Faces are never quite even, and now and then one side acts alone.
         weaker = rng.uniform(-1, 1) if rng.random() < _ONE_SIDED else rng.normal(0, 0.1)
         lean |= dict.fromkeys(AU_SHAPES[au], float(np.clip(weaker, -1, 1)))
-    return Expression(dict(intensity), extra, lean, (rng.normal(0, 0.16), rng.normal(0, 0.10)))
+    return Expression(intensity, extra, lean, (rng.normal(0, 0.16), rng.normal(0, 0.10)))
 
 
 def _keep_eyes_open(
