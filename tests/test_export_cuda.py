@@ -65,7 +65,8 @@ def wanted(model):
 
 
 def agree(got, wanted):
-    for a, b, limit in zip(got, wanted, (0.01, 0.1, 0.05), strict=True):
+    # Half precision, in a network whose weights are made to matter more than training would.
+    for a, b, limit in zip(got, wanted, (0.02, 0.1, 0.05), strict=True):
         assert np.abs(a - b).max() < limit
     assert np.ptp(wanted[0], axis=0).max() > 0.05, "the faces do not differ"
 
