@@ -221,7 +221,7 @@ def tensorrt(gpu: Gpu, spec, compute, version="1.2.3") -> ModuleType:
 
 def install(monkeypatch, gpu: Gpu, library: ModuleType | None, name="tensorrt_rtx") -> None:
     """Put the stand-ins where the runtime looks for the real things."""
-    from runtime.backends import fused, tensorrt
+    from runtime.backends import recorded
 
     module = driver(gpu)
     if library is not None:
@@ -237,5 +237,4 @@ def install(monkeypatch, gpu: Gpu, library: ModuleType | None, name="tensorrt_rt
     monkeypatch.setitem(sys.modules, "pycuda.driver", module)
     if library is not None:
         monkeypatch.setitem(sys.modules, name, library)
-    for backend in (fused, tensorrt):
-        monkeypatch.setattr(backend, "CudaGraph", graphs(gpu))
+    monkeypatch.setattr(recorded, "CudaGraph", graphs(gpu))

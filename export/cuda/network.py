@@ -81,9 +81,8 @@ class _Network:
         regions = to.array(f"{name}.regions", (self.batch, grid, grid, width))
         source, read, done = sum_, 0, 0
         channels = width
-        for part, tiles, made in (
-            *(("fine", 8, width // 2), ("middle", 4, width // 4), ("coarse", 2, width // 4)),
-        ):
+        layers = (("fine", 8, width // 2), ("middle", 4, width // 4), ("coarse", 2, width // 4))
+        for part, tiles, made in layers:
             self._convolve(
                 *(f"{name}.{part}", source, regions, self.arrays[f"{name}.{part}.weight"]),
                 *(grid // tiles, channels, made),
@@ -259,7 +258,8 @@ class _Network:
         reaching = to.array("reaching", (2, batch, cells, channels))
         factors = to.array("factors", (2, n, n, batch, channels), "float32")
         if n > 1:
-            gates = [np.stack([arrays[f"{d}.gates.{k}"] for d in ("down", "up")]) for k in _GATES]
+            kinds = ("weight", "bias")
+            gates = [np.stack([arrays[f"{d}.gates.{k}"] for d in ("down", "up")]) for k in kinds]
             gate_weight = to.weight("gates.weight", gates[0], "float16")
             gate_bias = to.weight("gates.bias", gates[1], "float32")
         for step in range(n):
@@ -326,6 +326,3 @@ class _Network:
             whole_gate=maps["gate"], whole_value=maps["value"], out=out,
         )  # fmt: skip
         return out
-
-
-_GATES = ("weight", "bias")

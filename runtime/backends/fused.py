@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from runtime.backends.fixed_batch import FixedBatch
+from runtime.backends.recorded import RecordedBatch
 from runtime.cuda.device import open_gpu
-from runtime.cuda.graph import CudaGraph
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
 from runtime.launch_plan import Launch, read_launch_plan
 from runtime.spec import INPUT_NAME
 
 
-class FusedBackend(FixedBatch):
+class FusedBackend(RecordedBatch):
     """A ``.fused`` file; attributes as in `Backend`, errors as in `open_backend`.
 
     It needs the driver and pycuda, and no other library of NVIDIA's. A batch is one CUDA graph:
@@ -27,7 +26,6 @@ class FusedBackend(FixedBatch):
     """
 
     engine = "fused"
-    threads = 1
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         if device == "cpu":
@@ -73,10 +71,7 @@ class FusedBackend(FixedBatch):
             self._call(functions[launch.code], plan.codes[target][launch.code], launch)
             for launch in plan.launches
         ]
-        self._input.host[:] = 0
-        self._enqueue()  # the first launch of a kernel loads it, which must not be recorded
-        self._stream.synchronize()
-        self._graph = CudaGraph(self._stream, self._enqueue)
+        self._record()
 
     def _address(self, name: str) -> int:
         array = self._plan.arrays[name]
@@ -99,19 +94,9 @@ class FusedBackend(FixedBatch):
             launch.grid, block, self._stream, *values, shared_size=code.shared
         )
 
-    def _enqueue(self) -> None:
-        self._input.upload(self._stream)
+    def _launch(self) -> None:
         for call in self._calls:
             call()
-        for output in self._outputs:
-            output.download(self._stream)
-
-    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
-        with self._gpu.current():
-            self._input.host[:] = faces
-            self._graph.launch()
-            self._stream.synchronize()
-        return [output.host for output in self._outputs]
 
     def _release(self) -> None:
         with self._gpu.current():

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.backends.fixed_batch import FixedBatch, check_ports
+from runtime.backends.fixed_batch import check_ports
+from runtime.backends.recorded import RecordedBatch
 from runtime.cuda.device import open_gpu
-from runtime.cuda.graph import CudaGraph
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
 from runtime.plan import FLAVOURS, EnginePlan, read_plan
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _DTYPES = {"UINT8": "uint8", "FLOAT": "float32"}
 
 
-class TensorRtBackend(FixedBatch):
+class TensorRtBackend(RecordedBatch):
     """An ``.engine`` file; attributes as in `Backend`, errors as in `open_backend`.
 
     Crops go through pinned memory, and a batch is one CUDA graph: upload, network, download. After
@@ -32,7 +32,6 @@ class TensorRtBackend(FixedBatch):
     """
 
     engine = "tensorrt"
-    threads = 1
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         if device == "cpu":
@@ -82,25 +81,11 @@ class TensorRtBackend(FixedBatch):
             (INPUT_NAME, *self.spec.outputs), (self._input, *self._outputs), strict=True
         ):
             self._context.set_tensor_address(name, mirror.address)
-        self._input.host[:] = 0
-        # The first time TensorRT allocates and compiles, which must not happen in a recording.
-        self._enqueue()
-        self._stream.synchronize()
-        self._graph = CudaGraph(self._stream, self._enqueue)
+        self._record()
 
-    def _enqueue(self) -> None:
-        self._input.upload(self._stream)
+    def _launch(self) -> None:
         if not self._context.execute_async_v3(self._stream.handle):
             raise DeviceError(f"{self.provider} could not run the network: see its messages above")
-        for output in self._outputs:
-            output.download(self._stream)
-
-    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
-        with self._gpu.current():
-            self._input.host[:] = faces
-            self._graph.launch()
-            self._stream.synchronize()
-        return [output.host for output in self._outputs]
 
     def _release(self) -> None:
         with self._gpu.current():

@@ -1,0 +1,51 @@
+"""What runs on a GPU as one recorded CUDA graph: upload, network, download."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from runtime.backends.fixed_batch import FixedBatch
+from runtime.cuda.device import Gpu
+from runtime.cuda.graph import CudaGraph
+from runtime.cuda.memory import Mirror
+
+
+class RecordedBatch(FixedBatch):
+    """A `FixedBatch` that is recorded once and replayed; after opening nothing is allocated.
+
+    A subclass sets the attributes, puts the network on the stream in `_launch` and calls `_record`.
+
+    Attributes:
+        threads: Of the CPU, which only waits.
+    """
+
+    threads = 1
+    _gpu: Gpu
+    _stream: Any
+    _input: Mirror
+    _outputs: list[Mirror]
+
+    @abstractmethod
+    def _launch(self) -> None:
+        """Put the network on the stream."""
+
+    def _record(self) -> None:
+        self._input.host[:] = 0
+        # The first time libraries allocate and load kernels, which must not happen in a recording.
+        self._enqueue()
+        self._stream.synchronize()
+        self._graph = CudaGraph(self._stream, self._enqueue)
+
+    def _enqueue(self) -> None:
+        self._input.upload(self._stream)
+        self._launch()
+        for output in self._outputs:
+            output.download(self._stream)
+
+    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
+        with self._gpu.current():
+            self._input.host[:] = faces
+            self._graph.launch()
+            self._stream.synchronize()
+        return [output.host for output in self._outputs]
