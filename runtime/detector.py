@@ -1,6 +1,7 @@
 """The detector: frames in, action units out."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from runtime.packaged import model_path
 from runtime.pipeline import Look, Pipeline
 from runtime.prefetch import read_ahead
 from runtime.results import Face, Result
-from runtime.sources import open_source
+from runtime.signals import SignalBank, Signals
+from runtime.sources import GIVE_UP, AnySource, Shot, Source, open_source
 from runtime.spec import ModelSpec
 from runtime.tracker import Tracker
 
@@ -52,13 +54,16 @@ class Detector:
             None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
             `open_backend`.
+        signals: What to do to the probabilities of faces that are followed: smoothing, hysteresis,
+            a baseline, other thresholds; see `runtime.signals`. None for nothing.
 
     Raises:
         FileNotFoundError: The model or the finder's file is not there.
         ModelError: The model cannot be opened.
         SpecError: The model is not an export of this project.
         DeviceError: The device is unknown or does not work, or does not have the precision.
-        InputError: The finder's file is not a YuNet model.
+        InputError: The finder's file is not a YuNet model, or ``signals`` have a threshold for an
+            AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
         ValueError: A number is below 1; the backend or the precision is unknown.
@@ -75,6 +80,7 @@ class Detector:
         search_every: int | None = None,
         backend: str | None = None,
         precision: str | None = None,
+        signals: Signals | None = None,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**numbers, "search_every": search_every}.items():
@@ -87,6 +93,9 @@ class Detector:
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._keys = tuple(au_key(au) for au in self.spec.aus)
         self._thresholds = np.array(self.spec.thresholds)
+        self.signals = signals
+        """What is done to probabilities over time, None for nothing."""
+        self._bank = SignalBank(signals, self._keys, self.spec.thresholds) if signals else None
 
     @property
     def spec(self) -> ModelSpec:
@@ -138,6 +147,8 @@ class Detector:
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
         self._tracker.reset()
+        if self._bank:
+            self._bank.reset()
 
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
@@ -159,13 +170,16 @@ class Detector:
             for number, sighting in enumerate(self._pipeline.look_twice(frame, found, watch))
         )
         watch.lap("post")
-        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        result = Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        return self._bank.judge(result) if self._bank else result
 
-    def track(self, frame: np.ndarray) -> Result:
+    def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
         """Detect in the next frame of a video, following the faces of the last one.
 
         Args:
             frame: As for a single frame.
+            timestamp: When it was taken, seconds since any fixed moment, which smoothing goes by;
+                None for 30 frames a second.
 
         Returns:
             The faces by id; none is not an error.
@@ -180,40 +194,65 @@ class Detector:
             for track in self._tracker.update(frame, watch)
         )
         watch.lap("post")
-        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        size = (frame.shape[1], frame.shape[0])
+        result = Result(faces, watch.timings(), size, timestamp=timestamp)
+        return self._bank.apply(result) if self._bank else result
 
     def stream(
-        self,
-        source: str | Path | int | np.ndarray | Iterable[np.ndarray],
-        track: bool | None = None,
+        self, source: AnySource, track: bool | None = None, give_up: float = GIVE_UP
     ) -> Iterator[Result]:
         """Detect in everything that a source gives, a few frames in memory at a time.
 
-        A video file is decoded ahead in a thread of its own (`runtime.prefetch`); leaving the loop
-        or closing the generator ends it.
+        A video file is decoded ahead in a thread of its own (`runtime.prefetch`), of a camera or a
+        network stream the newest frame is taken (`runtime.sources.live`); leaving the loop or
+        closing the generator ends either. What is damaged is left out and reported in the log.
 
         Args:
-            source: Video, image or folder of images; camera number or ``"cam:0"``; one frame, or
-                an iterable of frames. To keep the frames beside the results, loop over
-                `open_source` and call `track` yourself.
-            track: Whether to follow faces from frame to frame; None for yes, except in folders
-                and single images, whose pictures have nothing to do with each other.
+            source: Whatever `open_source` opens: a video, an image, a folder, a pattern, a list of
+                paths, a camera, a URL, or frames.
+            track: Whether to follow faces from frame to frame; None for yes, except among images,
+                which have nothing to do with each other.
+            give_up: Seconds without a frame after which a camera or stream counts as lost.
 
         Yields:
             One result a frame, in order.
 
         Raises:
             FileNotFoundError: There is no such file.
-            InputError: The source, or a frame of it, cannot be read.
+            InputError: The source cannot be read, or its first frame cannot.
         """
-        with read_ahead(open_source(source)) as shots:
-            follow = shots.moving if track is None else track
-            self.reset()
-            for shot in shots:
-                result = self.track(shot.frame) if follow else self(shot.frame)
-                yield result.placed(
-                    shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
-                )
+        with read_ahead(open_source(source, give_up)) as shots:
+            for _, result in self.run(shots, track):
+                yield result
+
+    def run(self, shots: Source, track: bool | None = None) -> Iterator[tuple[Shot, Result]]:
+        """Detect in an opened source, and give the frames beside the results.
+
+        Args:
+            shots: What `open_source` gave, perhaps with `read_ahead` around it. The caller closes
+                it.
+            track: As for `stream`.
+
+        Yields:
+            Frame and result, in order.
+
+        Raises:
+            InputError: The source cannot be read.
+        """
+        follow = shots.moving if track is None else track
+        self.reset()
+        for shot in shots:
+            if shot.first and track is None:
+                self.reset()
+            result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
+            late = None if shot.captured is None else (time.perf_counter() - shot.captured) * 1e3
+            yield (
+                shot,
+                result.placed(
+                    *(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name),
+                    *(late, shot.dropped),
+                ),
+            )
 
     def _face(self, number: int, look: Look, score: float, frame: np.ndarray) -> Face:
         landmarks = look.landmarks.astype(np.float32)
