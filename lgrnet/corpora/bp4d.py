@@ -149,9 +149,9 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
     landmark_place = _find_landmarks(layout.landmarks, subject, task)
     absent = [str(path) for path in (table, folder) if not path.exists()]
     if landmark_place is None:
-        absent.append(f"landmarks of {subject} {task} in {layout.landmarks}")
+        absent.append(str(layout.landmarks / f"{subject}_{task}.mat"))
     if absent:
-        lines = [f"{what} is missing" for what in absent]
+        lines = [f"{what}: is missing" for what in absent]
         if options.allow_missing:
             return Checked(None, (), [f"{line}: {subject} {task} is left out" for line in lines])
         return Checked(None, lines)

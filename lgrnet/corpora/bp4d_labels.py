@@ -43,8 +43,7 @@ def read_occurrence(path: Path, problems: Problems) -> tuple[np.ndarray, np.ndar
             problems.add(path, f"the column {cell!r} is headed by no AU number", line)
     for au in AUS:
         if header.count(au) != 1:
-            how = "no column" if au not in header else f"{header.count(au)} columns"
-            problems.add(path, f"there is {how} of AU {au}", line)
+            problems.add(path, f"AU {au} heads {header.count(au)} columns, not one", line)
     if len(rows) == 1:
         problems.add(path, "holds no frames")
     if problems:

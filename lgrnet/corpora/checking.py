@@ -1,11 +1,15 @@
 """The first pass over a corpus: every sequence is checked, and all problems are told together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from lgrnet.corpora.landmark_files import trace_to
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.sequence import Checked, FrameSequence
-from lgrnet.workers import run_jobs
+from lgrnet.workers import open_pool, run_jobs
 
 
 class Corpus(NamedTuple):
@@ -46,7 +50,13 @@ def check_all(
     found: dict[int, Checked] = {}
     with tqdm(total=len(jobs), desc="checking", unit="sequence", disable=not progress) as bar:
         for place, future in run_jobs(check, jobs, workers):
-            found[place] = future.result()
+            try:
+                found[place] = future.result()
+            except BrokenProcessPool:
+                continue
+            bar.update()
+        for place, checked in _check_alone(check, jobs, sorted(set(range(len(jobs))) - set(found))):
+            found[place] = checked
             bar.update()
     ordered = [found[place] for place in range(len(jobs))]
     if problems := [line for checked in ordered for line in checked.problems]:
@@ -55,3 +65,23 @@ def check_all(
         [checked.sequence for checked in ordered if checked.sequence is not None],
         [line for checked in ordered for line in checked.left_out],
     )
+
+
+def _check_alone(
+    check: Callable[..., Checked], jobs: Sequence[tuple[object, ...]], places: Sequence[int]
+) -> Iterator[tuple[int, Checked]]:
+    """Check, one by one, what was left when a process crashed; this finds the file that did it."""
+    with TemporaryDirectory() as folder:
+        trace = Path(folder) / "reading"
+        pool = None
+        for place in places:
+            pool = pool or open_pool(1, trace_to, trace)
+            try:
+                yield place, pool.submit(check, *jobs[place]).result()
+            except BrokenProcessPool:
+                pool.shutdown()
+                pool = None
+                name = trace.read_text() if trace.exists() else "a file of the corpus"
+                yield place, Checked(None, [f"{name}: is damaged, reading it crashes a process"])
+        if pool is not None:
+            pool.shutdown()

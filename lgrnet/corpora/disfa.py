@@ -106,7 +106,7 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
     video = layout.videos / f"LeftVideo{subject}_comp.avi"
     folder = layout.landmarks / subject / "tmp_frame_lm"
     labels = layout.labels / subject
-    absent = [f"{path} is missing" for path in (video, folder, labels) if not path.exists()]
+    absent = [f"{path}: is missing" for path in (video, folder, labels) if not path.exists()]
     if absent:
         if options.allow_missing:
             return Checked(None, (), [f"{line}: {subject} is left out" for line in absent])

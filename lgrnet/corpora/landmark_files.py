@@ -1,10 +1,8 @@
 """Landmark files: text, CSV, NumPy or MATLAB, one frame or all frames of a sequence each."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -14,8 +12,7 @@ from lgrnet.corpora.rows import read_rows
 SUFFIXES = (".mat", ".npy", ".npz", ".csv", ".txt")
 """The kinds of file that are read."""
 
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error)
-"""What NumPy, SciPy and h5py raise on damaged files."""
+_trace: Path | None = None  # where to write which file is being read
 
 _INSTALL = 'pip install "lgrnet[corpora]"'
 
@@ -33,6 +30,15 @@ class PointSets:
     points: np.ndarray
     places: tuple[str, ...]
     numbers: np.ndarray | None = None
+
+
+def trace_to(path: Path) -> None:
+    """Keep the name of the file that is being read in another file, in this process.
+
+    SciPy's reader crashes on some damaged files; then that is all that is left.
+    """
+    global _trace
+    _trace = path
 
 
 def read_point_sets(path: Path, count: int, problems: Problems) -> PointSets | None:
@@ -56,6 +62,8 @@ def read_point_sets(path: Path, count: int, problems: Problems) -> PointSets | N
     Raises:
         ImportError: The library that reads MATLAB's files is not installed.
     """
+    if _trace is not None:
+        _trace.write_text(str(path))
     if path.suffix in (".csv", ".txt"):
         sets = _from_text(path, count, problems)
     else:
@@ -106,7 +114,9 @@ def _from_array(path: Path, count: int, problems: Problems) -> PointSets | None:
     except FileNotFoundError:
         problems.add(path, "is missing")
         return None
-    except _DAMAGED as error:
+    except ImportError:
+        raise
+    except Exception as error:  # on damaged files SciPy and h5py raise whatever comes of them
         problems.add(path, f"cannot be read, it is damaged or of another kind ({error})")
         return None
     if isinstance(array, list):
