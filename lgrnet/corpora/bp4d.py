@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from lgrnet.corpora import folds
-from lgrnet.corpora.bp4d_labels import read_intensities, read_occurrence
+from lgrnet.corpora.bp4d_labels import AUS, read_intensities, read_occurrence
 from lgrnet.corpora.landmark_files import SUFFIXES, read_point_sets
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.sequence import Checked, FrameSequence, keep
@@ -146,35 +146,38 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
     problems = Problems()
     table = layout.labels / f"{subject}_{task}.csv"
     folder = layout.pictures / subject / task
-    landmark_place = _find_landmarks(layout.landmarks, subject, task)
-    absent = [str(path) for path in (table, folder) if not path.exists()]
-    if landmark_place is None:
-        absent.append(str(layout.landmarks / f"{subject}_{task}.mat"))
-    if absent:
-        lines = [f"{what}: is missing" for what in absent]
-        if options.allow_missing:
-            return Checked(None, (), [f"{line}: {subject} {task} is left out" for line in lines])
-        return Checked(None, lines)
-    frames, presence = read_occurrence(table, problems)
+    place = _find_landmarks(layout.landmarks, subject, task)
+    parts = table, folder, place or layout.landmarks / f"{subject}_{task}.mat"
+    absent = [path for path in parts if not path.exists()]
+    if absent and options.allow_missing:
+        lines = [f"{path}: is missing: {subject} {task} is left out" for path in absent]
+        return Checked(None, (), lines)
+    for path in absent:
+        problems.add(path, "is missing")
+    # Whatever is wrong with one part, the others are still checked.
+    nothing = np.zeros(0, np.int64), np.zeros((0, len(AUS)), np.uint8)
+    frames, presence = nothing if table in absent else read_occurrence(table, problems)
     pictures = list_pictures(folder, problems)
-    if not problems:
+    if len(frames) and folder not in absent:
         _check_numbers(table, frames, folder, pictures, options.offset, problems)
-    if problems:
-        return Checked(None, problems.lines())
     numbers = frames + options.offset
-    points = read_landmarks(landmark_place, sorted(pictures), numbers, problems) - options.origin
+    points = np.full((len(frames), COUNT, 2), np.nan)
+    if place is not None:
+        points = read_landmarks(place, sorted(pictures), numbers, problems) - options.origin
     left_out: list[str] = []
     intensity = np.full(presence.shape, np.nan, np.float32)
     if layout.intensity:
         intensity, left_out = read_intensities(
             layout.intensity, f"{subject}_{task}", frames, options.allow_missing, problems
         )
+    if problems:
+        return Checked(None, problems.lines())
     chosen, dropped = keep(frames, presence, points, MISSING)
     for index in chosen:
         try:
             alignment_matrix(points[index])
         except ValueError as error:
-            problems.add(landmark_place, f"frame {frames[index]}: {error}")
+            problems.add(place, f"frame {frames[index]}: {error}")
     if problems:
         return Checked(None, problems.lines())
     sequence = FrameSequence(
@@ -250,7 +253,7 @@ def read_landmarks(
 
     Args:
         place: A file for all, or a folder with a file a picture.
-        pictures: Numbers of all pictures, ascending.
+        pictures: Numbers of all pictures, ascending; empty if they are not known.
         wanted: (N,) numbers of the pictures whose landmarks are asked for.
         problems: Where to say what is wrong.
 
@@ -279,6 +282,8 @@ def read_landmarks(
     if sets is None:
         return points
     if sets.numbers is None and len(sets.points) != len(pictures):
+        if not pictures:
+            return points
         problems.add(
             place, f"holds {len(sets.points)} sets of landmarks for {len(pictures)} pictures"
         )

@@ -78,7 +78,7 @@ def read_intensities(
     Args:
         folder: ``AU_INT``.
         sequence: ``F001_T1``, for example.
-        frames: (N,) the frames that the occurrence table has.
+        frames: (N,) the frames that the occurrence table has; none if it could not be read.
         allow_missing: Whether a file may be missing; its intensities are unknown then.
         problems: Where to say what is wrong.
 
@@ -93,7 +93,7 @@ def read_intensities(
             left_out.append(f"{path} is missing: these intensities are unknown")
             continue
         scores = read_scores(path, problems, frozenset((*range(_STRONGEST + 1), MISSING)))
-        if not scores:
+        if not scores or not len(frames):
             continue
         common = sum(int(frame) in scores for frame in frames)
         if not common == len(frames) == len(scores):

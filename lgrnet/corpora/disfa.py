@@ -14,6 +14,7 @@ readers of OpenFace and ME-GraphAU.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,17 +107,23 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
     video = layout.videos / f"LeftVideo{subject}_comp.avi"
     folder = layout.landmarks / subject / "tmp_frame_lm"
     labels = layout.labels / subject
-    absent = [f"{path}: is missing" for path in (video, folder, labels) if not path.exists()]
-    if absent:
-        if options.allow_missing:
-            return Checked(None, (), [f"{line}: {subject} is left out" for line in absent])
-        return Checked(None, absent)
-    intensity, left_out = read_labels(labels, subject, options.allow_missing, problems)
+    absent = [path for path in (video, folder, labels) if not path.exists()]
+    if absent and options.allow_missing:
+        return Checked(None, (), [f"{path}: is missing: {subject} is left out" for path in absent])
+    for path in absent:
+        problems.add(path, "is missing")
+    # Whatever is wrong with one part, the others are still checked.
+    intensity, left_out = np.zeros((0, len(AUS))), list[str]()
+    if labels not in absent:
+        intensity, left_out = read_labels(labels, subject, options.allow_missing, problems)
     count = len(intensity)
-    check_video(video, labels, count, problems)
+    if video not in absent:
+        check_video(video, labels, count, problems)
+    points, notes = np.zeros((count, COUNT, 2)), ()
+    if folder not in absent:
+        points, notes = read_landmarks(folder, subject, count, problems)
     if problems:
         return Checked(None, problems.lines())
-    points, notes = read_landmarks(folder, subject, count, problems)
     presence = np.where(
         np.isnan(intensity), MISSING, np.nan_to_num(intensity) >= PRESENT_FROM
     ).astype(np.uint8)
@@ -160,31 +167,35 @@ def read_labels(
     """
     columns: dict[int, np.ndarray] = {}
     left_out: list[str] = []
-    count, counted_in = 0, None
     for au in AUS:
-        path = folder / f"{subject}_au{au}.txt"
+        path = _label_path(folder, subject, au)
         if not path.exists() and allow_missing:
             left_out.append(f"{path} is missing: AU {au} of {subject} is unknown")
             continue
-        scores = read_scores(path, problems, frozenset(range(_STRONGEST + 1)))
-        if not scores:
-            continue
+        faults = Problems()
+        scores = read_scores(path, faults, frozenset(range(_STRONGEST + 1)))
         for expected, (frame, (_, line)) in enumerate(scores.items(), 1):
-            if frame != expected:
-                problems.add(path, f"frame {frame} where frame {expected} should be", line)
-                break
-        if counted_in is None:
-            count, counted_in = len(scores), path
-        elif len(scores) != count:
-            problems.add(path, f"has {len(scores)} frames, {counted_in.name} has {count}")
-        columns[au] = np.array([score for score, _ in scores.values()], np.float64)
+            if not faults and frame != expected:
+                faults.add(path, f"frame {frame} where frame {expected} should be", line)
+        if not faults:
+            columns[au] = np.array([score for score, _ in scores.values()], np.float64)
+        problems.take(faults)
+    if len(left_out) == len(AUS):
+        problems.add(folder, "holds no label file")
+    lengths = Counter(map(len, columns.values()))
+    count = lengths.most_common(1)[0][0] if lengths else 0
     intensity = np.full((count, len(AUS)), np.nan)
-    if not problems:
-        for au, column in columns.items():
+    for au, column in columns.items():
+        if len(column) == count:
             intensity[:, AUS.index(au)] = column
-        if not columns:
-            problems.add(folder, "holds no label file")
+        else:
+            path = _label_path(folder, subject, au)
+            problems.add(path, f"has {len(column)} frames, most others of {subject} have {count}")
     return intensity, left_out
+
+
+def _label_path(folder: Path, subject: str, au: int) -> Path:
+    return folder / f"{subject}_au{au}.txt"
 
 
 def check_video(path: Path, labels: Path, count: int, problems: Problems) -> None:
@@ -229,13 +240,12 @@ def read_landmarks(
     Args:
         folder: ``tmp_frame_lm``.
         subject: Name.
-        count: How many frames are labelled.
+        count: How many frames are labelled; 0 if that is not known.
         problems: Where to say what is wrong.
 
     Returns:
         (count, 49, 2) float64, 0-based pixels, NaN where there are none; and what was mended.
     """
-    points = np.full((count, COUNT, 2), np.nan)
     files: dict[int, Path] = {}
     for path in sorted(folder.glob("*.mat")):
         match = _LANDMARKS.fullmatch(path.name)
@@ -248,13 +258,15 @@ def read_landmarks(
         frame = int(match[2]) + 1 if match[1] else int(match[3])
         if frame in files:
             problems.add(path, f"is of frame {frame}, as {files[frame].name} is")
-        elif not 1 <= frame <= count:
-            problems.add(path, f"is of frame {frame}, the labels have frames 1 to {count}")
-        files[frame] = path
+        elif frame < 1 or (count and frame > count):
+            last = f" to {count}" if count else ""
+            problems.add(path, f"is of frame {frame}, the labels have frames 1{last}")
+        else:
+            files[frame] = path
     if not files:
         problems.add(folder, "holds no landmark files")
-    if problems:
-        return points, ()
+    count = count or max(files, default=0)
+    points = np.full((count, COUNT, 2), np.nan)
     notes = []
     for (name, frame), neighbour in _NEIGHBOUR.items():
         if name == subject and frame <= count and frame not in files and neighbour in files:

@@ -54,6 +54,11 @@ class Problems:
             place = "" if line is None else f", line {line}"
             self._lines.append(f"{path}{place}: {what}")
 
+    def take(self, others: "Problems") -> None:
+        """Add what was gathered elsewhere about other files."""
+        self._lines += others._lines
+        self._counts |= others._counts
+
     def lines(self) -> list[str]:
         """Return what was gathered, in order."""
         more = {path: count - _PER_FILE for path, count in self._counts.items()}
