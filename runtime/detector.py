@@ -1,6 +1,7 @@
 """The detector: frames in, action units out."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from runtime.packaged import model_path
 from runtime.pipeline import Look, Pipeline
 from runtime.prefetch import read_ahead
 from runtime.results import Face, Result
-from runtime.sources import open_source
+from runtime.sources import GIVE_UP, AnySource, Shot, Source, open_source
 from runtime.spec import ModelSpec
 from runtime.tracker import Tracker
 
@@ -183,37 +184,60 @@ class Detector:
         return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
 
     def stream(
-        self,
-        source: str | Path | int | np.ndarray | Iterable[np.ndarray],
-        track: bool | None = None,
+        self, source: AnySource, track: bool | None = None, give_up: float = GIVE_UP
     ) -> Iterator[Result]:
         """Detect in everything that a source gives, a few frames in memory at a time.
 
-        A video file is decoded ahead in a thread of its own (`runtime.prefetch`); leaving the loop
-        or closing the generator ends it.
+        A video file is decoded ahead in a thread of its own (`runtime.prefetch`), of a camera or a
+        network stream the newest frame is taken (`runtime.sources.live`); leaving the loop or
+        closing the generator ends either. What is damaged is left out and reported in the log.
 
         Args:
-            source: Video, image or folder of images; camera number or ``"cam:0"``; one frame, or
-                an iterable of frames. To keep the frames beside the results, loop over
-                `open_source` and call `track` yourself.
-            track: Whether to follow faces from frame to frame; None for yes, except in folders
-                and single images, whose pictures have nothing to do with each other.
+            source: Whatever `open_source` opens: a video, an image, a folder, a pattern, a list of
+                paths, a camera, a URL, or frames.
+            track: Whether to follow faces from frame to frame; None for yes, except among images,
+                which have nothing to do with each other.
+            give_up: Seconds without a frame after which a camera or stream counts as lost.
 
         Yields:
             One result a frame, in order.
 
         Raises:
             FileNotFoundError: There is no such file.
-            InputError: The source, or a frame of it, cannot be read.
+            InputError: The source cannot be read, or its first frame cannot.
         """
-        with read_ahead(open_source(source)) as shots:
-            follow = shots.moving if track is None else track
-            self.reset()
-            for shot in shots:
-                result = self.track(shot.frame) if follow else self(shot.frame)
-                yield result.placed(
-                    shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
-                )
+        with read_ahead(open_source(source, give_up)) as shots:
+            for _, result in self.run(shots, track):
+                yield result
+
+    def run(self, shots: Source, track: bool | None = None) -> Iterator[tuple[Shot, Result]]:
+        """Detect in an opened source, and give the frames beside the results.
+
+        Args:
+            shots: What `open_source` gave, perhaps with `read_ahead` around it. The caller closes
+                it.
+            track: As for `stream`.
+
+        Yields:
+            Frame and result, in order.
+
+        Raises:
+            InputError: The source cannot be read.
+        """
+        follow = shots.moving if track is None else track
+        self.reset()
+        for shot in shots:
+            if shot.first and track is None:
+                self.reset()
+            result = self.track(shot.frame) if follow else self(shot.frame)
+            late = None if shot.captured is None else (time.perf_counter() - shot.captured) * 1e3
+            yield (
+                shot,
+                result.placed(
+                    *(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name),
+                    *(late, shot.dropped),
+                ),
+            )
 
     def _face(self, number: int, look: Look, score: float) -> Face:
         landmarks = look.landmarks.astype(np.float32)

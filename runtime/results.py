@@ -106,6 +106,10 @@ class Result:
         index: 0-based number of the frame in its stream.
         timestamp: Seconds since the stream's start; None where the source knows no time.
         name: File that the frame came from where a source holds many; otherwise empty.
+        latency_ms: From the arrival of the frame from a camera or network to this result,
+            milliseconds; None for all other sources.
+        dropped: Frames of a camera or network passed over so far, because a newer one had come.
+        ended: Ids of faces that will not come again; whoever keeps something by id lets go of it.
     """
 
     faces: tuple[Face, ...]
@@ -114,6 +118,9 @@ class Result:
     index: int = 0
     timestamp: float | None = None
     name: str = ""
+    latency_ms: float | None = None
+    dropped: int = 0
+    ended: tuple[int, ...] = ()
 
     def __iter__(self) -> Iterator[Face]:
         return iter(self.faces)
@@ -128,6 +135,9 @@ class Result:
             "timestamp": self.timestamp,
             "name": self.name,
             "size": list(self.size),
+            "latency_ms": None if self.latency_ms is None else round(self.latency_ms, 3),
+            "dropped": self.dropped,
+            "ended": list(self.ended),
             "timings": {phase: round(ms, 3) for phase, ms in self.timings.items()},
             "faces": [face.to_dict() for face in self.faces],
         }
@@ -148,6 +158,8 @@ class Result:
         wait_ms: float,
         decode_ms: float,
         name: str = "",
+        latency_ms: float | None = None,
+        dropped: int = 0,
     ) -> "Result":
         """Say where in a stream the frame was.
 
@@ -157,9 +169,19 @@ class Result:
             wait_ms: How long the frame was waited for, milliseconds.
             decode_ms: What reading and decoding it took by itself, milliseconds.
             name: File that the frame came from, if the stream has several.
+            latency_ms: Milliseconds since the frame arrived, for live sources.
+            dropped: Frames of a live source that were passed over so far.
 
         Returns:
             A copy that says so.
         """
         timings = replace(self.timings, decode=wait_ms, decode_work=decode_ms)
-        return replace(self, timings=timings, index=index, timestamp=timestamp, name=name)
+        return replace(
+            self,
+            timings=timings,
+            index=index,
+            timestamp=timestamp,
+            name=name,
+            latency_ms=latency_ms,
+            dropped=dropped,
+        )
