@@ -156,7 +156,7 @@ class Detector:
         frame = check_frame(frame)
         found = self._pipeline.find(frame, watch)
         faces = tuple(
-            self._face(number, sighting.look, sighting.score)
+            self._face(number, sighting.look, sighting.score, frame)
             for number, sighting in enumerate(self._pipeline.look_twice(frame, found, watch))
         )
         watch.lap("post")
@@ -177,7 +177,7 @@ class Detector:
         watch = Stopwatch()
         frame = check_frame(frame)
         faces = tuple(
-            self._face(track.id, track.look, track.score)
+            self._face(track.id, track.look, track.score, frame)
             for track in self._tracker.update(frame, watch)
         )
         watch.lap("post")
@@ -239,7 +239,7 @@ class Detector:
                 ),
             )
 
-    def _face(self, number: int, look: Look, score: float) -> Face:
+    def _face(self, number: int, look: Look, score: float, frame: np.ndarray) -> Face:
         landmarks = look.landmarks.astype(np.float32)
         landmarks.setflags(write=False)
         on = (look.probability >= self._thresholds).tolist()
@@ -251,6 +251,7 @@ class Detector:
             aus=self._named(look.probability),
             present=tuple(key for key, there in zip(self._keys, on, strict=True) if there),
             intensities={} if look.intensity is None else self._named(look.intensity),
+            frame_size=(frame.shape[1], frame.shape[0]),
         )
 
     def _named(self, values: np.ndarray) -> dict[str, float]:

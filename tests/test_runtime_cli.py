@@ -241,7 +241,7 @@ def test_a_real_ctrl_c(tmp_path, model):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     deadline = time.monotonic() + 50
-    while not any(len(rows(part)) > 2 for part in out.glob(".clip.*.part.csv")):
+    while not any(len(rows(part)) > 2 for part in out.glob("clip.partial.csv")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
