@@ -1,13 +1,13 @@
 """From shards to batches: training samples with augmentation, evaluation samples without."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from lgrnet.augment import AugmentConfig, augment
 from lgrnet.heads import STRONGEST
@@ -78,7 +78,7 @@ class TrainingFaces(Dataset):
         face, landmarks = augment(
             rng, self.shards.face(index), labels.landmarks[index], self.config
         )
-        return face, labels.presence[index], landmarks, _scored(labels.intensity[index])
+        return face, labels.presence[index], landmarks, scored(labels.intensity[index])
 
 
 class EvaluationFaces(Dataset):
@@ -99,7 +99,7 @@ class EvaluationFaces(Dataset):
         face, landmarks = centre_crop(self.shards.face(index), labels.landmarks[index])
         return (
             *(np.ascontiguousarray(face), labels.presence[index]),
-            *(landmarks.astype(np.float32), _scored(labels.intensity[index])),
+            *(landmarks.astype(np.float32), scored(labels.intensity[index])),
         )
 
 
@@ -157,9 +157,14 @@ def training_batches(
     yield from loader
 
 
-def evaluation_batches(shards: FaceShards, batch: int = 32) -> Iterator[Batch]:
-    """Iterate over a split in order, the last batch being shorter."""
-    yield from DataLoader(EvaluationFaces(shards), batch_size=batch, collate_fn=_collate)
+def evaluation_batches(
+    faces: FaceShards, batch: int = 32, chosen: Sequence[int] | None = None
+) -> Iterator[Batch]:
+    """Iterate over a split, or some faces of it, in order, the last batch being shorter."""
+    items: Dataset = EvaluationFaces(faces)
+    if chosen is not None:
+        items = Subset(items, chosen)
+    yield from DataLoader(items, batch_size=batch, collate_fn=_collate)
 
 
 def _start_worker(_: int) -> None:
@@ -167,8 +172,8 @@ def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def _scored(intensity: np.ndarray) -> np.ndarray:
-    """Put intensities in [0, 1] on FACS's scale, 0 to 5."""
+def scored(intensity: np.ndarray) -> np.ndarray:
+    """Put intensities in [0, 1] on FACS's scale, 0 to 5, float32."""
     return np.float32(STRONGEST) * intensity.astype(np.float32)
 
 

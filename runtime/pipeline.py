@@ -13,7 +13,7 @@ from runtime.align import (
     transform,
     warp,
 )
-from runtime.backends import Backend
+from runtime.backends import Backend, FrameBackend
 from runtime.boxes import SAME_FACE, face_box, overlap
 from runtime.finders import FaceFinder, FoundFace
 from runtime.latency import Stopwatch
@@ -111,9 +111,12 @@ class Pipeline:
             return []
         watch.lap("post")
         crops = [crop_matrix(matrix) for matrix in alignments]
-        faces = np.stack([warp(frame, crop, CROP_SIZE) for crop in crops])
-        watch.lap("align")
-        said = self.backend(faces)
+        if isinstance(self.backend, FrameBackend):
+            said = self.backend.from_frame(frame, crops)
+        else:
+            faces = np.stack([warp(frame, crop, CROP_SIZE) for crop in crops])
+            watch.lap("align")
+            said = self.backend(faces)
         watch.lap("network")
         return [
             Look(
