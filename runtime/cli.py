@@ -109,7 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
     add("--search-every", type=_positive, help="frames between searches for newcomers")
     add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
-    add("--aus", type=_keys, metavar="AU12,AU06", help="action units to report; all if not given")
+    add(
+        "--aus",
+        type=read_keys,
+        metavar="AU12,AU06",
+        help="action units to report; all if not given",
+    )
 
     add = parser.add_argument_group("what becomes of probabilities over time").add_argument
     add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
@@ -172,7 +177,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _keys(text: str) -> tuple[str, ...]:
+def read_keys(text: str) -> tuple[str, ...]:
     """Read AUs as people write them: AU12, au6 or 6, with commas or spaces between."""
     keys = []
     for word in text.replace(",", " ").split():
@@ -187,7 +192,7 @@ def _threshold(text: str) -> tuple[str, float]:
     """Read ``AU12=0.6``."""
     name, _, value = text.partition("=")
     try:
-        (key,) = _keys(name)
+        (key,) = read_keys(name)
         return key, float(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: write AU12=0.6") from error
