@@ -20,6 +20,9 @@ from runtime.sources import GIVE_UP, AnySource, Shot, Source, open_source
 from runtime.spec import ModelSpec
 from runtime.tracker import Tracker
 
+SEARCH_EVERY = 30
+"""Frames between two searches for newcomers if nothing else is asked for."""
+
 
 class Detector:
     """Finds faces and their action units.
@@ -48,7 +51,9 @@ class Detector:
         max_faces: Most faces a frame; the largest count.
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
-            no such search, which is fastest.
+            no such search, where only one person is to be seen.
+        min_face: Least size of a face that counts, pixels of the frame: the mean of width and
+            height of `Face.box`.
         backend: What runs the model: ``"onnxruntime"``, or on CPUs ``"openvino"`` or ``"native"``;
             None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
@@ -73,18 +78,21 @@ class Detector:
         threads: int | None = None,
         max_faces: int = 8,
         verify_every: int = 10,
-        search_every: int | None = None,
+        search_every: int | None = SEARCH_EVERY,
         backend: str | None = None,
         precision: str | None = None,
+        min_face: float = 0,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**numbers, "search_every": search_every}.items():
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be 1 or more, got {number}")
+        if not min_face >= 0:
+            raise ValueError(f"min_face must be 0 pixels or more, got {min_face}")
         self._finder = open_finder(finder)
         path = model_path(model)
         self._backend = open_backend(path, device, threads, backend, precision)
-        self._pipeline = Pipeline(self._backend, self._finder, max_faces)
+        self._pipeline = Pipeline(self._backend, self._finder, max_faces, min_face)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._keys = tuple(au_key(au) for au in self.spec.aus)
         self._thresholds = np.array(self.spec.thresholds)
@@ -181,7 +189,8 @@ class Detector:
             for track in self._tracker.update(frame, watch)
         )
         watch.lap("post")
-        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        size = (frame.shape[1], frame.shape[0])
+        return Result(faces, watch.timings(), size, ended=self._tracker.ended)
 
     def stream(
         self, source: AnySource, track: bool | None = None, give_up: float = GIVE_UP
