@@ -37,6 +37,7 @@ from runtime.errors import (
 from runtime.formats import Layout, open_writer
 from runtime.pose import HeadPose
 from runtime.results import Face, Result, Timings
+from runtime.signals import Signals
 from runtime.sources import Source, open_source
 from runtime.spec import ModelSpec
 
@@ -52,6 +53,7 @@ __all__ = [
     "OpenCVError",
     "OutputError",
     "Result",
+    "Signals",
     "Source",
     "SpecError",
     "Timings",

@@ -23,6 +23,8 @@ from runtime.outputs import Wanted
 from runtime.packaged import DEFAULT, MODELS
 from runtime.prefetch import read_ahead
 from runtime.run import Run
+from runtime.signals import Signals
+from runtime.signals.options import SMOOTHING
 from runtime.sources import open_source
 from runtime.spec import ENGINES
 from runtime.truth import Agreement, TrueFace, read_truth
@@ -100,6 +102,31 @@ def _parser() -> argparse.ArgumentParser:
     add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
     add("--aus", type=_keys, metavar="AU12,AU06", help="action units to report; all if not given")
 
+    add = parser.add_argument_group("what becomes of probabilities over time").add_argument
+    add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
+    add(
+        "--hysteresis",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="how far below its threshold an AU must fall to be gone, as a share of it",
+    )
+    add(
+        "--baseline",
+        type=int,
+        default=0,
+        metavar="FRAMES",
+        help="take off what each face shows at rest, learned from its first frames",
+    )
+    add(
+        "--threshold",
+        type=_threshold,
+        action="append",
+        default=[],
+        metavar="AU12=0.6",
+        help="another threshold for one AU; may be given several times",
+    )
+
     add = parser.add_argument_group("what is written").add_argument
     add(
         "--out",
@@ -146,6 +173,27 @@ def _keys(text: str) -> tuple[str, ...]:
     return tuple(sorted(set(keys)))
 
 
+def _threshold(text: str) -> tuple[str, float]:
+    """Read ``AU12=0.6``."""
+    name, _, value = text.partition("=")
+    try:
+        (key,) = _keys(name)
+        return key, float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: write AU12=0.6") from error
+
+
+def _signals(args: argparse.Namespace) -> Signals | None:
+    """Say what to do to probabilities; None for nothing."""
+    try:
+        signals = Signals(
+            args.smooth, args.hysteresis, args.baseline, thresholds=dict(args.threshold)
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return None if signals == Signals() else signals
+
+
 def _run(args: argparse.Namespace) -> int:
     sources, truth = args.sources, args.truth
     if not sources:
@@ -168,6 +216,7 @@ def _run(args: argparse.Namespace) -> int:
         search_every=args.search_every,
         backend=args.backend,
         precision=args.precision,
+        signals=_signals(args),
     ) as detector:
         cv2.setNumThreads(detector.threads)
         run = Run(

@@ -29,9 +29,11 @@ class ContinuedIds:
         if self._last is not None:
             self._match(result, self._last)
             self._last = None
-        return replace(
-            result, faces=tuple(replace(face, id=self._name(face.id)) for face in result)
-        )
+        ended = tuple(self._name(number) for number in result.ended)
+        faces = tuple(replace(face, id=self._name(face.id)) for face in result)
+        for number in result.ended:
+            self._names.pop(number, None)
+        return replace(result, faces=faces, ended=ended)
 
     def _match(self, result: Result, last: Result) -> None:
         pairs = [(overlap(face.box, old.box), face.id, old.id) for face in result for old in last]

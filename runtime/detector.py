@@ -16,6 +16,7 @@ from runtime.packaged import model_path
 from runtime.pipeline import Look, Pipeline
 from runtime.prefetch import read_ahead
 from runtime.results import Face, Result
+from runtime.signals import SignalBank, Signals
 from runtime.sources import GIVE_UP, AnySource, Shot, Source, open_source
 from runtime.spec import ModelSpec
 from runtime.tracker import Tracker
@@ -58,13 +59,16 @@ class Detector:
             None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
             `open_backend`.
+        signals: What to do to the probabilities of faces that are followed: smoothing, hysteresis,
+            a baseline, other thresholds; see `runtime.signals`. None for nothing.
 
     Raises:
         FileNotFoundError: The model or the finder's file is not there.
         ModelError: The model cannot be opened.
         SpecError: The model is not an export of this project.
         DeviceError: The device is unknown or does not work, or does not have the precision.
-        InputError: The finder's file is not a YuNet model.
+        InputError: The finder's file is not a YuNet model, or ``signals`` have a threshold for an
+            AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
         ValueError: A number is below 1; the backend or the precision is unknown.
@@ -82,6 +86,7 @@ class Detector:
         backend: str | None = None,
         precision: str | None = None,
         min_face: float = 0,
+        signals: Signals | None = None,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**numbers, "search_every": search_every}.items():
@@ -96,6 +101,9 @@ class Detector:
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._keys = tuple(au_key(au) for au in self.spec.aus)
         self._thresholds = np.array(self.spec.thresholds)
+        self.signals = signals
+        """What is done to probabilities over time, None for nothing."""
+        self._bank = SignalBank(signals, self._keys, self.spec.thresholds) if signals else None
 
     @property
     def spec(self) -> ModelSpec:
@@ -147,6 +155,8 @@ class Detector:
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
         self._tracker.reset()
+        if self._bank:
+            self._bank.reset()
 
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
@@ -168,13 +178,16 @@ class Detector:
             for number, sighting in enumerate(self._pipeline.look_twice(frame, found, watch))
         )
         watch.lap("post")
-        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        result = Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        return self._bank.judge(result) if self._bank else result
 
-    def track(self, frame: np.ndarray) -> Result:
+    def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
         """Detect in the next frame of a video, following the faces of the last one.
 
         Args:
             frame: As for a single frame.
+            timestamp: When it was taken, seconds since any fixed moment, which smoothing goes by;
+                None for 30 frames a second.
 
         Returns:
             The faces by id; none is not an error.
@@ -190,7 +203,10 @@ class Detector:
         )
         watch.lap("post")
         size = (frame.shape[1], frame.shape[0])
-        return Result(faces, watch.timings(), size, ended=self._tracker.ended)
+        result = Result(
+            faces, watch.timings(), size, timestamp=timestamp, ended=self._tracker.ended
+        )
+        return self._bank.apply(result) if self._bank else result
 
     def stream(
         self, source: AnySource, track: bool | None = None, give_up: float = GIVE_UP
@@ -238,7 +254,7 @@ class Detector:
         for shot in shots:
             if shot.first and track is None:
                 self.reset()
-            result = self.track(shot.frame) if follow else self(shot.frame)
+            result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             late = None if shot.captured is None else (time.perf_counter() - shot.captured) * 1e3
             yield (
                 shot,

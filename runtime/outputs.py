@@ -84,6 +84,7 @@ class Outputs:
         table = output_path(self._base, "native")
         stored = _left_behind(partial_path(table), layout, wanted)
         self._done = -1 if stored is None else stored.last
+        self._joined = stored is not None and source.moving
         self._stored = iter(()) if stored is None else iter(stored)
         self._next = next(self._stored, None)
         self._last: Result | None = None
@@ -161,7 +162,9 @@ class Outputs:
             OutputError: A file cannot be written.
             InputError: A format needs a time, and the frame has none.
         """
-        if self._done >= 0 and self._source.moving:
+        if shot.first:
+            self._joined = False  # another file, whose faces are numbered anew anyway
+        if self._joined:
             if self._ids is None:
                 self._ids = ContinuedIds(self._last, self._highest)
             result = self._ids.apply(result)

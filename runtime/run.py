@@ -3,8 +3,9 @@
 import json
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -63,7 +64,8 @@ class Run:
         return Layout(
             self.aus,
             intensity=self.detector.tells_intensity,
-            named=not source.moving and not source.still,
+            adjusted=self.detector.signals is not None and self.detector.signals.adjusts,
+            named=source.many,
             source=source.name,
         )
 
@@ -116,23 +118,19 @@ class Run:
         """Take every frame; whether they all came, or somebody closed the window."""
         layout = self.layout(source)
         pipe = JsonLinesPipe(sys.stdout, layout) if self.lines else None
-        stopped: BaseException | None = None
+        gone: BrokenPipeError | None = None
         with ExitStack() as stack:
             outputs = None
             if self.wanted:
                 outputs = stack.enter_context(Outputs(source, layout, self.wanted))
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
-            for shot in stack.enter_context(_progress(source, self.progress)):
-                if outputs and outputs.knows(shot):
-                    result = outputs.recall(shot)
-                    if agreement and result:
-                        agreement.add(result)
-                    continue
-                if shot.index % self.every:
-                    continue
-                result = self._look(source, shot)
+            shots = stack.enter_context(_progress(source, self.progress))
+            undone = _Undone(shots, source, outputs, self.every, agreement)
+            for shot, result in self.detector.run(undone):
                 stats.add(result.timings)
+                if self.aus != self.detector.aus:
+                    result = result.only(self.aus)
                 if outputs:
                     result = outputs.write(shot, result)
                 if agreement:
@@ -141,20 +139,13 @@ class Run:
                     if pipe:
                         pipe.write(result)
                 except BrokenPipeError as error:
-                    stopped = error  # no error of the files, which end here as after Ctrl-C
+                    gone = error  # no fault of the files, which end here as after Ctrl-C
                     break
                 if self.window and not self.window.show(shot, result):
                     return False
-        if stopped:
-            raise stopped
+        if gone:
+            raise gone
         return True
-
-    def _look(self, source: Source, shot: Shot) -> Result:
-        look = self.detector.track if source.moving else self.detector
-        result = look(shot.frame).placed(
-            shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
-        )
-        return result if self.aus == self.detector.aus else result.only(self.aus)
 
     def _report(
         self,
@@ -182,6 +173,35 @@ class Run:
             self.say(f"{wall:.1f} s in all, drawing and writing included: {base}.*")
         if agreement:
             self.say(f"\nagreement with the ground truth\n{agreement.table()}")
+
+
+class _Undone(Source):
+    """The frames of a source that are still to be detected."""
+
+    def __init__(
+        self,
+        shots: Iterable[Shot],
+        source: Source,
+        outputs: Outputs | None,
+        every: int,
+        agreement: Agreement | None,
+    ) -> None:
+        super().__init__(source.name, source.stem, source.fps, source.count)
+        self.moving = source.moving
+        self._shots, self._outputs, self._every = shots, outputs, every
+        self._agreement = agreement
+
+    def __iter__(self) -> Iterator[Shot]:
+        first = False
+        for shot in self._shots:
+            first |= shot.first
+            if self._outputs and self._outputs.knows(shot):
+                result = self._outputs.recall(shot)
+                if self._agreement and result:
+                    self._agreement.add(result)
+            elif shot.index % self._every == 0:
+                yield replace(shot, first=first)
+                first = False
 
 
 def record_path(base: Path) -> Path:

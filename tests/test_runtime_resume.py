@@ -39,12 +39,12 @@ def cut(monkeypatch, after: int, error: type[BaseException] = RuntimeError) -> N
     """Make the detector fail in the frame behind so many."""
     track, count = cli.Detector.track, 0
 
-    def failing(self, frame):
+    def failing(self, frame, time):
         nonlocal count
         count += 1
         if count > after:
             raise error
-        return track(self, frame)
+        return track(self, frame, time)
 
     monkeypatch.setattr(cli.Detector, "track", failing)
 
@@ -53,7 +53,10 @@ def same(path: Path, other: Path) -> bool:
     """Whether two files hold the same but for what is measured anew every time."""
     if path.suffix == ".jsonl":
         here, there = (
-            [{**json.loads(line), "timings": 0} for line in file.read_text().splitlines()]
+            [
+                {**json.loads(line), "timings": 0, "ended": 0}
+                for line in file.read_text().splitlines()
+            ]
             for file in (path, other)
         )
         return here == there
@@ -72,7 +75,7 @@ def test_going_on_makes_the_files_of_an_uninterrupted_run(
     tmp_path, capsys, monkeypatch, model, after
 ):
     # A tracker that begins anew sees the face a little differently, which is not the point here.
-    monkeypatch.setattr(cli.Detector, "track", lambda self, frame: self(frame))
+    monkeypatch.setattr(cli.Detector, "track", lambda self, frame, time: self(frame))
     clip = write_clip(tmp_path / "clip.avi")
     formats = ["--format", *TEXT, "--model", model]
     whole, out = tmp_path / "whole", tmp_path / "out"
