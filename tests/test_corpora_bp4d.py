@@ -108,7 +108,7 @@ def test_report_tells_what_was_dropped(prepared):
     assert report["written"] == 75
     assert report["dropped"] == {
         **{"no landmarks": 3, "no label": 1, "unreadable frame": 1},
-        "landmarks outside the picture": 0,
+        **{"landmarks outside the picture": 0, "no picture": 0},
     }
     told = {(d["subject"], d["task"], d["frames"]): d["reason"] for d in report["dropped_frames"]}
     assert told == {
@@ -340,6 +340,28 @@ def test_what_may_be_missing_is_left_out_and_reported(tmp_path):
     labels = FaceShards(tmp_path / "out", "M002").labels
     assert np.isnan(labels.intensity[:5, 3]).all()
     assert not np.isnan(labels.intensity[5:, 3]).all()
+
+
+def test_a_few_frames_may_lack_a_picture(tmp_path, caplog):
+    root, more = tmp_path / "bp4d", ("--allow-missing", "--subjects", "F001")
+    drawn_corpora.write_bp4d(root, subjects=("F001",), frames=25)
+    for number in (20, 220, 221):
+        (root / "Sequences" / "F001" / f"T{1 + number // 100}" / f"{number}.jpg").unlink()
+    for task, sets in (("T1", 28), ("T3", 27)):  # a set a picture
+        points = [drawn_corpora.FACE * 0.5] * sets
+        drawn_corpora.write_fit_hdf5(root / "2DFeatures" / f"F001_{task}.mat", points)
+    assert prepare(root, tmp_path / "out", *more) == 2
+    assert "F001_T3.csv: 25 frames (213 to 237), 2 of them without a picture" in caplog.text
+    assert "F001_T1.csv" not in caplog.text
+    drawn_corpora.cv2.imwrite(
+        str(root / "Sequences" / "F001" / "T3" / "221.jpg"), np.zeros((130, 150, 3), np.uint8)
+    )
+    drawn_corpora.write_fit_hdf5(root / "2DFeatures" / "F001_T3.mat", [points[0]] * 28)
+    assert prepare(root, tmp_path / "out", *more) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["dropped"]["no picture"] == 2
+    assert "F001_T1.csv: 25 frames (13 to 37), 1 of them" in report["left_out"][0]
+    assert report["written"] == 8 * 25 - 2
 
 
 def test_other_pixel_origin_and_landmark_folder(tmp_path):
