@@ -401,3 +401,19 @@ def test_pictures_none_of_which_can_be_read(tmp_path, caplog):
     assert "213.jpg: none of the 5 frames from here on can be used" in caplog.text
     assert "go on" in caplog.text
     assert not (tmp_path / "out" / "index.parquet").exists()
+
+
+def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
+    folder, rng = tmp_path / "T1", np.random.default_rng(0)
+    folder.mkdir()
+    for name in ("8.jpg", "9.jpg", "10.jpg", "0011.jpg", "100.PNG", "notes.txt", "8.obj"):
+        (folder / name).touch()
+    problems = Problems()
+    pictures = bp4d.list_pictures(folder, problems)
+    assert not problems
+    assert sorted(pictures) == [8, 9, 10, 11, 100]
+    sets = [rng.uniform(1, 100, (49, 2)) for _ in range(5)]
+    drawn_corpora.write_fit_hdf5(tmp_path / "F001_T1.mat", sets)
+    wanted = np.array([10, 100])
+    found = bp4d.read_landmarks(tmp_path / "F001_T1.mat", sorted(pictures), wanted, problems)
+    np.testing.assert_allclose(found, [sets[2], sets[4]])
