@@ -64,9 +64,9 @@ def export_cuda(
         if target not in TARGETS:
             raise ValueError(f"target {target!r}: give some of {', '.join(TARGETS)}")
     started = time.perf_counter()
-    model, spec = (_from_onnx if source.suffix.lower() == ".onnx" else _from_checkpoint)(source)
-    spec = replace(spec, batch=batch, graph="plain", engine="fused", precision="fp16")
-    builder = build_network(model.eval(), batch)
+    model, spec = read_source(source)
+    spec = replace(spec, batch=batch)
+    builder = build_network(model, batch)
     plan, weights = place(builder, spec)
     codes, code = compile_kernels(builder.kernels, targets)
     plan = replace(plan, codes=codes, versions={"triton": version("triton")})
@@ -80,6 +80,28 @@ def export_cuda(
         *(len(weights) / 1e6, plan.arena / 1e6, batch, time.perf_counter() - started),
     )
     return output
+
+
+def read_source(path: Path) -> tuple[LGRNet, ModelSpec]:
+    """Read the network that shall become kernels.
+
+    Args:
+        path: See :func:`export_cuda`.
+
+    Returns:
+        The network, in evaluation mode, and what a file of its kernels says of itself, for one face
+        at a time.
+
+    Raises:
+        CheckpointError: See :func:`export_cuda`, for all of them.
+        ExportError: As above.
+        SpecError: As above.
+        ImportError: As above.
+        FileNotFoundError: There is no such ONNX file.
+    """
+    model, spec = (_from_onnx if path.suffix.lower() == ".onnx" else _from_checkpoint)(path)
+    spec = replace(spec, batch=1, graph="plain", engine="fused", precision="fp16")
+    return model.eval(), spec
 
 
 def _from_checkpoint(path: Path) -> tuple[LGRNet, ModelSpec]:
