@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
@@ -66,14 +69,25 @@ def random_checkpoint(preset: str, path: Path) -> None:
     save_checkpoint(path, model.eval(), {"training_data": "none: random weights"})
 
 
+ROOT = Path(__file__).resolve().parents[1]
+_SOURCES = ("export", "lgrnet", "runtime")
+_SUFFIXES = (".npz", ".fused", ".engine", ".onnx")
+"""Of exported files; an engine is looked for before the ONNX file that it was built from."""
+
+
 class Exports:
     """Exports models into a folder, each of them once.
 
+    Finding the parts of a network that 8 bits hurt takes minutes, so what a folder holds is used
+    again, by later runs also. A file's name holds a digest of all that it depends on: weights,
+    options, the exporters' source and the libraries.
+
     Args:
-        folder: Where to.
+        folder: Where to; it is made if need be.
     """
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._made: dict[tuple, ModelFile | Unavailable] = {}
 
@@ -104,8 +118,11 @@ class Exports:
                 continue
             wanted = (checkpoint, batch, row.library, row.graph, row.precision, row.flavour)
             if wanted not in self._made:
-                number = len(self._made)
-                output = self._folder / f"{checkpoint.stem}_{row.key}_{number}.onnx"
+                origin = sha256(checkpoint.read_bytes())
+                origin.update(repr((wanted[1:], trained, _exporters())).encode())
+                output = (
+                    self._folder / f"{checkpoint.stem}_{row.key}_{origin.hexdigest()[:12]}.onnx"
+                )
                 self._made[wanted] = _export(row, checkpoint, output, batch, trained)
             file = self._made[wanted]
             if isinstance(file, ModelFile):
@@ -122,7 +139,7 @@ def _export(
 ) -> ModelFile | Unavailable:
     options: dict = {} if trained or row.precision != "int8" else {"mean_change": math.inf}
     try:
-        path = export_row(row, checkpoint, output, batch=batch, **options)
+        path = _kept(output) or export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
         raise
     except (ImportError, ExportError, DeviceError, ModelError, ValueError) as error:
@@ -136,6 +153,30 @@ def _export(
     metadata = {each.key: each.value for each in model.metadata_props}
     spec = ModelSpec.from_metadata(metadata, str(path))
     return ModelFile(path, spec.graph, len(model.graph.node), megabytes)
+
+
+def _kept(output: Path) -> Path | None:
+    """Find what an earlier run exported under this name."""
+    files = (output.with_suffix(suffix) for suffix in _SUFFIXES)
+    return next((file for file in files if file.exists()), None)
+
+
+@cache
+def _exporters() -> str:
+    """Digest the source of everything that has a part in an export, and name its libraries."""
+    digest = sha256()
+    for folder in _SOURCES:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    libraries = ("torch", "onnx", "onnxruntime", "openvino", "triton", "tensorrt", "tensorrt-rtx")
+    return f"{digest.hexdigest()} {[_version(name) for name in libraries]}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **options) -> Path:

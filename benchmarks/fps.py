@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     }
     with tempfile.TemporaryDirectory() as name, _cold_compiler_cache(Path(name) / "inductor"):
         folder = Path(name)
-        exports = Exports(folder)
+        exports = Exports(args.exports)
         rows = choose_rows(args.engines, args.device)
         for preset, checkpoint, trained in _checkpoints(args, folder):
             _say(f"{preset}: exporting for {len(rows)} engines")
@@ -147,6 +147,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     flag = argparse.BooleanOptionalAction
     add("--end-to-end", action=flag, default=True, help="measure detectors on the demo clip")
     add("--draw", action=flag, default=False, help="count drawing as part of a frame")
+    add(
+        "--exports",
+        type=Path,
+        default=Path("out", "exports"),
+        metavar="DIR",
+        help="exported models, kept for the next run",
+    )
     add("--json", type=Path, nargs="?", const=DEFAULT_JSON, default=DEFAULT_JSON, metavar="PATH")
     args = parser.parse_args(argv)
     if args.json.suffix != ".json":

@@ -148,13 +148,15 @@ def _read_labels(path: Path) -> dict[str, np.ndarray]:
 
 
 class FaceShards:
-    """One split of a data set, read face by face without loading it into memory.
+    """Splits of a data set, read face by face without loading it into memory.
 
     Args:
         root: Folder of the data set.
-        split: ``"train"``, ``"val"`` or ``"test"``, or another that the data set has.
+        split: ``"train"``, ``"val"`` or ``"test"``, or another that the data set has; several are
+            read one after the other. In a corpus every subject is a split
+            (:func:`lgrnet.corpora.folds.train_subjects` names those of a fold).
         aus: The AUs to return, in this order; None for all. Every one must be labelled.
-        most_shards: How many shards of the split to open at most; None for all.
+        most_shards: How many shards to open at most; None for all.
 
     Attributes:
         aus: FACS numbers of the label columns.
@@ -163,13 +165,13 @@ class FaceShards:
 
     Raises:
         DatasetError: No data set there, a split or shard is missing, or an AU is not labelled.
-        ValueError: ``most_shards`` is below 1.
+        ValueError: ``most_shards`` is below 1, or no split is named.
     """
 
     def __init__(
         self,
         root: str | Path,
-        split: str,
+        split: str | Sequence[str],
         aus: Sequence[int] | None = None,
         most_shards: int | None = None,
     ) -> None:
@@ -180,18 +182,25 @@ class FaceShards:
         if not path.is_file():
             raise DatasetError(
                 f"{root} holds no {INDEX_NAME}: make a data set with "
-                "`python -m lgrnet.faces.generate --out FOLDER`"
+                "`python -m lgrnet.faces.generate --out FOLDER` or `python -m lgrnet.prepare`"
             )
         index = _read_index(path)
-        if split not in index["splits"]:
-            raise DatasetError(f"{root} has the splits {sorted(index['splits'])}, not {split!r}")
-        names = [shard_name(split, number) for number in range(index["splits"][split])]
+        splits = (split,) if isinstance(split, str) else tuple(split)
+        if not splits:
+            raise ValueError("split: name at least one")
+        counts = index["splits"]
+        unknown = [name for name in splits if name not in counts]
+        if unknown:
+            raise DatasetError(
+                f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}"
+            )
+        names = [shard_name(name, number) for name in splits for number in range(counts[name])]
         names = names[:most_shards]
         absent = [name for name in names if not shard_is_complete(root, name)]
         if absent:
             raise DatasetError(
-                f"{root} lacks {len(absent)} of {len(names)} {split} shards (first: {absent[0]}); "
-                "run the command that makes it again, it goes on where it stopped"
+                f"{root} lacks {len(absent)} of {len(names)} shards of {', '.join(splits)} (first: "
+                f"{absent[0]}); run the command that makes it again, it goes on where it stopped"
             )
         self.recipe: dict = index["recipe"]
         self.aus: tuple[int, ...] = tuple(index["aus"] if aus is None else aus)

@@ -1,10 +1,8 @@
 """The detector: frames in, action units out."""
 
 import itertools
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +14,12 @@ from runtime.errors import InputError
 from runtime.finders import FaceFinder, open_finder
 from runtime.image import check_frame
 from runtime.latency import Stopwatch
+from runtime.one_thread import OneThread
 from runtime.packaged import model_path
 from runtime.pipeline import Look, Pipeline, Sighting
 from runtime.prefetch import read_ahead
 from runtime.results import Face, Result, Timings
+from runtime.signals import SignalBank, Signals
 from runtime.sources import GIVE_UP, AnySource, Arrays, Shot, Source, open_source
 from runtime.spec import ModelSpec
 from runtime.tracker import Tracker
@@ -69,13 +69,16 @@ class Detector:
             None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
             `open_backend`.
+        signals: What to do to the probabilities of faces that are followed: smoothing, hysteresis,
+            a baseline, other thresholds; see `runtime.signals`. None for nothing.
 
     Raises:
         FileNotFoundError: The model or the finder's file is not there.
         ModelError: The model cannot be opened.
         SpecError: The model is not an export of this project.
         DeviceError: The device is unknown or does not work, or does not have the precision.
-        InputError: The finder's file is not a YuNet model.
+        InputError: The finder's file is not a YuNet model, or ``signals`` have a threshold for an
+            AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
         ValueError: A number is below 1; the backend or the precision is unknown.
@@ -93,6 +96,7 @@ class Detector:
         backend: str | None = None,
         precision: str | None = None,
         min_face: float = 0,
+        signals: Signals | None = None,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**numbers, "search_every": search_every}.items():
@@ -114,12 +118,16 @@ class Detector:
             "backend": backend,
             "precision": precision,
             "min_face": min_face,
+            "signals": signals,
         }
         self._given_finder = finder
-        self._busy = threading.Lock()
+        self._alone = OneThread()
         self._stream: object | None = None  # what is being followed: the last that was begun
         self._keys = tuple(au_key(au) for au in self.spec.aus)
         self._thresholds = np.array(self.spec.thresholds)
+        self.signals = signals
+        """What is done to probabilities over time, None for nothing."""
+        self._bank = SignalBank(signals, self._keys, self.spec.thresholds) if signals else None
 
     @property
     def spec(self) -> ModelSpec:
@@ -166,7 +174,7 @@ class Detector:
 
     def close(self) -> None:
         """Let go of the model; the detector is of no use afterwards."""
-        with self._alone():
+        with self._alone:
             self._backend.close()
 
     def clone(self, finder: FaceFinder | str | Path | None = None) -> "Detector":
@@ -197,21 +205,10 @@ class Detector:
 
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
-        with self._alone():
+        with self._alone:
             self._tracker.reset()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the detector for one thread; another one that comes meanwhile gets an error."""
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError(
-                "this detector is at work in another thread: it is for one thread at a time, so "
-                "give each its own with detector.clone()"
-            )
-        try:
-            yield
-        finally:
-            self._busy.release()
+            if self._bank:
+                self._bank.reset()
 
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
@@ -225,14 +222,15 @@ class Detector:
         Raises:
             InputError: The frame is not an image.
         """
-        with self._alone():
+        with self._alone:
             watch = Stopwatch()
             frame = check_frame(frame)
             found = self._pipeline.find(frame, watch)
             sightings = self._pipeline.look_twice(frame, found, watch)
-            faces = self._numbered(sightings)
+            faces = self._numbered(sightings, frame)
             watch.lap("post")
-            return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+            result = Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+            return self._bank.judge(result) if self._bank else result
 
     def batch(self, source: AnySource, size: int = BATCH) -> Iterator[Result]:
         """Detect in many unrelated pictures, each by itself, ``size`` of them in memory at a time.
@@ -267,26 +265,32 @@ class Detector:
                 group.clear()  # or the last frames would stay while the next ones are read
 
     def _together(self, group: list[Shot]) -> list[Result]:
-        with self._alone():
+        with self._alone:
             watch = Stopwatch()
             frames = [shot.frame for shot in group]
             found = [self._pipeline.find(frame, watch) for frame in frames]
             everything = self._pipeline.look_twice_at_all(frames, found, watch)
-            faces = [self._numbered(sightings) for sightings in everything]
+            faces = [self._numbered(*pair) for pair in zip(everything, frames, strict=True)]
             watch.lap("post")
-        spent = Timings(**{phase: ms / len(group) for phase, ms in watch.timings().items()})
+            spent = Timings(**{phase: ms / len(group) for phase, ms in watch.timings().items()})
+            results = [
+                Result(one, spent, (frame.shape[1], frame.shape[0]))
+                for one, frame in zip(faces, frames, strict=True)
+            ]
+            if self._bank:
+                results = [self._bank.judge(result) for result in results]
         return [
-            Result(one, spent, (shot.frame.shape[1], shot.frame.shape[0])).placed(
-                *(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name)
-            )
-            for one, shot in zip(faces, group, strict=True)
+            result.placed(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name)
+            for result, shot in zip(results, group, strict=True)
         ]
 
-    def track(self, frame: np.ndarray) -> Result:
+    def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
         """Detect in the next frame of a video, following the faces of the last one.
 
         Args:
             frame: As for a single frame.
+            timestamp: When it was taken, seconds since any fixed moment, which smoothing goes by;
+                None for 30 frames a second.
 
         Returns:
             The faces by id; none is not an error.
@@ -294,14 +298,17 @@ class Detector:
         Raises:
             InputError: The frame is not an image.
         """
-        with self._alone():
+        with self._alone:
             watch = Stopwatch()
             frame = check_frame(frame)
             tracks = self._tracker.update(frame, watch)
-            faces = tuple(self._face(track.id, track.look, track.score) for track in tracks)
+            faces = tuple(self._face(track.id, track.look, track.score, frame) for track in tracks)
             watch.lap("post")
             size = (frame.shape[1], frame.shape[0])
-            return Result(faces, watch.timings(), size, ended=self._tracker.ended)
+            result = Result(
+                faces, watch.timings(), size, timestamp=timestamp, ended=self._tracker.ended
+            )
+            return self._bank.apply(result) if self._bank else result
 
     def stream(
         self, source: AnySource, track: bool | None = None, give_up: float = GIVE_UP
@@ -356,7 +363,7 @@ class Detector:
                 )
             if shot.first and track is None:
                 self.reset()
-            result = self.track(shot.frame) if follow else self(shot.frame)
+            result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             late = None if shot.captured is None else (time.perf_counter() - shot.captured) * 1e3
             yield (
                 shot,
@@ -366,10 +373,12 @@ class Detector:
                 ),
             )
 
-    def _numbered(self, sightings: list[Sighting]) -> tuple[Face, ...]:
-        return tuple(self._face(i, each.look, each.score) for i, each in enumerate(sightings))
+    def _numbered(self, sightings: list[Sighting], frame: np.ndarray) -> tuple[Face, ...]:
+        return tuple(
+            self._face(i, each.look, each.score, frame) for i, each in enumerate(sightings)
+        )
 
-    def _face(self, number: int, look: Look, score: float) -> Face:
+    def _face(self, number: int, look: Look, score: float, frame: np.ndarray) -> Face:
         landmarks = look.landmarks.astype(np.float32)
         landmarks.setflags(write=False)
         on = (look.probability >= self._thresholds).tolist()
@@ -381,6 +390,7 @@ class Detector:
             aus=self._named(look.probability),
             present=tuple(key for key, there in zip(self._keys, on, strict=True) if there),
             intensities={} if look.intensity is None else self._named(look.intensity),
+            frame_size=(frame.shape[1], frame.shape[0]),
         )
 
     def _named(self, values: np.ndarray) -> dict[str, float]:

@@ -14,7 +14,7 @@ from runtime.align import (
     transform,
     warp,
 )
-from runtime.backends import Backend
+from runtime.backends import Backend, FrameBackend
 from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
 from runtime.finders import FaceFinder, FoundFace
 from runtime.latency import Stopwatch
@@ -147,12 +147,16 @@ class Pipeline:
         if not cuts:
             return []
         watch.lap("post")
+        frame = cuts[0][0]
         crops = [crop_matrix(matrix) for _, matrix in cuts]
-        faces = np.stack(
-            [warp(frame, crop, CROP_SIZE) for (frame, _), crop in zip(cuts, crops, strict=True)]
-        )
-        watch.lap("align")
-        said = self.backend(faces)
+        if isinstance(self.backend, FrameBackend) and all(each is frame for each, _ in cuts):
+            said = self.backend.from_frame(frame, crops)
+        else:
+            faces = [
+                warp(each, crop, CROP_SIZE) for (each, _), crop in zip(cuts, crops, strict=True)
+            ]
+            watch.lap("align")
+            said = self.backend(np.stack(faces))
         watch.lap("network")
         return [
             Look(

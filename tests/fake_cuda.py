@@ -16,7 +16,7 @@ class Gpu:
     def __init__(self, name="NVIDIA Fake", capability=(8, 6), count=1):
         self.name, self.capability, self.count = name, capability, count
         self.memory: dict[int, bytearray] = {}
-        self.pushed = 0
+        self.pushed, self.allocated = 0, 0
         self.launches = 0
         self.recording: list | None = None
 
@@ -41,7 +41,8 @@ class Stream:
 
 class Allocation:
     def __init__(self, gpu, size):
-        self.gpu, self.address = gpu, (1 + len(gpu.memory)) << 40
+        gpu.allocated += 1
+        self.gpu, self.address = gpu, gpu.allocated << 40
         assert gpu.recording is None, "allocated while recording"
         gpu.memory[self.address] = bytearray(size)
 

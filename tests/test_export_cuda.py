@@ -23,7 +23,8 @@ from lgrnet.checkpoint import save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.data import to_input
 from lgrnet.model import LGRNet
-from runtime.backends import open_backend
+from runtime.align import warp
+from runtime.backends import FrameBackend, open_backend
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.launch_plan import (
     ALIGNMENT,
@@ -127,6 +128,10 @@ def test_what_the_validator_refuses(network):
         (changed_array(plan, "states", dtype="object"), "is object in"),
         (replace(plan, launches=plan.launches[1:]), "reads 'pixels' before it is written"),
         (replace(plan, launches=plan.launches[:-1]), "nothing writes the result 'au_intensity'"),
+        (replace(plan, cut=replace(plan.cut, arguments=("frame", "face"))), "the cut takes"),
+        (replace(plan, cut=replace(plan.cut, grid=(0, 1, 1))), "the cut .* has the grid"),
+        (changed_array(plan, "cuts", dtype="float32"), "the cut's table is"),
+        (changed_array(plan, "cuts", offset=plan.arrays["face"].offset), "overlap while both"),
         (replace(plan, codes={"9.0": {}}), "has no code for 9.0"),
     ]
     first = plan.launches[0]
@@ -186,7 +191,7 @@ def test_machine_code_for_every_target(compiled):
     assert plan.spec.thresholds == (0.25, 0.5, 0.75)
     assert plan.versions["triton"]
     for target, codes in plan.codes.items():
-        assert {launch.code for launch in plan.launches} == set(codes)
+        assert {launch.code for launch in (plan.cut, *plan.launches)} == set(codes)
         for key, each in codes.items():
             binary = code[each.offset : each.offset + each.size].tobytes()
             assert binary[:4] == b"\x7fELF"
@@ -229,6 +234,7 @@ class InterpretedGpu(fake_cuda.Gpu):
     def __init__(self, kernels, **options):
         super().__init__(**options)
         self.kernels, self.runs, self.works = kernels, 0, True
+        self.only, self.started = None, []
 
     def module(self, content):
         kernel = self.kernels[content.decode()]
@@ -236,7 +242,8 @@ class InterpretedGpu(fake_cuda.Gpu):
 
     def run(self, kernel, grid, values):
         self.runs += 1
-        if not self.works:
+        self.started.append(kernel.name)
+        if not self.works or (self.only and kernel.name != self.only):
             return
         tensors = []
         for value, kind in zip(values, kernel.types, strict=False):  # hidden pointers follow
@@ -246,7 +253,10 @@ class InterpretedGpu(fake_cuda.Gpu):
             memory, item = self.at(value), np.dtype(kind).itemsize
             whole = memory[: len(memory) // item * item]
             tensors.append(torch.from_numpy(np.frombuffer(whole, kind)))
-        run_kernel(kernel.name, grid, tensors, kernel.constants)
+        constants = dict(kernel.constants)
+        if kernel.name == "cut":  # one program for a whole image, which takes the least time
+            grid, constants["BLOCK"] = (1, grid[1], 1), 32768
+        run_kernel(kernel.name, grid, tensors, constants)
 
 
 @pytest.fixture
@@ -318,6 +328,58 @@ def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, wanted, capab
     backend.close()
     assert not gpu.memory
     assert gpu.pushed == 0
+
+
+def shown(scale, degrees, source):
+    """Frame → crop, about a point that lands in the middle of it."""
+    cos, sin = (f(np.radians(degrees)) * scale for f in (np.cos, np.sin))
+    linear = np.array([[cos, sin], [-sin, cos]])
+    return np.hstack([linear, (88 - linear @ source)[:, None]])
+
+
+@pytest.mark.parametrize("faces", [1, 3])
+def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, faces):
+    builder, plan, _ = network
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    gpu.only = "cut"
+    fake_cuda.install(monkeypatch, gpu, None)
+    backend = open_backend(engine, "cuda")
+    assert isinstance(backend, FrameBackend)
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (200, 300, 3), np.uint8)
+    matrices = [shown(1.3, 20, (150, 90)), shown(0.4, -5, (290, 30)), shown(2, 0, (20, 190))]
+    gpu.started.clear()
+    said = backend.from_frame(frame, matrices[:faces])
+    assert len(said.probability) == faces
+    block = gpu.memory[int(backend._arena)]
+    face = plan.arrays["face"]
+    crops = np.frombuffer(block, np.uint8)[face.offset : face.offset + face.size]
+    last = matrices[:faces][-1]
+    crops = crops.reshape(2, 176, 176, 3)
+    np.testing.assert_array_equal(crops[0], warp(frame, last, 176))
+    assert (crops[1] == 128).all(), "a face that there is not"
+    # Once to load the kernel, then for each two faces; always before what reads the crops.
+    rounds = 1 + (faces + 1) // 2
+    assert gpu.started.count("cut") == rounds
+    assert gpu.started[:: len(gpu.started) // rounds] == ["cut"] * rounds
+    assert gpu.launches == (faces + 1) // 2
+
+    before = set(gpu.memory)
+    backend.from_frame(np.ascontiguousarray(frame[:90].swapaxes(0, 1)), matrices[:1])
+    assert set(gpu.memory) == before, "a smaller frame needs no other memory"
+    large = rng.integers(0, 256, (400, 300, 3), np.uint8)
+    backend.from_frame(large, matrices[:1])
+    crops = np.frombuffer(block, np.uint8)[face.offset : face.offset + face.size]
+    np.testing.assert_array_equal(crops.reshape(2, 176, 176, 3)[0], warp(large, matrices[0], 176))
+    assert len(gpu.memory) == len(before) == 3
+    assert len(backend.from_frame(large, []).probability) == 0
+    with pytest.raises(ValueError, match=r"a frame is \(H, W, 3\) uint8, got \(9, 9\)"):
+        backend.from_frame(np.zeros((9, 9), np.uint8), matrices[:1])
+    backend.close()
+    assert not gpu.memory
+    assert gpu.pushed == 0
+    with pytest.raises(RuntimeError, match="closed"):
+        backend.from_frame(frame, matrices[:1])
 
 
 def test_a_gpu_of_another_generation(monkeypatch, network, engine):

@@ -145,7 +145,7 @@ def test_a_split_that_is_not_there_is_refused(dataset):
 def test_an_incomplete_data_set_is_refused(dataset, suffix):
     root, _ = dataset
     (root / f"train-00001.{suffix}").unlink()
-    with pytest.raises(DatasetError, match=r"lacks 1 of 2 train shards \(first: train-00001\)"):
+    with pytest.raises(DatasetError, match=r"lacks 1 of 2 shards of train \(first: train-00001\)"):
         FaceShards(root, "train")
 
 
@@ -191,3 +191,23 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="not uint8 200"):
         write_shard(tmp_path, "train-00000", faces[:, :100], labels)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_splits_are_read_one_after_the_other(tmp_path):
+    write_index(tmp_path, AUS, {"F001": 1, "F002": 2, "M001": 1}, RECIPE)
+    names = [("F001", 0), ("F002", 0), ("F002", 1), ("M001", 0)]
+    content = {}
+    for seed, name in enumerate(names):
+        content[name] = make_shard(seed, seed + 1)
+        write_shard(tmp_path, shard_name(*name), *content[name])
+    shards = FaceShards(tmp_path, ["M001", "F002"])
+    order = [("M001", 0), ("F002", 0), ("F002", 1)]
+    subjects = np.concatenate([content[name][1].subject for name in order])
+    np.testing.assert_array_equal(shards.labels.subject, subjects)
+    faces = np.concatenate([content[name][0] for name in order])
+    for index in range(len(shards)):
+        np.testing.assert_array_equal(shards.face(index), faces[index])
+    with pytest.raises(DatasetError, match="not 'F003'"):
+        FaceShards(tmp_path, ["F001", "F003"])
+    with pytest.raises(ValueError, match="name at least one"):
+        FaceShards(tmp_path, [])

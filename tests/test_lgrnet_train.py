@@ -150,4 +150,8 @@ def test_the_papers_schedule_halves_every_two_epochs(config, tmp_path):
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_committed_experiments_are_valid(path):
     experiment = load_experiment(path)
-    assert "synthetic" in experiment.training_data
+    if experiment.data.corpus is None:
+        assert "synthetic" in experiment.training_data
+    else:
+        assert experiment.training_data.lower().startswith(experiment.data.corpus)
+        assert "research only" in experiment.licence

@@ -12,7 +12,10 @@ from runtime.launch_plan import Code
 TARGETS = ("8.0", "8.6", "8.9", "9.0", "12.0")
 """Compute capabilities: Ampere, Ada, Hopper, Blackwell of desktops."""
 
-_TYPES = {"uint8": "*u8", "int32": "*i32", "float16": "*fp16", "float32": "*fp32", "int": "i32"}
+_TYPES = {
+    **{"uint8": "*u8", "int32": "*i32", "int": "i32"},
+    **{"float16": "*fp16", "float32": "*fp32", "float64": "*fp64"},
+}
 _WARPS = 4
 _ALIGNED = [["tt.divisibility", 16]]
 

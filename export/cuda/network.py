@@ -8,7 +8,9 @@ from lgrnet.features import FeatureBlocks
 from lgrnet.fusion import EPSILON
 from lgrnet.heads import STRONGEST
 from lgrnet.model import LGRNet
+from runtime.align import BORDER
 from runtime.landmarks import COUNT, LEFT_EYE_INNER, RIGHT_EYE_INNER
+from runtime.launch_plan import CUT_NUMBERS, FRAME_NAME, TABLE_NAME
 from runtime.native.model import NetworkShape
 from runtime.spec import INPUT_NAME, INTENSITY_NAME, OUTPUT_NAMES
 
@@ -43,6 +45,7 @@ class _Network:
     def build(self) -> Builder:
         shape, to = self.shape, self.to
         to.array(INPUT_NAME, (self.batch, shape.crop, shape.crop, 3), "uint8")
+        self._cut()
         first = self._unit("stem.0", self._prepare(), 4, shape.stem[0], shape.input, shape.stride)
         side = shape.input // shape.stride // 2
         feature = self._unit("stem.1", first, shape.stem[0], shape.stem[1], side, 1)
@@ -55,6 +58,17 @@ class _Network:
         refined = self._blocks("refine", fused, shape.stem[1], shape.refine, shape.aus)
         self._heads(refined)
         return to
+
+    def _cut(self) -> None:
+        shape, to = self.shape, self.to
+        to.cut = to.started(
+            "cut",
+            (blocks_of(shape.crop**2, _PIXELS), self.batch, 1),
+            {"SIDE": shape.crop, "GREY": BORDER[0], "BLOCK": _PIXELS},
+            frame=FRAME_NAME,
+            how=to.array(TABLE_NAME, (self.batch, CUT_NUMBERS), "float64"),
+            out=INPUT_NAME,
+        )
 
     def _prepare(self) -> str:
         shape, to = self.shape, self.to

@@ -1,15 +1,19 @@
 """Our own GPU kernels, by pycuda."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runtime.backends.base import Outputs
 from runtime.backends.recorded import RecordedBatch
 from runtime.cuda.device import open_gpu
+from runtime.cuda.frame import FramePart
+from runtime.cuda.graph import CudaGraph
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
-from runtime.launch_plan import Launch, read_launch_plan
+from runtime.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.spec import INPUT_NAME
 
 
@@ -17,7 +21,8 @@ class FusedBackend(RecordedBatch):
     """A ``.fused`` file; attributes as in `Backend`, errors as in `open_backend`.
 
     It needs the driver and pycuda, and no other library of NVIDIA's. A batch is one CUDA graph:
-    upload, all launches, download.
+    upload, all launches, download. With `from_frame` faces are cut out on the GPU too: the part of
+    the frame that they lie in is copied there, then a second graph does the rest.
 
     Args:
         path: The file.
@@ -48,6 +53,24 @@ class FusedBackend(RecordedBatch):
         with self._gpu.current():
             self._open(target, weights, code)
 
+    def from_frame(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> Outputs:
+        """Cut faces out of a frame on the GPU, and run the network; see `FrameBackend`."""
+        self._check_open()
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise ValueError(f"a frame is (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
+        batch = self.spec.batch
+
+        def run(start: int) -> list[np.ndarray]:
+            with self._gpu.current():
+                if self._part.stage(frame, matrices[start : start + batch]):
+                    self._record_cut()
+                self._part.upload(self._stream)
+                self._frame_graph.launch()
+                self._stream.synchronize()
+            return [output.host for output in self._outputs]
+
+        return self._in_batches(len(matrices), run)
+
     def _open(self, target: str, weights: np.ndarray, code: np.ndarray) -> None:
         driver, plan = self._gpu.driver, self._plan
         self._weights = driver.mem_alloc(max(1, len(weights)))
@@ -56,24 +79,39 @@ class FusedBackend(RecordedBatch):
         self._stream = driver.Stream()
         self._input = self._mirror(INPUT_NAME)
         self._outputs = [self._mirror(name) for name in plan.outputs]
+        self._part = FramePart(self._gpu, self._mirror(TABLE_NAME))
+        self._frame_graph: CudaGraph | None = None
         self._modules = []  # a function lives as long as its module
-        functions = {}
+        self._functions: dict[str, tuple[Any, Code]] = {}
         for key, each in plan.codes[target].items():
             module = driver.module_from_buffer(
                 code[each.offset : each.offset + each.size].tobytes()
             )
             self._modules.append(module)
-            functions[key] = module.get_function(each.entry)
-            functions[key].set_attribute(
+            function = module.get_function(each.entry)
+            function.set_attribute(
                 driver.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES, each.shared
             )
-        self._calls = [
-            self._call(functions[launch.code], plan.codes[target][launch.code], launch)
-            for launch in plan.launches
-        ]
+            self._functions[key] = function, each
+        self._calls = [self._call(launch) for launch in plan.launches]
         self._record()
 
+    def _record_cut(self) -> None:
+        if self._frame_graph is not None:
+            self._frame_graph.free()
+        call = self._call(self._plan.cut)
+
+        def work() -> None:
+            self._part.table.upload(self._stream)
+            call()
+            self._launch()
+            self._download()
+
+        self._frame_graph = self._recorded(work)
+
     def _address(self, name: str) -> int:
+        if name == FRAME_NAME:
+            return self._part.address
         array = self._plan.arrays[name]
         block = self._weights if array.place == "weights" else self._arena
         return int(block) + array.offset
@@ -82,7 +120,8 @@ class FusedBackend(RecordedBatch):
         array = self._plan.arrays[name]
         return Mirror(self._gpu, array.shape, np.dtype(array.dtype), self._address(name))
 
-    def _call(self, function: Any, code: Any, launch: Launch) -> Any:
+    def _call(self, launch: Launch) -> Callable[[], None]:
+        function, code = self._functions[launch.code]
         kinds = ["i" if isinstance(each, int) else "P" for each in launch.arguments]
         values = [
             each if isinstance(each, int) else self._address(each) for each in launch.arguments
@@ -101,7 +140,10 @@ class FusedBackend(RecordedBatch):
     def _release(self) -> None:
         with self._gpu.current():
             self._graph.free()
-            self._calls, self._modules = [], []
+            if self._frame_graph is not None:
+                self._frame_graph.free()
+            self._part.free()
+            self._calls, self._functions, self._modules = [], {}, []
             for memory in (self._weights, self._arena):
                 memory.free()
 

@@ -1,6 +1,7 @@
 """What runs on a GPU as one recorded CUDA graph: upload, network, download."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,20 @@ class RecordedBatch(FixedBatch):
 
     def _record(self) -> None:
         self._input.host[:] = 0
+        self._graph = self._recorded(self._enqueue)
+
+    def _recorded(self, work: Callable[[], None]) -> CudaGraph:
         # The first time libraries allocate and load kernels, which must not happen in a recording.
-        self._enqueue()
+        work()
         self._stream.synchronize()
-        self._graph = CudaGraph(self._stream, self._enqueue)
+        return CudaGraph(self._stream, work)
 
     def _enqueue(self) -> None:
         self._input.upload(self._stream)
         self._launch()
+        self._download()
+
+    def _download(self) -> None:
         for output in self._outputs:
             output.download(self._stream)
 

@@ -8,6 +8,7 @@ known when they are compiled: every size is, so that loops unroll and divisions 
 from collections.abc import Callable
 
 from export.cuda.kernels.convolve import convolve
+from export.cuda.kernels.cut import cut
 from export.cuda.kernels.fuse import fuse
 from export.cuda.kernels.merge import merge
 from export.cuda.kernels.patches import draw_patches
@@ -18,7 +19,7 @@ from export.cuda.kernels.recurrence import advance, gather, weigh
 KERNELS: dict[str, Callable] = {
     each.__name__: each
     for each in (
-        *(prepare, convolve, merge, project, draw_patches),
+        *(cut, prepare, convolve, merge, project, draw_patches),
         *(gather, advance, weigh, fuse),
     )
 }
