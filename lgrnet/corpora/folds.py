@@ -47,6 +47,27 @@ _PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
+_DISFA_FRAMES = 4845  # of a video
+
+PUBLISHED_FRAMES: dict[str, dict[str, int]] = {
+    "bp4d": {
+        **{"F001": 3934, "F002": 3937, "F003": 3700, "F004": 3737, "F005": 3915, "F006": 3576},
+        **{"F007": 3573, "F008": 3695, "F009": 3297, "F010": 3266, "F011": 3732, "F012": 3543},
+        **{"F013": 3434, "F014": 3490, "F015": 3451, "F016": 3510, "F017": 3692, "F018": 3525},
+        **{"F019": 3489, "F020": 3646, "F021": 3442, "F022": 3593, "F023": 3696, "M001": 4153},
+        **{"M002": 3833, "M003": 3301, "M004": 3521, "M005": 3271, "M006": 3572, "M007": 3684},
+        **{"M008": 3291, "M009": 3279, "M010": 3282, "M011": 3469, "M012": 3609, "M013": 3613},
+        **{"M014": 3483, "M015": 3664, "M016": 3648, "M017": 3542, "M018": 3488},
+    },
+    "disfa": dict.fromkeys((name for part in _PARTS["disfa"] for name in part), _DISFA_FRAMES)
+    | {
+        **{"SN001": 4768, "SN002": 4818, "SN009": 4737, "SN010": 4844, "SN027": 4763},
+        **{"SN030": 4708, "SN006": 4788, "SN011": 4824, "SN021": 1793, "SN028": 4714},
+        **{"SN004": 4830, "SN023": 4423, "SN025": 4758, "SN029": 4391},
+    },
+}
+"""How many frames of each subject are in JÂA-Net's lists, to compare one's own preparation with."""
+
 CORPORA: tuple[str, ...] = tuple(_PARTS)
 """The corpora that have published folds."""
 

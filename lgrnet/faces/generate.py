@@ -7,17 +7,13 @@ that was interrupted goes on where it stopped.
 
 import argparse
 import logging
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -42,6 +38,7 @@ from lgrnet.shards import (
     write_index,
     write_shard,
 )
+from lgrnet.workers import open_pool
 from runtime.align import ALIGNED_SIZE
 
 logger = logging.getLogger(__name__)
@@ -180,15 +177,7 @@ _studio: Studio | None = None  # of a worker process
 
 def _start_worker(rig_file: Path) -> None:
     global _studio
-    cv2.setNumThreads(1)  # one process a core already
-    Thread(target=_end_with_parent, daemon=True).start()
     _studio = open_studio(load_rig(rig_file))
-
-
-def _end_with_parent() -> None:
-    """End this worker when the command that started it is gone, killed for example."""
-    parent_process().join()
-    os._exit(1)
 
 
 def _make_shard(root: Path, split: str, number: int, recipe: Recipe) -> int:
@@ -252,13 +241,7 @@ def generate(
     logger.info("%s: %d of %d pictures to render", out, left, total)
     if not todo:
         return
-    pool = ProcessPoolExecutor(
-        workers or os.cpu_count(),
-        # spawn: a forked child would inherit the parent's OpenCV and numba threads half-alive
-        mp_context=get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(rig_file,),
-    )
+    pool = open_pool(workers, _start_worker, rig_file)
     with pool, tqdm(total=total, initial=total - left, unit="img", disable=not progress) as bar:
         jobs = [pool.submit(_make_shard, out, *job, recipe) for job in todo]
         try:

@@ -1,0 +1,84 @@
+"""The index of a prepared corpus, ``index.parquet``: a row a face, for pandas, DuckDB or R.
+
+==========================  ==================================================================
+``subject``                 name, F001 or SN001
+``task``                    T1 to T8; empty in DISFA
+``frame``                   the frame's number in the label files
+``shard``, ``row``          where the face is: row of ``<shard>.faces.npy``
+``AU01_c`` …                1 present, 0 absent, null unknown
+``AU01_r`` …                intensity on FACS's scale, 0 to 5, null unknown
+==========================  ==================================================================
+
+The rows are in the order in which :class:`lgrnet.shards.FaceShards` reads all subjects.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from lgrnet.corpora.writing import frames_path
+from lgrnet.shards import MISSING
+from runtime.action_units import au_key
+from runtime.atomic import PendingFile
+
+NAME = "index.parquet"
+
+_STRONGEST = 5
+
+
+def require_pyarrow() -> ModuleType:
+    """Return pyarrow.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError(
+            'the index is written with pyarrow: pip install "lgrnet[corpora]"'
+        ) from error
+    return pyarrow
+
+
+def write_parquet(out: Path, aus: Sequence[int], shards: Sequence[tuple[str, str]]) -> None:
+    """Write the index of a data set whose shards are all there.
+
+    Args:
+        out: Its folder.
+        aus: FACS numbers of the label columns.
+        shards: Subject and name of each shard, in order.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    pyarrow = require_pyarrow()
+    parts = []
+    for subject, shard in shards:
+        listed = json.loads(frames_path(out, shard).read_text())
+        with np.load(out / f"{shard}.labels.npz", allow_pickle=False) as labels:
+            presence, intensity = labels["presence"], labels["intensity"]
+        count = len(listed["frames"])
+        columns: dict[str, object] = {
+            "subject": pyarrow.array([subject] * count, pyarrow.string()),
+            "task": pyarrow.array([listed["task"]] * count, pyarrow.string()),
+            "frame": pyarrow.array(listed["frames"], pyarrow.int32()),
+            "shard": pyarrow.array([shard] * count, pyarrow.string()),
+            "row": pyarrow.array(np.arange(count), pyarrow.int32()),
+        }
+        for column, au in enumerate(aus):
+            columns[f"{au_key(au)}_c"] = pyarrow.array(
+                presence[:, column].astype(np.int8), mask=presence[:, column] == MISSING
+            )
+        for column, au in enumerate(aus):
+            strength = _STRONGEST * intensity[:, column]
+            columns[f"{au_key(au)}_r"] = pyarrow.array(
+                strength.astype(np.float32), mask=np.isnan(strength)
+            )
+        parts.append(pyarrow.table(columns))
+    with PendingFile(out / NAME) as path:
+        pyarrow.parquet.write_table(pyarrow.concat_tables(parts), path)

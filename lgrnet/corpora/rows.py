@@ -1,0 +1,84 @@
+"""Tables of numbers in text files: labels, landmarks, lists; every fault has a line."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from lgrnet.corpora.problems import Problems
+
+_SEPARATOR = re.compile(r"[,;\s]+")
+
+
+class Row(NamedTuple):
+    """A line that is not blank.
+
+    Attributes:
+        line: Its number, from 1.
+        cells: What stands in it.
+    """
+
+    line: int
+    cells: list[str]
+
+
+def read_rows(path: Path, problems: Problems, separator: str | None = None) -> list[Row]:
+    """Read a text table.
+
+    Args:
+        path: The file.
+        problems: Where to say that it cannot be read, or is empty.
+        separator: What separates cells; None for commas, semicolons and blanks alike.
+
+    Returns:
+        The rows, or none if there is a problem. Blank lines are left out.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        problems.add(path, "is missing")
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        problems.add(path, f"cannot be read as text ({error})")
+        return []
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if stripped := line.strip():
+            parts = stripped.split(separator) if separator else _SEPARATOR.split(stripped)
+            rows.append(Row(number, [part.strip() for part in parts]))
+    if not rows:
+        problems.add(path, "is empty")
+    return rows
+
+
+def integer(cell: str) -> int | None:
+    """Read a whole number; None for anything else."""
+    return int(cell) if re.fullmatch(r"[+-]?\d+", cell) else None
+
+
+def read_scores(
+    path: Path, problems: Problems, allowed: frozenset[int]
+) -> dict[int, tuple[int, int]]:
+    """Read a file of rows ``frame,score``, as intensities are distributed.
+
+    Args:
+        path: The file.
+        problems: Where to say what is wrong.
+        allowed: The scores there may be.
+
+    Returns:
+        Frame → (score, line), in the file's order; rows with a problem are left out.
+    """
+    scores: dict[int, tuple[int, int]] = {}
+    for line, cells in read_rows(path, problems, ","):
+        values = [integer(cell) for cell in cells]
+        if len(values) != 2 or None in values:
+            problems.add(path, f"is not 'frame,intensity' but {','.join(cells)!r}", line)
+        elif values[1] not in allowed:
+            expected = ", ".join(map(str, sorted(allowed)))
+            problems.add(path, f"intensity {values[1]}, expected one of {expected}", line)
+        elif values[0] in scores:
+            first = scores[values[0]][1]
+            problems.add(path, f"frame {values[0]} is there twice, first in line {first}", line)
+        else:
+            scores[values[0]] = (values[1], line)
+    return scores

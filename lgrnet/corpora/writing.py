@@ -1,0 +1,260 @@
+"""From checked sequences to shards: faces are aligned to 200 × 200 and written, in parallel.
+
+A shard has a third file, ``<shard>.frames.json``: which frames of which task it holds, and which of
+its frames were dropped. It is written first, so that whatever stops the work, a shard whose faces
+are there is whole, and the same command goes on with the next.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lgrnet.corpora.folds import subject_number
+from lgrnet.corpora.problems import CorpusError
+from lgrnet.corpora.sequence import OUTSIDE, UNREADABLE, Dropped, FrameSequence
+from lgrnet.shards import Labels, shard_is_complete, shard_name, write_index, write_shard
+from lgrnet.workers import run_jobs
+from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
+from runtime.atomic import PendingFile, make_folder
+
+logger = logging.getLogger(__name__)
+
+_GO_ON = "the shards that are whole are kept, run the same command again to go on"
+
+
+def shard_table(sequences: Sequence[FrameSequence]) -> list[list[str]]:
+    """Name the shards of each sequence: those of a subject are numbered through its tasks."""
+    counts: dict[str, int] = {}
+    table = []
+    for sequence in sequences:
+        first = counts.get(sequence.subject, 0)
+        chunks = sequence.chunks()
+        counts[sequence.subject] = first + len(chunks)
+        table.append([shard_name(sequence.subject, first + n) for n in range(len(chunks))])
+    return table
+
+
+def frames_path(out: Path, shard: str) -> Path:
+    """Return where the frames of a shard are listed."""
+    return out / f"{shard}.frames.json"
+
+
+def write_sequences(
+    out: Path,
+    corpus: str,
+    aus: Sequence[int],
+    sequences: Sequence[FrameSequence],
+    recipe: dict,
+    workers: int | None = None,
+    progress: bool = True,
+) -> None:
+    """Write the shards of a corpus, or what is missing of them.
+
+    Args:
+        out: Folder of the data set; each subject is a split of it.
+        corpus: ``"bp4d"`` or ``"disfa"``.
+        aus: FACS numbers of the label columns.
+        sequences: All of the corpus, subject by subject.
+        recipe: What the data are made from, beside the sequences' own content.
+        workers: Processes; None for one a core, 0 for none but this one.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        CorpusError: A subject has no usable frame, a video ends early, or nothing of a sequence can
+            be read. All other sequences are written before it is raised.
+        DatasetError: The folder holds another data set.
+        InputError: The folder cannot be made.
+    """
+    from tqdm import tqdm
+
+    table = shard_table(sequences)
+    splits: dict[str, int] = {}
+    for sequence, shards in zip(sequences, table, strict=True):
+        splits[sequence.subject] = splits.get(sequence.subject, 0) + len(shards)
+    if empty := [name for name, count in splits.items() if count == 0]:
+        raise CorpusError(f"{name}: no frame has both landmarks and labels" for name in empty)
+    content = {"corpus": corpus, **recipe, "content_sha256": _digest(sequences)}
+    make_folder(out)
+    write_index(out, aus, splits, content)
+    for pattern in (".*.partial", ".*.part.*"):
+        for stale in out.glob(pattern):
+            stale.unlink()
+    jobs = [
+        (out, corpus, sequence, shards)
+        for sequence, shards in zip(sequences, table, strict=True)
+        if not all(is_whole(out, shard) for shard in shards)
+    ]
+    total = sum(map(len, sequences))
+    left = sum(
+        len(chunk)
+        for _, _, sequence, shards in jobs
+        for chunk, shard in zip(sequence.chunks(), shards, strict=True)
+        if not is_whole(out, shard)
+    )
+    logger.info("%s: %d of %d faces to align", out, left, total)
+    if not jobs:
+        return
+    problems: list[str] = []
+    with tqdm(total=total, initial=total - left, unit="face", disable=not progress) as bar:
+        for place, job in run_jobs(write_sequence, jobs, workers):
+            try:
+                bar.update(job.result())
+            except CorpusError as error:
+                problems.extend(error.problems)
+            except OSError as error:
+                problems.append(f"{jobs[place][2].name}: {error}")
+            except BrokenProcessPool as error:
+                why = "a worker process was killed, for lack of memory perhaps: try --workers 1"
+                raise CorpusError([why], _GO_ON) from error
+    if problems:
+        raise CorpusError(sorted(problems), _GO_ON)
+
+
+def is_whole(out: Path, shard: str) -> bool:
+    """Tell whether a shard has been written."""
+    return frames_path(out, shard).exists() and shard_is_complete(out, shard)
+
+
+def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequence[str]) -> int:
+    """Write the shards of one sequence that are missing.
+
+    Args:
+        out: Folder of the data set.
+        corpus: ``"bp4d"`` or ``"disfa"``.
+        sequence: The sequence.
+        shards: Their names.
+
+    Returns:
+        How many frames were looked at.
+
+    Raises:
+        CorpusError: The video ends early, or no picture of a shard can be read.
+    """
+    done = 0
+    pictures = _read_pictures(sequence)
+    for chunk, shard in zip(sequence.chunks(), shards, strict=True):
+        if is_whole(out, shard):
+            if sequence.video is not None:
+                for _ in chunk:
+                    next(pictures)  # a video is read from its beginning
+            continue
+        faces, points, rows, dropped = [], [], [], []
+        for row in chunk:
+            picture = next(pictures) if sequence.video else _read_picture(sequence.pictures[row])
+            frame = int(sequence.frames[row])
+            if picture is None:
+                dropped.append(Dropped(frame, UNREADABLE))
+                continue
+            aligned = _align(sequence, row, picture)
+            if aligned is None:
+                dropped.append(Dropped(frame, OUTSIDE))
+                continue
+            faces.append(aligned[0])
+            points.append(aligned[1])
+            rows.append(row)
+        if not faces:
+            first = sequence.video or sequence.pictures[chunk[0]]
+            reasons = " and ".join(sorted({reason for _, reason in dropped}))
+            raise CorpusError(
+                [f"{first}: none of the {len(chunk)} frames from here on can be used ({reasons})"]
+            )
+        _write(out, corpus, sequence, shard, np.stack(faces), np.stack(points), rows, dropped)
+        done += len(chunk)
+    return done
+
+
+def _write(
+    out: Path,
+    corpus: str,
+    sequence: FrameSequence,
+    shard: str,
+    faces: np.ndarray,
+    points: np.ndarray,
+    rows: list[int],
+    dropped: list[Dropped],
+) -> None:
+    listed = {
+        "task": sequence.task,
+        "frames": [int(sequence.frames[row]) for row in rows],
+        "dropped": dropped,
+    }
+    with PendingFile(frames_path(out, shard)) as path:
+        path.write_text(json.dumps(listed) + "\n")
+    labels = Labels(
+        presence=sequence.presence[rows],
+        intensity=sequence.intensity[rows],
+        landmarks=points.astype(np.float32),
+        subject=np.full(len(rows), subject_number(corpus, sequence.subject), np.int64),
+    )
+    write_shard(out, shard, faces, labels)
+
+
+def _align(
+    sequence: FrameSequence, row: int, picture: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the aligned face and its landmarks; None if they lie outside of the picture."""
+    points = sequence.landmarks[row]
+    if sequence.aligned:
+        if picture.shape != (ALIGNED_SIZE, ALIGNED_SIZE, 3):
+            height, width = picture.shape[:2]
+            raise CorpusError(
+                [f"{sequence.pictures[row]}: is {width} × {height}, aligned faces are 200 × 200"]
+            )
+        return picture, points
+    height, width = picture.shape[:2]
+    middle = points.mean(0)
+    if not (0 <= middle[0] < width and 0 <= middle[1] < height):
+        return None
+    matrix = alignment_matrix(points)
+    return warp(picture, matrix, ALIGNED_SIZE), transform(points, matrix)
+
+
+def _read_picture(path: Path) -> np.ndarray | None:
+    """Read a picture as (H, W, 3) BGR; None if it is none."""
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except FileNotFoundError:
+        return None
+    return cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+
+
+def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:
+    """Read the wanted frames of a video in order."""
+    video = cv2.VideoCapture(str(sequence.video))
+    place = -1
+    try:
+        for wanted in sequence.video_frames:
+            while place < wanted:
+                if not video.grab():
+                    raise CorpusError(
+                        [
+                            f"{sequence.video}: frame {place + 2} cannot be decoded, the video is "
+                            "damaged there or cut off"
+                        ]
+                    )
+                place += 1
+            _, picture = video.retrieve()
+            yield picture
+    finally:
+        video.release()
+
+
+def _digest(sequences: Sequence[FrameSequence]) -> str:
+    """Sum up all that the shards are made from but the pictures' content."""
+    digest = hashlib.sha256()
+    for sequence in sequences:
+        sources = [sequence.video] if sequence.video else sequence.pictures
+        names = [f"{path.parent.name}/{path.name}" for path in sources]
+        digest.update(json.dumps([sequence.subject, sequence.task, *names]).encode())
+        for array in (
+            *(sequence.frames, sequence.presence, sequence.intensity),
+            *(sequence.landmarks, sequence.video_frames),
+        ):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

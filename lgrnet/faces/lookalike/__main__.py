@@ -1,0 +1,55 @@
+"""The command: ``python -m lgrnet.faces.lookalike bp4d --out FOLDER``."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from lgrnet.corpora import folds
+from lgrnet.faces.head.rig import RigError
+from lgrnet.faces.lookalike.write import write_lookalike
+from runtime.errors import InputError, OpenCVError
+
+logger = logging.getLogger(__name__)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lgrnet.faces.lookalike",
+        description="Render a corpus that lies on disc as BP4D or DISFA does. Goes on where it "
+        "stopped.",
+    )
+    parser.add_argument("corpus", choices=folds.CORPORA)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
+    parser.add_argument(
+        "--frames", type=int, help="labelled frames of a sequence; 12 in bp4d, 100 in disfa"
+    )
+    parser.add_argument("--subjects", nargs="+", help="names, all if not given")
+    parser.add_argument("--seed", type=int, default=0, help="other seeds give other people")
+    parser.add_argument("--workers", type=int, help="processes; one a core if not given")
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        write_lookalike(
+            args.corpus, args.out, args.frames, args.subjects, args.rig, args.workers, args.seed,
+            args.progress,
+        )  # fmt: skip
+    except (RigError, InputError, OpenCVError, ValueError) as error:
+        logger.error("%s", error)
+        return 2
+    except KeyboardInterrupt:
+        logger.error("interrupted: run the same command again to go on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,190 @@
+"""Turn a corpus into shards: ``python -m lgrnet.prepare bp4d --root … --out data/bp4d``.
+
+Everything is checked before anything is written, and all that is wrong is told at once. A run that
+was stopped goes on where it was. docs/corpora.md says what to put where.
+"""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from lgrnet.corpora import bp4d, bp4d_labels, disfa, folds, jaanet
+from lgrnet.corpora.checking import Corpus, check_all
+from lgrnet.corpora.parquet import require_pyarrow, write_parquet
+from lgrnet.corpora.problems import CorpusError
+from lgrnet.corpora.report import make_report, write_report
+from lgrnet.corpora.writing import shard_table, write_sequences
+from lgrnet.shards import DatasetError
+from runtime.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def prepare_bp4d(
+    options: bp4d.Options, out: Path, workers: int | None = None, progress: bool = True
+) -> str:
+    """Prepare BP4D.
+
+    Args:
+        options: Where it is.
+        out: Folder of the data set.
+        workers: Processes; None for one a core, 0 for none but this one.
+        progress: Whether to show progress.
+
+    Returns:
+        The report.
+
+    Raises:
+        CorpusError: Something is wrong with the corpus.
+        DatasetError: The folder holds another data set.
+        ImportError: A library is not installed.
+    """
+    require_pyarrow()
+    layout = bp4d.find_layout(options)
+    jobs = [(options, layout, name, task) for name in options.subjects for task in bp4d.TASKS]
+    corpus = check_all(bp4d.check, jobs, workers, progress)
+    recipe = {"offset": options.offset, "origin": options.origin}
+    return _finish("bp4d", bp4d_labels.AUS, corpus, recipe, out, workers, progress)
+
+
+def prepare_disfa(
+    options: disfa.Options, out: Path, workers: int | None = None, progress: bool = True
+) -> str:
+    """Prepare DISFA; as :func:`prepare_bp4d`."""
+    require_pyarrow()
+    layout = disfa.find_layout(options)
+    jobs = [(options, layout, name) for name in options.subjects]
+    corpus = check_all(disfa.check, jobs, workers, progress)
+    recipe = {"present_from": disfa.PRESENT_FROM}
+    return _finish("disfa", disfa.AUS, corpus, recipe, out, workers, progress)
+
+
+def prepare_jaanet(
+    options: jaanet.Options, out: Path, workers: int | None = None, progress: bool = True
+) -> str:
+    """Prepare JÂA-Net's lists of a corpus; as :func:`prepare_bp4d`."""
+    require_pyarrow()
+    corpus = Corpus(jaanet.read_lists(options), [])
+    recipe = {"lists": "JÂA-Net"}
+    aus = jaanet.AUS[options.corpus]
+    return _finish(options.corpus, aus, corpus, recipe, out, workers, progress)
+
+
+def _finish(
+    name: str,
+    aus: Sequence[int],
+    corpus: Corpus,
+    recipe: dict,
+    out: Path,
+    workers: int | None,
+    progress: bool,
+) -> str:
+    if not corpus.sequences:
+        raise CorpusError(corpus.left_out or ["no sequence was found"])
+    write_sequences(out, name, aus, corpus.sequences, recipe, workers, progress)
+    shards = [
+        (sequence.subject, shard)
+        for sequence, names in zip(corpus.sequences, shard_table(corpus.sequences), strict=True)
+        for shard in names
+    ]
+    write_parquet(out, aus, shards)
+    return write_report(out, make_report(out, name, aus, corpus.sequences, corpus.left_out))
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lgrnet.prepare",
+        description="Align a corpus into shards. Checks all of it first; goes on where it stopped.",
+    )
+    kinds = parser.add_subparsers(dest="corpus", required=True)
+    for name in folds.CORPORA:
+        kind = kinds.add_parser(name, help=f"{name.upper()} as it is distributed")
+        kind.add_argument("--root", type=Path, required=True, help="folder of the corpus")
+        kind.add_argument("--subjects", nargs="+", help="prepare these only, for a first try")
+        kind.add_argument(
+            "--allow-missing",
+            action="store_true",
+            help="leave out and report what lacks a file, instead of an error",
+        )
+        if name == "bp4d":
+            kind.add_argument("--landmarks", type=Path, help="their folder; ROOT/2DFeatures if not")
+            kind.add_argument("--pictures", type=Path, help="folder that holds F001/T1/2440.jpg")
+            kind.add_argument(
+                "--offset",
+                type=int,
+                default=0,
+                help="picture's number minus label's frame: 0 (default) or -1",
+            )
+            kind.add_argument(
+                "--origin",
+                type=int,
+                choices=(0, 1),
+                default=1,
+                help="landmark coordinates of the first pixel: 1 as in MATLAB (default), or 0",
+            )
+            kind.add_argument(
+                "--no-intensity",
+                dest="intensity",
+                action="store_false",
+                help="do not read AUCoding/AU_INT",
+            )
+    lists = kinds.add_parser("jaanet", help="JÂA-Net's list files and aligned images")
+    lists.add_argument("--lists", type=Path, required=True, help="folder of BP4D_part1_path.txt …")
+    lists.add_argument(
+        "--images", type=Path, required=True, help="folder that the lists' paths start from"
+    )
+    lists.add_argument(
+        "--of", choices=folds.CORPORA, help="which corpus, if there are lists of both"
+    )
+    for kind in (*kinds.choices.values(),):
+        kind.add_argument("--out", type=Path, required=True, help="folder of the data set")
+        kind.add_argument("--workers", type=int, help="processes; one a core if not given, 0: none")
+        kind.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    return parser.parse_args(argv)
+
+
+def _run(args: argparse.Namespace) -> str:
+    if args.workers is not None and args.workers < 0:
+        raise ValueError(f"--workers must not be negative, got {args.workers}")
+    if args.out.exists() and not args.out.is_dir():
+        raise InputError(f"output folder {args.out} is a file: give another folder")
+    if args.corpus == "jaanet":
+        corpora = (args.of,) if args.of else jaanet.corpora_in(args.lists)
+        if len(corpora) != 1:
+            found = " and ".join(name.upper() for name in corpora) or "no *_path.txt"
+            raise ValueError(f"{args.lists} holds lists of {found}: choose one with --of")
+        options = jaanet.Options(args.lists, args.images, corpora[0])
+        return prepare_jaanet(options, args.out, args.workers, args.progress)
+    names = tuple(sorted(set(args.subjects or folds.subjects(args.corpus))))
+    for name in names:
+        folds.subject_number(args.corpus, name)
+    if args.corpus == "bp4d":
+        chosen = bp4d.Options(
+            args.root, args.landmarks, args.pictures, args.offset, args.origin, names,
+            args.intensity, args.allow_missing,
+        )  # fmt: skip
+        return prepare_bp4d(chosen, args.out, args.workers, args.progress)
+    return prepare_disfa(
+        disfa.Options(args.root, names, args.allow_missing), args.out, args.workers, args.progress
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        print(_run(args), end="")
+    except (DatasetError, InputError, ImportError, ValueError) as error:
+        logger.error("%s", error)
+        return 2
+    except KeyboardInterrupt:
+        logger.error("interrupted: run the same command again to go on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,76 @@
+"""Processes that work for a command, and end with it even when it is killed."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context, parent_process
+from threading import Thread
+
+import cv2
+
+
+def open_pool(
+    workers: int | None, prepare: Callable[..., None] | None = None, *arguments: object
+) -> ProcessPoolExecutor:
+    """Start processes that use one thread each.
+
+    Args:
+        workers: How many; None for one a core.
+        prepare: Called in each process before its first job.
+        arguments: What it is called with.
+
+    Returns:
+        The pool. Its processes end at once when this one is gone, killed for example.
+    """
+    return ProcessPoolExecutor(
+        workers or os.cpu_count(),
+        # spawn: a forked child would inherit the parent's OpenCV and numba threads half-alive
+        mp_context=get_context("spawn"),
+        initializer=_begin,
+        initargs=(prepare, arguments),
+    )
+
+
+def run_jobs(
+    function: Callable[..., object], jobs: Sequence[tuple[object, ...]], workers: int | None
+) -> Iterator[tuple[int, Future]]:
+    """Call a function for each job.
+
+    Args:
+        function: What to call; it and the jobs must be picklable.
+        jobs: Its arguments, a tuple each.
+        workers: Processes; None for one a core, 0 for none but this one.
+
+    Yields:
+        A job's place and its finished future, in the order in which they finish. Jobs that have
+        not begun are dropped when the caller stops listening.
+    """
+    if workers == 0:
+        for place, job in enumerate(jobs):
+            future: Future = Future()
+            try:
+                future.set_result(function(*job))
+            except Exception as error:
+                future.set_exception(error)
+            yield place, future
+        return
+    with open_pool(min(workers or os.cpu_count() or 1, max(len(jobs), 1))) as pool:
+        places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
+        try:
+            for future in as_completed(places):
+                yield places[future], future
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
+    cv2.setNumThreads(1)  # one process a core already
+    Thread(target=_end_with_parent, daemon=True).start()
+    if prepare is not None:
+        prepare(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)
