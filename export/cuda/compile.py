@@ -79,6 +79,7 @@ def _older_assembler() -> Iterator[None]:
 
 
 def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
+    from triton import TritonError
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
     from triton.runtime import JITFunction
@@ -94,11 +95,15 @@ def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
     }
     source = ASTSource(function, signature, dict(kernel.constants), aligned)
     major, _, minor = target.partition(".")
-    made = compile(
-        source,
-        target=GPUTarget("cuda", 10 * int(major) + int(minor), 32),
-        options={"num_warps": _WARPS, "enable_fp_fusion": True},
-    )
+    try:
+        made = compile(
+            source,
+            target=GPUTarget("cuda", 10 * int(major) + int(minor), 32),
+            options={"num_warps": _WARPS, "enable_fp_fusion": True},
+        )
+    except TritonError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"{kernel.key} cannot be compiled for {target}: {reason}") from error
     if made.metadata.global_scratch_size or made.metadata.num_ctas != 1:
         raise ExportError(f"{kernel.key} needs memory of its own, or clusters, for {target}")
     # Triton adds pointers of its own, to scratch memory that is not used.

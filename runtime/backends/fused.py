@@ -1,6 +1,6 @@
 """Our own GPU kernels, by pycuda."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class FusedBackend(RecordedBatch):
         self._gpu = open_gpu(int(device.partition(":")[2] or 0))
         self.spec, self.precision = self._plan.spec, self._plan.spec.precision
         self.device = f"cuda:{self._gpu.index}"
-        target = _best_target(self._gpu.capability, self._plan.codes)
+        target = best_target(self._gpu.capability, self._plan.codes)
         if target is None:
             raise ModelError(
                 f"{path} has code for compute capability {', '.join(self._plan.codes)}, this GPU "
@@ -173,8 +173,16 @@ class FusedBackend(RecordedBatch):
                 memory.free()
 
 
-def _best_target(capability: str, targets: Any) -> str | None:
-    """Choose code that runs: of the same generation, and not newer than the GPU."""
+def best_target(capability: str, targets: Iterable[str]) -> str | None:
+    """Choose code that runs: of the same generation, and not newer than the GPU.
+
+    Args:
+        capability: Compute capability of the GPU, such as ``"8.9"``.
+        targets: Those that there is code for.
+
+    Returns:
+        The newest that runs; None if none does.
+    """
 
     def version(text: str) -> tuple[int, int]:
         major, _, minor = text.partition(".")
