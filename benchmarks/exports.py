@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from benchmarks.memory import ask_gpu
 from benchmarks.rows import Row
 from export.cuda.convert import export_cuda
 from export.errors import ExportError
@@ -20,6 +21,7 @@ from export.tensorrt.build import build_engine
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
+from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import ModelSpec
 
@@ -116,7 +118,8 @@ class Exports:
             if row.library == "pytorch":
                 found[row.key] = ModelFile(checkpoint, None, None, checkpoint.stat().st_size / 1e6)
                 continue
-            wanted = (checkpoint, batch, row.library, row.graph, row.precision, row.flavour)
+            wanted = (checkpoint, batch, row.library, row.graph, row.precision)
+            wanted = (*wanted, row.flavour, row.recurrence)
             if wanted not in self._made:
                 origin = sha256(checkpoint.read_bytes())
                 origin.update(repr((wanted[1:], trained, _exporters())).encode())
@@ -126,7 +129,8 @@ class Exports:
                 self._made[wanted] = _export(row, checkpoint, output, batch, trained)
             file = self._made[wanted]
             if isinstance(file, ModelFile):
-                kind = (row.library, file.graph, row.precision, row.active, row.flavour)
+                kind = (row.library, file.graph, row.precision, row.active)
+                kind = (*kind, row.flavour, row.recurrence)
                 same = taken.setdefault(kind, row.name)
                 if same != row.name:
                     file = Unavailable(f"the exporter's choice is the graph of {same}")
@@ -204,13 +208,32 @@ def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **optio
             checkpoint, output.with_suffix(".npz"), precision=row.precision, **options
         )
     if row.library == "fused":
-        return export_cuda(checkpoint, output.with_suffix(".fused"), batch=batch, **options)
+        return export_cuda(
+            checkpoint, output.with_suffix(".fused"), batch=batch, recurrence=row.recurrence,
+            targets=targets_here(), **options,
+        )  # fmt: skip
     model = export_onnx(
         checkpoint, output, batch=batch, graph=row.graph,
         engine="onnxruntime" if row.library == "tensorrt" else row.library,
         precision=row.precision, **options,
     )  # fmt: skip
     return model if row.flavour is None else build_engine(model, flavour=row.flavour)
+
+
+def targets_here() -> list[str] | None:
+    """Choose what our kernels are compiled for: the GPU here, as each takes a minute.
+
+    Returns:
+        The newest compute capability that it runs; None for all of them where there is no GPU, or
+        one that none is for.
+    """
+    try:
+        from export.cuda.compile import TARGETS
+
+        best = best_target(ask_gpu("compute_cap"), TARGETS)
+    except (ImportError, OSError, ValueError):
+        return None  # the exporter says what is missing
+    return None if best is None else [best]
 
 
 def one_line(error: BaseException) -> str:

@@ -112,11 +112,21 @@ class EpochSampler(Sampler):
         seed: Seed of the order.
         epoch: Which epoch.
         skip: Batches that were already done before an interruption.
+        share: Which share of each batch to yield, and of how many, for processes that train
+            together; ``batch`` must divide by their number.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, epoch: int, skip: int = 0) -> None:
+    def __init__(
+        self,
+        count: int,
+        batch: int,
+        seed: int,
+        epoch: int,
+        skip: int = 0,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         self.count, self.batch, self.seed = count, batch, seed
-        self.epoch, self.skip = epoch, skip
+        self.epoch, self.skip, self.share = epoch, skip, share
 
     def __len__(self) -> int:
         return self.count // self.batch - self.skip
@@ -125,11 +135,17 @@ class EpochSampler(Sampler):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
         for number in range(self.skip, self.count // self.batch):
             chosen = order[number * self.batch : (number + 1) * self.batch]
+            chosen = chosen[self.share[0] :: self.share[1]]
             yield [(self.epoch, int(index)) for index in chosen]
 
 
 def training_batches(
-    faces: TrainingFaces, batch: int, epoch: int, skip: int = 0, workers: int = 1
+    faces: TrainingFaces,
+    batch: int,
+    epoch: int,
+    skip: int = 0,
+    workers: int = 1,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Iterate over one epoch of training.
 
@@ -139,11 +155,12 @@ def training_batches(
         epoch: Which epoch, from 0.
         skip: Batches to leave out at the start.
         workers: Processes that prepare batches; 0 for none.
+        share: See :class:`EpochSampler`.
 
     Yields:
         Batches.
     """
-    sampler = EpochSampler(len(faces), batch, faces.seed, epoch, skip)
+    sampler = EpochSampler(len(faces), batch, faces.seed, epoch, skip, share)
     loader = DataLoader(
         faces,
         batch_sampler=sampler,

@@ -148,6 +148,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def _run(args: argparse.Namespace) -> str:
     if args.workers is not None and args.workers < 0:
         raise ValueError(f"--workers must not be negative, got {args.workers}")
+    if args.out.exists() and not args.out.is_dir():
+        raise InputError(f"output folder {args.out} is a file: give another folder")
     if args.corpus == "jaanet":
         corpora = (args.of,) if args.of else jaanet.corpora_in(args.lists)
         if len(corpora) != 1:

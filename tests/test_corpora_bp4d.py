@@ -108,7 +108,7 @@ def test_report_tells_what_was_dropped(prepared):
     assert report["written"] == 75
     assert report["dropped"] == {
         **{"no landmarks": 3, "no label": 1, "unreadable frame": 1},
-        "landmarks outside the picture": 0,
+        **{"landmarks outside the picture": 0, "no picture": 0},
     }
     told = {(d["subject"], d["task"], d["frames"]): d["reason"] for d in report["dropped_frames"]}
     assert told == {
@@ -342,6 +342,28 @@ def test_what_may_be_missing_is_left_out_and_reported(tmp_path):
     assert not np.isnan(labels.intensity[5:, 3]).all()
 
 
+def test_a_few_frames_may_lack_a_picture(tmp_path, caplog):
+    root, more = tmp_path / "bp4d", ("--allow-missing", "--subjects", "F001")
+    drawn_corpora.write_bp4d(root, subjects=("F001",), frames=25)
+    for number in (20, 220, 221):
+        (root / "Sequences" / "F001" / f"T{1 + number // 100}" / f"{number}.jpg").unlink()
+    for task, sets in (("T1", 28), ("T3", 27)):  # a set a picture
+        points = [drawn_corpora.FACE * 0.5] * sets
+        drawn_corpora.write_fit_hdf5(root / "2DFeatures" / f"F001_{task}.mat", points)
+    assert prepare(root, tmp_path / "out", *more) == 2
+    assert "F001_T3.csv: 25 frames (213 to 237), 2 of them without a picture" in caplog.text
+    assert "F001_T1.csv" not in caplog.text
+    drawn_corpora.cv2.imwrite(
+        str(root / "Sequences" / "F001" / "T3" / "221.jpg"), np.zeros((130, 150, 3), np.uint8)
+    )
+    drawn_corpora.write_fit_hdf5(root / "2DFeatures" / "F001_T3.mat", [points[0]] * 28)
+    assert prepare(root, tmp_path / "out", *more) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["dropped"]["no picture"] == 2
+    assert "F001_T1.csv: 25 frames (13 to 37), 1 of them" in report["left_out"][0]
+    assert report["written"] == 8 * 25 - 2
+
+
 def test_other_pixel_origin_and_landmark_folder(tmp_path):
     root = tmp_path / "bp4d"
     drawn = drawn_corpora.write_bp4d(root)
@@ -379,3 +401,19 @@ def test_pictures_none_of_which_can_be_read(tmp_path, caplog):
     assert "213.jpg: none of the 5 frames from here on can be used" in caplog.text
     assert "go on" in caplog.text
     assert not (tmp_path / "out" / "index.parquet").exists()
+
+
+def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
+    folder, rng = tmp_path / "T1", np.random.default_rng(0)
+    folder.mkdir()
+    for name in ("8.jpg", "9.jpg", "10.jpg", "0011.jpg", "100.PNG", "notes.txt", "8.obj"):
+        (folder / name).touch()
+    problems = Problems()
+    pictures = bp4d.list_pictures(folder, problems)
+    assert not problems
+    assert sorted(pictures) == [8, 9, 10, 11, 100]
+    sets = [rng.uniform(1, 100, (49, 2)) for _ in range(5)]
+    drawn_corpora.write_fit_hdf5(tmp_path / "F001_T1.mat", sets)
+    wanted = np.array([10, 100])
+    found = bp4d.read_landmarks(tmp_path / "F001_T1.mat", sorted(pictures), wanted, problems)
+    np.testing.assert_allclose(found, [sets[2], sets[4]])

@@ -253,6 +253,22 @@ def test_what_may_be_missing_is_left_out_and_reported(tmp_path, caplog):
     assert report["subjects"] == 1
 
 
+@pytest.mark.parametrize(("shown", "written"), [(19, 19), (21, 20)])
+def test_a_video_may_be_a_little_short_or_long(tmp_path, caplog, shown, written):
+    root, more = tmp_path / "disfa", ("--subjects", "SN001")
+    drawn_corpora.write_disfa(root, subjects=("SN001",), frames=20)
+    video = root / "Videos_LeftCamera" / "LeftVideoSN001_comp.avi"
+    pictures, _, codes = drawn_corpora.draw(np.random.default_rng([0, 0]), shown)
+    drawn_corpora.write_video(video, pictures)
+    assert prepare(root, tmp_path / "out", *more) == 2
+    assert f"{video}: has {shown} frames" in caplog.text
+    assert prepare(root, tmp_path / "out", *more, "--allow-missing") == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["dropped"]["no picture"] == 20 - written
+    assert f"has {shown} frames" in report["left_out"][0]
+    assert len(FaceShards(tmp_path / "out", "SN001")) == written == min(len(codes), 20)
+
+
 def test_folders_that_are_missing_are_named_together(tmp_path, caplog):
     assert prepare(tmp_path / "nowhere", tmp_path / "out") == 2
     for name in ("ActionUnit_Labels", "Videos_LeftCamera", "Landmark_Points"):

@@ -24,7 +24,7 @@ from runtime.spec import ENGINES
 def folder(tmp_path_factory):
     """Return a folder with a checkpoint, its exports, and faces that it tells apart."""
     folder = write_export_folder(tmp_path_factory.mktemp("engines"), tiny_network(aus=[1, 12]))
-    export_onnx(folder / "net.pt", faces=folder / "faces")
+    export_onnx(folder / "net.pt", graph="plain", faces=folder / "faces")
     return folder
 
 

@@ -23,8 +23,7 @@ from lgrnet.corpora import folds
 from lgrnet.corpora.bp4d_labels import AUS, read_intensities, read_occurrence
 from lgrnet.corpora.landmark_files import SUFFIXES, read_point_sets
 from lgrnet.corpora.problems import CorpusError, Problems
-from lgrnet.corpora.sequence import Checked, FrameSequence, keep
-from lgrnet.shards import MISSING
+from lgrnet.corpora.sequence import MOST_LACKING, Checked, FrameSequence, keep
 from runtime.align import alignment_matrix
 from runtime.landmarks import COUNT
 
@@ -49,7 +48,8 @@ class Options:
         origin: Coordinates of the middle of the top left pixel: 1 as in MATLAB, or 0.
         subjects: Whom to prepare.
         intensity: Whether to read intensities where they are.
-        allow_missing: Whether a sequence that lacks a file is left out; else it is an error.
+        allow_missing: Whether a sequence that lacks a file, and a few frames that lack a picture,
+            are left out; else that is an error.
     """
 
     root: Path
@@ -158,21 +158,23 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
     nothing = np.zeros(0, np.int64), np.zeros((0, len(AUS)), np.uint8)
     frames, presence = nothing if table in absent else read_occurrence(table, problems)
     pictures = list_pictures(folder, problems)
+    left_out: list[str] = []
     if len(frames) and folder not in absent:
-        _check_numbers(table, frames, folder, pictures, options.offset, problems)
+        left_out += _check_numbers(options, table, frames, folder, pictures, problems)
     numbers = frames + options.offset
     points = np.full((len(frames), COUNT, 2), np.nan)
     if place is not None:
         points = read_landmarks(place, sorted(pictures), numbers, problems) - options.origin
-    left_out: list[str] = []
     intensity = np.full(presence.shape, np.nan, np.float32)
     if layout.intensity:
-        intensity, left_out = read_intensities(
+        intensity, unknown = read_intensities(
             layout.intensity, f"{subject}_{task}", frames, options.allow_missing, problems
         )
+        left_out += unknown
     if problems:
         return Checked(None, problems.lines())
-    chosen, dropped = keep(frames, presence, points, MISSING)
+    pictured = np.array([int(number) in pictures for number in numbers])
+    chosen, dropped = keep(frames, presence, points, pictured)
     for index in chosen:
         try:
             alignment_matrix(points[index])
@@ -189,7 +191,7 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
         points[chosen],
         tuple(pictures[int(number)] for number in numbers[chosen]),
         dropped=dropped,
-        unlabelled=len(pictures) - len(frames),
+        unlabelled=len(pictures) - int(pictured.sum()),
     )
     return Checked(sequence, (), left_out)
 
@@ -215,26 +217,31 @@ def list_pictures(folder: Path, problems: Problems) -> dict[int, Path]:
 
 
 def _check_numbers(
+    options: Options,
     table: Path,
     frames: np.ndarray,
     folder: Path,
     pictures: dict[int, Path],
-    offset: int,
     problems: Problems,
-) -> None:
+) -> list[str]:
+    """Check that labelled frames have pictures; returns what is missing and may be, as lines."""
+
     def lacking(shift: int) -> int:
         return sum(int(frame) + shift not in pictures for frame in frames)
 
-    if not (count := lacking(offset)):
-        return
+    if not (count := lacking(options.offset)):
+        return []
     span = f" ({min(pictures)} to {max(pictures)})" if pictures else ""
     fits = [shift for shift in _LIKELY_OFFSETS if not lacking(shift)]
     hint = f"; with --offset {fits[0]} all would have one" if fits else ""
-    problems.add(
-        table,
+    what = (
         f"{len(frames)} frames ({frames[0]} to {frames[-1]}), {count} of them without a picture "
-        f"at offset {offset}: {folder} holds {len(pictures)} pictures{span}{hint}",
+        f"at offset {options.offset}: {folder} holds {len(pictures)} pictures{span}{hint}"
     )
+    if options.allow_missing and count <= MOST_LACKING * len(frames):
+        return [f"{table}: {what}"]
+    problems.add(table, what)
+    return []
 
 
 def _find_landmarks(folder: Path, subject: str, task: str) -> Path | None:

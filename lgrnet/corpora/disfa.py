@@ -25,7 +25,7 @@ from lgrnet.corpora import folds
 from lgrnet.corpora.landmark_files import read_point_sets
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import read_scores
-from lgrnet.corpora.sequence import Checked, FrameSequence, keep
+from lgrnet.corpora.sequence import MOST_LACKING, Checked, FrameSequence, keep
 from lgrnet.shards import MISSING
 from runtime.align import alignment_matrix
 from runtime.landmarks import COUNT
@@ -53,8 +53,9 @@ class Options:
     Attributes:
         root: Its folder.
         subjects: Whom to prepare.
-        allow_missing: Whether a subject that lacks a video or landmarks is left out, and an AU that
-            lacks its file is unknown; else it is an error.
+        allow_missing: Whether a subject that lacks a video or landmarks, and a few frames at the
+            end that the video lacks, are left out, and an AU that lacks its file is unknown; else
+            that is an error.
     """
 
     root: Path
@@ -117,8 +118,15 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
     if labels not in absent:
         intensity, left_out = read_labels(labels, subject, options.allow_missing, problems)
     count = len(intensity)
+    shown = count
     if video not in absent:
-        check_video(video, labels, count, problems)
+        shown = check_video(video, problems)
+        if shown and count and shown != count:
+            what = f"has {shown} frames, the labels in {labels} have {count}"
+            if options.allow_missing and abs(shown - count) <= MOST_LACKING * count:
+                left_out.append(f"{video}: {what}")
+            else:
+                problems.add(video, what)
     points, notes = np.zeros((count, COUNT, 2)), ()
     if folder not in absent:
         points, notes = read_landmarks(folder, subject, count, problems)
@@ -128,7 +136,7 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
         np.isnan(intensity), MISSING, np.nan_to_num(intensity) >= PRESENT_FROM
     ).astype(np.uint8)
     frames = np.arange(1, count + 1)
-    chosen, dropped = keep(frames, presence, points, MISSING)
+    chosen, dropped = keep(frames, presence, points, frames <= shown)
     for index in chosen:
         try:
             alignment_matrix(points[index])
@@ -198,27 +206,27 @@ def _label_path(folder: Path, subject: str, au: int) -> Path:
     return folder / f"{subject}_au{au}.txt"
 
 
-def check_video(path: Path, labels: Path, count: int, problems: Problems) -> None:
-    """Check that a video can be opened and has as many frames as there are labels.
+def check_video(path: Path, problems: Problems) -> int:
+    """Check that a video can be opened.
 
     Args:
         path: The video.
-        labels: Where the labels are, for the message.
-        count: How many frames they have.
         problems: Where to say what is wrong.
+
+    Returns:
+        How many frames it has by its header; 0 if it cannot be read.
     """
     declared = _declared_size(path)
     size = path.stat().st_size
     if declared is not None and size < declared:
         problems.add(path, f"is cut off: {size} bytes, its header says {declared}")
-        return
+        return 0
     video = cv2.VideoCapture(str(path))
     try:
-        frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
         if not video.isOpened() or not video.read()[0]:
             problems.add(path, "is no video that OpenCV can read")
-        elif count and frames != count:
-            problems.add(path, f"has {frames} frames, the labels in {labels} have {count}")
+            return 0
+        return int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     finally:
         video.release()
 

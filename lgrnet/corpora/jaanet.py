@@ -245,7 +245,7 @@ def _sequence(options: Options, subject: str, task: str, faces: _Faces) -> Frame
     points = np.array(faces.points, np.float64)
     points[~points.any((1, 2))] = np.nan
     presence = np.array(faces.labels, np.uint8)
-    chosen, dropped = keep(frames, presence, points, MISSING)
+    chosen, dropped = keep(frames, presence, points, np.ones(len(frames), bool))
     paths = list(faces.places)
     return FrameSequence(
         subject,

@@ -7,12 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lgrnet.shards import MISSING
+
 NO_LANDMARKS = "no landmarks"
 NO_LABEL = "no label"
+NO_PICTURE = "no picture"
 UNREADABLE = "unreadable frame"
 OUTSIDE = "landmarks outside the picture"
-REASONS: tuple[str, ...] = (NO_LANDMARKS, NO_LABEL, UNREADABLE, OUTSIDE)
+REASONS: tuple[str, ...] = (NO_PICTURE, NO_LANDMARKS, NO_LABEL, UNREADABLE, OUTSIDE)
 """Why a labelled frame is dropped."""
+
+MOST_LACKING = 0.05
+"""Share of a sequence's labelled frames that may have no picture, where files may be missing.
+If more have none, labels and pictures are counted differently."""
 
 SHARD_FRAMES = 500
 """Most faces of a shard, 60 MB."""
@@ -81,27 +88,31 @@ class FrameSequence:
 
 
 def keep(
-    frames: np.ndarray, presence: np.ndarray, landmarks: np.ndarray, missing: int
+    frames: np.ndarray, presence: np.ndarray, landmarks: np.ndarray, pictured: np.ndarray
 ) -> tuple[np.ndarray, tuple[Dropped, ...]]:
     """Choose the frames that can be used.
 
     Args:
         frames: (N,) numbers.
-        presence: (N, n).
+        presence: (N, n) of 0, 1 and 9.
         landmarks: (N, 49, 2), NaN where there are none.
-        missing: The label that stands for unknown.
+        pictured: (N,) bool, which have a picture.
 
     Returns:
         Indices of the frames to keep, and the others with the reason.
     """
-    pointless = np.isnan(landmarks).any((1, 2))
-    unlabelled = (presence == missing).all(1)
+    faults = {
+        NO_PICTURE: ~pictured,
+        NO_LANDMARKS: np.isnan(landmarks).any((1, 2)),
+        NO_LABEL: (presence == MISSING).all(1),
+    }
     dropped = [
-        Dropped(int(frame), NO_LANDMARKS if bare else NO_LABEL)
-        for frame, bare, blind in zip(frames, pointless, unlabelled, strict=True)
-        if bare or blind
+        Dropped(int(frame), next(reason for reason, mask in faults.items() if mask[index]))
+        for index, frame in enumerate(frames)
+        if any(mask[index] for mask in faults.values())
     ]
-    return np.flatnonzero(~pointless & ~unlabelled), tuple(dropped)
+    lost = np.logical_or.reduce(list(faults.values()))
+    return np.flatnonzero(~lost), tuple(dropped)
 
 
 class Checked(NamedTuple):

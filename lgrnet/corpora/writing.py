@@ -21,7 +21,7 @@ from lgrnet.corpora.sequence import OUTSIDE, UNREADABLE, Dropped, FrameSequence
 from lgrnet.shards import Labels, shard_is_complete, shard_name, write_index, write_shard
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
-from runtime.atomic import PendingFile
+from runtime.atomic import PendingFile, make_folder
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ def write_sequences(
         CorpusError: A subject has no usable frame, a video ends early, or nothing of a sequence can
             be read. All other sequences are written before it is raised.
         DatasetError: The folder holds another data set.
+        InputError: The folder cannot be made.
     """
     from tqdm import tqdm
 
@@ -79,6 +80,7 @@ def write_sequences(
     if empty := [name for name, count in splits.items() if count == 0]:
         raise CorpusError(f"{name}: no frame has both landmarks and labels" for name in empty)
     content = {"corpus": corpus, **recipe, "content_sha256": _digest(sequences)}
+    make_folder(out)
     write_index(out, aus, splits, content)
     for pattern in (".*.partial", ".*.part.*"):
         for stale in out.glob(pattern):

@@ -19,13 +19,16 @@ class Arrays(Source):
     Args:
         frames: One frame (H, W[, C]), frames (T, H, W, C), or an iterable of frames.
         strict: Whether a bad frame is an error wherever it comes.
+
+    Attributes:
+        strict: As given; may be changed before the first frame.
     """
 
     def __init__(self, frames: np.ndarray | Iterable[np.ndarray], strict: bool = False) -> None:
         self.still = isinstance(frames, np.ndarray) and frames.ndim < 4
         self.moving = not self.still
         self._frames = (frames,) if self.still else frames
-        self._strict = strict
+        self.strict = strict
         count = len(self._frames) if hasattr(self._frames, "__len__") else None
         super().__init__("frames", "frames", count=count)
 
@@ -42,7 +45,7 @@ class Arrays(Source):
             try:
                 frame = check_frame(frame, f"frame {index}")
             except InputError as error:
-                if self._strict or index == self.skipped:
+                if self.strict or index == self.skipped:
                     raise
                 self._skip(error)
                 continue
