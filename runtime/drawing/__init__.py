@@ -76,7 +76,8 @@ def _draw(frame: np.ndarray, result: Result, history: History | None) -> np.ndar
         boxes = [face.box for face in result]
         if panel:
             boxes.append(panel)
-        draw_timeline(canvas, history.of(shown), history.now, boxes, style)
+        owner = f"#{shown.id}" if len(result) > 1 else ""
+        draw_timeline(canvas, history.of(shown), history.now, boxes, style, owner)
     return canvas
 
 

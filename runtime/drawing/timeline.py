@@ -86,6 +86,7 @@ def draw_timeline(
     now: float,
     obstacles: list[Box],
     style: Style,
+    owner: str = "",
 ) -> None:
     """Draw the strip onto a canvas, in place, where it hides no face.
 
@@ -98,6 +99,7 @@ def draw_timeline(
         now: Time at the right end, seconds.
         obstacles: Boxes that it should not cover: faces and the panel.
         style: Sizes.
+        owner: Whose curves they are, written below them.
     """
     label = text_width("AU00", style.font) + 2 * style.pad
     lane = round(1.15 * style.row)
@@ -121,7 +123,7 @@ def draw_timeline(
         write(canvas, au, (left + style.pad, y), style, INK if present[-1] else FAINT)
         _curve(canvas, xs, values, present, (y + lane - 2, lane - 4), style)
         y += lane
-    write(canvas, f"{SECONDS:.0f} s", (left + style.pad, y), style, FAINT)
+    write(canvas, f"{owner} {SECONDS:.0f} s".strip(), (left + style.pad, y), style, FAINT)
     end = start + wide - text_width("now", style.font)
     write(canvas, "now", (end, y), style, FAINT)
 
