@@ -26,7 +26,7 @@ from lgrnet.data import to_input
 from lgrnet.experiment import OptimConfig
 from lgrnet.losses import joint_loss
 from lgrnet.model import LGRNet
-from lgrnet.train import make_optimiser
+from lgrnet.optimiser import make_optimiser
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")

@@ -1,13 +1,13 @@
 """From shards to batches: training samples with augmentation, evaluation samples without."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from lgrnet.augment import AugmentConfig, augment
 from lgrnet.heads import STRONGEST
@@ -78,7 +78,7 @@ class TrainingFaces(Dataset):
         face, landmarks = augment(
             rng, self.shards.face(index), labels.landmarks[index], self.config
         )
-        return face, labels.presence[index], landmarks, _scored(labels.intensity[index])
+        return face, labels.presence[index], landmarks, scored(labels.intensity[index])
 
 
 class EvaluationFaces(Dataset):
@@ -99,7 +99,7 @@ class EvaluationFaces(Dataset):
         face, landmarks = centre_crop(self.shards.face(index), labels.landmarks[index])
         return (
             *(np.ascontiguousarray(face), labels.presence[index]),
-            *(landmarks.astype(np.float32), _scored(labels.intensity[index])),
+            *(landmarks.astype(np.float32), scored(labels.intensity[index])),
         )
 
 
@@ -112,11 +112,21 @@ class EpochSampler(Sampler):
         seed: Seed of the order.
         epoch: Which epoch.
         skip: Batches that were already done before an interruption.
+        share: Which share of each batch to yield, and of how many, for processes that train
+            together; ``batch`` must divide by their number.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, epoch: int, skip: int = 0) -> None:
+    def __init__(
+        self,
+        count: int,
+        batch: int,
+        seed: int,
+        epoch: int,
+        skip: int = 0,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         self.count, self.batch, self.seed = count, batch, seed
-        self.epoch, self.skip = epoch, skip
+        self.epoch, self.skip, self.share = epoch, skip, share
 
     def __len__(self) -> int:
         return self.count // self.batch - self.skip
@@ -125,11 +135,17 @@ class EpochSampler(Sampler):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
         for number in range(self.skip, self.count // self.batch):
             chosen = order[number * self.batch : (number + 1) * self.batch]
+            chosen = chosen[self.share[0] :: self.share[1]]
             yield [(self.epoch, int(index)) for index in chosen]
 
 
 def training_batches(
-    faces: TrainingFaces, batch: int, epoch: int, skip: int = 0, workers: int = 1
+    faces: TrainingFaces,
+    batch: int,
+    epoch: int,
+    skip: int = 0,
+    workers: int = 1,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Iterate over one epoch of training.
 
@@ -139,11 +155,12 @@ def training_batches(
         epoch: Which epoch, from 0.
         skip: Batches to leave out at the start.
         workers: Processes that prepare batches; 0 for none.
+        share: See :class:`EpochSampler`.
 
     Yields:
         Batches.
     """
-    sampler = EpochSampler(len(faces), batch, faces.seed, epoch, skip)
+    sampler = EpochSampler(len(faces), batch, faces.seed, epoch, skip, share)
     loader = DataLoader(
         faces,
         batch_sampler=sampler,
@@ -157,9 +174,14 @@ def training_batches(
     yield from loader
 
 
-def evaluation_batches(shards: FaceShards, batch: int = 32) -> Iterator[Batch]:
-    """Iterate over a split in order, the last batch being shorter."""
-    yield from DataLoader(EvaluationFaces(shards), batch_size=batch, collate_fn=_collate)
+def evaluation_batches(
+    faces: FaceShards, batch: int = 32, chosen: Sequence[int] | None = None
+) -> Iterator[Batch]:
+    """Iterate over a split, or some faces of it, in order, the last batch being shorter."""
+    items: Dataset = EvaluationFaces(faces)
+    if chosen is not None:
+        items = Subset(items, chosen)
+    yield from DataLoader(items, batch_size=batch, collate_fn=_collate)
 
 
 def _start_worker(_: int) -> None:
@@ -167,8 +189,8 @@ def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def _scored(intensity: np.ndarray) -> np.ndarray:
-    """Put intensities in [0, 1] on FACS's scale, 0 to 5."""
+def scored(intensity: np.ndarray) -> np.ndarray:
+    """Put intensities in [0, 1] on FACS's scale, 0 to 5, float32."""
     return np.float32(STRONGEST) * intensity.astype(np.float32)
 
 

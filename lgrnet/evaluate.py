@@ -1,9 +1,10 @@
-"""Judge a checkpoint on a split: ``python -m lgrnet.evaluate CHECKPOINT --data data/faces``.
+"""Judge a model on a data set: ``python -m lgrnet.evaluate MODEL --data data/faces``.
 
-Prints F1-frame per AU beside the F1 of a detector that is always on, the landmark error, how well
-intensities agree if the network tells them, and the same for parts of the split by pose, light,
-skin and occlusion where the data set knows them. Writes all that and more as JSON, and with
-``--page`` as a page of plots.
+The model is a checkpoint, or an exported file in any engine of the runtime, so that what ships is
+judged and not only what was trained. Prints F1-frame per AU beside the F1 of a detector that is
+always on, the landmark error, how well intensities agree if the model tells them, and the same for
+parts of the data by pose, light, skin and occlusion where the data set knows them. Writes all that
+and more as JSON, and with ``--page`` as a page of plots.
 """
 
 import argparse
@@ -17,13 +18,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.data import evaluation_batches, to_input
+from lgrnet.answers import Ask, ask_network, open_model
+from lgrnet.checkpoint import CheckpointError
+from lgrnet.corpora.folds import CORPORA, FOLDS, test_subjects
+from lgrnet.data import evaluation_batches, scored
 from lgrnet.evaluation_page import require_page, write_page
 from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
 from lgrnet.report import format_report, report
 from lgrnet.shards import DatasetError, FaceShards
+from runtime.align import CROP_OFFSET
 from runtime.atomic import PendingFile
+from runtime.backends.base import Outputs
+from runtime.errors import DeviceError, ModelError
+from runtime.spec import ENGINES
 
 logger = logging.getLogger(__name__)
 
@@ -66,56 +73,93 @@ class Evaluation:
         return failure_rate(self.errors)
 
 
-@torch.inference_mode()
-def evaluate(model: nn.Module, shards: FaceShards, device: torch.device) -> Evaluation:
+def answers(ask: Ask, faces: FaceShards, chosen: Sequence[int] | None = None) -> Outputs:
+    """Ask about faces.
+
+    Args:
+        ask: What answers.
+        faces: A split.
+        chosen: Indices of the faces to ask about, at least one; None for all.
+
+    Returns:
+        What is said, in the order of the faces.
+    """
+    said = [ask(batch.faces.numpy()) for batch in evaluation_batches(faces, chosen=chosen)]
+    return join_outputs(said)
+
+
+def join_outputs(said: Sequence[Outputs]) -> Outputs:
+    """Put answers one after the other."""
+    columns = zip(*said, strict=True)
+    return Outputs(*(None if each[0] is None else np.concatenate(each) for each in columns))
+
+
+def judge(said: Outputs, faces: FaceShards, columns: Sequence[int] | None = None) -> Evaluation:
+    """Score answers about a whole split.
+
+    Args:
+        said: From :func:`answers`.
+        faces: The split.
+        columns: Which of the model's AUs the split's are, in the split's order; None if they are
+            the same.
+
+    Returns:
+        Answers and scores.
+    """
+    pick = slice(None) if columns is None else list(columns)
+    labels = faces.labels
+    intensity = None
+    if said.intensity is not None:
+        intensity = said.intensity[:, pick], scored(labels.intensity)
+    return Evaluation(
+        probability=said.probability[:, pick],
+        presence=labels.presence,
+        errors=landmark_errors(said.landmarks, labels.landmarks - np.float32(CROP_OFFSET)),
+        intensity=intensity,
+    )
+
+
+def evaluate(model: nn.Module, faces: FaceShards, device: torch.device) -> Evaluation:
     """Run a network over a split; the network is left in evaluation mode.
 
     Args:
         model: LGRNet.
-        shards: The split, with the network's AUs.
+        faces: The split, with the network's AUs.
         device: Where the network is.
 
     Returns:
         Answers and scores.
     """
-    model.eval()
-    probability, landmarks, targets, strengths = [], [], [], []
-    for batch in evaluation_batches(shards):
-        prediction = model(to_input(batch.faces.to(device)))
-        probability.append(prediction.au_logits.float().sigmoid().cpu().numpy())
-        landmarks.append(prediction.landmarks.float().cpu().numpy())
-        targets.append(batch.landmarks.numpy())
-        if prediction.intensity is not None:
-            both = (prediction.intensity.float().cpu(), batch.intensity)
-            strengths.append(torch.stack(both).numpy())
-    return Evaluation(
-        probability=np.concatenate(probability),
-        presence=shards.labels.presence,
-        errors=landmark_errors(np.concatenate(landmarks), np.concatenate(targets)),
-        intensity=tuple(np.concatenate(strengths, axis=1)) if strengths else None,
-    )
+    return judge(answers(ask_network(model, device), faces), faces)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.evaluate",
-        description="Judge a checkpoint on a split of a data set.",
+        description="Judge a checkpoint or an exported model on splits of a data set.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, default=Path("data/faces"), help="data set's folder")
-    parser.add_argument("--split", default="test")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        help="where to write the scores; out/<checkpoint>_<split>.json if not given",
-    )
-    parser.add_argument(
-        "--page", type=Path, help="where to draw plots, .png; not drawn if not given"
-    )
-    parser.add_argument("--device", default="cpu")
-    return parser.parse_args(argv)
+    add = parser.add_argument
+    add("model", type=Path, help="a checkpoint, or an .onnx, .npz, .engine or .fused file")
+    add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
+    add("--split", nargs="+", default=["test"], metavar="NAME",
+        help="splits, judged as one; in a prepared corpus each person is one")  # fmt: skip
+    add("--fold", type=int, choices=FOLDS, help="judge on the test people of this fold instead")
+    add("--corpus", choices=CORPORA, help="which corpus's folds; with --fold")
+    add("--aus", type=int, nargs="+", metavar="AU",
+        help="judge these AUs only; all of the model's if not given")  # fmt: skip
+    add("--backend", choices=ENGINES,
+        help="what runs an exported model; what the kind of file is for if not given")  # fmt: skip
+    add("--json", type=Path,
+        help="where to write the scores; out/<model>_<split>.json if not given")  # fmt: skip
+    add("--page", type=Path, help="where to draw plots, .png; not drawn if not given")
+    add("--device", default="cpu", help="cpu, cuda or cuda:N")
+    add("--threads", type=int, help="CPU threads; the default of what computes if not given")
+    args = parser.parse_args(argv)
+    if (args.fold is None) != (args.corpus is None):
+        parser.error("--fold and --corpus go together: a fold is one of a corpus")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -123,24 +167,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        model, meta = load_checkpoint(args.checkpoint, args.device)
-        aus = model.config.aus
-        shards = FaceShards(args.data, args.split, aus)
         if args.page is not None:
             require_page(args.page)
-    except (CheckpointError, DatasetError, ImportError, ValueError) as error:
+        with open_model(args.model, args.device, args.backend, args.threads) as model:
+            aus = tuple(sorted(set(args.aus))) if args.aus else model.aus
+            absent = sorted(set(aus) - set(model.aus))
+            if absent:
+                raise ValueError(f"--aus: {args.model} tells {list(model.aus)}, not {absent}")
+            name, splits = "_".join(args.split), tuple(args.split)
+            if args.fold is not None:
+                name = f"{args.corpus}_fold{args.fold}"
+                splits = test_subjects(args.corpus, args.fold)
+            faces = FaceShards(args.data, splits, aus)
+            columns = [model.aus.index(au) for au in aus]
+            result = judge(answers(model.ask, faces), faces, columns)
+    except (
+        CheckpointError, DatasetError, DeviceError, FileNotFoundError, ImportError, ModelError,
+        ValueError,
+    ) as error:  # fmt: skip
         logger.error("%s", error)
         return 2
-    result = evaluate(model, shards, torch.device(args.device))
     scores = {
-        "checkpoint": args.checkpoint.name,
-        "preset": model.config.preset,
-        "training_data": meta.get("training_data", "unknown"),
-        "data": {"split": args.split, "recipe": shards.recipe},
-        **report(aus, result, meta.get("thresholds") or [0.5] * len(aus), shards.labels),
+        "checkpoint": args.model.name,
+        "preset": model.preset,
+        "training_data": model.training_data,
+        "computed_by": model.computed_by,
+        "data": {"split": name, "recipe": faces.recipe},
+        **report(aus, result, [model.thresholds[i] for i in columns], faces.labels),
     }
     print(format_report(scores))
-    path = args.json or Path("out") / f"{args.checkpoint.stem}_{args.split}.json"
+    path = args.json or Path("out") / f"{args.model.stem}_{name}.json"
     with PendingFile(path) as part:
         part.write_text(json.dumps(scores, indent=2) + "\n")
     logger.info("written to %s", path)

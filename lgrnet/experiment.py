@@ -8,13 +8,15 @@ file, then the defaults.
 import json
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lgrnet.augment import AugmentConfig
 from lgrnet.config import ModelConfig, model_config
+from lgrnet.corpora.folds import FOLDS
 from lgrnet.settings import check_types, from_dict
+from lgrnet.variants import make_variant, variant_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class DataConfig:
         val: Split that chooses the best checkpoint and the thresholds.
         workers: Processes that prepare batches.
         limit: Most pictures of the training split to use, evenly spaced in it; None for all.
+        corpus: Of a prepared corpus, which one; its folds then say who is trained and tested on,
+            and ``train`` and ``val`` are not used.
+        fold: Which of its folds, 1 to 3; ``--fold`` sets it.
     """
 
     root: Path = Path("data/faces")
@@ -34,10 +39,16 @@ class DataConfig:
     val: str = "val"
     workers: int = 1
     limit: int | None = None
+    corpus: Literal["bp4d", "disfa"] | None = None
+    fold: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_types(self)
+        if self.fold is not None and self.corpus is None:
+            raise ValueError("data.fold: only a corpus has folds, and data.corpus names none")
+        if self.fold is not None and self.fold not in FOLDS:
+            raise ValueError(f"data.fold: must be one of {FOLDS}, got {self.fold}")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"data.limit: must be at least 1, got {self.limit}")
 
@@ -52,11 +63,12 @@ class OptimConfig:
         weight_decay: On all parameters.
         schedule: ``"halving"``: × 0.5 every two epochs, as in the paper; or ``"onecycle"``.
         epochs: Passes over the training split.
-        batch: Batch size.
+        batch: Batch size, of all processes together.
         align_weight: λ of eq. 5.
         intensity_weight: Of the intensities' loss, for a network with that head.
         dice_over: Reading of eq. 3, see :func:`lgrnet.losses.dice_loss`.
-        precision: ``"bf16"`` runs convolutions in bfloat16 (autocast), ``"fp32"`` does not.
+        precision: ``"bf16"`` and ``"fp16"`` run convolutions in 16 bits (autocast; fp16 only on
+            GPUs, with its gradients scaled), ``"fp32"`` does not.
     """
 
     optimiser: Literal["sgd", "adamw"] = "sgd"
@@ -68,7 +80,7 @@ class OptimConfig:
     align_weight: float = 0.5
     intensity_weight: float = 0.2
     dice_over: Literal["sample", "batch"] = "sample"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -93,7 +105,8 @@ class Experiment:
         licence: Licence of the weights; travels with them.
         save_every: Optimiser steps between two saves of the state that a resumed run starts from.
         init: Checkpoint whose weights the training begins with, instead of random ones; it may come
-            from smaller or larger images, see :mod:`lgrnet.warm_start`.
+            from smaller or larger images, see :mod:`lgrnet.warm_start`. In a series of networks
+            (``--variant``) ``{variant}`` in it stands for the name of each.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -137,6 +150,39 @@ def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
     model = dict(values.pop("model", {}))
     preset = model.pop("preset", "paper")
     return from_dict(Experiment, {**values, "model": model_config(preset, **model)})
+
+
+def fold_run(experiment: Experiment, fold: int, variant: str | None = None) -> Experiment:
+    """Make one run of a cross-validation.
+
+    Args:
+        experiment: On a corpus.
+        fold: 1, 2 or 3.
+        variant: One of :data:`lgrnet.variants.VARIANTS`; None for the network as it is.
+
+    Returns:
+        The run, in the folder ``<out>/<variant>/fold<fold>``.
+
+    Raises:
+        ValueError: The experiment is not on a corpus, or there is no such fold or variant.
+    """
+    if experiment.data.corpus is None:
+        raise ValueError(
+            "--fold and --variant: only a corpus has folds, and data.corpus names none; see "
+            "configs/bp4d.toml"
+        )
+    model = experiment.model
+    if variant is not None:
+        model = make_variant(model, variant)
+    name = variant_of(model)
+    init = experiment.init
+    return replace(
+        experiment,
+        model=model,
+        data=replace(experiment.data, fold=fold),
+        out=experiment.out / name / f"fold{fold}",
+        init=None if init is None else Path(str(init).replace("{variant}", name)),
+    )
 
 
 def _apply(values: dict[str, Any], change: str) -> None:

@@ -1,6 +1,9 @@
 """The training loss (eq. 1 to 5, and ours of the intensities) and the AU weights w_i.
 
 Labels are 0 or 1, and 9 where an annotator could not tell (FACS); a 9 takes no part in anything.
+
+Where several processes train together, "the batch" is that of all of them: every process gets the
+same numbers, and its gradients are such that their mean over the processes is the whole batch's.
 """
 
 from typing import Literal, NamedTuple
@@ -9,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lgrnet.parallel import process_count, summed
 from lgrnet.shards import MISSING
 from runtime.landmarks import LEFT_EYE, RIGHT_EYE
 
@@ -105,7 +109,8 @@ def dice_loss(
     overlap = 2 * target * probability * known
     extent = (target.square() + probability.square()) * known
     if over == "batch":
-        per_au = 1 - (overlap.sum(0) + smooth) / (extent.sum(0) + smooth)  # (n,)
+        overlap, extent = summed(torch.stack([overlap.sum(0), extent.sum(0)]))  # (n,) each
+        per_au = 1 - (overlap + smooth) / (extent + smooth)
     else:
         per_au = _mean_over_known(1 - (overlap + smooth) / (extent + smooth), known)
     return (weights * per_au).mean()
@@ -141,7 +146,8 @@ def alignment_loss(landmarks: Tensor, target: Tensor) -> Tensor:
     eyes = target[:, LEFT_EYE].mean(1) - target[:, RIGHT_EYE].mean(1)  # (B, 2)
     squared = (landmarks.float() - target).square().sum((1, 2))
     # A face whose eyes coincide is a labelling error; the floor of 1 px keeps it from being inf.
-    return (squared / (2 * eyes.square().sum(1).clamp(min=1.0))).mean()
+    own = (squared / (2 * eyes.square().sum(1).clamp(min=1.0))).mean()
+    return summed(own) / process_count()  # all have as many faces
 
 
 def joint_loss(
@@ -192,4 +198,6 @@ def joint_loss(
 
 def _mean_over_known(values: Tensor, known: Tensor) -> Tensor:
     """Average (B, n) values over the faces whose label is known, (n,); 0 where there is none."""
-    return torch.where(known > 0, values, 0.0).sum(0) / known.sum(0).clamp(min=1)
+    kept = torch.where(known > 0, values, 0.0)
+    total, count = summed(torch.stack([kept.sum(0), known.sum(0)]))
+    return total / count.clamp(min=1)

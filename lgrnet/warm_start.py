@@ -31,7 +31,9 @@ from lgrnet.model import LGRNet
 FREE_FIELDS = frozenset({"preset", "input_size", "attention_cells", "aus", "intensity", "relation"})
 """Fields of the configuration in which the two networks may differ."""
 
-_BRANCHES = ("attention.", "fusion.", "refine.", "heads.")  # tensors of these are AU-major
+_BRANCHES = ("attention.", "fusion.", "refine.", "heads.", "local_blocks.", "local_heads.")
+# Tensors of these are AU-major, in muscle order.
+_FINAL = "logit."  # JÂA-Net's, a row an AU in ascending order
 _GATE = re.compile(r"(relation\.(?:downward|upward)\.gates\.maps\.)(\d+)(\..*)")
 
 
@@ -76,6 +78,8 @@ def warm_start(model: LGRNet, path: Path) -> None:
             taken = resample_map_weights(taken, channels, size)
         if name.startswith(_BRANCHES) and taken.ndim:
             taken = _take_branches(taken, tensor, before, after)
+        if name.startswith(_FINAL):
+            taken = _take_branches(taken, tensor, source.config.aus, model.config.aus)
         weights[name] = taken
     model.load_state_dict(weights)
 
@@ -123,8 +127,10 @@ def _take_branches(
 
 def _channels_of_map(name: str, config: ModelConfig) -> int:
     """Tell the channels of the maps that a size-dependent layer weighs."""
-    if name == "align.hidden.weight":
+    if name in ("align.hidden.weight", "local_heads.hidden.weight"):
         return config.feature_widths[-1]
+    if name == "hidden.weight":
+        return 3 * config.feature_widths[-1]
     if name == "heads.hidden.weight":
         return config.refine_widths[-1] if config.fusion else config.channels
     raise ValueError(f"init: {name} depends on the size of the input in a way that is not known")

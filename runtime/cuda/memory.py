@@ -30,9 +30,9 @@ class Mirror:
         self._own: Any = None if address is not None else gpu.driver.mem_alloc(self.host.nbytes)
         self.address = int(self._own) if address is None else address
 
-    def upload(self, stream: Any) -> None:
-        """Copy to the GPU."""
-        self._driver.memcpy_htod_async(self.address, self.host, stream)
+    def upload(self, stream: Any, count: int | None = None) -> None:
+        """Copy to the GPU: all, or the first `count` of the first axis."""
+        self._driver.memcpy_htod_async(self.address, self.host[:count], stream)
 
     def download(self, stream: Any) -> None:
         """Copy to the host."""

@@ -1,0 +1,302 @@
+"""One run of training: network, optimiser, data, and where they have got to.
+
+Order and augmentation depend on seed, epoch and index alone, so a resumed run sees the batches that
+an uninterrupted one would have seen, and several processes those that one would have seen.
+"""
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from lgrnet.answers import ask_network
+from lgrnet.checkpoint import save_checkpoint
+from lgrnet.corpora.folds import test_subjects, train_subjects
+from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
+from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
+from lgrnet.experiment import DataConfig, Experiment
+from lgrnet.fold_scores import BEST_ON_TEST, LAST, fold_scores, write_fold_scores
+from lgrnet.losses import Losses, au_weights, joint_loss
+from lgrnet.metrics import best_thresholds
+from lgrnet.networks import build_network
+from lgrnet.optimiser import make_optimiser, make_schedule
+from lgrnet.parallel import Wrapped, open_accelerator, share_norms
+from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.warm_start import warm_start
+
+logger = logging.getLogger(__name__)
+
+STATE_NAME = "state.pt"
+
+
+def open_data(data: DataConfig, aus: tuple[int, ...]) -> tuple[FaceShards, FaceShards]:
+    """Open what is trained on, and what judges each epoch.
+
+    Args:
+        data: Where the faces are; of a corpus, the people of a fold.
+        aus: The network's AUs.
+
+    Returns:
+        Faces for training and for judging, of different people.
+
+    Raises:
+        DatasetError: They are not there or incomplete, or somebody is in both.
+        ValueError: A corpus is named but no fold.
+    """
+    train: Any = data.train
+    held_out: Any = data.val
+    if data.corpus is not None:
+        if data.fold is None:
+            raise ValueError("data.fold: say which fold of the corpus, with --fold 1, 2, 3 or all")
+        train = train_subjects(data.corpus, data.fold)
+        held_out = test_subjects(data.corpus, data.fold)
+    shards, judging = FaceShards(data.root, train, aus), FaceShards(data.root, held_out, aus)
+    overlap = set(shards.labels.subject.tolist()) & set(judging.labels.subject.tolist())
+    if overlap:
+        raise DatasetError(f"{len(overlap)} people are in both {train} and {held_out}")
+    return shards, judging
+
+
+class Trainer:
+    """One run: network, optimiser, data and where they have got to.
+
+    Args:
+        experiment: What to do.
+        device: Where to train; of several processes each takes a GPU of its own.
+        progress: Whether to show progress bars.
+    """
+
+    def __init__(self, experiment: Experiment, device: torch.device, progress: bool = True) -> None:
+        data, optim = experiment.data, experiment.optim
+        self.experiment = experiment
+        self.together = open_accelerator(device, optim.precision)
+        self.device, self.leads = self.together.device, self.together.is_main_process
+        self.progress = progress and self.leads
+        self.share = self.together.process_index, self.together.num_processes
+        if optim.batch % self.share[1]:
+            raise ValueError(
+                f"optim.batch: {optim.batch} faces cannot be shared equally by {self.share[1]} "
+                "processes"
+            )
+        self.train_shards, self.val_shards = open_data(data, experiment.model.aus)
+        self.faces = TrainingFaces(
+            self.train_shards, experiment.augment, experiment.seed, data.limit
+        )
+        self.steps = len(self.faces) // optim.batch
+        if self.steps == 0:
+            raise DatasetError(
+                f"{data.root} gives {len(self.faces)} training faces, fewer than one batch of "
+                f"{optim.batch}"
+            )
+        torch.manual_seed(experiment.seed)
+        self.model = build_network(experiment.model)
+        if experiment.init is not None:
+            warm_start(self.model, experiment.init)
+        share_norms(self.model, self.device)
+        self.model.to(self.device, memory_format=torch.channels_last)
+        presence = torch.from_numpy(self.train_shards.labels.presence)
+        self.weights = au_weights(presence).to(self.device)
+        optimiser = make_optimiser(self.model, optim)
+        self.schedule = make_schedule(optimiser, optim, self.steps)
+        self.trained, self.optimiser = self.together.prepare(Wrapped(self.model), optimiser)
+        self.epoch, self.step, self.seconds, self.best = 0, 0, 0.0, -1.0
+
+    def run(self) -> None:
+        """Train to the last epoch, from the saved state where there is one."""
+        out = self.experiment.out
+        self._claim(out)
+        if (out / STATE_NAME).exists():
+            self._load_state(out / STATE_NAME)
+            logger.info("going on at epoch %d, step %d", self.epoch + 1, self.step)
+        if self.epoch == self.experiment.optim.epochs:
+            return
+        log = None
+        if self.leads:
+            log = SummaryWriter(str(out), purge_step=self.epoch * self.steps + self.step)
+        try:
+            while self.epoch < self.experiment.optim.epochs:
+                self._train_epoch(log)
+                self._close_epoch(log)
+        finally:
+            if log is not None:
+                log.close()
+
+    def _train_epoch(self, log: SummaryWriter | None) -> None:
+        config, optim = self.experiment, self.experiment.optim
+        batches = training_batches(
+            self.faces, optim.batch, self.epoch, self.step, config.data.workers, self.share
+        )
+        self.model.train()
+        started = time.perf_counter()
+        with tqdm(
+            desc=f"epoch {self.epoch + 1}/{optim.epochs}",
+            total=self.steps * optim.batch,
+            initial=self.step * optim.batch,
+            unit="img",
+            disable=not self.progress,
+        ) as bar:
+            for batch in batches:
+                losses = self._update(batch)
+                self.step += 1
+                bar.update(optim.batch)
+                if self.step % 20 == 0 and log is not None:
+                    at = self.epoch * self.steps + self.step
+                    for name, value in losses._asdict().items():
+                        log.add_scalar(f"loss/{name}", value.item(), at)
+                    log.add_scalar("lr", self.schedule.get_last_lr()[0], at)
+                    bar.set_postfix(
+                        loss=f"{losses.total.item():.3f}", align=f"{losses.alignment.item():.3f}"
+                    )
+                if self.step % config.save_every == 0:
+                    self.seconds += time.perf_counter() - started
+                    started = time.perf_counter()
+                    self._save_state()
+        self.seconds += time.perf_counter() - started
+
+    def _update(self, batch: Batch) -> Losses:
+        """Take one step on this process's share of a batch."""
+        optim = self.experiment.optim
+        prediction = self.trained(to_input(batch.faces.to(self.device)))
+        losses = joint_loss(
+            prediction.au_logits,
+            prediction.landmarks,
+            batch.presence.to(self.device),
+            batch.landmarks.to(self.device),
+            self.weights,
+            align_weight=optim.align_weight,
+            dice_over=optim.dice_over,
+            intensity=None
+            if prediction.intensity is None
+            else (prediction.intensity, batch.intensity.to(self.device)),
+            intensity_weight=optim.intensity_weight,
+            local_logits=prediction.local_logits,
+        )
+        # The loss is the same number in all processes, so all of them stop.
+        if not torch.isfinite(losses.total):
+            raise FloatingPointError(
+                f"the loss became {losses.total.item()} in epoch {self.epoch + 1}, step "
+                f"{self.step}: lower optim.lr, or set optim.precision to fp32"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        self.together.backward(losses.total)
+        self.together.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimiser.step()
+        self.schedule.step()
+        return losses
+
+    def _judge(self) -> Evaluation:
+        """Judge the network in float32, each process on its share of the faces."""
+        rank, count = self.share
+        shares = np.array_split(np.arange(len(self.val_shards)), count)
+        ask, mine = ask_network(self.model, self.device), shares[rank].tolist()
+        said = [answers(ask, self.val_shards, mine)] if mine else []
+        if count > 1:
+            from accelerate.utils import gather_object
+
+            said = gather_object(said)
+        return judge(join_outputs(said), self.val_shards)
+
+    def _close_epoch(self, log: SummaryWriter | None) -> None:
+        """Judge, save checkpoints, go to the next epoch."""
+        result = self._judge()
+        self.epoch, self.step = self.epoch + 1, 0
+        best = result.mean_f1 > self.best
+        if best:
+            self.best = result.mean_f1
+        if log is not None:
+            self._report(result, log)
+            self._keep(result, best)
+        self._save_state()
+
+    def _report(self, result: Evaluation, log: SummaryWriter) -> None:
+        at = self.epoch * self.steps
+        log.add_scalar("val/mean_f1", result.mean_f1, at)
+        log.add_scalar("val/landmark_error", result.landmark_error, at)
+        for au, f1 in zip(self.experiment.model.aus, result.f1, strict=True):
+            log.add_scalar(f"val_f1/AU{au:02d}", f1, at)
+        logger.info(
+            "epoch %d: %s mean F1 %.4f, landmark error %.2f %% (%.0f s of training)",
+            self.epoch, "validation" if self.experiment.data.fold is None else "test",
+            result.mean_f1, 100 * result.landmark_error, self.seconds,
+        )  # fmt: skip
+
+    def _keep(self, result: Evaluation, best: bool) -> None:
+        """Save what this epoch has made, as the last and, if it is, as the best one."""
+        out, meta = self.experiment.out, self._meta(result)
+        on_fold = self.experiment.data.fold is not None
+        scores = {}
+        if on_fold:
+            scores = fold_scores(self.experiment, self.epoch, result, self.train_shards.recipe)
+        if best:
+            save_checkpoint(out / ("best_on_test.pt" if on_fold else "best.pt"), self.model, meta)
+            if on_fold:
+                write_fold_scores(out / BEST_ON_TEST, scores)
+        save_checkpoint(out / "last.pt", self.model, meta)
+        if on_fold:
+            write_fold_scores(out / LAST, scores)
+
+    def _meta(self, result: Evaluation) -> dict[str, Any]:
+        """Collect what travels with the weights."""
+        thresholds = best_thresholds(result.probability, result.presence)
+        if self.experiment.data.fold is not None:
+            thresholds = np.full(len(thresholds), 0.5)  # none are chosen on people who test
+        return {
+            "experiment": self.experiment.to_dict(),
+            "training_data": self.experiment.training_data,
+            "licence": self.experiment.licence,
+            "dataset_recipe": self.train_shards.recipe,
+            "training_images": len(self.faces),
+            "epoch": self.epoch,
+            "training_seconds": round(self.seconds),
+            "thresholds": thresholds.tolist(),
+            "validation": {
+                "mean_f1": result.mean_f1,
+                "landmark_error": result.landmark_error,
+            },
+        }
+
+    def _claim(self, out: Path) -> None:
+        """Write the configuration, or refuse a folder that holds another run."""
+        path = out / "config.json"
+        config = self.experiment.to_dict()
+        if path.exists() and json.loads(path.read_text()) != config:
+            raise ValueError(
+                f"{out} holds a run with another configuration: choose another folder "
+                "(--set out=FOLDER) or delete that one"
+            )
+        self.together.wait_for_everyone()
+        if self.leads:
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(config, indent=2) + "\n")
+        self.together.wait_for_everyone()
+
+    def _save_state(self) -> None:
+        if not self.leads:
+            return
+        scaler = self.together.scaler
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "progress": [self.epoch, self.step, self.seconds, self.best],
+        }
+        partial = self.experiment.out / f".{STATE_NAME}.{os.getpid()}.partial"
+        torch.save(state, partial)
+        partial.replace(self.experiment.out / STATE_NAME)
+
+    def _load_state(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.together.scaler is not None and state.get("scaler") is not None:
+            self.together.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.step, self.seconds, self.best = state["progress"]

@@ -1,0 +1,171 @@
+"""``python -m lgrnet.train --fold``: who is trained and tested on, and what a run leaves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_corpus import write_tiny_corpus
+
+from lgrnet.checkpoint import load_checkpoint
+from lgrnet.corpora.folds import subject_number, test_subjects
+from lgrnet.evaluate import evaluate
+from lgrnet.experiment import fold_run, load_experiment
+from lgrnet.fold_scores import FORMAT, ScoresError, read_fold_scores
+from lgrnet.shards import FaceShards
+from lgrnet.train import main
+from lgrnet.trainer import Trainer
+from lgrnet.variants import VARIANTS, make_variant, variant_of
+from runtime.action_units import BP4D_AUS, DISFA_AUS
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+NETWORK = [
+    "model.input_size=64", "model.stem_widths=[4, 4]", "model.feature_widths=[4, 4, 8]",
+    "model.refine_widths=[4, 4, 8]", "model.align_hidden=8", "model.head_hidden=4",
+    "data.workers=0", "optim.epochs=2", "optim.batch=8", "data.limit=24",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpora")
+    return {name: write_tiny_corpus(folder / name, name, 2) for name in ("bp4d", "disfa")}
+
+
+def settings(corpora, corpus, out, *changes):
+    return [f"data.root={corpora[corpus]}", f"out={out}", *NETWORK, *changes]
+
+
+def train(corpora, corpus, out, *options, changes=()):
+    torch.set_num_threads(1)
+    sets = [f for c in settings(corpora, corpus, out, *changes) for f in ("--set", c)]
+    return main([str(CONFIGS / f"{corpus}.toml"), "--no-progress", *sets, *options])
+
+
+def test_a_run_leaves_scores_that_can_be_counted_again(corpora, tmp_path):
+    assert train(corpora, "disfa", tmp_path / "runs", "--fold", "2") == 0
+    folder = tmp_path / "runs" / "lgrnet" / "fold2"
+    assert not (folder / "best.pt").exists()
+    for name in ("last", "best_on_test"):
+        scores = read_fold_scores(folder / f"{name}.json")
+        model, meta = load_checkpoint(folder / f"{name}.pt")
+        assert meta["epoch"] == scores["epoch"]
+        assert meta["thresholds"] == [0.5] * 8  # none is chosen on people who test
+        faces = FaceShards(corpora["disfa"], test_subjects("disfa", 2), DISFA_AUS)
+        result = evaluate(model, faces, torch.device("cpu"))
+        present = result.probability >= 0.5
+        for column, row in enumerate(scores["aus"].values()):
+            true = [0, 0, 0, 0]  # true positives, false positives, false negatives, known
+            for said, label in zip(present[:, column], result.presence[:, column], strict=True):
+                if label == 9:
+                    continue
+                true[3] += 1
+                true[0] += said and label == 1
+                true[1] += said and label == 0
+                true[2] += not said and label == 1
+            counts = [row[f"{each}s"] for each in
+                      ("true_positive", "false_positive", "false_negative", "frame")]  # fmt: skip
+            assert counts == true
+            errors = 2 * true[0] + true[1] + true[2]
+            assert row["f1"] == (pytest.approx(2 * true[0] / errors) if errors else None)
+        assert scores["landmark_error"] == pytest.approx(result.landmark_error, rel=1e-6)
+    assert scores["variant"] == "lgrnet"
+    assert (scores["corpus"], scores["fold"], scores["frames"]) == ("disfa", 2, 18)
+
+
+def test_all_folds_and_variants_are_trained_and_none_twice(corpora, tmp_path):
+    options = ["--fold", "all", "--variant", "without_full", "--variant", "jaanet"]
+    assert train(corpora, "disfa", tmp_path / "runs", *options, changes=["optim.epochs=1"]) == 0
+    written = sorted((tmp_path / "runs").glob("*/*/last.json"))
+    assert [each.parent.relative_to(tmp_path / "runs").parts for each in written] == [
+        (name, f"fold{fold}") for name in ("jaanet", "without_full") for fold in (1, 2, 3)
+    ]
+    before = [each.stat().st_mtime_ns for each in written]
+    assert train(corpora, "disfa", tmp_path / "runs", *options, changes=["optim.epochs=1"]) == 0
+    assert [each.stat().st_mtime_ns for each in written] == before
+
+
+@pytest.mark.parametrize("fold", [1, 2, 3])
+def test_nobody_is_trained_and_tested_on(corpora, tmp_path, fold):
+    config = CONFIGS / "bp4d.toml"
+    experiment = load_experiment(config, settings(corpora, "bp4d", tmp_path))
+    trainer = Trainer(fold_run(experiment, fold), torch.device("cpu"), progress=False)
+    tested = {subject_number("bp4d", name) for name in test_subjects("bp4d", fold)}
+    assert set(trainer.val_shards.labels.subject.tolist()) == tested
+    trained = set(trainer.train_shards.labels.subject.tolist())
+    assert not trained & tested
+    assert len(trained | tested) == 41
+    # The weights are those of the people trained on: n · (1 / r_i) / Σ (1 / r_u).
+    rarity = []
+    for column in trainer.train_shards.labels.presence.T:
+        known = column[column != 9]
+        rarity.append(len(known) / (known == 1).sum())
+    expected = len(BP4D_AUS) * np.array(rarity) / np.sum(rarity)
+    np.testing.assert_allclose(trainer.weights.numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["lgrnet", "jaanet"])
+def test_disfa_can_begin_with_bp4d(corpora, tmp_path, variant):
+    options = ["--fold", "2", "--variant", variant]
+    assert train(corpora, "bp4d", tmp_path / "bp4d", *options, changes=["optim.epochs=1"]) == 0
+    changes = settings(
+        corpora, "disfa", tmp_path, f"init={tmp_path}/bp4d/{{variant}}/fold2/last.pt"
+    )
+    experiment = load_experiment(CONFIGS / "disfa.toml", changes)
+    trainer = Trainer(fold_run(experiment, 1, variant), torch.device("cpu"), progress=False)
+    source, _ = load_checkpoint(tmp_path / "bp4d" / variant / "fold2" / "last.pt")
+    ours, theirs = trainer.model.state_dict(), source.state_dict()
+    for name in ("stem.0.conv.weight", "align.offsets.weight", "global_blocks.0.weight"):
+        assert torch.equal(ours[name], theirs[name])
+    # AU 12 is the 7th of 12 in BP4D, the 6th of 8 here; AU 25 begins at random.
+    name = "refine.0.weight" if variant == "lgrnet" else "local_blocks.0.weight"
+    places = [make_order(model).index(12) for model in (trainer.model, source)]
+    rows = [each[name].unflatten(0, (n, -1)) for each, n in ((ours, 8), (theirs, 12))]
+    assert torch.equal(rows[0][places[0]], rows[1][places[1]])
+
+
+def make_order(model):
+    from lgrnet.au_geometry import muscle_order
+
+    return muscle_order(model.config.aus)
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "message"),
+    [
+        ([], [], "say which fold"),
+        (["--variant", "jaanet"], [], "give --fold too"),
+        (["--fold", "1"], ["data.corpus=gft"], "data.corpus"),
+        (["--fold", "1"], ["optim.precision=fp16"], "fp16 needs a GPU"),
+        (["--fold", "1"], ["model.relation=bilstm", "model.fusion=false"], "none of the paper"),
+        (["--fold", "1"], ["data.fold=4"], "data.fold"),
+    ],
+)
+def test_wrong_settings_are_named(corpora, tmp_path, caplog, options, changes, message):
+    assert train(corpora, "disfa", tmp_path / "run", *options, changes=changes) == 2
+    assert message in caplog.text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corpus_that_lacks_somebody_is_refused(corpora, tmp_path, caplog):
+    changes = [f"data.root={corpora['bp4d']}"]
+    assert train(corpora, "disfa", tmp_path / "run", "--fold", "1", changes=changes) == 2
+    assert "'SN001'" in caplog.text
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_are_told_apart(name):
+    config = load_experiment(CONFIGS / "bp4d.toml").model
+    variant = make_variant(config, name)
+    assert variant_of(variant) == name
+    assert make_variant(variant, name) == variant
+
+
+def test_files_that_are_no_scores_are_named(tmp_path):
+    path = tmp_path / "last.json"
+    for text, message in (("{", "cannot be read"), ("{}", FORMAT), ("[]", FORMAT),
+                          (json.dumps({"format": FORMAT}), "lacks aus")):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(ScoresError, match=message):
+            read_fold_scores(path)

@@ -1,0 +1,134 @@
+"""Training in two processes comes out as training in one; here on CPUs, over gloo."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from test_lgrnet_train import weights
+from tiny_corpus import write_tiny_corpus
+from torch import distributed, nn
+
+from lgrnet.losses import joint_loss
+from lgrnet.parallel import SummedBatchNorm2d, share_norms
+from lgrnet.train import main
+
+CPU = torch.device("cpu")
+
+
+def batch():
+    """Return inputs and labels of 6 faces, two AUs; unknown labels are not shared equally."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(6, 3, 4, 4, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([[0, 1], [1, 9], [9, 1], [1, 9], [9, 0], [0, 9]])
+    landmarks = torch.rand(6, 49, 2, generator=generator) * 100
+    intensity = torch.rand(6, 2, generator=generator) * 5
+    intensity[labels == 9] = torch.nan
+    return maps, labels, landmarks, intensity
+
+
+class Toy(nn.Module):
+    """A batch norm and a linear layer for each output."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.norm = nn.BatchNorm2d(3).double()
+        with torch.no_grad():
+            self.norm.weight.uniform_(0.5, 2)
+            self.norm.bias.uniform_(-1, 1)
+        self.out = nn.Linear(48, 2 + 98 + 2).double()
+
+    def forward(self, maps):
+        said = self.out(self.norm(maps).sin().flatten(1))
+        return said[:, :2], 50 + 10 * said[:, 2:100].unflatten(1, (49, 2)), said[:, 100:]
+
+
+def gradients(model, share, over):
+    maps, labels, landmarks, intensity = (each[share] for each in batch())
+    logits, points, strength = model(maps)
+    loss = joint_loss(
+        logits, points, labels, landmarks, torch.tensor([0.5, 1.5]),
+        dice_over=over, intensity=(strength, intensity), local_logits=2 * logits,
+    )  # fmt: skip
+    loss.total.backward()
+    return {
+        "losses": torch.stack(loss).detach(),
+        **{name: each.grad for name, each in model.named_parameters()},
+        **dict(model.named_buffers()),
+    }
+
+
+def worker(rank, folder, over):
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
+    )
+    model = share_norms(Toy(), CPU)
+    assert isinstance(model.norm, SummedBatchNorm2d)
+    found = {each: gradients(share_norms(Toy(), CPU), slice(rank, None, 2), each) for each in over}
+    torch.save(found, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_shares_have_the_gradients_of_the_whole(tmp_path):
+    torch.multiprocessing.spawn(worker, (str(tmp_path), ("sample", "batch")), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    for over in ("sample", "batch"):
+        whole = gradients(Toy(), slice(None), over)
+        for name, wanted in whole.items():
+            a, b = first[over][name], second[over][name]
+            if name == "losses" or "running" in name:
+                assert torch.equal(a, b), name
+            mean = torch.stack([a, b]).double().mean(0)
+            torch.testing.assert_close(mean, wanted.double(), rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_alone_nothing_is_shared():
+    assert type(share_norms(Toy(), CPU).norm) is nn.BatchNorm2d
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """Return the path of a tiny experiment on a tiny corpus: two steps of SGD."""
+    folder = tmp_path_factory.mktemp("parallel")
+    write_tiny_corpus(folder / "disfa", "disfa", frames=2)
+    path = folder / "tiny.toml"
+    path.write_text(
+        f'out = "{folder / "runs"}"\ntraining_data = "stripes"\n[model]\npreset = "edge"\n'
+        "aus = [1, 2, 4, 6, 9, 12, 25, 26]\ninput_size = 64\nstem_widths = [4, 8]\n"
+        "feature_widths = [8, 8, 8]\nrefine_widths = [8, 8, 8]\nalign_hidden = 16\n"
+        f'head_hidden = 8\n[data]\nroot = "{folder / "disfa"}"\ncorpus = "disfa"\nworkers = 0\n'
+        "limit = 16\n[optim]\nepochs = 1\nbatch = 8\n"
+    )
+    return path
+
+
+def test_two_processes_train_as_one_on_the_whole_batch(experiment, tmp_path):
+    common = [str(experiment), "--fold", "1", "--no-progress", "--threads", "1"]
+    assert main([*common, "--set", f"out={tmp_path / 'one'}"]) == 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher += ["--nproc-per-node", "2", "-m", "lgrnet.train"]
+    subprocess.run([*launcher, *common, "--set", f"out={tmp_path / 'two'}"], check=True)
+    one, two = (tmp_path / name / "lgrnet" / "fold1" for name in ("one", "two"))
+    found, wanted = weights(two / "last.pt"), weights(one / "last.pt")
+    # Two steps. Rounding then grows: this network, at random weights, is a chaotic system.
+    for name in wanted:
+        torch.testing.assert_close(found[name], wanted[name], rtol=1e-5, atol=1e-5, msg=name)
+    # Each judges half of the test people's faces.
+    found, wanted = (json.loads((each / "last.json").read_text()) for each in (two, one))
+    assert found["frames"] == 18
+    for key, row in wanted["aus"].items():
+        other = found["aus"][key]
+        assert other.pop("auc") == pytest.approx(row.pop("auc"), abs=0.1)  # of 16 close answers
+        assert other == row
+    assert found["landmark_error"] == pytest.approx(wanted["landmark_error"], rel=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(experiment, tmp_path):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher += ["--nproc-per-node", "2", "-m", "lgrnet.train", str(experiment), "--fold", "1"]
+    changes = ["--set", "optim.batch=5", "--set", f"out={tmp_path / 'odd'}"]
+    ended = subprocess.run([*launcher, *changes], capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert "cannot be shared equally by 2 processes" in ended.stderr
