@@ -381,6 +381,23 @@ def test_other_pixel_origin_and_landmark_folder(tmp_path):
     np.testing.assert_allclose(found, by_hand, atol=1e-3)
 
 
+@pytest.mark.parametrize("origin", [0, 1])
+def test_pictures_and_landmarks_agree_to_a_fraction_of_a_pixel(tmp_path, origin):
+    root = tmp_path / "bp4d"
+    drawn_corpora.write_bp4d(root, subjects=("F001",))
+    points = drawn_corpora.FACE * 0.6 + (20, 12)
+    for axis in (0, 1):
+        path = root / "Sequences" / "F001" / "T1" / f"{13 + axis}.jpg"
+        assert drawn_corpora.cv2.imwrite(str(path), drawn_corpora.ramp(axis))
+    drawn_corpora.write_fit_hdf5(root / "2DFeatures" / "F001_T1.mat", [points + origin] * 9)
+    more = ("--subjects", "F001", "--origin", str(origin))
+    assert prepare(root, tmp_path / "out", *more) == 0
+    shards = FaceShards(tmp_path / "out", "F001")
+    for axis in (0, 1):
+        aligned = shards.labels.landmarks[axis]
+        assert abs(drawn_corpora.ramp_error(shards.face(axis), aligned, points, axis)) < 0.3
+
+
 def test_landmarks_of_another_picture_are_dropped(tmp_path):
     root = tmp_path / "bp4d"
     drawn_corpora.write_bp4d(root)
