@@ -84,7 +84,7 @@ def test_copies_are_no_kernels():
 
 
 @pytest.mark.parametrize(
-    ("capability", "targets"), [("9.0", ["9.0"]), ("8.7", ["8.6"]), ("7.5", None), ("", None)]
+    ("capability", "targets"), [("9.0", ["9.0"]), ("8.8", ["8.6"]), ("7.5", None), ("", None)]
 )
 def test_kernels_are_compiled_for_the_gpu_that_is_here(monkeypatch, capability, targets):
     pytest.importorskip("triton")
