@@ -152,6 +152,9 @@ def test_what_the_validator_refuses(network):
             validate(broken, size)
     with pytest.raises(ValueError, match="does not lie in"):
         validate(plan, size - ALIGNMENT)
+    huge = replace(changed_array(plan, "drives", shape=(2**31,)), arena=2**40)
+    with pytest.raises(ValueError, match="'drives' holds more than 2147483647 numbers"):
+        validate(huge, size)
 
 
 def test_a_kernel_gets_its_own_arguments():
