@@ -228,9 +228,9 @@ def targets_here() -> list[str] | None:
         one that none is for.
     """
     try:
-        from export.cuda.compile import TARGETS
+        from export.cuda.compile import POSSIBLE
 
-        best = best_target(ask_gpu("compute_cap"), TARGETS)
+        best = best_target(ask_gpu("compute_cap"), POSSIBLE)
     except (ImportError, OSError, ValueError):
         return None  # the exporter says what is missing
     return None if best is None else [best]
