@@ -220,6 +220,11 @@ def test_videos_that_cannot_be_read_are_told(tmp_path, caplog):
     first.write_bytes(data[: len(data) // 2])
     other.write_bytes(b"no video")
     assert prepare(root, tmp_path / "out") == 2
+    caplog_before = caplog.text
+    other.unlink()
+    other.mkdir()
+    assert prepare(root, tmp_path / "out") == 2
+    assert f"{other}: cannot be read" in caplog.text.removeprefix(caplog_before)
     assert (
         f"{first}: is cut off: {len(data) // 2} bytes, its header says {len(data)}" in caplog.text
     )
