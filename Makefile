@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-EXTRAS := headless,cpu,openvino,rtx,kernels,train,faces,corpora,export,bench,test
+EXTRAS := headless,cpu,openvino,dataframe,parquet,rtx,kernels,train,faces,corpora,export,bench,test
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint bench clean

@@ -11,10 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.table import Column, markdown, number
+from benchmarks.record import read_record
+from benchmarks.table import Column, markdown, number, readme_tables
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "MODEL_CARD.md")
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md")
+SPEED = Path("benchmarks", "results", "amd_epyc_zen4_2_cores.json")
+"""The measurement that the documents show."""
 
 _MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
 _OURS = "**LGRNet `edge`**"
@@ -191,8 +194,68 @@ def precision(root: Path) -> str:
     return markdown(columns, rows)
 
 
+def speed(root: Path) -> str:
+    """Tabulate what each engine takes for one face, the runs side by side."""
+    runs = read_record(root / SPEED)["networks"]
+    found = {
+        (run["preset"], run["threads"], engine["name"]): engine
+        for run in runs
+        for engine in run["engines"]
+    }
+    # By the name that says what was computed: an engine that is absent from a run leaves a gap.
+    names = list(dict.fromkeys(name for _, _, name in found))
+    places = list(dict.fromkeys((preset, threads) for preset, threads, _ in found))
+    columns: list[Column] = [("engine", "---", lambda row: row["name"])]
+    for place in places:
+        heading = f"`{place[0]}`, {_threads(place[1])}"
+        columns.append((heading, "---:", lambda row, place=place: _pace(row["said"][place])))
+    rows = [
+        {"name": name, "said": {place: found.get((*place, name)) for place in places}}
+        for name in names
+    ]
+    return markdown(columns, rows)
+
+
+def detectors(root: Path) -> str:
+    """Tabulate the way from file to result, from the same measurement."""
+    rows = [
+        {"threads": run["threads"], **row}
+        for run in read_record(root / SPEED)["pipelines"]
+        for row in run["rows"]
+    ]
+    columns: list[Column] = [
+        ("detector", "---", lambda row: row["name"]),
+        ("threads", "---:", number("threads", 0)),
+        ("FPS", "---:", number("fps", 0)),
+        ("p50 ms", "---:", number("p50", 1)),
+        ("p95", "---:", number("p95", 1)),
+        ("p99", "---:", number("p99", 1)),
+        ("peak MB", "---:", number("peak_megabytes", 0)),
+        ("first result s", "---:", number("first_result_s", 2)),
+    ]
+    return markdown(columns, rows)
+
+
+def speed_in_full(root: Path) -> str:
+    """Tabulate the same measurement with percentiles, memory, load times and phases."""
+    return readme_tables(read_record(root / SPEED))
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _pace(engine: dict | None) -> str:
+    """Write the median in ms, and how many times as fast as eager PyTorch that is."""
+    return f"{engine['p50']:.1f} ms, {engine['ratio_to_eager']:.2f} ×" if engine else ""
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
-    each.__name__: each for each in (scores, groups, summary, ablation, clips, rest, precision)
+    each.__name__: each
+    for each in (
+        *(scores, groups, summary, ablation, clips, rest, precision),
+        *(speed, detectors, speed_in_full),
+    )
 }
 """Name → what makes the table from the files below the project's root."""
 

@@ -3,11 +3,15 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
 import torch
 
+from benchmarks.memory import ask_gpu
 from benchmarks.rows import Row
 from export.cuda.convert import export_cuda
 from export.errors import ExportError
@@ -17,6 +21,7 @@ from export.tensorrt.build import build_engine
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
+from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import ModelSpec
 
@@ -66,14 +71,25 @@ def random_checkpoint(preset: str, path: Path) -> None:
     save_checkpoint(path, model.eval(), {"training_data": "none: random weights"})
 
 
+ROOT = Path(__file__).resolve().parents[1]
+_SOURCES = ("export", "lgrnet", "runtime")
+_SUFFIXES = (".npz", ".fused", ".engine", ".onnx")
+"""Of exported files; an engine is looked for before the ONNX file that it was built from."""
+
+
 class Exports:
     """Exports models into a folder, each of them once.
 
+    Finding the parts of a network that 8 bits hurt takes minutes, so what a folder holds is used
+    again, by later runs also. A file's name holds a digest of all that it depends on: weights,
+    options, the exporters' source and the libraries.
+
     Args:
-        folder: Where to.
+        folder: Where to; it is made if need be.
     """
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._made: dict[tuple, ModelFile | Unavailable] = {}
 
@@ -102,14 +118,19 @@ class Exports:
             if row.library == "pytorch":
                 found[row.key] = ModelFile(checkpoint, None, None, checkpoint.stat().st_size / 1e6)
                 continue
-            wanted = (checkpoint, batch, row.library, row.graph, row.precision, row.flavour)
+            wanted = (checkpoint, batch, row.library, row.graph, row.precision)
+            wanted = (*wanted, row.flavour, row.recurrence)
             if wanted not in self._made:
-                number = len(self._made)
-                output = self._folder / f"{checkpoint.stem}_{row.key}_{number}.onnx"
+                origin = sha256(checkpoint.read_bytes())
+                origin.update(repr((wanted[1:], trained, _exporters())).encode())
+                output = (
+                    self._folder / f"{checkpoint.stem}_{row.key}_{origin.hexdigest()[:12]}.onnx"
+                )
                 self._made[wanted] = _export(row, checkpoint, output, batch, trained)
             file = self._made[wanted]
             if isinstance(file, ModelFile):
-                kind = (row.library, file.graph, row.precision, row.active, row.flavour)
+                kind = (row.library, file.graph, row.precision, row.active)
+                kind = (*kind, row.flavour, row.recurrence)
                 same = taken.setdefault(kind, row.name)
                 if same != row.name:
                     file = Unavailable(f"the exporter's choice is the graph of {same}")
@@ -122,7 +143,7 @@ def _export(
 ) -> ModelFile | Unavailable:
     options: dict = {} if trained or row.precision != "int8" else {"mean_change": math.inf}
     try:
-        path = export_row(row, checkpoint, output, batch=batch, **options)
+        path = _kept(output) or export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
         raise
     except (ImportError, ExportError, DeviceError, ModelError, ValueError) as error:
@@ -136,6 +157,30 @@ def _export(
     metadata = {each.key: each.value for each in model.metadata_props}
     spec = ModelSpec.from_metadata(metadata, str(path))
     return ModelFile(path, spec.graph, len(model.graph.node), megabytes)
+
+
+def _kept(output: Path) -> Path | None:
+    """Find what an earlier run exported under this name."""
+    files = (output.with_suffix(suffix) for suffix in _SUFFIXES)
+    return next((file for file in files if file.exists()), None)
+
+
+@cache
+def _exporters() -> str:
+    """Digest the source of everything that has a part in an export, and name its libraries."""
+    digest = sha256()
+    for folder in _SOURCES:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    libraries = ("torch", "onnx", "onnxruntime", "openvino", "triton", "tensorrt", "tensorrt-rtx")
+    return f"{digest.hexdigest()} {[_version(name) for name in libraries]}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **options) -> Path:
@@ -163,13 +208,32 @@ def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **optio
             checkpoint, output.with_suffix(".npz"), precision=row.precision, **options
         )
     if row.library == "fused":
-        return export_cuda(checkpoint, output.with_suffix(".fused"), batch=batch, **options)
+        return export_cuda(
+            checkpoint, output.with_suffix(".fused"), batch=batch, recurrence=row.recurrence,
+            targets=targets_here(), **options,
+        )  # fmt: skip
     model = export_onnx(
         checkpoint, output, batch=batch, graph=row.graph,
         engine="onnxruntime" if row.library == "tensorrt" else row.library,
         precision=row.precision, **options,
     )  # fmt: skip
     return model if row.flavour is None else build_engine(model, flavour=row.flavour)
+
+
+def targets_here() -> list[str] | None:
+    """Choose what our kernels are compiled for: the GPU here, as each takes a minute.
+
+    Returns:
+        The newest compute capability that it runs; None for all of them where there is no GPU, or
+        one that none is for.
+    """
+    try:
+        from export.cuda.compile import POSSIBLE
+
+        best = best_target(ask_gpu("compute_cap"), POSSIBLE)
+    except (ImportError, OSError, ValueError):
+        return None  # the exporter says what is missing
+    return None if best is None else [best]
 
 
 def one_line(error: BaseException) -> str:

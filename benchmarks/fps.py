@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from benchmarks.chart import write_chart
-from benchmarks.crops import benchmark_faces
+from benchmarks.crops import benchmark_faces, benchmark_frame
 from benchmarks.end_to_end import measure_end_to_end
 from benchmarks.engines import require_gpu
 from benchmarks.exports import Exports, random_checkpoint
@@ -54,6 +54,10 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     limits: Limits = args.limits
     machine = describe_machine()
     faces, what = benchmark_faces()
+    frame = None
+    if args.device == "cuda":
+        *frame, frame_is = benchmark_frame()
+        what += f"; {frame_is}"
     record: dict = {
         "format": FORMAT,
         "machine": machine,
@@ -68,14 +72,14 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     }
     with tempfile.TemporaryDirectory() as name, _cold_compiler_cache(Path(name) / "inductor"):
         folder = Path(name)
-        exports = Exports(folder)
+        exports = Exports(args.exports)
         rows = choose_rows(args.engines, args.device)
         for preset, checkpoint, trained in _checkpoints(args, folder):
             _say(f"{preset}: exporting for {len(rows)} engines")
             files = exports.files(rows, checkpoint, args.batch, trained)
             for threads in args.threads:
                 _say(f"{preset}: {len(rows)} engines on {threads} thread(s)")
-                task = Task(preset, checkpoint, faces, args.batch, threads, limits, folder)
+                task = Task(preset, checkpoint, faces, args.batch, threads, limits, folder, frame)
                 record["networks"].append(measure_network(task, rows, files))
                 yield record
         if args.end_to_end and args.device == "cpu":
@@ -147,6 +151,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     flag = argparse.BooleanOptionalAction
     add("--end-to-end", action=flag, default=True, help="measure detectors on the demo clip")
     add("--draw", action=flag, default=False, help="count drawing as part of a frame")
+    add(
+        "--exports",
+        type=Path,
+        default=Path("out", "exports"),
+        metavar="DIR",
+        help="exported models, kept for the next run",
+    )
     add("--json", type=Path, nargs="?", const=DEFAULT_JSON, default=DEFAULT_JSON, metavar="PATH")
     args = parser.parse_args(argv)
     if args.json.suffix != ".json":

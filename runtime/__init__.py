@@ -25,24 +25,42 @@ except ImportError as error:
     ) from error
 
 from runtime.detector import Detector
-from runtime.drawing import draw
-from runtime.errors import DeviceError, InputError, ModelError, OpenCVError, SpecError
+from runtime.drawing import Annotator, draw
+from runtime.errors import (
+    DeviceError,
+    InputError,
+    ModelError,
+    OpenCVError,
+    OutputError,
+    SpecError,
+)
+from runtime.formats import Layout, open_writer
+from runtime.plotting import plot
+from runtime.pose import HeadPose
 from runtime.results import Face, Result, Timings
+from runtime.signals import Signals
 from runtime.sources import Source, open_source
 from runtime.spec import ModelSpec
 
 __all__ = [
+    "Annotator",
     "Detector",
     "DeviceError",
     "Face",
+    "HeadPose",
     "InputError",
+    "Layout",
     "ModelError",
     "ModelSpec",
     "OpenCVError",
+    "OutputError",
     "Result",
+    "Signals",
     "Source",
     "SpecError",
     "Timings",
     "draw",
     "open_source",
+    "open_writer",
+    "plot",
 ]

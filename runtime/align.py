@@ -7,6 +7,8 @@ image is 200 × 200; the network sees a 176 × 176 crop of it, the middle one ou
 Matrices are (2, 3) float64 and map points (x, y, 1) of the source to the destination, in pixels.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -139,27 +141,79 @@ def warp(frame: np.ndarray, matrix: np.ndarray, size: int = CROP_SIZE) -> np.nda
     Returns:
         (size, size, 3) uint8.
     """
-    frame, matrix = _reduce(frame, matrix, size)
+    how = sampling(frame.shape[:2], matrix, size)
+    if how.factor > 1:
+        frame = _average(frame, how)
     return cv2.warpAffine(
-        frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=BORDER
+        frame, how.matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=BORDER
     )  # fmt: skip
 
 
-def _reduce(frame: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Average the part of the frame that the output shows by the whole factor that fits."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampling:
+    """How `warp` reads a frame: squares of pixels are averaged, and those are sampled.
+
+    Attributes:
+        factor: Side of a square, pixels; 1 where nothing is averaged.
+        left: Pixel column of the frame at which the first square begins.
+        top: Pixel row of it.
+        columns: Squares side by side; those beyond are as grey as what lies outside the frame.
+        rows: Squares one below the other.
+        matrix: Squares → output, (2, 3).
+    """
+
+    factor: int
+    left: int
+    top: int
+    columns: int
+    rows: int
+    matrix: np.ndarray
+
+
+def sampling(frame_size: tuple[int, int], matrix: np.ndarray, size: int) -> Sampling:
+    """Tell how `warp` reads a frame.
+
+    Args:
+        frame_size: Height and width of the frame, pixels.
+        matrix: Similarity, frame → output, (2, 3).
+        size: Side of the output, pixels.
+
+    Returns:
+        How; the whole frame where nothing is averaged, else the part of it that the output shows.
+    """
+    height, width = frame_size
+    whole = Sampling(1, 0, 0, width, height, matrix)
     factor = int(1 / max(np.hypot(*matrix[:, 0]), 1e-6))
     if factor < 2:
-        return frame, matrix
-    height, width = frame.shape[:2]
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], dtype=np.float64)
-    reach = transform(corners, invert(matrix))
-    x0, y0 = np.maximum(np.floor(reach.min(0)).astype(int) - factor, 0)
-    x1, y1 = np.minimum(np.ceil(reach.max(0)).astype(int) + factor, (width, height))
+        return whole
+    low, high = reach(matrix, size)
+    x0, y0 = np.maximum(np.floor(low).astype(int) - factor, 0)
+    x1, y1 = np.minimum(np.ceil(high).astype(int) + factor, (width, height))
     columns, rows = (x1 - x0) // factor, (y1 - y0) // factor
     if columns < 1 or rows < 1:
-        return frame, matrix
-    part = frame[y0 : y0 + rows * factor, x0 : x0 + columns * factor]
-    small = cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
-    # Pixel i of the reduced image is the mean of factor pixels, centred at factor·i + (factor−1)/2.
+        return whole
+    # Square i is the mean of factor pixels, centred at factor·i + (factor−1)/2.
     centre = np.array([x0, y0]) + (factor - 1) / 2
-    return small, np.hstack([matrix[:, :2] * factor, transform(centre, matrix)[:, None]])
+    squares = np.hstack([matrix[:, :2] * factor, transform(centre, matrix)[:, None]])
+    return Sampling(factor, int(x0), int(y0), int(columns), int(rows), squares)
+
+
+def reach(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the upright rectangle that an output shows.
+
+    Args:
+        matrix: Source → output, (2, 3).
+        size: Side of the output, pixels.
+
+    Returns:
+        Its lowest and its highest (x, y), pixels of the source.
+    """
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], dtype=np.float64)
+    points = transform(corners, invert(matrix))
+    return points.min(0), points.max(0)
+
+
+def _average(frame: np.ndarray, how: Sampling) -> np.ndarray:
+    bottom, right = how.top + how.rows * how.factor, how.left + how.columns * how.factor
+    part = frame[how.top : bottom, how.left : right]
+    return cv2.resize(part, (how.columns, how.rows), interpolation=cv2.INTER_AREA)

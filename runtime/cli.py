@@ -1,37 +1,59 @@
 """Action units of videos, images, folders and cameras: ``python -m runtime SOURCE --out DIR``."""
 
 import argparse
-import json
 import logging
+import os
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
-from dataclasses import asdict
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
 
-from runtime.atomic import PendingFile
+from runtime.commands import find_command
 from runtime.detector import Detector
-from runtime.drawing import draw
-from runtime.errors import DeviceError, InputError, ModelError, OpenCVError, SpecError
-from runtime.latency import LatencyStats
+from runtime.errors import (
+    DeviceError,
+    InputError,
+    ModelError,
+    OpenCVError,
+    OutputError,
+    SpecError,
+)
+from runtime.formats import FORMATS
+from runtime.outputs import Wanted
 from runtime.packaged import DEFAULT, MODELS
 from runtime.prefetch import read_ahead
-from runtime.results import Result
-from runtime.sources import Shot, Source, open_source
+from runtime.run import Run
+from runtime.show import Window
+from runtime.signals import Signals
+from runtime.signals.options import SMOOTHING
+from runtime.sources import open_source
 from runtime.spec import ENGINES
-from runtime.truth import Agreement, read_truth
-from runtime.writers import CsvWriter, VideoWriter, check_writable, write_image
+from runtime.truth import Agreement, TrueFace, read_truth
+from runtime.writers import check_writable
 
 DEMO = Path(__file__).parent / "demo"
 DEMO_CLIP = DEMO / "clip.mp4"
 DEMO_TRUTH = DEMO / "clip_truth.csv"
-FALLBACK_FPS = 25.0
-"""Rate of the annotated video where the source does not say its own."""
 
 BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, ImportError, OSError)
+
+FINE, BAD, CANNOT_WRITE, INTERRUPTED, READER_GONE = 0, 2, 3, 130, 141
+
+EXIT_CODES = """
+commands beside running sources (for a file of such a name write ./doctor):
+  doctor    what is installed here, what works, and why the rest does not
+  models    the models that come with the package
+  plot CSV  the timeline of a finished run, as a picture
+
+exit codes:
+  0    all went well
+  2    a source, model, device or option cannot be used; other sources were done
+  3    an output cannot be written, such as on a full disc; what was written stays
+  130  Ctrl-C; what was done is kept
+  141  whoever read the JSON lines has gone; what was done is kept
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,53 +63,111 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; None for the program's own.
 
     Returns:
-        0 where all went well, 2 for bad input, 130 after Ctrl-C.
+        The exit code: 0 where all went well, 2 for bad input, 3 where an output cannot be written,
+        130 after Ctrl-C, 141 where the reader of standard output has gone.
     """
-    args = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        return _run(args)
+        command = find_command(argv[0]) if argv else None
+        return command(argv[1:]) if command else _run(_parser().parse_args(argv))
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python would complain at its end that it cannot flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return CANNOT_WRITE if isinstance(error, OutputError) else BAD
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m runtime",
         description="Detect facial action units; write an annotated video, a CSV and latencies.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
+        epilog=EXIT_CODES,
     )
-    add = parser.add_argument
-    add(
+    flag = argparse.BooleanOptionalAction
+    parser.add_argument(
         "sources",
         nargs="*",
         metavar="SOURCE",
         help="videos, images, folders of images, cam:0; without any, the demo clip",
     )
-    add("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the outputs")
+    add = parser.add_argument_group("what detects").add_argument
     names = ", ".join(MODELS)
     add("--model", default=DEFAULT, help=f"exported file, or a packaged model: {names}")
     add("--device", default="cpu", help="cpu, cuda, cuda:N, or auto")
-    add(
-        "--backend",
-        choices=ENGINES,
-        help="what runs the model; by default what its file is for",
-    )
+    add("--backend", choices=ENGINES, help="what runs the model; by default what its file is for")
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
     add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--max-faces", type=_positive, default=8, help="most faces a frame")
     add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
     add("--search-every", type=_positive, help="frames between searches for newcomers")
-    add("--truth", type=Path, help="CSV of the truth about the one source, to print the agreement")
-    flag = argparse.BooleanOptionalAction
+    add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
+    add(
+        "--aus",
+        type=read_keys,
+        metavar="AU12,AU06",
+        help="action units to report; all if not given",
+    )
+
+    add = parser.add_argument_group("what becomes of probabilities over time").add_argument
+    add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
+    add(
+        "--hysteresis",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="how far below its threshold an AU must fall to be gone, as a share of it",
+    )
+    add(
+        "--baseline",
+        type=int,
+        default=0,
+        metavar="FRAMES",
+        help="take off what each face shows at rest, learned from its first frames",
+    )
+    add(
+        "--threshold",
+        type=_threshold,
+        action="append",
+        default=[],
+        metavar="AU12=0.6",
+        help="another threshold for one AU; may be given several times",
+    )
+
+    add = parser.add_argument_group("what is written").add_argument
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the outputs; 'out' if not given, none beside --jsonl",
+    )
+    add(
+        "--format",
+        action="extend",
+        nargs="+",
+        choices=FORMATS,
+        metavar="NAME",
+        help=f"files beside the native CSV: {', '.join(FORMATS)}; several are allowed",
+    )
     add("--video", action=flag, default=True, help="write the annotated video or image")
+    add("--jsonl", action="store_true", help="a line of JSON a frame to standard output")
+    add("--show", action="store_true", help="show the annotated frames in a window; q ends it")
+    add("--resume", action="store_true", help="go on behind a run that was cut off")
+    add("--overwrite", action="store_true", help="begin anew where such a run has left frames")
+    add("--truth", type=Path, help="CSV of the truth about the one source, to print the agreement")
     add("--progress", action=flag, default=True, help="show a progress bar")
     return parser
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Help with the defaults, and the exit codes as they are written."""
 
 
 def _positive(text: str) -> int:
@@ -95,6 +175,38 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is below 1")
     return number
+
+
+def read_keys(text: str) -> tuple[str, ...]:
+    """Read AUs as people write them: AU12, au6 or 6, with commas or spaces between."""
+    keys = []
+    for word in text.replace(",", " ").split():
+        number = word.upper().removeprefix("AU")
+        if not number.isdigit():
+            raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
+        keys.append(f"AU{int(number):02d}")
+    return tuple(sorted(set(keys)))
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    """Read ``AU12=0.6``."""
+    name, _, value = text.partition("=")
+    try:
+        (key,) = read_keys(name)
+        return key, float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: write AU12=0.6") from error
+
+
+def _signals(args: argparse.Namespace) -> Signals | None:
+    """Say what to do to probabilities; None for nothing."""
+    try:
+        signals = Signals(
+            args.smooth, args.hysteresis, args.baseline, thresholds=dict(args.threshold)
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return None if signals == Signals() else signals
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -106,40 +218,83 @@ def _run(args: argparse.Namespace) -> int:
     if truth and len(sources) > 1:
         raise InputError("--truth is about one source: give one SOURCE")
     true_faces = read_truth(truth) if truth else None
-    check_writable(args.out)
-    with Detector(
-        args.model,
-        device=args.device,
-        finder=args.finder,
-        threads=args.threads,
-        max_faces=args.max_faces,
-        verify_every=args.verify_every,
-        search_every=args.search_every,
-        backend=args.backend,
-        precision=args.precision,
-    ) as detector:
+    wanted = _wanted(args)
+    if wanted:
+        check_writable(wanted.folder)
+    with (
+        Window("lgrnet") if args.show else nullcontext() as window,
+        Detector(
+            args.model,
+            device=args.device,
+            finder=args.finder,
+            threads=args.threads,
+            max_faces=args.max_faces,
+            verify_every=args.verify_every,
+            search_every=args.search_every,
+            backend=args.backend,
+            precision=args.precision,
+            signals=_signals(args),
+        ) as detector,
+    ):
         cv2.setNumThreads(detector.threads)
-        print(_headline(detector, args.model), flush=True)
-        failed = False
-        taken: dict[str, str] = {}
-        for source in sources:
-            try:
-                with read_ahead(open_source(source)) as shots:
-                    if shots.stem in taken:
-                        raise InputError(
-                            f"{source} and {taken[shots.stem]} would both write {shots.stem}.csv: "
-                            "run them with different --out"
-                        )
-                    taken[shots.stem] = source
-                    agreement = Agreement(true_faces, detector.aus) if true_faces else None
-                    _process(detector, shots, args, agreement)
-                    failed |= bool(shots.failures)
-            except BAD_INPUT as error:
-                if len(sources) == 1:
-                    raise
-                print(f"error: {error}", file=sys.stderr)
-                failed = True
-    return 2 if failed else 0
+        run = Run(
+            *(detector, wanted, _chosen(args.aus, detector), args.jsonl),
+            window=window,
+            every=args.every,
+            progress=args.progress,
+        )
+        run.say(_headline(detector, args.model))
+        return _run_all(run, sources, true_faces)
+
+
+def _run_all(run: Run, sources: Sequence[str], true_faces: dict[int, TrueFace] | None) -> int:
+    """Run one source after the other; a bad one does not stop the others."""
+    code = FINE
+    taken: dict[str, str] = {}
+    for source in sources:
+        try:
+            with read_ahead(open_source(source)) as shots:
+                if run.wanted and shots.stem in taken:
+                    raise InputError(
+                        f"{source} and {taken[shots.stem]} would both write {shots.stem}.csv: "
+                        "run them with different --out"
+                    )
+                taken[shots.stem] = source
+                agreement = Agreement(true_faces, run.aus) if true_faces else None
+                go_on = run.process(shots, agreement)
+                if shots.failures:
+                    code = BAD
+                if not go_on:
+                    break
+        except BAD_INPUT as error:
+            # On a full disc the other sources would fail as well.
+            if len(sources) == 1 or isinstance(error, BrokenPipeError | OutputError):
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            code = BAD
+    return code
+
+
+def _wanted(args: argparse.Namespace) -> Wanted | None:
+    """Say which files to write: none beside JSON lines, unless they are asked for."""
+    if args.resume and args.overwrite:
+        raise InputError("--resume goes on and --overwrite begins anew: give one of them")
+    if args.jsonl and args.out is None and not args.format and not args.resume:
+        return None
+    return Wanted(
+        *(args.out or Path("out"), tuple(args.format or ()), args.video),
+        *(args.every, args.resume, args.overwrite),
+    )
+
+
+def _chosen(wanted: tuple[str, ...] | None, detector: Detector) -> tuple[str, ...]:
+    """Choose the AUs to report, in the model's order."""
+    unknown = [key for key in wanted or () if key not in detector.aus]
+    if unknown:
+        raise InputError(
+            f"this model knows no {', '.join(unknown)}: choose from {', '.join(detector.aus)}"
+        )
+    return tuple(key for key in detector.aus if key in wanted) if wanted else detector.aus
 
 
 def _headline(detector: Detector, model: str) -> str:
@@ -152,96 +307,3 @@ def _headline(detector: Detector, model: str) -> str:
     if spec.engine != detector.backend:
         lines.append(f"this file was tuned for {spec.engine}: give --backend {spec.engine}")
     return "\n".join(lines)
-
-
-def _process(
-    detector: Detector, source: Source, args: argparse.Namespace, agreement: Agreement | None
-) -> None:
-    """Run one source and write its files; on Ctrl-C they hold what was done."""
-    base = args.out / source.stem
-    stats = LatencyStats()
-    began = time.perf_counter()
-    interrupted = None
-    detector.reset()
-    try:
-        _detect(detector, source, args, stats, agreement)
-    except KeyboardInterrupt as interrupt:
-        interrupted = interrupt
-    if len(stats):
-        _report(detector, source, base, stats, time.perf_counter() - began, agreement)
-    if interrupted:
-        raise interrupted
-
-
-def _detect(
-    detector: Detector,
-    source: Source,
-    args: argparse.Namespace,
-    stats: LatencyStats,
-    agreement: Agreement | None,
-) -> None:
-    base = args.out / source.stem
-    named = not source.moving and not source.still
-    with ExitStack() as outputs:
-        table = outputs.enter_context(
-            CsvWriter(f"{base}.csv", detector.aus, named, detector.tells_intensity)
-        )
-        video = None
-        if args.video and source.moving:
-            writer = VideoWriter(f"{base}.annotated.mp4", source.fps or FALLBACK_FPS)
-            video = outputs.enter_context(writer)
-        for shot in outputs.enter_context(_progress(source, args.progress)):
-            result = detector.track(shot.frame) if source.moving else detector(shot.frame)
-            result = result.placed(
-                shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
-            )
-            table.write(result)
-            stats.add(result.timings)
-            if agreement:
-                agreement.add(result)
-            if video:
-                video.write(draw(shot.frame, result))
-            elif args.video:
-                _write_picture(base, shot, result)
-
-
-def _write_picture(base: Path, shot: Shot, result: Result) -> None:
-    path = f"{base}.annotated/{shot.name}.png" if shot.name else f"{base}.annotated.png"
-    write_image(path, draw(shot.frame, result))
-
-
-def _report(
-    detector: Detector,
-    source: Source,
-    base: Path,
-    stats: LatencyStats,
-    wall: float,
-    agreement: Agreement | None,
-) -> None:
-    record = {
-        "source": source.name,
-        "detector": repr(detector),
-        "model": asdict(detector.spec),
-        "opencv": cv2.__version__,
-        "latency": stats.as_dict(),
-        "wall_s_with_drawing_and_writing": wall,
-        "agreement": agreement.as_dict() if agreement else None,
-    }
-    with PendingFile(f"{base}.latency.json") as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(f"\n{source.name}\n{stats.table()}")
-    print(f"{wall:.1f} s in all, drawing and writing included: {base}.*")
-    if agreement:
-        print(f"\nagreement with the ground truth\n{agreement.table()}")
-
-
-def _progress(source: Source, wanted: bool):
-    """Wrap a source in a progress bar; a context manager that gives the shots."""
-    if not wanted:
-        return nullcontext(source)
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        print('no progress bar: pip install "lgrnet[cpu]" brings tqdm', file=sys.stderr)
-        return nullcontext(source)
-    return tqdm(source, total=source.count, unit="frame", desc=source.stem)

@@ -1,6 +1,8 @@
 """The detector: frames in, action units out."""
 
-from collections.abc import Iterable, Iterator
+import itertools
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +10,25 @@ import numpy as np
 from runtime.action_units import au_key
 from runtime.backends import open_backend
 from runtime.boxes import face_box
+from runtime.errors import InputError
 from runtime.finders import FaceFinder, open_finder
 from runtime.image import check_frame
 from runtime.latency import Stopwatch
+from runtime.one_thread import OneThread
 from runtime.packaged import model_path
-from runtime.pipeline import Look, Pipeline
+from runtime.pipeline import Look, Pipeline, Sighting
 from runtime.prefetch import read_ahead
-from runtime.results import Face, Result
-from runtime.sources import open_source
+from runtime.results import Face, Result, Timings
+from runtime.signals import SignalBank, Signals
+from runtime.sources import GIVE_UP, AnySource, Arrays, Shot, Source, open_source
 from runtime.spec import ModelSpec
 from runtime.tracker import Tracker
+
+SEARCH_EVERY = 30
+"""Frames between two searches for newcomers if nothing else is asked for."""
+
+BATCH = 8
+"""Pictures that `Detector.batch` takes together if nothing else is asked for."""
 
 
 class Detector:
@@ -32,8 +43,12 @@ class Detector:
       frame, and again after a loss or while no face is there; how losses are noticed is told in
       `runtime.loss`.
 
-    One detector is for one thread and, while tracking, for one stream. It is a context manager
-    that closes the model at its end.
+    ``detector.batch(source)`` takes many unrelated pictures, each by itself, with the faces of
+    several in one call of the network.
+
+    One detector is for one thread at a time and, while tracking, for one stream; whoever breaks
+    that gets a RuntimeError. `clone` gives another one for another thread or stream. A detector is
+    a context manager that closes the model at its end.
 
     Args:
         model: Exported file, or the name of one that comes with the package: ``"edge"``, which
@@ -47,18 +62,23 @@ class Detector:
         max_faces: Most faces a frame; the largest count.
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
-            no such search, which is fastest.
+            no such search, where only one person is to be seen.
+        min_face: Least size of a face that counts, pixels of the frame: the mean of width and
+            height of `Face.box`.
         backend: What runs the model: ``"onnxruntime"``, or on CPUs ``"openvino"`` or ``"native"``;
             None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
             `open_backend`.
+        signals: What to do to the probabilities of faces that are followed: smoothing, hysteresis,
+            a baseline, other thresholds; see `runtime.signals`. None for nothing.
 
     Raises:
         FileNotFoundError: The model or the finder's file is not there.
         ModelError: The model cannot be opened.
         SpecError: The model is not an export of this project.
         DeviceError: The device is unknown or does not work, or does not have the precision.
-        InputError: The finder's file is not a YuNet model.
+        InputError: The finder's file is not a YuNet model, or ``signals`` have a threshold for an
+            AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
         ValueError: A number is below 1; the backend or the precision is unknown.
@@ -72,21 +92,42 @@ class Detector:
         threads: int | None = None,
         max_faces: int = 8,
         verify_every: int = 10,
-        search_every: int | None = None,
+        search_every: int | None = SEARCH_EVERY,
         backend: str | None = None,
         precision: str | None = None,
+        min_face: float = 0,
+        signals: Signals | None = None,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**numbers, "search_every": search_every}.items():
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be 1 or more, got {number}")
+        if not min_face >= 0:
+            raise ValueError(f"min_face must be 0 pixels or more, got {min_face}")
         self._finder = open_finder(finder)
         path = model_path(model)
         self._backend = open_backend(path, device, threads, backend, precision)
-        self._pipeline = Pipeline(self._backend, self._finder, max_faces)
+        self._pipeline = Pipeline(self._backend, self._finder, max_faces, min_face)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
+        self._settings = {
+            **numbers,
+            "model": model,
+            "device": device,
+            "threads": threads,
+            "search_every": search_every,
+            "backend": backend,
+            "precision": precision,
+            "min_face": min_face,
+            "signals": signals,
+        }
+        self._given_finder = finder
+        self._alone = OneThread()
+        self._stream: object | None = None  # what is being followed: the last that was begun
         self._keys = tuple(au_key(au) for au in self.spec.aus)
         self._thresholds = np.array(self.spec.thresholds)
+        self.signals = signals
+        """What is done to probabilities over time, None for nothing."""
+        self._bank = SignalBank(signals, self._keys, self.spec.thresholds) if signals else None
 
     @property
     def spec(self) -> ModelSpec:
@@ -133,11 +174,41 @@ class Detector:
 
     def close(self) -> None:
         """Let go of the model; the detector is of no use afterwards."""
-        self._backend.close()
+        with self._alone:
+            self._backend.close()
+
+    def clone(self, finder: FaceFinder | str | Path | None = None) -> "Detector":
+        """Open another detector of the same settings, for another thread or stream.
+
+        The two share the file and nothing else: neither the model in memory nor what is tracked.
+
+        Args:
+            finder: A face finder for it, where this detector was given an object as finder that
+                has no ``clone()`` of its own; two threads must not share one.
+
+        Returns:
+            The new detector; close it as well.
+
+        Raises:
+            InputError: It needs a face finder of its own.
+        """
+        if finder is None:
+            finder = self._given_finder
+            if not isinstance(finder, str | Path | None):
+                if not hasattr(finder, "clone"):
+                    raise InputError(
+                        f"finder {finder!r} has no clone(): give the clone a finder of its own, as "
+                        "in detector.clone(finder=...)"
+                    )
+                finder = finder.clone()
+        return Detector(finder=finder, **self._settings)
 
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
-        self._tracker.reset()
+        with self._alone:
+            self._tracker.reset()
+            if self._bank:
+                self._bank.reset()
 
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
@@ -151,21 +222,75 @@ class Detector:
         Raises:
             InputError: The frame is not an image.
         """
-        watch = Stopwatch()
-        frame = check_frame(frame)
-        found = self._pipeline.find(frame, watch)
-        faces = tuple(
-            self._face(number, sighting.look, sighting.score)
-            for number, sighting in enumerate(self._pipeline.look_twice(frame, found, watch))
-        )
-        watch.lap("post")
-        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        with self._alone:
+            watch = Stopwatch()
+            frame = check_frame(frame)
+            found = self._pipeline.find(frame, watch)
+            sightings = self._pipeline.look_twice(frame, found, watch)
+            faces = self._numbered(sightings, frame)
+            watch.lap("post")
+            result = Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+            return self._bank.judge(result) if self._bank else result
 
-    def track(self, frame: np.ndarray) -> Result:
+    def batch(self, source: AnySource, size: int = BATCH) -> Iterator[Result]:
+        """Detect in many unrelated pictures, each by itself, ``size`` of them in memory at a time.
+
+        The faces of that many pictures go through the network together, which pays where the model
+        was exported for batches; otherwise it is as fast as a call a picture.
+
+        Args:
+            source: Pictures, such as a list of frames, a folder or a pattern; whatever
+                `open_source` opens. Files that cannot be read are left out and reported in the
+                log. Among the caller's own frames a bad one is an error, so that results and
+                frames stay in step.
+            size: Pictures at a time.
+
+        Yields:
+            One result a picture, in order, with the faces by size as from ``detector(frame)``.
+            Phases are the mean of the pictures that were together.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            InputError: The source cannot be read, or a frame is not an image.
+            ValueError: ``size`` is below 1.
+        """
+        if size < 1:
+            raise ValueError(f"size must be 1 or more, got {size}")
+        with open_source(source) as shots:
+            if isinstance(shots, Arrays):
+                shots.strict = True
+            waiting = iter(shots)
+            while group := list(itertools.islice(waiting, size)):
+                yield from self._together(group)
+                group.clear()  # or the last frames would stay while the next ones are read
+
+    def _together(self, group: list[Shot]) -> list[Result]:
+        with self._alone:
+            watch = Stopwatch()
+            frames = [shot.frame for shot in group]
+            found = [self._pipeline.find(frame, watch) for frame in frames]
+            everything = self._pipeline.look_twice_at_all(frames, found, watch)
+            faces = [self._numbered(*pair) for pair in zip(everything, frames, strict=True)]
+            watch.lap("post")
+            spent = Timings(**{phase: ms / len(group) for phase, ms in watch.timings().items()})
+            results = [
+                Result(one, spent, (frame.shape[1], frame.shape[0]))
+                for one, frame in zip(faces, frames, strict=True)
+            ]
+            if self._bank:
+                results = [self._bank.judge(result) for result in results]
+        return [
+            result.placed(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name)
+            for result, shot in zip(results, group, strict=True)
+        ]
+
+    def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
         """Detect in the next frame of a video, following the faces of the last one.
 
         Args:
             frame: As for a single frame.
+            timestamp: When it was taken, seconds since any fixed moment, which smoothing goes by;
+                None for 30 frames a second.
 
         Returns:
             The faces by id; none is not an error.
@@ -173,49 +298,87 @@ class Detector:
         Raises:
             InputError: The frame is not an image.
         """
-        watch = Stopwatch()
-        frame = check_frame(frame)
-        faces = tuple(
-            self._face(track.id, track.look, track.score)
-            for track in self._tracker.update(frame, watch)
-        )
-        watch.lap("post")
-        return Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
+        with self._alone:
+            watch = Stopwatch()
+            frame = check_frame(frame)
+            tracks = self._tracker.update(frame, watch)
+            faces = tuple(self._face(track.id, track.look, track.score, frame) for track in tracks)
+            watch.lap("post")
+            size = (frame.shape[1], frame.shape[0])
+            result = Result(
+                faces, watch.timings(), size, timestamp=timestamp, ended=self._tracker.ended
+            )
+            return self._bank.apply(result) if self._bank else result
 
     def stream(
-        self,
-        source: str | Path | int | np.ndarray | Iterable[np.ndarray],
-        track: bool | None = None,
+        self, source: AnySource, track: bool | None = None, give_up: float = GIVE_UP
     ) -> Iterator[Result]:
         """Detect in everything that a source gives, a few frames in memory at a time.
 
-        A video file is decoded ahead in a thread of its own (`runtime.prefetch`); leaving the loop
-        or closing the generator ends it.
+        A video file is decoded ahead in a thread of its own (`runtime.prefetch`), of a camera or a
+        network stream the newest frame is taken (`runtime.sources.live`); leaving the loop or
+        closing the generator ends either. What is damaged is left out and reported in the log.
 
         Args:
-            source: Video, image or folder of images; camera number or ``"cam:0"``; one frame, or
-                an iterable of frames. To keep the frames beside the results, loop over
-                `open_source` and call `track` yourself.
-            track: Whether to follow faces from frame to frame; None for yes, except in folders
-                and single images, whose pictures have nothing to do with each other.
+            source: Whatever `open_source` opens: a video, an image, a folder, a pattern, a list of
+                paths, a camera, a URL, or frames.
+            track: Whether to follow faces from frame to frame; None for yes, except among images,
+                which have nothing to do with each other.
+            give_up: Seconds without a frame after which a camera or stream counts as lost.
 
         Yields:
             One result a frame, in order.
 
         Raises:
             FileNotFoundError: There is no such file.
-            InputError: The source, or a frame of it, cannot be read.
+            InputError: The source cannot be read, or its first frame cannot.
         """
-        with read_ahead(open_source(source)) as shots:
-            follow = shots.moving if track is None else track
-            self.reset()
-            for shot in shots:
-                result = self.track(shot.frame) if follow else self(shot.frame)
-                yield result.placed(
-                    shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name
-                )
+        with read_ahead(open_source(source, give_up)) as shots:
+            for _, result in self.run(shots, track):
+                yield result
 
-    def _face(self, number: int, look: Look, score: float) -> Face:
+    def run(self, shots: Source, track: bool | None = None) -> Iterator[tuple[Shot, Result]]:
+        """Detect in an opened source, and give the frames beside the results.
+
+        Args:
+            shots: What `open_source` gave, perhaps with `read_ahead` around it. The caller closes
+                it.
+            track: As for `stream`.
+
+        Yields:
+            Frame and result, in order.
+
+        Raises:
+            InputError: The source cannot be read.
+            RuntimeError: Another stream was begun with this detector meanwhile.
+        """
+        follow = shots.moving if track is None else track
+        self.reset()
+        self._stream = mine = object()
+        for shot in shots:
+            if self._stream is not mine:
+                raise RuntimeError(
+                    f"another stream was begun with this detector while {shots.name} was not at "
+                    "its end: give each its own with detector.clone()"
+                )
+            if shot.first and track is None:
+                self.reset()
+            result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
+            late = None if shot.captured is None else (time.perf_counter() - shot.captured) * 1e3
+            yield (
+                shot,
+                result.placed(
+                    *(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name),
+                    *(late, shot.dropped),
+                ),
+            )
+
+    def _numbered(self, sightings: list[Sighting], frame: np.ndarray) -> tuple[Face, ...]:
+        return tuple(
+            self._face(i, each.look, each.score, frame) for i, each in enumerate(sightings)
+        )
+
+    def _face(self, number: int, look: Look, score: float, frame: np.ndarray) -> Face:
         landmarks = look.landmarks.astype(np.float32)
         landmarks.setflags(write=False)
         on = (look.probability >= self._thresholds).tolist()
@@ -227,6 +390,7 @@ class Detector:
             aus=self._named(look.probability),
             present=tuple(key for key, there in zip(self._keys, on, strict=True) if there),
             intensities={} if look.intensity is None else self._named(look.intensity),
+            frame_size=(frame.shape[1], frame.shape[0]),
         )
 
     def _named(self, values: np.ndarray) -> dict[str, float]:

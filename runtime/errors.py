@@ -2,7 +2,7 @@
 
 from runtime.spec import SpecError
 
-__all__ = ["DeviceError", "InputError", "ModelError", "OpenCVError", "SpecError"]
+__all__ = ["DeviceError", "InputError", "ModelError", "OpenCVError", "OutputError", "SpecError"]
 
 
 class InputError(ValueError):
@@ -19,3 +19,7 @@ class DeviceError(RuntimeError):
 
 class OpenCVError(RuntimeError):
     """This build of OpenCV lacks a part that was asked for."""
+
+
+class OutputError(OSError):
+    """An output cannot be written: the disc is full or fails, or the codec is missing."""

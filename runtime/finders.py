@@ -72,7 +72,11 @@ class FoundFace:
 
 
 class FaceFinder(Protocol):
-    """What the detector needs of a face finder; bring your own by having these three members."""
+    """What the detector needs of a face finder; bring your own by having these three members.
+
+    One that also has ``clone()``, which returns another for use in another thread, makes
+    `Detector.clone` work without more ado.
+    """
 
     name: str
     """How the finder is called where the detector describes itself."""

@@ -19,12 +19,22 @@ from runtime.spec import INPUT_NAME, ModelSpec, SpecError
 SUFFIX = ".fused"
 """Of these files."""
 
-FORMAT = "lgrnet-launches-1"
+FORMAT = "lgrnet-launches-2"
 ALIGNMENT = 256
 """Bytes at whose multiples arrays begin, so that the GPU can read several numbers at a time."""
 
-DTYPES = ("uint8", "int32", "float16", "float32")
+FRAME_NAME = "frame"
+"""Argument of `LaunchPlan.cut`: the part of a frame, for which the runtime has its own memory."""
+
+TABLE_NAME = "cuts"
+"""Array that tells how each face is cut out of it, see `runtime.cuda.frame`."""
+
+CUT_NUMBERS = 16
+"""Numbers of that array for a face."""
+
+DTYPES = ("uint8", "int32", "float16", "float32", "float64")
 _MOST_THREADS = 1024
+_MOST_NUMBERS = 2**31 - 1  # the kernels count in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,15 @@ class Launch:
         arguments: In the kernel's order: names of arrays, or whole numbers.
         writes: Which of those arrays it writes.
         grid: Blocks along three axes.
+        cooperative: Whether the blocks wait for each other, so that all have to be on the GPU at
+            once; then any smaller number along the first axis does the same work.
     """
 
     code: str
     arguments: tuple[str | int, ...]
     writes: tuple[str, ...]
     grid: tuple[int, int, int]
+    cooperative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,7 @@ class LaunchPlan:
     Attributes:
         spec: Of the network.
         arrays: Name → array.
+        cut: What makes the input of a frame, where one is given instead, before all launches.
         launches: In their order.
         arena: Bytes of the memory that arrays share.
         codes: Compute capability, such as ``"8.6"`` → key of a kernel → its code.
@@ -102,6 +116,7 @@ class LaunchPlan:
 
     spec: ModelSpec
     arrays: Mapping[str, Array]
+    cut: Launch
     launches: tuple[Launch, ...]
     arena: int
     codes: Mapping[str, Mapping[str, Code]] = field(default_factory=dict)
@@ -132,6 +147,7 @@ def lifetimes(plan: LaunchPlan) -> dict[str, tuple[int, int]]:
     for name in (INPUT_NAME, *plan.outputs):
         first, end = spans.get(name, (last, last))
         spans[name] = (-1, end) if name == INPUT_NAME else (first, last)
+    spans[TABLE_NAME] = (-1, -1)
     return spans
 
 
@@ -152,6 +168,9 @@ def validate(plan: LaunchPlan, weights: int) -> None:
         room = weights if array.place == "weights" else plan.arena
         if array.offset < 0 or array.offset % ALIGNMENT or array.offset + array.size > room:
             raise ValueError(f"array {name!r} does not lie in the {room} bytes of {array.place}")
+        if array.size // np.dtype(array.dtype).itemsize > _MOST_NUMBERS:
+            raise ValueError(f"array {name!r} holds more than {_MOST_NUMBERS} numbers: fewer faces")
+    _check_cut(plan)
     written = {INPUT_NAME}
     for number, launch in enumerate(plan.launches):
         _check_launch(plan, number, launch, written)
@@ -164,6 +183,7 @@ def validate(plan: LaunchPlan, weights: int) -> None:
 
 def _check_launch(plan: LaunchPlan, number: int, launch: Launch, written: set[str]) -> None:
     what = f"launch {number} ({launch.code})"
+    _check_start(plan, what, launch)
     for name in launch.arguments:
         if isinstance(name, str) and name not in plan.arrays:
             raise ValueError(f"{what} takes {name!r}, which there is not")
@@ -174,8 +194,24 @@ def _check_launch(plan: LaunchPlan, number: int, launch: Launch, written: set[st
         if isinstance(name, str) and name not in launch.writes:
             if plan.arrays[name].place == "arena" and name not in written:
                 raise ValueError(f"{what} reads {name!r} before it is written")
+
+
+def _check_cut(plan: LaunchPlan) -> None:
+    launch = plan.cut
+    _check_start(plan, f"the cut ({launch.code})", launch)
+    if launch.arguments != (FRAME_NAME, TABLE_NAME, INPUT_NAME) or launch.writes != (INPUT_NAME,):
+        raise ValueError(f"the cut takes {launch.arguments} and writes {launch.writes}")
+    table = plan.arrays.get(TABLE_NAME)
+    wanted = ((plan.spec.batch, CUT_NUMBERS), "float64", "arena")
+    if table is None or (table.shape, table.dtype, table.place) != wanted:
+        raise ValueError(f"the cut's table is {table}, not {wanted}")
+
+
+def _check_start(plan: LaunchPlan, what: str, launch: Launch) -> None:
     if len(launch.grid) != 3 or min(launch.grid) < 1 or max(launch.grid[1:]) > 65535:
         raise ValueError(f"{what} has the grid {launch.grid}")
+    if launch.cooperative and launch.grid[1:] != (1, 1):
+        raise ValueError(f"{what} is cooperative and has the grid {launch.grid}")
     for target, codes in plan.codes.items():
         if launch.code not in codes:
             raise ValueError(f"{what} has no code for {target}")
@@ -240,15 +276,8 @@ def read_launch_plan(path: Path) -> tuple[LaunchPlan, np.ndarray, np.ndarray]:
         plan = LaunchPlan(
             spec=ModelSpec.from_metadata(fields["spec"], str(path)),
             arrays=dict(_arrays(fields["arrays"])),
-            launches=tuple(
-                Launch(
-                    each["code"],
-                    tuple(each["arguments"]),
-                    tuple(each["writes"]),
-                    tuple(each["grid"]),
-                )
-                for each in fields["launches"]
-            ),
+            launches=tuple(map(_launch, fields["launches"])),
+            cut=_launch(fields["cut"]),
             arena=fields["arena"],
             codes={
                 target: {key: Code(**each) for key, each in codes.items()}
@@ -268,6 +297,11 @@ def read_launch_plan(path: Path) -> tuple[LaunchPlan, np.ndarray, np.ndarray]:
     except ValueError as error:
         raise ModelError(f"{path} cannot be used ({error}): {again}") from error
     return plan, blocks["weights"], blocks["code"]
+
+
+def _launch(fields: Mapping[str, Any]) -> Launch:
+    lists = (tuple(fields[name]) for name in ("arguments", "writes", "grid"))
+    return Launch(fields["code"], *lists, fields["cooperative"])
 
 
 def _arrays(fields: Mapping[str, Mapping]) -> Iterator[tuple[str, Array]]:

@@ -1,5 +1,6 @@
 """The steps that one frame goes through, none of which remembers anything."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,8 @@ from runtime.align import (
     transform,
     warp,
 )
-from runtime.backends import Backend
-from runtime.boxes import SAME_FACE, face_box, overlap
+from runtime.backends import Backend, FrameBackend
+from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
 from runtime.finders import FaceFinder, FoundFace
 from runtime.latency import Stopwatch
 from runtime.loss import why_lost
@@ -55,12 +56,17 @@ class Pipeline:
         backend: The opened model.
         finder: The face finder.
         max_faces: Most faces a frame.
+        min_face: Least size of a face, pixels: the mean of width and height of its box, as
+            `runtime.boxes` draws it.
     """
 
-    def __init__(self, backend: Backend, finder: FaceFinder, max_faces: int) -> None:
+    def __init__(
+        self, backend: Backend, finder: FaceFinder, max_faces: int, min_face: float = 0
+    ) -> None:
         self.backend = backend
         self.finder = finder
         self.max_faces = max_faces
+        self.min_face = min_face
 
     def find(self, frame: np.ndarray, watch: Stopwatch) -> list[FoundFace]:
         """Search a whole frame.
@@ -70,13 +76,30 @@ class Pipeline:
             watch: Gets the time.
 
         Returns:
-            At most `max_faces` faces, the largest first.
+            At most `max_faces` faces that are large enough, the largest first.
         """
         watch.lap("post")
-        found = self.finder.find(frame)
-        found = sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)
+        found = [
+            face
+            for face in self.finder.find(frame)
+            if self.large_enough(alignment_box(face.alignment))
+        ]
+        found.sort(key=lambda face: face.box[2] * face.box[3], reverse=True)
         watch.lap("find")
         return found[: self.max_faces]
+
+    def large_enough(self, box: Box, followed: bool = False) -> bool:
+        """Compare a face with `min_face`.
+
+        Args:
+            box: Its box.
+            followed: Whether it has been large enough before; it may then be a fifth smaller, or
+                a face just at the limit would come and go.
+
+        Returns:
+            Whether it counts.
+        """
+        return (box[2] + box[3]) / 2 >= self.min_face * (0.8 if followed else 1)
 
     def confirm(self, frame: np.ndarray, points: np.ndarray, watch: Stopwatch) -> float | None:
         """Ask the finder whether there is a face under landmarks.
@@ -97,7 +120,7 @@ class Pipeline:
         return score
 
     def run(self, frame: np.ndarray, alignments: list[np.ndarray], watch: Stopwatch) -> list[Look]:
-        """Cut faces out and run the network once on all of them.
+        """Cut faces out of a frame and run the network once on all of them.
 
         Args:
             frame: (H, W, 3) uint8, BGR.
@@ -107,13 +130,33 @@ class Pipeline:
         Returns:
             What the network says of each.
         """
-        if not alignments:
+        return self.run_all([(frame, matrix) for matrix in alignments], watch)
+
+    def run_all(
+        self, cuts: Sequence[tuple[np.ndarray, np.ndarray]], watch: Stopwatch
+    ) -> list[Look]:
+        """Cut faces out of any frames and run the network once on all of them.
+
+        Args:
+            cuts: For each face its frame, (H, W, 3) uint8, BGR, and the alignment, (2, 3).
+            watch: Gets the time.
+
+        Returns:
+            What the network says of each.
+        """
+        if not cuts:
             return []
         watch.lap("post")
-        crops = [crop_matrix(matrix) for matrix in alignments]
-        faces = np.stack([warp(frame, crop, CROP_SIZE) for crop in crops])
-        watch.lap("align")
-        said = self.backend(faces)
+        frame = cuts[0][0]
+        crops = [crop_matrix(matrix) for _, matrix in cuts]
+        if isinstance(self.backend, FrameBackend) and all(each is frame for each, _ in cuts):
+            said = self.backend.from_frame(frame, crops)
+        else:
+            faces = [
+                warp(each, crop, CROP_SIZE) for (each, _), crop in zip(cuts, crops, strict=True)
+            ]
+            watch.lap("align")
+            said = self.backend(np.stack(faces))
         watch.lap("network")
         return [
             Look(
@@ -127,34 +170,44 @@ class Pipeline:
     def look_twice(
         self, frame: np.ndarray, found: list[FoundFace], watch: Stopwatch
     ) -> list[Sighting]:
+        """Look twice at what was found in one frame, see `look_twice_at_all`."""
+        return self.look_twice_at_all([frame], [found], watch)[0]
+
+    def look_twice_at_all(
+        self, frames: Sequence[np.ndarray], found: Sequence[list[FoundFace]], watch: Stopwatch
+    ) -> list[list[Sighting]]:
         """Run the network on the finder's alignments, then on those of the landmarks it gave.
 
         A find counts once the finder also sees it in its aligned image, upright and of known size;
         that sorts out most of what merely looked like a face. Two finds of one face, which the
-        finder makes now and then, end on the same landmarks; the first, larger one counts.
+        finder makes now and then, end on the same landmarks; the first, larger one counts. All
+        faces of all frames go through the network in one call each time.
 
         Args:
-            frame: (H, W, 3) uint8, BGR.
-            found: What the finder found.
+            frames: Each (H, W, 3) uint8, BGR.
+            found: What the finder found in each.
             watch: Gets the time.
 
         Returns:
-            Those that hold together, in the same order.
+            For each frame, those that hold together, in the same order.
         """
-        size = (frame.shape[1], frame.shape[0])
-        first = [face.alignment for face in found]
+        all_found = [(n, face) for n, faces in enumerate(found) for face in faces]
+        looks = self.run_all([(frames[n], face.alignment) for n, face in all_found], watch)
         good = [
-            (face, look.landmarks)
-            for face, look, used in zip(found, self.run(frame, first, watch), first, strict=True)
-            if not why_lost(look.landmarks, used, size)
-            and self.confirm(frame, look.landmarks, watch) is not None
+            (n, face, alignment_matrix(look.landmarks))
+            for (n, face), look in zip(all_found, looks, strict=True)
+            if not why_lost(look.landmarks, face.alignment, _size(frames[n]))
+            and self.confirm(frames[n], look.landmarks, watch) is not None
         ]
-        second = [alignment_matrix(points) for _, points in good]
-        sightings: list[Sighting] = []
-        looks = self.run(frame, second, watch)
-        for (face, _), look, used in zip(good, looks, second, strict=True):
+        sightings: list[list[Sighting]] = [[] for _ in frames]
+        looks = self.run_all([(frames[n], matrix) for n, _, matrix in good], watch)
+        for (n, face, used), look in zip(good, looks, strict=True):
             box = face_box(look.landmarks)
-            known = any(overlap(box, face_box(s.look.landmarks)) >= SAME_FACE for s in sightings)
-            if not known and not why_lost(look.landmarks, used, size):
-                sightings.append(Sighting(look, face.score))
+            known = any(overlap(box, face_box(s.look.landmarks)) >= SAME_FACE for s in sightings[n])
+            if not known and not why_lost(look.landmarks, used, _size(frames[n])):
+                sightings[n].append(Sighting(look, face.score))
         return sightings
+
+
+def _size(frame: np.ndarray) -> tuple[int, int]:
+    return frame.shape[1], frame.shape[0]

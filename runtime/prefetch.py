@@ -1,9 +1,9 @@
 """Reading frames ahead in a thread: the next ones are decoded while the network has this one.
 
-Only video files are read ahead. A camera's driver fills its buffers by itself, and a queue behind
-it would show every frame that much later. Images of a folder may be of any size, so that a few of
-them ahead are no bound on memory. Frames from the caller's own iterable are made on the caller's
-thread, as its author expects.
+Only video files, and lists with videos in them, are read ahead. Of a camera only the newest frame
+counts (`runtime.sources.live`); a queue behind it would show every frame that much later. Images
+of a folder may be of any size, so that a few of them ahead are no bound on memory. Frames from the
+caller's own iterable are made on the caller's thread, as its author expects.
 """
 
 import atexit
@@ -27,7 +27,7 @@ def read_ahead(source: Source) -> Source:
         source: Any source.
 
     Returns:
-        A `ReadAhead` of it if it is a video file, otherwise the source itself.
+        A `ReadAhead` of it if there are videos in it, otherwise the source itself.
     """
     return ReadAhead(source) if source.ahead else source
 
@@ -52,7 +52,7 @@ class ReadAhead(Source):
         if depth < 1:
             raise ValueError(f"depth must be 1 or more, got {depth}")
         super().__init__(source.name, source.stem, source.fps, source.count)
-        self.moving, self.still = source.moving, source.still
+        self.moving, self.still, self.many = source.moving, source.still, source.many
         self.failures = source.failures
         self._source, self._depth = source, depth
         self._reader: _Reader | None = None
@@ -68,10 +68,12 @@ class ReadAhead(Source):
                 shot = reader.next()
                 if shot is None:
                     return
+                self.skipped = self._source.skipped
                 yield replace(shot, wait_ms=(time.perf_counter() - start) * 1e3)
                 del shot  # or this loop would keep one more frame alive
         finally:
             reader.stop()
+            self.skipped = self._source.skipped
 
     def close(self) -> None:
         """Stop the thread, then let go of the file."""

@@ -1,10 +1,17 @@
 """What the detector hands out: plain frozen records, NumPy inside."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from runtime.pose import HeadPose, head_pose
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +71,13 @@ class Face:
         score: The face finder's last opinion, on the finder's scale (0 to 1, higher is surer).
         landmarks: (49, 2) float32, read-only, pixels of the frame; scheme in `runtime.landmarks`.
         aus: Key such as ``"AU12"`` → probability that the action unit is active, 0 to 1.
-        present: Keys of the action units at or over the model's threshold.
+        present: Keys of the action units that are there: at or over the model's threshold, or as
+            `runtime.signals` was told to judge them.
         intensities: Key → how strong the action unit is on FACS's scale, 0 (absent), 1 (A, trace)
             to 5 (E, maximum), a fraction between them; empty if the model does not tell.
+        adjusted: Key → the probability after `runtime.signals` took off the person's baseline
+            and smoothed it; empty where neither was asked for.
+        frame_size: Width and height of the frame, pixels, which `pose` needs; None if unknown.
     """
 
     id: int
@@ -76,17 +87,60 @@ class Face:
     aus: Mapping[str, float]
     present: tuple[str, ...]
     intensities: Mapping[str, float] = field(default_factory=dict)
+    adjusted: Mapping[str, float] = field(default_factory=dict)
+    frame_size: tuple[int, int] | None = None
+    _pose: HeadPose | None = field(default=None, init=False, repr=False)
+
+    @property
+    def pose(self) -> HeadPose | None:
+        """How the head is turned and where it is, computed from the landmarks when asked for.
+
+        None where the size of the frame is unknown or the landmarks are no face.
+        """
+        if self._pose is None and self.frame_size is not None:
+            # As in the files, so that reading them again gives the same pose.
+            pose = head_pose(_to_hundredths(self.landmarks), self.frame_size)
+            object.__setattr__(self, "_pose", pose)  # several files ask for it
+        return self._pose
+
+    def only(self, aus: Iterable[str]) -> "Face":
+        """Leave out action units.
+
+        Args:
+            aus: Keys of those that stay, in the order wanted.
+
+        Returns:
+            A copy.
+        """
+        keys = tuple(aus)
+
+        def some(values: Mapping[str, float]) -> dict[str, float]:
+            return {key: values[key] for key in keys if key in values}
+
+        return replace(
+            self,
+            aus=some(self.aus),
+            present=tuple(key for key in keys if key in self.present),
+            intensities=some(self.intensities),
+            adjusted=some(self.adjusted),
+        )
 
     def to_dict(self) -> dict[str, object]:
-        """Write the face as plain values, named as its attributes; ready for JSON."""
+        """Write the face as plain values, named as its attributes; ready for JSON.
+
+        Rounded as in the CSV: pixels to 2 digits, probabilities and score to 4, intensities to 3.
+        """
+        pose = self.pose
         return {
             "id": self.id,
-            "box": list(self.box),
-            "score": self.score,
-            "landmarks": np.round(self.landmarks.astype(float), 2).tolist(),
-            "aus": dict(self.aus),
+            "box": [round(value, 2) for value in self.box],
+            "score": round(self.score, 4),
+            "landmarks": _to_hundredths(self.landmarks).tolist(),
+            "aus": _rounded(self.aus, 4),
             "present": list(self.present),
-            "intensities": dict(self.intensities),
+            "intensities": _rounded(self.intensities, 3),
+            "adjusted": _rounded(self.adjusted, 4),
+            "pose": None if pose is None else pose.to_dict(),
         }
 
     def __repr__(self) -> str:
@@ -106,6 +160,10 @@ class Result:
         index: 0-based number of the frame in its stream.
         timestamp: Seconds since the stream's start; None where the source knows no time.
         name: File that the frame came from where a source holds many; otherwise empty.
+        latency_ms: From the arrival of the frame from a camera or network to this result,
+            milliseconds; None for all other sources.
+        dropped: Frames of a camera or network passed over so far, because a newer one had come.
+        ended: Ids of faces that will not come again; whoever keeps something by id lets go of it.
     """
 
     faces: tuple[Face, ...]
@@ -114,6 +172,9 @@ class Result:
     index: int = 0
     timestamp: float | None = None
     name: str = ""
+    latency_ms: float | None = None
+    dropped: int = 0
+    ended: tuple[int, ...] = ()
 
     def __iter__(self) -> Iterator[Face]:
         return iter(self.faces)
@@ -125,9 +186,12 @@ class Result:
         """Write the frame as plain values, named as its attributes; ready for JSON."""
         return {
             "index": self.index,
-            "timestamp": self.timestamp,
+            "timestamp": None if self.timestamp is None else round(self.timestamp, 4),
             "name": self.name,
             "size": list(self.size),
+            "latency_ms": None if self.latency_ms is None else round(self.latency_ms, 3),
+            "dropped": self.dropped,
+            "ended": list(self.ended),
             "timings": {phase: round(ms, 3) for phase, ms in self.timings.items()},
             "faces": [face.to_dict() for face in self.faces],
         }
@@ -135,6 +199,57 @@ class Result:
     def to_json(self) -> str:
         """Write the frame as one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_df(self) -> "pandas.DataFrame":
+        """Make a table of the frame.
+
+        Returns:
+            A row a face, or one row with ``success`` 0; the columns of the native CSV
+            (`runtime.formats.native`), unrounded. `pandas.concat` joins those of a video.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        from runtime.formats.frame import data_frame
+
+        return data_frame(self)
+
+    def plot(self, frame: np.ndarray) -> np.ndarray:
+        """Draw the result onto a copy of its frame, see `runtime.drawing.draw`.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR.
+
+        Returns:
+            (H, W, 3) uint8, BGR, a new array.
+
+        Raises:
+            InputError: The frame is not an image.
+        """
+        from runtime.drawing import draw
+
+        return draw(frame, self)
+
+    def save(self, path: str | Path, frame: np.ndarray | None = None) -> None:
+        """Write the result to a file, whole or not at all.
+
+        Args:
+            path: ``.json`` for all of it, ``.csv`` for the native table, or an image file, such
+                as ``.png``, for the frame with the result drawn onto it.
+            frame: The frame, (H, W, 3) uint8, BGR; only images need it.
+
+        Raises:
+            InputError: The suffix is none of these, or the frame is missing or not an image.
+            OSError: The file cannot be written.
+        """
+        from runtime.formats.frame import save
+
+        save(self, Path(path), frame)
+
+    def only(self, aus: Iterable[str]) -> "Result":
+        """Leave out action units of all faces, see `Face.only`."""
+        keys = tuple(aus)
+        return replace(self, faces=tuple(face.only(keys) for face in self.faces))
 
     def __repr__(self) -> str:
         width, height = self.size
@@ -148,6 +263,8 @@ class Result:
         wait_ms: float,
         decode_ms: float,
         name: str = "",
+        latency_ms: float | None = None,
+        dropped: int = 0,
     ) -> "Result":
         """Say where in a stream the frame was.
 
@@ -157,9 +274,27 @@ class Result:
             wait_ms: How long the frame was waited for, milliseconds.
             decode_ms: What reading and decoding it took by itself, milliseconds.
             name: File that the frame came from, if the stream has several.
+            latency_ms: Milliseconds since the frame arrived, for live sources.
+            dropped: Frames of a live source that were passed over so far.
 
         Returns:
             A copy that says so.
         """
         timings = replace(self.timings, decode=wait_ms, decode_work=decode_ms)
-        return replace(self, timings=timings, index=index, timestamp=timestamp, name=name)
+        return replace(
+            self,
+            timings=timings,
+            index=index,
+            timestamp=timestamp,
+            name=name,
+            latency_ms=latency_ms,
+            dropped=dropped,
+        )
+
+
+def _rounded(values: Mapping[str, float], digits: int) -> dict[str, float]:
+    return {key: round(value, digits) for key, value in values.items()}
+
+
+def _to_hundredths(points: np.ndarray) -> np.ndarray:
+    return np.round(points.astype(float), 2)

@@ -1,23 +1,56 @@
-"""Following faces from frame to frame, so that they need not be searched for."""
+"""Following faces from frame to frame, so that they need not be searched for.
 
-from dataclasses import dataclass
+A face is followed by its landmarks: the next frame is aligned from those of the last one, moved on
+by the face's motion, and the network finds them anew. The finder searches only the first frame,
+now and then for newcomers, and after losses. What it finds is matched with the faces that are
+missing by place and size, all at once (`runtime.assignment`), so that a face keeps its number
+through an occlusion of some seconds.
+
+Where two faces pass each other, the network sees but the front one, and the landmarks of both end
+on it. Of the two the one that left its course is taken for hidden; its motion is taken from before
+the two met, since it was drawn along.
+"""
+
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from runtime.align import alignment_matrix
-from runtime.boxes import SAME_FACE, alignment_box, face_box, overlap
+from runtime.align import alignment_matrix, transform
+from runtime.assignment import FORBIDDEN, assign
+from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
+from runtime.finders import FoundFace
 from runtime.latency import Stopwatch
 from runtime.loss import why_lost
-from runtime.pipeline import Look, Pipeline
+from runtime.motion import Motion
+from runtime.pipeline import Look, Pipeline, Sighting
 
 MAX_MISSES = 3
 """Misses in a row, of the finder, at which a face is lost."""
 
 AGAIN = 0.3
-"""Overlap with where a face was lost from which a found one gets its number back."""
+"""Overlap of a followed face with a found one from which the two are the same."""
 
 REMEMBER = 100
 """Frames for which a lost face is looked out for."""
+
+SOON = 5
+"""Frames to the second search for a face that was just lost; each pause is twice the last, up to
+`verify_every`."""
+
+REACH = 0.6
+"""How far from its course a face may be found again, see `Motion.distance`."""
+
+REACH_GROWS = 0.06
+"""How much farther with each frame that it was away."""
+
+FARTHEST = 3.0
+"""How far at most."""
+
+MEETING = 0.05
+"""Overlap of two faces from which their motions are no longer trusted."""
+
+LONGEST_MEETING = 45
+"""Frames after which two faces that overlap are taken to stay so."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,26 +61,57 @@ class Track:
         id: Its number, never given twice between resets.
         look: The last at it.
         score: The finder's last opinion; 0 after a miss.
+        motion: How it moves.
         age: Frames since the finder last looked at it; once lost, frames since then.
         misses: Times in a row that the finder did not see it.
+        course: Its motion from before it met another face, moved on since; None where it is alone.
+        met: Frames since then.
     """
 
     id: int
     look: Look
     score: float
+    motion: Motion
     age: int = 0
     misses: int = 0
+    course: Motion | None = None
+    met: int = 0
 
     @property
     def landmarks(self) -> np.ndarray:
         """Where the face was last, (49, 2) float64, pixels of the frame."""
         return self.look.landmarks
 
+    @property
+    def box(self) -> Box:
+        """Box around the landmarks."""
+        return face_box(self.look.landmarks)
+
     def looked_at(self, score: float | None) -> None:
         """Note what the finder said: a score, or None where it saw no face."""
         self.age = 0
         self.misses = 0 if score is not None else self.misses + 1
         self.score = score or 0.0
+
+    def lose(self) -> None:
+        """Note that it is missing from now on."""
+        self.age = self.misses = 0
+        if self.course is not None:
+            self.motion, self.course = self.course, None
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """A track and where it may be in this frame."""
+
+    track: Track
+    look: Look
+    box: Box = field(init=False)
+    off: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.box = face_box(self.look.landmarks)
+        self.off = (self.track.course or self.track.motion).distance(self.box)
 
 
 class Tracker:
@@ -58,6 +122,9 @@ class Tracker:
         verify_every: Frames between two looks of the finder at a tracked face, and between two
             searches for a lost one while others are followed.
         search_every: Frames between two searches for newcomers; None for none.
+
+    Attributes:
+        ended: Numbers of the faces that the last frame gave up for good.
     """
 
     def __init__(self, pipeline: Pipeline, verify_every: int, search_every: int | None) -> None:
@@ -71,7 +138,9 @@ class Tracker:
         self._tracks: list[Track] = []
         self._missing: list[Track] = []
         self._since_search = 0
+        self._pause = SOON
         self._next_id = 0
+        self.ended: tuple[int, ...] = ()
 
     def update(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
         """Take in the next frame.
@@ -83,80 +152,147 @@ class Tracker:
         Returns:
             The faces of this frame, by id.
         """
+        self._since_search += 1
         for track in self._missing:
             track.age += 1
-        self._missing = [track for track in self._missing if track.age <= REMEMBER]
-        self._since_search += 1
+            track.motion.predict(seen=False)
         lost = self._follow(frame, watch)
         self._missing += lost
+        if lost:
+            self._pause = SOON
         if self._must_search(bool(lost)):
             self._search(frame, watch)
+        self._forget()
         self._tracks.sort(key=lambda track: track.id)
         return list(self._tracks)
 
+    def _forget(self) -> None:
+        """Give up those that are missing for long, and of very many the oldest."""
+        keep = [track for track in self._missing if track.age <= REMEMBER]
+        keep = keep[-4 * self._pipeline.max_faces :]
+        self.ended = tuple(track.id for track in self._missing if track not in keep)
+        self._missing = keep
+
     def _follow(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
-        """Move the tracks on to this frame; return those that were lost, where they were last."""
+        """Move the tracks on to this frame; return those that were lost."""
         size = (frame.shape[1], frame.shape[0])
-        used = [alignment_matrix(track.landmarks) for track in self._tracks]
+        used = [_expected(track) for track in self._tracks]
         looks = self._pipeline.run(frame, used, watch)
-        kept, lost = [], []
+        steps, lost = [], []
         for track, matrix, look in zip(self._tracks, used, looks, strict=True):
-            points = look.landmarks
-            if why_lost(points, matrix, size):
-                lost.append(_gone(track))
+            wrong = why_lost(look.landmarks, matrix, size)
+            if wrong or not self._pipeline.large_enough(face_box(look.landmarks), followed=True):
+                lost.append(track)
+            else:
+                steps.append(_Step(track, look))
+        kept: list[_Step] = []
+        # Of two on one face, the one that stayed on its course; of two that did, the older one.
+        for step in sorted(steps, key=lambda step: (round(step.off, 1), step.track.id)):
+            if any(overlap(step.box, other.box) >= SAME_FACE for other in kept):
+                lost.append(step.track)
                 continue
-            if any(
-                overlap(face_box(points), face_box(other.landmarks)) >= SAME_FACE for other in kept
-            ):
-                continue  # it ran onto the face of an older track, which goes on
-            track.look = look
+            kept.append(step)
+        for step in sorted(kept, key=lambda step: step.track.id):
+            track = step.track
+            track.look = step.look
+            track.motion.correct(step.box)
             track.age += 1
             if track.misses or track.age >= self._verify_every:
-                track.looked_at(self._pipeline.confirm(frame, points, watch))
-            if track.misses < MAX_MISSES:
-                kept.append(track)
-            else:
-                lost.append(_gone(track))
-        self._tracks = kept
+                track.looked_at(self._pipeline.confirm(frame, track.landmarks, watch))
+                if track.misses >= MAX_MISSES:
+                    lost.append(track)
+        self._tracks = [step.track for step in kept if step.track not in lost]
+        for track in lost:
+            track.lose()
+        _meet(self._tracks, self._missing + lost)
         return lost
 
     def _must_search(self, lost: bool) -> bool:
         if lost or not self._tracks:
             return True
-        pauses = [self._verify_every] if self._missing else []
+        pauses = [min(self._pause, self._verify_every)] if self._missing else []
         if self._search_every and len(self._tracks) < self._pipeline.max_faces:
             pauses.append(self._search_every)
         return self._since_search >= min(pauses, default=np.inf)
 
     def _search(self, frame: np.ndarray, watch: Stopwatch) -> None:
         """Look for faces that are not tracked; lost ones get their number back."""
+        if self._since_search >= self._pause:
+            self._pause *= 2
         self._since_search = 0
-        found = [
-            face
-            for face in self._pipeline.find(frame, watch)
-            if not self._tracked(alignment_box(face.alignment), AGAIN)
-        ]
-        for sighting in self._pipeline.look_twice(frame, found, watch):
-            box = face_box(sighting.look.landmarks)
-            if len(self._tracks) == self._pipeline.max_faces or self._tracked(box, SAME_FACE):
-                continue
-            self._tracks.append(Track(self._number(box), sighting.look, sighting.score))
+        found = self._untracked(self._pipeline.find(frame, watch))
+        sightings = [
+            sighting
+            for sighting in self._pipeline.look_twice(frame, found, watch)
+            if not any(
+                overlap(face_box(sighting.look.landmarks), track.box) >= SAME_FACE
+                for track in self._tracks
+            )
+        ][: self._pipeline.max_faces - len(self._tracks)]
+        before = self._recognise(sightings)
+        for number, sighting in enumerate(sightings):
+            self._begin(sighting, before.get(number))
 
-    def _tracked(self, box: tuple[float, float, float, float], least: float) -> bool:
-        return any(overlap(box, face_box(track.landmarks)) >= least for track in self._tracks)
+    def _untracked(self, found: list[FoundFace]) -> list[FoundFace]:
+        """Leave out what is being followed: each track stands for one find at most."""
+        followed = [track.box for track in self._tracks]
 
-    def _number(self, box: tuple[float, float, float, float]) -> int:
-        def common(track: Track) -> float:
-            return overlap(box, face_box(track.landmarks))
+        def cost(box: Box, other: Box) -> float:
+            common = overlap(box, other)
+            return 1 - common if common >= AGAIN else FORBIDDEN
 
-        before = max(self._missing, key=common, default=None)
-        if before is not None and common(before) >= AGAIN:
+        boxes = [alignment_box(face.alignment) for face in found]
+        known = {row for row, _ in assign([[cost(box, o) for o in followed] for box in boxes])}
+        return [face for number, face in enumerate(found) if number not in known]
+
+    def _recognise(self, sightings: list[Sighting]) -> dict[int, Track]:
+        """Match what was found with the missing; number of the sighting → track."""
+
+        def cost(sighting: Sighting, track: Track) -> float:
+            away = track.motion.distance(face_box(sighting.look.landmarks))
+            reach = min(REACH + REACH_GROWS * track.age, FARTHEST)
+            return away if away <= reach else FORBIDDEN
+
+        costs = [[cost(sighting, track) for track in self._missing] for sighting in sightings]
+        return {row: self._missing[column] for row, column in assign(costs)}
+
+    def _begin(self, sighting: Sighting, before: Track | None) -> None:
+        motion = Motion.of_box(face_box(sighting.look.landmarks))
+        if before is None:
+            number = self._next_id
+            self._next_id += 1
+        else:
+            number = before.id
             self._missing.remove(before)
-            return before.id
-        self._next_id += 1
-        return self._next_id - 1
+        # Tracks that begin together shall not all be verified on the same frames.
+        age = number % self._verify_every
+        self._tracks.append(Track(number, sighting.look, sighting.score, motion, age))
 
 
-def _gone(track: Track) -> Track:
-    track.age = track.misses = 0
-    return track
+def _expected(track: Track) -> np.ndarray:
+    """Move a track on by a frame, and tell the alignment that it should have there."""
+    old = track.motion.x, track.motion.y
+    track.motion.predict()
+    if track.course is not None:
+        track.course.predict()
+    shift = np.array([track.motion.x - old[0], track.motion.y - old[1]])
+    matrix = alignment_matrix(track.landmarks)
+    matrix[:, 2] = transform(-shift, matrix)
+    return matrix
+
+
+def _meet(tracks: list[Track], missing: list[Track]) -> None:
+    """Set a course aside for those that begin to overlap; drop it for those that ceased to.
+
+    One that has just gone missing may be right behind another, so it counts as well.
+    """
+    boxes = [(track, track.box) for track in tracks]
+    boxes += [(track, track.motion.box) for track in missing if track.age <= LONGEST_MEETING]
+    for track, box in boxes[: len(tracks)]:
+        alone = all(overlap(box, other) < MEETING for mate, other in boxes if mate is not track)
+        track.met = 0 if alone else track.met + 1
+        if alone or track.met > LONGEST_MEETING:
+            track.course = None
+            track.met = 0
+        elif track.course is None:
+            track.course = track.motion.copy()

@@ -16,7 +16,7 @@ class Gpu:
     def __init__(self, name="NVIDIA Fake", capability=(8, 6), count=1):
         self.name, self.capability, self.count = name, capability, count
         self.memory: dict[int, bytearray] = {}
-        self.pushed = 0
+        self.pushed, self.allocated = 0, 0
         self.launches = 0
         self.recording: list | None = None
 
@@ -41,7 +41,8 @@ class Stream:
 
 class Allocation:
     def __init__(self, gpu, size):
-        self.gpu, self.address = gpu, (1 + len(gpu.memory)) << 40
+        gpu.allocated += 1
+        self.gpu, self.address = gpu, gpu.allocated << 40
         assert gpu.recording is None, "allocated while recording"
         gpu.memory[self.address] = bytearray(size)
 
@@ -119,7 +120,21 @@ def driver(gpu: Gpu) -> ModuleType:
 
         stream.put(copy)
 
+    class Event:
+        """Knows how many launches of graphs there were when it was recorded."""
+
+        def record(self, stream):
+            stream.put(lambda: setattr(self, "at", gpu.launches))
+            self.stream = stream
+
+        def synchronize(self):
+            self.stream.synchronize()
+
+        def time_since(self, start):
+            return 0.25 * (self.at - start.at)  # milliseconds
+
     module.__dict__.update(
+        Event=Event,
         init=lambda: None,
         Error=CudaError,
         Device=Device,
@@ -144,11 +159,16 @@ def graphs(gpu: Gpu):
             self.stream, gpu.recording = stream, []
             work()
             self.recorded, gpu.recording = gpu.recording, None
+            self.nodes = self.kernels = len(self.recorded)
 
         def launch(self):
-            gpu.launches += 1
+            self.stream.put(self.count)
             for work in self.recorded:
                 self.stream.put(work)
+
+        @staticmethod
+        def count():
+            gpu.launches += 1
 
         def free(self):
             self.recorded = None

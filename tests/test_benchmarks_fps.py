@@ -65,7 +65,8 @@ def test_a_small_run_writes_what_was_measured(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(exports, "export_onnx", export)
     path = tmp_path / "fps.json"
     line = f"--checkpoint {fps.EDGE_CHECKPOINT} --engines ort-winograd ov-direct --threads 1 "
-    line += f"--seconds 0 --rounds 2 --warmup 0 --no-end-to-end --json {path}"
+    line += f"--seconds 0 --rounds 2 --warmup 0 --no-end-to-end --json {path} "
+    line += f"--exports {tmp_path}"
     assert fps.main(line.split()) == 0
     record = json.loads(path.read_text())
     (run,) = record["networks"]

@@ -143,6 +143,26 @@ def test_rows_that_share_a_file_share_the_export(monkeypatch, checkpoint, tmp_pa
     assert files["a"].megabytes == pytest.approx(model_path(None).stat().st_size / 1e6)
 
 
+def test_what_a_folder_holds_is_used_again_until_something_changes(
+    monkeypatch, checkpoint, tmp_path
+):
+    asked = fake_export(monkeypatch)
+    rows = [Row("a", "A", "openvino", "plain")]
+    (tmp_path / "kept").mkdir()
+    before = Exports(tmp_path / "kept").files(rows, checkpoint, batch=1)
+    assert Exports(tmp_path / "kept").files(rows, checkpoint, batch=1) == before
+    assert len(asked) == 1
+    other = tmp_path / checkpoint.name
+    other.write_bytes(checkpoint.read_bytes() + b"x")
+    Exports(tmp_path / "kept").files(rows, other, batch=1)
+    assert len(asked) == 2, "other weights"
+    Exports(tmp_path / "kept").files(rows, checkpoint, batch=1, trained=False)
+    assert len(asked) == 3, "other options"
+    monkeypatch.setattr("benchmarks.exports._exporters", lambda: "another release")
+    Exports(tmp_path / "kept").files(rows, checkpoint, batch=1)
+    assert len(asked) == 4, "other exporters"
+
+
 def test_a_best_graph_that_has_a_row_already_is_not_measured_twice(
     monkeypatch, checkpoint, tmp_path
 ):

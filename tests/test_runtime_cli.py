@@ -210,12 +210,12 @@ def test_ctrl_c_keeps_the_outputs(tmp_path, capsys, monkeypatch, model):
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
     track, count = cli.Detector.track, 0
 
-    def interrupted(self, frame):
+    def interrupted(self, frame, time):
         nonlocal count
         count += 1
         if count == 4:
             raise KeyboardInterrupt
-        return track(self, frame)
+        return track(self, frame, time)
 
     monkeypatch.setattr(cli.Detector, "track", interrupted)
     code, said, err = run(capsys, clip, "--out", out, "--model", model)
@@ -241,7 +241,7 @@ def test_a_real_ctrl_c(tmp_path, model):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     deadline = time.monotonic() + 50
-    while not any(len(rows(part)) > 2 for part in out.glob(".clip.*.part.csv")):
+    while not any(len(rows(part)) > 2 for part in out.glob("clip.partial.csv")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
@@ -250,3 +250,76 @@ def test_a_real_ctrl_c(tmp_path, model):
     assert process.returncode == 130
     assert 2 < len(rows(out / "clip.csv")) < 800
     assert names(out) == ["clip.csv", "clip.latency.json"]
+
+
+def test_json_lines_are_all_that_is_on_standard_output(tmp_path, capsys, monkeypatch, model):
+    monkeypatch.chdir(tmp_path)
+    clip = write_clip(tmp_path / "clip.avi", 3)
+    code, said, err = run(capsys, clip, "--jsonl", "--model", model, "--aus", "au12 25")
+    assert code == 0
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert [line["index"] for line in lines] == [0, 1, 2]
+    assert list(lines[0]["faces"][0]["aus"]) == ["AU12", "AU25"]
+    assert "3 frames" in err
+    assert not (tmp_path / "out").exists()
+    code, said, _ = run(capsys, clip, "--jsonl", "--model", model, "--out", "o", "--no-video")
+    assert len(said.splitlines()) == 3
+    assert names(tmp_path / "o") == ["clip.csv", "clip.latency.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+def test_reader_that_goes_away(tmp_path, model):
+    clip = write_clip(tmp_path / "clip.avi", 60)
+    command = f"{sys.executable} -m runtime {clip} --jsonl --no-progress --model {model}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -n 1"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 141
+    assert json.loads(done.stdout)["index"] == 0
+    assert "error" not in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_signals(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    options = ["--smooth", "one-euro", "--threshold", "AU12=0.99", "--hysteresis", "0.2"]
+    code, _, _ = run(capsys, clip, "--out", out, "--model", model, *options)
+    assert code == 0
+    table = rows(out / "clip.csv")
+    assert {row["AU12_c"] for row in table} == {"0"}
+    assert all(0 < float(row["AU12_adj"]) < 1 for row in table)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--aus", "AU99"), "this model knows no AU99: choose from AU06, AU12, AU25"),
+        (("--hysteresis", "1.5"), "hysteresis must be from 0 to below 1"),
+        (("--threshold", "AU99=0.5"), "thresholds of AU99 are given"),
+        (("--resume", "--overwrite"), "give one of them"),
+    ],
+)
+def test_more_bad_options(tmp_path, capsys, model, options, message):
+    clip = write_clip(tmp_path / "clip.avi", 2)
+    code, _, err = run(capsys, clip, "--out", tmp_path / "out", "--model", model, *options)
+    assert code == 2
+    assert message in err
+
+
+def test_subtitles_of_pictures(tmp_path, capsys, model):
+    cv2.imwrite(str(tmp_path / "a.png"), astronaut())
+    given = (tmp_path / "a.png", "--out", tmp_path / "out", "--model", model)
+    code, _, err = run(capsys, *given, "--format", "vtt", "srt")
+    assert code == 2
+    assert "has no time for srt, vtt: they are for videos" in err
+    assert names(tmp_path / "out") == []
+
+
+def test_help_tells_the_exit_codes(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    said = capsys.readouterr().out
+    for word in ("exit codes:", "130", "141", "--resume", "openface", "--smooth"):
+        assert word in said

@@ -17,6 +17,7 @@ def python(code: str, *path: Path) -> subprocess.CompletedProcess:
 
 def test_import_is_light():
     heavy = ("torch", "onnx", "onnxruntime", "openvino", "scipy", "numba", "tqdm", "matplotlib")
+    heavy += ("pandas", "pyarrow")
     done = python(f"import sys, runtime; print([m for m in {heavy} if m in sys.modules])")
     assert done.stdout.strip() == "[]", done.stderr
 
@@ -42,4 +43,6 @@ def test_public_names():
     import runtime
 
     assert all(hasattr(runtime, name) for name in runtime.__all__)
-    assert {"Detector", "Result", "Face", "Timings", "ModelSpec"} <= set(runtime.__all__)
+    assert {"Detector", "Result", "Face", "HeadPose", "Timings", "ModelSpec"} <= set(
+        runtime.__all__
+    )

@@ -1,11 +1,14 @@
+import itertools
+import os
+import struct
+
 import cv2
 import numpy as np
 import pytest
 from test_runtime_fixtures import astronaut
 
-from runtime import sources
 from runtime.errors import InputError
-from runtime.sources import open_source
+from runtime.sources import Arrays, open_source
 
 
 def write_video(path, frames: int = 20, fps: float = 10, code: str = "mp4v"):
@@ -145,10 +148,33 @@ def test_iterables_are_asked_one_frame_at_a_time():
     assert asked == [0, 1]
 
 
-def test_bad_frame_is_named():
-    good, bad = np.zeros((4, 4), np.uint8), np.zeros((4, 4))
+GOOD, BAD = np.zeros((4, 4), np.uint8), np.zeros((4, 4))
+
+
+@pytest.mark.parametrize("frames", [[BAD, GOOD], [None]])
+def test_bad_first_frame_is_an_error(frames):
+    with pytest.raises(InputError, match=r"frame 0 is (float64|a NoneType)"):
+        list(open_source(frames))
+
+
+def test_bad_frame_in_the_middle_is_named_and_left_out(caplog):
+    source = open_source([GOOD, BAD, GOOD, None, GOOD])
+    assert [shot.index for shot in source] == [0, 2, 4]
+    assert source.skipped == 2
+    assert "left out: frame 1 is float64" in caplog.text
+    assert "left out: frame 3 is a NoneType" in caplog.text
+
+
+def test_bad_frame_is_an_error_where_each_counts():
     with pytest.raises(InputError, match="frame 1 is float64"):
-        list(open_source([good, bad]))
+        list(Arrays([GOOD, BAD, GOOD], strict=True))
+
+
+def test_very_many_bad_frames_do_not_fill_the_log(caplog):
+    source = open_source(itertools.chain([GOOD], itertools.repeat(None, 1500)))
+    assert len(list(source)) == 1
+    assert source.skipped == 1500
+    assert len(caplog.records) == 10 + 2
 
 
 @pytest.mark.parametrize("source", [None, 3.5, True])
@@ -157,51 +183,217 @@ def test_no_source_at_all(source):
         open_source(source)
 
 
-class FakeCamera:
-    """A camera of three frames at most, as OpenCV shows one."""
-
-    there, frames = True, 3
-
-    def __init__(self, number: int) -> None:
-        self.number, self.left = number, self.frames
-
-    def isOpened(self) -> bool:
-        return self.there
-
-    def get(self, _: int) -> float:
-        return 0.0
-
-    def set(self, _: int, __: float) -> bool:
-        return True
-
-    def read(self):
-        self.left -= 1
-        return self.left >= 0, np.full((4, 4, 3), self.number, np.uint8)
-
-    def release(self) -> None:
-        pass
+def damage(path, number: int):
+    """Overwrite one frame of a Motion JPEG AVI."""
+    data = bytearray(path.read_bytes())
+    end, starts = data.index(b"idx1"), []
+    at = data.find(b"00dc", data.index(b"movi"))
+    while 0 <= at < end:
+        starts.append(at)
+        at = data.find(b"00dc", at + 4)
+    start, stop = starts[number] + 8, starts[number + 1]
+    data[start:stop] = bytes(stop - start)
+    path.write_bytes(data)
+    return path
 
 
-@pytest.mark.parametrize("source", [2, "cam:2"])
-def test_camera(monkeypatch, source):
-    monkeypatch.setattr(sources.cv2, "VideoCapture", FakeCamera)
-    camera = open_source(source)
-    assert (camera.moving, camera.stem, camera.fps) == (True, "camera2", None)
-    shots = list(camera)
-    assert [shot.index for shot in shots] == [0, 1, 2]
-    assert shots[0].frame.max() == 2
-    assert 0 <= shots[0].timestamp <= shots[2].timestamp
+def test_bad_frame_in_the_middle_of_a_video(tmp_path, caplog):
+    source = open_source(damage(write_video(tmp_path / "a.avi", code="MJPG"), 7))
+    shots = list(source)
+    assert [shot.index for shot in shots] == [i for i in range(20) if i != 7]
+    np.testing.assert_allclose(
+        [s.frame.mean() for s in shots], [10 * s.index for s in shots], atol=3
+    )
+    assert shots[7].timestamp == pytest.approx(0.8)
+    assert source.skipped == 1
+    assert [record.message for record in caplog.records] == [
+        f"left out: frame 7 of {tmp_path / 'a.avi'} cannot be decoded (1 so far)"
+    ]
 
 
-def test_camera_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(sources.cv2, "VideoCapture", FakeCamera)
-    monkeypatch.setattr(FakeCamera, "there", False)
-    with pytest.raises(InputError, match="camera 9 cannot be opened"):
-        open_source(9)
+BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
-def test_camera_without_frames(monkeypatch):
-    monkeypatch.setattr(sources.cv2, "VideoCapture", FakeCamera)
-    monkeypatch.setattr(FakeCamera, "frames", 0)
-    with pytest.raises(InputError, match="camera 9 gives no frames"):
-        list(open_source(9))
+def boxes(data: bytes, start: int, end: int):
+    """Name, first byte and last byte of the boxes of an MP4 (ISO/IEC 14496-12), depth first."""
+    while start < end:
+        size, name = struct.unpack_from(">I4s", data, start)
+        yield name, start, start + size
+        if name in BOXES:
+            yield from boxes(data, start + 8, start + size)
+        start += size
+
+
+def box(data: bytes, wanted: bytes) -> tuple[int, int]:
+    return next((a, b) for name, a, b in boxes(data, 0, len(data)) if name == wanted)
+
+
+def test_portrait_video_of_a_phone_is_upright(tmp_path):
+    path = tmp_path / "phone.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 48))
+    lying = np.zeros((48, 64, 3), np.uint8)
+    lying[:, :16] = 255  # what the sensor has at its left is at the top
+    for _ in range(3):
+        writer.write(lying)
+    writer.release()
+    data = bytearray(path.read_bytes())
+    matrix = box(data, b"tkhd")[0] + 48
+    assert struct.unpack_from(">9i", data, matrix) == (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    turned = (0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)  # by 90 degrees, clockwise
+    struct.pack_into(">9i", data, matrix, *turned)
+    path.write_bytes(data)
+    shots = list(open_source(path))
+    assert [shot.frame.shape for shot in shots] == [(64, 48, 3)] * 3
+    np.testing.assert_allclose(shots[0].frame[:12].mean(), 255, atol=8)
+    np.testing.assert_allclose(shots[0].frame[20:].mean(), 0, atol=8)
+
+
+def with_durations(path, runs: list[tuple[int, float]]):
+    """Give an MP4 a variable frame rate: runs of frames, each with its seconds."""
+    data = bytearray(path.read_bytes())
+    scale = struct.unpack_from(">I", data, box(data, b"mdhd")[0] + 20)[0]
+    start, end = box(data, b"stts")
+    table = b"".join(struct.pack(">II", count, round(scale * s)) for count, s in runs)
+    new = struct.pack(">I4sII", 16 + len(table), b"stts", 0, len(runs)) + table
+    grown = len(new) - (end - start)
+    total = sum(count * s for count, s in runs)
+    for name, at, stop in list(boxes(data, 0, len(data))):
+        if name in BOXES and at < start < stop:  # all that it lies in grow with it
+            struct.pack_into(">I", data, at, stop - at + grown)
+        elif name == b"mdhd":
+            struct.pack_into(">I", data, at + 24, round(scale * total))
+        elif name == b"edts":
+            data[at + 4 : at + 8] = b"free"  # an edit would cut to the old length
+    data[start:end] = new
+    assert box(data, b"mdat")[0] < start  # or the frames' places would have to move as well
+    path.write_bytes(data)
+    return path
+
+
+def test_variable_frame_rate_has_the_true_times(tmp_path):
+    path = with_durations(write_video(tmp_path / "a.mp4"), [(5, 0.1), (5, 0.4), (10, 0.02)])
+    shots = list(open_source(path))
+    expected = np.cumsum([0] + [0.1] * 5 + [0.4] * 5 + [0.02] * 9)
+    assert len(shots) == 20
+    np.testing.assert_allclose([shot.timestamp for shot in shots], expected, atol=2e-3)
+    np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
+
+
+def test_video_without_times_has_those_of_its_rate(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.avi", code="MJPG", frames=4)
+    source = open_source(path)
+    capture = source._capture
+
+    class Timeless:
+        read, release, isOpened = capture.read, capture.release, capture.isOpened
+
+        def get(self, what: int) -> float:
+            return 0.0 if what == cv2.CAP_PROP_POS_MSEC else capture.get(what)
+
+    source._capture = Timeless()
+    np.testing.assert_allclose([shot.timestamp for shot in source], [0, 0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("code", ["mp4v", "MJPG"])
+def test_container_of_rubbish(tmp_path, code):
+    path = write_video(tmp_path / f"a.{'mp4' if code == 'mp4v' else 'avi'}", code=code)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat" if code == "mp4v" else b"movi") + 4
+    end = data.index(b"moov" if code == "mp4v" else b"idx1") - 4
+    data[start:end] = np.random.default_rng(0).bytes(end - start)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.(mp4|avi) (holds no frame|is not an image or video)"):
+        list(open_source(path))
+
+
+def mixed(folder):
+    """A folder as one finds them."""
+    fill(folder, b=20, a=10, c=b"text", d=b"")
+    write_video(folder / "e.avi", code="MJPG", frames=3)
+    (folder / "f.mp4").write_bytes(b"")
+    (folder / "g.mp4").write_bytes(np.random.default_rng(0).bytes(3000))
+    (folder / "notes.txt").write_text("hello")
+    (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (folder / "sub").mkdir()
+    (folder / "untitled").write_bytes(cv2.imencode(".png", np.full((5, 5), 90, np.uint8))[1])
+    return folder
+
+
+def test_folder_of_mixed_junk(tmp_path, caplog):
+    with open_source(mixed(tmp_path / "junk")) as source:
+        assert (source.moving, source.many, source.stem) == (True, True, "junk")
+        shots = list(source)
+    assert [(s.index, s.name, s.first) for s in shots] == [
+        *((0, "a.png", True), (1, "b.png", True)),
+        *((2, "e.avi", True), (3, "e.avi", False), (4, "e.avi", False)),
+        (5, "untitled", True),
+    ]
+    assert [s.timestamp for s in shots] == [
+        None,
+        None,
+        0,
+        pytest.approx(0.1),
+        pytest.approx(0.2),
+        None,
+    ]
+    assert source.failures == ["c.png", "d.png", "f.mp4", "g.mp4"]
+    for name in source.failures:
+        assert f"left out: {tmp_path / 'junk' / name}" in caplog.text
+    assert "1 files in" in caplog.text
+    assert "left out: notes.txt" in caplog.text
+    assert "DS_Store" not in caplog.text
+
+
+def test_folder_of_nothing_but_junk(tmp_path):
+    folder = tmp_path / "junk"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"\0" * 50)
+    (folder / "b.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"no file of .*junk could be read: a\.mp4, b\.png"):
+        list(open_source(folder))
+
+
+def test_pattern(tmp_path, monkeypatch):
+    fill(tmp_path / "clips", b=20, a=10)
+    fill(tmp_path / "clips" / "more", a=30)
+    (tmp_path / "clips" / "a.txt").write_text("no")
+    with open_source(str(tmp_path / "clips" / "*.png")) as source:
+        assert (source.moving, source.still, source.many) == (False, False, True)
+        assert (source.stem, source.count) == ("clips", 2)
+        assert [(s.name, s.frame.max()) for s in source] == [("a.png", 10), ("b.png", 20)]
+    deep = open_source(tmp_path / "clips" / "**" / "*.png")
+    assert [s.name for s in deep] == ["a.png", "b.png", "more/a.png"]
+    monkeypatch.chdir(tmp_path / "clips")
+    assert [(s.name, s.frame.max()) for s in open_source("[b-z].png")] == [("b.png", 20)]
+    assert open_source("*.png").stem == "clips"
+    with pytest.raises(FileNotFoundError, match=r"no file fits the pattern \*\.mp4"):
+        open_source("*.mp4")
+
+
+def test_file_with_a_bracket_in_its_name(tmp_path):
+    path = tmp_path / "a[1].png"
+    path.write_bytes(cv2.imencode(".png", np.full((5, 5), 7, np.uint8))[1])
+    (shot,) = open_source(path)
+    assert (shot.frame.max(), shot.name) == (7, "")
+
+
+def test_list_of_paths(tmp_path, monkeypatch):
+    fill(tmp_path / "one", a=10)
+    fill(tmp_path / "two", a=20)
+    video = write_video(tmp_path / "two" / "v.avi", code="MJPG", frames=2)
+    files = [tmp_path / "two" / "a.png", str(tmp_path / "one" / "a.png")]
+    assert [(s.name, s.frame.max()) for s in open_source(files)] == [
+        ("two/a.png", 20),
+        ("one/a.png", 10),
+    ]
+    source = open_source([*files, video])
+    assert [(s.index, s.name, s.first) for s in source] == [
+        *((0, "two/a.png", True), (1, "one/a.png", True)),
+        *((2, "two/v.avi", True), (3, "two/v.avi", False)),
+    ]
+    monkeypatch.chdir(tmp_path)
+    assert [s.name for s in open_source([os.path.join("one", "a.png")])] == ["a.png"]
+    with pytest.raises(FileNotFoundError, match=r"no such file: nope\.png, two"):
+        open_source(["nope.png", "two", "one/a.png"])
+    with pytest.raises(InputError, match="a list of paths holds a ndarray"):
+        open_source(["one/a.png", GOOD])

@@ -4,7 +4,7 @@ from test_runtime_fixtures import MEAN_FACE, SpotFinder, spot, wall, write_model
 
 from runtime.align import alignment_matrix, transform
 from runtime.boxes import alignment_box, face_box, overlap
-from runtime.detector import Detector
+from runtime.detector import SEARCH_EVERY, Detector
 from runtime.loss import why_lost
 from runtime.tracker import MAX_MISSES, REMEMBER
 
@@ -84,14 +84,116 @@ def test_number_comes_back_with_the_face(detector):
     assert seen == [0, 1]
 
 
-def test_lost_faces_are_forgotten_in_the_end(detector, finder):
+def test_lost_faces_are_forgotten_in_the_end(tmp_path, finder):
+    # Without a search for newcomers, or the face would be found again under a new number.
+    detector = Detector(
+        write_model(tmp_path / "m.onnx"), finder=finder, verify_every=5, search_every=None
+    )
     detector.track(two(150, 480))
+    ended = []
     for _ in range(REMEMBER + 20):
-        detector.track(two(150, 150))
+        ended += detector.track(two(150, 150)).ended
+    assert ended == [1]
     finds = finder.finds
     for _ in range(30):
-        assert ids(detector.track(two(150, 480))) == [0]
+        result = detector.track(two(150, 480))
+        assert ids(result) == [0]
+        assert result.ended == ()
     assert finder.finds == finds
+
+
+def test_second_person_is_seen_without_being_asked_for(detector, finder):
+    detector.track(two(150, 150))
+    for _ in range(SEARCH_EVERY):
+        seen = ids(detector.track(two(150, 480)))
+    assert seen == [0, 1]
+    assert finder.finds == 2
+
+
+def where(result) -> dict[int, float]:
+    """Number of each face → its x as the tiny model means it."""
+    return {face.id: float(face.landmarks[:, 0].mean() - MIDDLE[0]) for face in result}
+
+
+def far(*places: float) -> np.ndarray:
+    """Spots on a frame that is wide enough for faces of 170 pixels to be far from each other."""
+    return np.max([spot(x, 120, 1280, 240) for x in places], axis=0)
+
+
+def test_faces_that_cross_keep_their_numbers(detector):
+    first = where(detector.track(far(150, 1130)))
+    assert first == {0: pytest.approx(150, abs=2), 1: pytest.approx(1130, abs=2)}
+    # While both are in one crop the tiny model sees one bright thing between them.
+    for left in range(150, 1131, 10):
+        seen = where(detector.track(far(left, 1280 - left)))
+    for _ in range(30):
+        seen = where(detector.track(far(1130, 150)))
+    assert seen == {0: pytest.approx(1130, abs=2), 1: pytest.approx(150, abs=2)}
+
+
+def test_face_behind_a_pillar_keeps_its_number(detector):
+    def behind(x: float) -> np.ndarray:
+        frame = far(x, 1100)
+        frame[:, 450:550] = 0
+        return frame
+
+    assert where(detector.track(behind(150))) == {
+        0: pytest.approx(150, abs=2),
+        1: pytest.approx(1100, abs=2),
+    }
+    shown = [len(detector.track(behind(x))) for x in range(156, 600, 6)]
+    assert min(shown) == 1
+    for x in range(600, 700, 6):
+        seen = where(detector.track(behind(x)))
+    assert seen == {0: pytest.approx(696, abs=6), 1: pytest.approx(1100, abs=2)}
+
+
+def test_newcomer_far_from_a_lost_face_is_somebody_else(detector):
+    detector.track(far(150, 1130))
+    for _ in range(15):
+        detector.track(far(150))
+    for _ in range(12):
+        seen = ids(detector.track(far(150, 500)))
+    assert seen == [0, 2]
+
+
+def test_motion_leads_the_alignment(detector, finder):
+    for i, x in enumerate(range(150, 1130, 24)):
+        (face,) = detector.track(far(x))
+        assert face.id == 0
+        if i > 5:
+            assert detector._tracker._tracks[0].motion.dx == pytest.approx(24, abs=3)
+    assert finder.finds == 1 + (i // SEARCH_EVERY)
+
+
+def test_small_faces_do_not_count_when_told(tmp_path, finder):
+    model = write_model(tmp_path / "m.onnx")
+    frame = two(150, 480)
+    (_, size), _ = (face.box[2:] for face in Detector(model, finder=finder)(frame))
+    width = Detector(model, finder=finder)(frame).faces[0].box[2]
+    mean = (width + size) / 2
+    for least, count in ((0, 2), (mean * 0.9, 2), (mean * 1.4, 0)):
+        detector = Detector(model, finder=finder, min_face=least)
+        assert len(detector(frame)) == len(detector.track(frame)) == count
+
+
+def test_faces_are_not_all_verified_on_the_same_frame(detector, finder):
+    detector.track(two(150, 480))
+    before, looks = finder.confirms, []
+    for _ in range(10):
+        detector.track(two(150, 480))
+        looks.append(finder.confirms - before)
+        before = finder.confirms
+    assert sum(looks) == 4
+    assert max(looks) == 1
+
+
+def test_all_faces_of_a_frame_go_through_the_network_at_once(detector):
+    backend, counts = detector._pipeline.backend, []
+    detector._pipeline.backend = lambda faces: counts.append(len(faces)) or backend(faces)
+    for _ in range(3):
+        assert len(detector.track(two(150, 480))) == 2
+    assert counts == [2, 2, 2, 2]  # two looks at what was found, then one a frame
 
 
 def test_newcomers_are_looked_for_when_asked(tmp_path, finder):

@@ -1,82 +1,10 @@
-import csv
-import json
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
-from test_runtime_fixtures import MEAN_FACE
 
 from runtime.atomic import PendingFile
-from runtime.errors import InputError, OpenCVError
-from runtime.results import Face, Result, Timings
-from runtime.writers import CsvWriter, VideoWriter, check_writable, write_image
-
-AUS = ("AU06", "AU12")
-
-
-def face(number: int = 0) -> Face:
-    points = (MEAN_FACE + number).astype(np.float32)
-    return Face(number, (1.5, 2, 30, 40.25), 0.75, points, {"AU06": 0.25, "AU12": 0.875}, ("AU12",))
-
-
-def result(index: int, *faces: Face, timestamp: float | None = None, name: str = "") -> Result:
-    return Result(faces, Timings(), (64, 48), index, timestamp, name)
-
-
-def rows(path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_csv(tmp_path):
-    path = tmp_path / "new" / "folder" / "a.csv"
-    with CsvWriter(path, AUS) as writer:
-        writer.write(result(0, face(0), face(3), timestamp=0.0))
-        writer.write(result(1, timestamp=0.04))
-    one, two, none = rows(path)
-    header = list(one)
-    assert header[:9] == "frame timestamp face_id success score box_x box_y box_w box_h".split()
-    assert header[9:13] == ["AU06", "AU12", "AU06_c", "AU12_c"]
-    assert header[13:] == [f"x_{i}" for i in range(49)] + [f"y_{i}" for i in range(49)]
-    assert [one[key] for key in header[:13]] == [
-        *("0", "0.0000", "0", "1", "0.7500", "1.50", "2.00", "30.00", "40.25"),
-        *("0.2500", "0.8750", "0", "1"),
-    ]
-    assert (one["face_id"], two["face_id"]) == ("0", "3")
-    read = [[float(two[f"{axis}_{i}"]) for axis in "xy"] for i in range(49)]
-    np.testing.assert_allclose(read, MEAN_FACE + 3, atol=0.006)
-    assert none["success"] == "0"
-    filled = {key: value for key, value in none.items() if value}
-    assert filled == {"frame": "1", "timestamp": "0.0400", "success": "0"}
-
-
-def test_csv_of_intensities(tmp_path):
-    strong = replace(face(), intensities={"AU06": 1.25, "AU12": 4.5})
-    with CsvWriter(tmp_path / "a.csv", AUS, with_name=True, with_intensity=True) as writer:
-        writer.write(result(0, strong, name="b.png"))
-        writer.write(result(1, name="c.png"))
-    one, none = rows(tmp_path / "a.csv")
-    assert list(one)[11:16] == ["AU06_c", "AU12_c", "AU06_r", "AU12_r", "x_0"]
-    assert (one["AU06_r"], one["AU12_r"], one["input"]) == ("1.250", "4.500", "b.png")
-    assert (none["success"], none["AU06_r"], none["y_48"], none["input"]) == ("0", "", "", "c.png")
-
-
-def test_csv_of_a_folder_names_the_files(tmp_path):
-    with CsvWriter(tmp_path / "a.csv", AUS, with_name=True) as writer:
-        writer.write(result(0, face(), name="b, c.png"))
-        writer.write(result(1, name="d.png"))
-    assert [row["input"] for row in rows(tmp_path / "a.csv")] == ["b, c.png", "d.png"]
-    assert [row["timestamp"] for row in rows(tmp_path / "a.csv")] == ["", ""]
-
-
-def test_rows_are_on_disk_at_once(tmp_path):
-    with CsvWriter(tmp_path / "a.csv", AUS) as writer:
-        for i in range(3):
-            writer.write(result(i, face()))
-            (part,) = tmp_path.glob(".a.*.part.csv")
-            assert len(rows(part)) == i + 1
-            assert not (tmp_path / "a.csv").exists()
+from runtime.errors import InputError, OpenCVError, OutputError
+from runtime.writers import VideoWriter, check_writable, write_image
 
 
 def interrupted(writer, *items, by: type[BaseException]):
@@ -86,23 +14,18 @@ def interrupted(writer, *items, by: type[BaseException]):
         raise by
 
 
-def test_ctrl_c_keeps_the_csv(tmp_path):
-    interrupted(CsvWriter(tmp_path / "a.csv", AUS), result(0, face()), by=KeyboardInterrupt)
-    assert len(rows(tmp_path / "a.csv")) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
-
-
 def test_failure_keeps_the_old_files(tmp_path):
-    for name in ("a.csv", "a.mp4", "a.png"):
+    for name in ("a.mp4", "a.png"):
         (tmp_path / name).write_text("old")
-    interrupted(CsvWriter(tmp_path / "a.csv", AUS), result(0, face()), by=RuntimeError)
     frame = np.zeros((48, 64, 3), np.uint8)
     interrupted(VideoWriter(tmp_path / "a.mp4", 25), frame, by=RuntimeError)
     with pytest.raises(RuntimeError), PendingFile(tmp_path / "a.png") as part:  # noqa: PT012
         part.write_text("new")
         raise RuntimeError
+    assert len(frames_of(tmp_path / "a.partial.mp4")) == 1
+    (tmp_path / "a.partial.mp4").unlink()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
-        name: "old" for name in ("a.csv", "a.mp4", "a.png")
+        name: "old" for name in ("a.mp4", "a.png")
     }
 
 
@@ -158,10 +81,47 @@ def test_impossible_video(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_video_that_cannot_be_finished(tmp_path, monkeypatch):
+    # OpenCV says nothing of a full disc; the file then lacks its index.
+    (tmp_path / "a.mp4").write_text("old")
+    release = cv2.VideoWriter.release
+
+    class Full:
+        def __init__(self, path, *how):
+            self._path, self._writer = path, writer_class(path, *how)
+
+        def __getattr__(self, name):
+            return getattr(self._writer, name)
+
+        def release(self):
+            release(self._writer)
+            with open(self._path, "r+b") as file:
+                file.truncate(300)
+
+    writer_class = cv2.VideoWriter
+    monkeypatch.setattr(cv2, "VideoWriter", Full)
+    with (
+        pytest.raises(OutputError, match=r"a\.partial\.mp4 could not be finished, the disc may be"),
+        VideoWriter(tmp_path / "a.mp4", 10) as writer,
+    ):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    assert (tmp_path / "a.mp4").read_text() == "old"
+
+
 def test_image(tmp_path):
     frame = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
     write_image(tmp_path / "new" / "a.png", frame)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "new" / "a.png")), frame)
+
+
+def test_folder_that_must_not_be_made(tmp_path, monkeypatch):
+    def forbidden(self, **how):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "mkdir", forbidden)
+    with pytest.raises(InputError, match=r"x cannot be made \(Permission denied\): give another"):
+        check_writable(tmp_path / "x")
 
 
 def test_output_folder(tmp_path):
@@ -171,22 +131,3 @@ def test_output_folder(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be made, a file is in its place"):
             check_writable(folder)
-
-
-def test_results_as_plain_values():
-    strong = replace(face(3), intensities={"AU06": 1.25, "AU12": 4.5})
-    shown = result(7, face(), strong, timestamp=0.5, name="é.png")
-    line = shown.to_json()
-    assert "\n" not in line
-    read = json.loads(line)
-    assert read == shown.to_dict()
-    assert (read["index"], read["timestamp"], read["name"], read["size"]) == (
-        *(7, 0.5, "é.png", [64, 48]),
-    )
-    assert read["timings"] == {"decode": 0, "find": 0, "align": 0, "network": 0, "post": 0}
-    plain, telling = read["faces"]
-    assert plain["aus"] == {"AU06": 0.25, "AU12": 0.875}
-    assert (plain["present"], plain["intensities"]) == (["AU12"], {})
-    assert telling["intensities"] == {"AU06": 1.25, "AU12": 4.5}
-    assert telling["box"] == [1.5, 2, 30, 40.25]
-    np.testing.assert_allclose(telling["landmarks"], MEAN_FACE + 3, atol=0.006)

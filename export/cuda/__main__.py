@@ -1,4 +1,4 @@
-"""``python -m export.cuda ckpt.pt [-o model.fused]``."""
+"""``python -m export.cuda ckpt.pt|model.onnx [-o model.fused]``."""
 
 import argparse
 import logging
@@ -10,13 +10,19 @@ from pathlib import Path
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export.cuda",
-        description="Compile a checkpoint to GPU kernels of our own; needs no GPU.",
+        description="Compile a network to GPU kernels of our own; needs no GPU.",
     )
     add = parser.add_argument
-    add("checkpoint", type=Path, help="written by python -m lgrnet.train")
+    add("source", type=Path, help="a checkpoint, or a plain graph (export.onnx --graph plain)")
     add("-o", "--output", type=Path, help="default: beside it, with .fused")
     add("--batch", type=int, default=1, help="faces at once (default: 1)")
     add("--targets", nargs="+", metavar="SM", help="compute capabilities, such as 8.6 9.0")
+    add(
+        "--recurrence",
+        choices=("steps", "persistent"),
+        default="steps",
+        help="three launches for each step of the skip-BiLSTM, or one for all (default: steps)",
+    )
     return parser
 
 

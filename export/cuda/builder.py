@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from export.cuda.kernels import KERNELS, WRITES
-from runtime.launch_plan import Launch
+from runtime.launch_plan import FRAME_NAME, Launch
 
 Constant = int | float | bool
 
@@ -44,12 +44,14 @@ class Builder:
         shapes: Name → shape and type of what is computed.
         kernels: Key → kernel.
         launches: So far.
+        cut: What makes the input of a frame.
     """
 
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     shapes: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
     launches: list[Launch] = field(default_factory=list)
+    cut: Launch | None = None
 
     def weight(self, name: str, array: np.ndarray, dtype: str) -> str:
         """Add an array that the file holds; returns its name."""
@@ -67,15 +69,31 @@ class Builder:
         kernel: str,
         grid: tuple[int, int, int],
         constants: Mapping[str, Constant],
+        cooperative: bool = False,
         **arguments,
     ) -> None:
-        """Start a kernel.
+        """Start a kernel after those before; see :meth:`started`."""
+        self.launches.append(self.started(kernel, grid, constants, cooperative, **arguments))
+
+    def started(
+        self,
+        kernel: str,
+        grid: tuple[int, int, int],
+        constants: Mapping[str, Constant],
+        cooperative: bool = False,
+        **arguments,
+    ) -> Launch:
+        """Describe the start of a kernel.
 
         Args:
             kernel: Its name.
             grid: Blocks along three axes.
             constants: Its arguments in capitals.
+            cooperative: Whether its programs wait for each other.
             **arguments: The others: names of arrays, or whole numbers.
+
+        Returns:
+            The launch.
 
         Raises:
             TypeError: The arguments are not the kernel's.
@@ -88,11 +106,13 @@ class Builder:
         made = Kernel(kernel, dict(constants), tuple(map(self._type, values)))
         self.kernels[made.key] = made
         writes = tuple(arguments[name] for name in WRITES.get(kernel, ("out",)))
-        self.launches.append(Launch(made.key, values, writes, grid))
+        return Launch(made.key, values, writes, grid, cooperative)
 
     def _type(self, value: str | int) -> str:
         if isinstance(value, int):
             return "int"
+        if value == FRAME_NAME:
+            return "uint8"
         return self.shapes[value][1] if value in self.shapes else self.weights[value].dtype.name
 
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to a file of launches."""
+"""From a checkpoint, or an ONNX file of one, to a file of launches."""
 
 import logging
 import time
@@ -8,68 +8,79 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lgrnet.checkpoint import load_checkpoint
+from lgrnet.model import LGRNet
 from runtime.atomic import PendingFile
 from runtime.launch_plan import SUFFIX, read_launch_plan, write_launch_plan
+from runtime.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 
 
 def export_cuda(
-    checkpoint: str | Path,
+    source: str | Path,
     output: str | Path | None = None,
     *,
     batch: int = 1,
     targets: Sequence[str] | None = None,
+    recurrence: str = "steps",
 ) -> Path:
-    """Write a checkpoint as GPU kernels, in half precision.
+    """Write a network as GPU kernels, in half precision.
 
     Args:
-        checkpoint: Written by `lgrnet.train`.
-        output: The file; None for beside the checkpoint, with ``.fused``.
+        source: A checkpoint, written by `lgrnet.train`, or a plain graph in fp32 or fp16, written
+            by `export.onnx`, whose weights are read back and run beside it.
+        output: The file; None for beside the source, with ``.fused``.
         batch: Faces at once.
-        targets: Compute capabilities such as ``"8.6"``; None for all of
-            :data:`export.cuda.compile.TARGETS`.
+        targets: Compute capabilities such as ``"8.6"``, of :data:`export.cuda.compile.POSSIBLE`;
+            None for all of its ``TARGETS``.
+        recurrence: How the skip-BiLSTM is started: ``"steps"``, three launches a step, or
+            ``"persistent"``, one for all steps.
 
     Returns:
         The file.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
-        ExportError: It is an ablation that there are no kernels for.
+        ExportError: It is an ablation that there are no kernels for, or the weights cannot be had
+            back from the ONNX file.
+        SpecError: The ONNX file is not one of ours.
         FloatingPointError: A weight is too large for half precision.
         ValueError: An argument is out of range.
-        ImportError: Triton is not installed.
+        ImportError: Triton is not installed, or ONNX Runtime, which the source is run by.
     """
     try:
-        from export.cuda.compile import TARGETS, compile_kernels
+        from export.cuda.compile import (
+            POSSIBLE,
+            TARGETS,
+            assembler_version,
+            compile_kernels,
+        )
         from export.cuda.memory import place
-        from export.cuda.network import build_network
+        from export.cuda.network import RECURRENCES, build_network
     except ModuleNotFoundError as error:
         if error.name != "triton":
             raise
         raise ImportError(f'{error}: pip install "lgrnet[kernels]"') from error
-    from export.provenance import describe
-
-    checkpoint = Path(checkpoint)
-    output = checkpoint.with_suffix(SUFFIX) if output is None else Path(output)
+    source = Path(source)
+    output = source.with_suffix(SUFFIX) if output is None else Path(output)
     if output.suffix.lower() != SUFFIX:
         raise ValueError(f"output {output}: give a name that ends in {SUFFIX}")
+    if recurrence not in RECURRENCES:
+        raise ValueError(f"recurrence {recurrence!r}: give one of {', '.join(RECURRENCES)}")
     if batch < 1:
         raise ValueError(f"batch: must be at least 1, got {batch}")
     targets = TARGETS if targets is None else tuple(dict.fromkeys(targets))
     for target in targets:
-        if target not in TARGETS:
-            raise ValueError(f"target {target!r}: give some of {', '.join(TARGETS)}")
+        if target not in POSSIBLE:
+            raise ValueError(f"target {target!r}: give some of {', '.join(POSSIBLE)}")
     started = time.perf_counter()
-    model, meta = load_checkpoint(checkpoint)
-    spec = describe(
-        checkpoint, model.config, meta,
-        batch=batch, graph="plain", engine="fused", precision="fp16", opset=None,
-    )  # fmt: skip
-    builder = build_network(model.eval(), batch)
+    model, spec = read_source(source)
+    spec = replace(spec, batch=batch)
+    builder = build_network(model, batch, recurrence)
     plan, weights = place(builder, spec)
     codes, code = compile_kernels(builder.kernels, targets)
-    plan = replace(plan, codes=codes, versions={"triton": version("triton")})
+    versions = {"triton": version("triton"), "CUDA": assembler_version()}
+    plan = replace(plan, codes=codes, versions=versions)
     with PendingFile(output) as pending:
         write_launch_plan(pending, plan, weights, code)
         read_launch_plan(pending)
@@ -80,3 +91,48 @@ def export_cuda(
         *(len(weights) / 1e6, plan.arena / 1e6, batch, time.perf_counter() - started),
     )
     return output
+
+
+def read_source(path: Path) -> tuple[LGRNet, ModelSpec]:
+    """Read the network that shall become kernels.
+
+    Args:
+        path: See :func:`export_cuda`.
+
+    Returns:
+        The network, in evaluation mode, and what a file of its kernels says of itself, for one face
+        at a time.
+
+    Raises:
+        CheckpointError: See :func:`export_cuda`, for all of them.
+        ExportError: As above.
+        SpecError: As above.
+        ImportError: As above.
+        FileNotFoundError: There is no such ONNX file.
+    """
+    model, spec = (_from_onnx if path.suffix.lower() == ".onnx" else _from_checkpoint)(path)
+    spec = replace(spec, batch=1, graph="plain", engine="fused", precision="fp16")
+    return model.eval(), spec
+
+
+def _from_checkpoint(path: Path) -> tuple[LGRNet, ModelSpec]:
+    from export.provenance import describe
+
+    model, meta = load_checkpoint(path)
+    return model, describe(
+        path, model.config, meta,
+        batch=1, graph="plain", engine="fused", precision="fp16", opset=None,
+    )  # fmt: skip
+
+
+def _from_onnx(path: Path) -> tuple[LGRNet, ModelSpec]:
+    from export.cuda.recover import recover_network, require_same
+    from export.faces import demo_faces
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    model, spec = recover_network(path)
+    require_same(model, path, spec, demo_faces())
+    if spec.precision != "fp32":
+        logger.info("%s holds weights in %s: they are taken as they are", path, spec.precision)
+    return model, spec

@@ -1,5 +1,7 @@
 """Where arrays lie: weights one after the other, all else in an arena that is used again."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from export.cuda.builder import Builder
@@ -28,7 +30,7 @@ def place(builder: Builder, spec: ModelSpec) -> tuple[LaunchPlan, bytes]:
         content += bytes(-len(content) % ALIGNMENT)
     for name, (shape, dtype) in builder.shapes.items():
         arrays[name] = Array(shape, dtype, "arena", 0)
-    plan = LaunchPlan(spec, arrays, tuple(builder.launches), 0)
+    plan = LaunchPlan(spec, arrays, builder.cut, tuple(builder.launches), 0)
     spans = lifetimes(plan)
     taken: list[tuple[int, int, tuple[int, int]]] = []  # offset, end, lifetime
     for name in sorted(spans, key=lambda each: -arrays[each].size):
@@ -44,7 +46,7 @@ def place(builder: Builder, spec: ModelSpec) -> tuple[LaunchPlan, bytes]:
         end = offset + array.size
         taken.append((offset, end + -end % ALIGNMENT, (first, last)))
     arena = max((end for _, end, _ in taken), default=0)
-    plan = LaunchPlan(spec, arrays, plan.launches, arena)
+    plan = replace(plan, arrays=arrays, arena=arena)
     validate(plan, len(content))
     return plan, bytes(content)
 

@@ -4,12 +4,12 @@ import logging
 import re
 from pathlib import Path
 
-from runtime.backends.base import Backend
+from runtime.backends.base import Backend, FrameBackend
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import ENGINES, ONNX_ENGINES
 from runtime.threads import default_threads
 
-__all__ = ["Backend", "open_backend"]
+__all__ = ["Backend", "FrameBackend", "open_backend"]
 
 logger = logging.getLogger(__name__)
 

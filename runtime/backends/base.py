@@ -1,6 +1,7 @@
 """The interface of all backends."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +40,8 @@ class Backend(Protocol):
             An int8 file made for OpenVINO is ``"fp32"`` in ONNX Runtime, which rounds as the file
             says but convolves in float; one made for ONNX Runtime is ``"int8"`` in both.
         threads: CPU threads it uses, which may be fewer than were asked for.
+
+    A backend may also have the method of `FrameBackend`.
     """
 
     spec: ModelSpec
@@ -65,4 +68,25 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Let go of the model; calls after this raise RuntimeError."""
+        ...
+
+
+@runtime_checkable
+class FrameBackend(Protocol):
+    """What a backend also is that cuts faces out of a frame where it runs the network."""
+
+    def from_frame(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> Outputs:
+        """Run the network on faces of a frame.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR.
+            matrices: Frame → crop for each face, (2, 3), as `runtime.align.warp` takes them.
+
+        Returns:
+            What `Backend.__call__` says of the crops that `warp` makes.
+
+        Raises:
+            ValueError: The frame has another shape or type.
+            RuntimeError: The model has been closed.
+        """
         ...

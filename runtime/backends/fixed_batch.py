@@ -1,7 +1,7 @@
 """What the backends share: a graph of static batch size, run on any number of faces."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +24,43 @@ class FixedBatch(ABC):
 
     def __call__(self, faces: np.ndarray) -> Outputs:
         """Run the network on any number of faces, in batches of the file's size; see `Backend`."""
-        if self._closed:
-            raise RuntimeError("the model has been closed: open a new Detector")
+        self._check_open()
         side, batch = self.spec.crop_size, self.spec.batch
         if faces.dtype != np.uint8 or faces.shape[1:] != (side, side, 3):
             raise ValueError(
                 f"the model takes ({batch}, {side}, {side}, 3) uint8, got {faces.shape} "
                 f"{faces.dtype}"
             )
-        count = len(faces)
+
+        def run(start: int) -> Sequence[np.ndarray]:
+            part = faces[start : start + batch]
+            if len(part) < batch:
+                rest = np.zeros((batch - len(part), side, side, 3), np.uint8)
+                part = np.concatenate([part, rest])
+            return self._run(part)
+
+        return self._in_batches(len(faces), run)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the model has been closed: open a new Detector")
+
+    def _in_batches(self, count: int, run: Callable[[int], Sequence[np.ndarray]]) -> Outputs:
+        """Collect what full batches give.
+
+        Args:
+            count: Of faces.
+            run: Number of a batch's first face → outputs of the batch, which are copied.
+
+        Returns:
+            Of all faces.
+        """
+        batch = self.spec.batch
         shapes = _shapes(self.spec, count)
         results = [np.empty(shapes[name], np.float32) for name in self.spec.outputs]
         for start in range(0, count, batch):
-            part = faces[start : start + batch]
-            real = len(part)
-            if real < batch:
-                part = np.concatenate([part, np.zeros((batch - real, side, side, 3), np.uint8)])
-            for result, output in zip(results, self._run(part), strict=True):
+            real = min(batch, count - start)
+            for result, output in zip(results, run(start), strict=True):
                 result[start : start + real] = output[:real]
         return Outputs(*results)
 

@@ -30,15 +30,16 @@ class Mirror:
         self._own: Any = None if address is not None else gpu.driver.mem_alloc(self.host.nbytes)
         self.address = int(self._own) if address is None else address
 
-    def upload(self, stream: Any) -> None:
-        """Copy to the GPU."""
-        self._driver.memcpy_htod_async(self.address, self.host, stream)
+    def upload(self, stream: Any, count: int | None = None) -> None:
+        """Copy to the GPU: all, or the first `count` of the first axis."""
+        self._driver.memcpy_htod_async(self.address, self.host[:count], stream)
 
     def download(self, stream: Any) -> None:
         """Copy to the host."""
         self._driver.memcpy_dtoh_async(self.host, self.address, stream)
 
     def free(self) -> None:
-        """Give back what was allocated here on the GPU; the host's side goes with the array."""
+        """Give back what was allocated here; the host's side goes with the last who holds it."""
         if self._own is not None:
             self._own.free()
+        self._own = self.host = None

@@ -8,9 +8,11 @@ known when they are compiled: every size is, so that loops unroll and divisions 
 from collections.abc import Callable
 
 from export.cuda.kernels.convolve import convolve
+from export.cuda.kernels.cut import cut
 from export.cuda.kernels.fuse import fuse
 from export.cuda.kernels.merge import merge
 from export.cuda.kernels.patches import draw_patches
+from export.cuda.kernels.persistent import clear, recur
 from export.cuda.kernels.prepare import prepare
 from export.cuda.kernels.project import project
 from export.cuda.kernels.recurrence import advance, gather, weigh
@@ -18,8 +20,8 @@ from export.cuda.kernels.recurrence import advance, gather, weigh
 KERNELS: dict[str, Callable] = {
     each.__name__: each
     for each in (
-        *(prepare, convolve, merge, project, draw_patches),
-        *(gather, advance, weigh, fuse),
+        *(cut, prepare, convolve, merge, project, draw_patches),
+        *(gather, advance, weigh, clear, recur, fuse),
     )
 }
 """Name → kernel."""
@@ -27,5 +29,6 @@ KERNELS: dict[str, Callable] = {
 WRITES: dict[str, tuple[str, ...]] = {
     "advance": ("cell", "states", "partial"),
     "weigh": ("factors",),
+    "recur": ("reaching", "cell", "states", "partial", "factors", "arrived"),
 }
 """Kernel → its arguments that it writes; of all others it is ``out``."""

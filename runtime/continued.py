@@ -1,0 +1,49 @@
+"""Face ids that go on behind a run that was cut off."""
+
+from dataclasses import replace
+
+from runtime.boxes import overlap
+from runtime.results import Result
+
+SAME_FACE = 0.3
+"""Overlap of the boxes on both sides of the joint, over their union, of one and the same face."""
+
+
+class ContinuedIds:
+    """Numbers faces so that nobody gets a number that another face had before the joint.
+
+    A face that is where one was in the last frame before the joint goes on under its number.
+
+    Args:
+        last: The last frame before the joint.
+        highest: The highest number that was given, -1 for none.
+    """
+
+    def __init__(self, last: Result | None, highest: int) -> None:
+        self._last = last
+        self._next = highest + 1
+        self._names: dict[int, int] = {}
+
+    def apply(self, result: Result) -> Result:
+        """Number the faces of the next frame behind the joint."""
+        if self._last is not None:
+            self._match(result, self._last)
+            self._last = None
+        ended = tuple(self._name(number) for number in result.ended)
+        faces = tuple(replace(face, id=self._name(face.id)) for face in result)
+        for number in result.ended:
+            self._names.pop(number, None)
+        return replace(result, faces=faces, ended=ended)
+
+    def _match(self, result: Result, last: Result) -> None:
+        pairs = [(overlap(face.box, old.box), face.id, old.id) for face in result for old in last]
+        for common, new, old in sorted(pairs, reverse=True):
+            free = new not in self._names and old not in self._names.values()
+            if common >= SAME_FACE and free:
+                self._names[new] = old
+
+    def _name(self, number: int) -> int:
+        if number not in self._names:
+            self._names[number] = self._next
+            self._next += 1
+        return self._names[number]

@@ -1,0 +1,100 @@
+"""Columns of tables: what they are called, how they are written, and the CSV made of them."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.growing import GrowingText, TextWriter
+from runtime.results import Result
+
+Cell = float | int | str | None
+"""A value of a table; None is an empty cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the results of a run hold, which the columns follow from.
+
+    Attributes:
+        aus: Keys of the AUs, `Detector.aus`.
+        intensity: Whether faces have intensities, `Detector.tells_intensity`.
+        adjusted: Whether faces have adjusted probabilities (`runtime.signals`).
+        named: Whether frames come from many files, whose names are a column ``input``.
+        source: What the frames come from, as a user gave it.
+    """
+
+    aus: tuple[str, ...]
+    intensity: bool = False
+    adjusted: bool = False
+    named: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: Its name.
+        digits: Digits behind the point; None for whole numbers and text.
+        text: Whether it holds text.
+    """
+
+    name: str
+    digits: int | None = None
+    text: bool = False
+
+    def write(self, cell: Cell) -> str:
+        """Write a cell as text; an empty one as nothing."""
+        if cell is None:
+            return ""
+        return str(cell) if self.digits is None else f"{cell:.{self.digits}f}"
+
+
+def numbered(names: Iterable[str], digits: int | None) -> list[Column]:
+    """Make columns of numbers that are written alike."""
+    return [Column(name, digits) for name in names]
+
+
+class CsvWriter(TextWriter):
+    """Writes rows as CSV, a frame at a time; subclasses say which.
+
+    Args:
+        path: The file to write.
+        columns: Its columns.
+        keep: As of `GrowingText`.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column], keep: int = 0) -> None:
+        self._columns = tuple(columns)
+        self._file = GrowingText(path, keep)
+        if not keep:
+            self._file.append(csv_lines([self.header]), counts=False)
+
+    @property
+    def header(self) -> list[str]:
+        """Names of the columns."""
+        return [column.name for column in self._columns]
+
+    def rows(self, result: Result) -> list[list[Cell]]:
+        """Turn a frame into rows, a cell a column."""
+        raise NotImplementedError
+
+    def write(self, result: Result) -> None:
+        """Add one frame, see `runtime.formats.ResultWriter`."""
+        self._file.append(self._lines(self.rows(result)))
+
+    def _lines(self, rows: Iterable[Sequence[Cell]]) -> str:
+        return csv_lines(
+            [column.write(cell) for column, cell in zip(self._columns, row, strict=True)]
+            for row in rows
+        )
+
+
+def csv_lines(rows: Iterable[Sequence[str]]) -> str:
+    """Write rows as CSV lines with the ends of Unix."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

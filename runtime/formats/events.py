@@ -1,0 +1,47 @@
+"""A table of AU events: which action unit of which face, from when to when."""
+
+from pathlib import Path
+
+from runtime.action_units import AU_NAMES
+from runtime.formats.changes import Changes, Event
+from runtime.formats.columns import Cell, Column, CsvWriter, Layout
+from runtime.results import Result
+
+
+class EventsWriter(CsvWriter):
+    """Writes a row an event, when it ends; events that go on are the last rows meanwhile.
+
+    Columns: ``face_id``, ``au``, ``name`` (of FACS), ``onset`` and ``offset`` (seconds; offset is
+    the first frame without it, or the last frame there is), ``first_frame`` and ``last_frame``
+    (0-based, both with it), ``peak`` (highest probability) and, if the model tells intensities,
+    ``peak_intensity``.
+
+    Args:
+        path: The file to write.
+        layout: What the results hold.
+    """
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._changes = Changes()
+        self._intensity = layout.intensity
+        columns = [
+            *(Column("face_id"), Column("au", text=True), Column("name", text=True)),
+            *(Column("onset", 3), Column("offset", 3)),
+            *(Column("first_frame"), Column("last_frame"), Column("peak", 4)),
+            *((Column("peak_intensity", 3),) if layout.intensity else ()),
+        ]
+        super().__init__(path, columns)
+
+    def write(self, result: Result) -> None:
+        """Add one frame, see `runtime.formats.ResultWriter`."""
+        ended = self._changes.update(result)
+        self._file.append(
+            self._lines(map(self._row, ended)), tail=self._lines(map(self._row, self._changes))
+        )
+
+    def _row(self, event: Event) -> list[Cell]:
+        return [
+            *(event.face_id, event.au, AU_NAMES[int(event.au[2:])]),
+            *(event.onset, event.offset, event.first, event.last, event.peak),
+            *((event.peak_intensity,) if self._intensity else ()),
+        ]

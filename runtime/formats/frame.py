@@ -1,0 +1,66 @@
+"""One result by itself: as a data frame of pandas, and as a file."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime.atomic import PendingFile
+from runtime.errors import InputError
+from runtime.formats import native
+from runtime.formats.columns import Layout, csv_lines
+from runtime.results import Result
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def data_frame(result: Result) -> "pandas.DataFrame":
+    """Make a table, see `Result.to_df`."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError('to_df needs pandas: pip install "lgrnet[dataframe]"') from error
+    layout = layout_of(result)
+    columns = native.columns(layout)
+    table = pandas.DataFrame(native.rows(result, layout), columns=[c.name for c in columns])
+    # A column of nothing but None would be of objects, and spoil the type when frames are joined.
+    types = {c.name: "Int64" if c.digits is None else "float64" for c in columns if not c.text}
+    return table.astype(types)
+
+
+def save(result: Result, path: Path, frame: np.ndarray | None) -> None:
+    """Write a file, see `Result.save`."""
+    suffix = path.suffix.lower()
+    if suffix in (".json", ".csv"):
+        text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        if suffix == ".csv":
+            layout = layout_of(result)
+            columns = native.columns(layout)
+            rows = [
+                [column.write(cell) for column, cell in zip(columns, row, strict=True)]
+                for row in native.rows(result, layout)
+            ]
+            text = csv_lines([[column.name for column in columns], *rows])
+        with PendingFile(path) as part:
+            part.write_text(text, encoding="utf-8")
+        return
+    if frame is None:
+        raise InputError(
+            f"{path}: give .json or .csv, or the frame as well to save a picture of it"
+        )
+    from runtime.writers import write_image
+
+    write_image(path, result.plot(frame))
+
+
+def layout_of(result: Result) -> Layout:
+    """Tell what a result holds; of one without a face nothing but the frame is known."""
+    faces = result.faces
+    return Layout(
+        aus=tuple(faces[0].aus) if faces else (),
+        intensity=any(face.intensities for face in faces),
+        adjusted=any(face.adjusted for face in faces),
+        named=bool(result.name),
+    )

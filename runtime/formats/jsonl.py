@@ -1,0 +1,52 @@
+"""JSON lines: a frame a line, into a file or down a pipe."""
+
+import json
+from pathlib import Path
+from typing import TextIO
+
+from runtime.formats.columns import Layout
+from runtime.growing import GrowingText, TextWriter
+from runtime.results import Result
+
+
+def json_line(result: Result, source: str) -> str:
+    """Write a frame as one line: ``source`` and what `Result.to_dict` gives."""
+    return json.dumps({"source": source, **result.to_dict()}, ensure_ascii=False) + "\n"
+
+
+class JsonLinesWriter(TextWriter):
+    """Writes a file of JSON lines.
+
+    Args:
+        path: The file to write.
+        layout: What the results hold.
+    """
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = GrowingText(path)
+        self._source = layout.source
+
+    def write(self, result: Result) -> None:
+        """Add one frame, see `runtime.formats.ResultWriter`."""
+        self._file.append(json_line(result, self._source))
+
+
+class JsonLinesPipe:
+    """Writes JSON lines to a stream that is open, a line at once, so that the reader can follow.
+
+    Args:
+        stream: Where to write, such as standard output.
+        layout: What the results hold.
+    """
+
+    def __init__(self, stream: TextIO, layout: Layout) -> None:
+        self._stream, self._source = stream, layout.source
+
+    def write(self, result: Result) -> None:
+        """Add one frame.
+
+        Raises:
+            BrokenPipeError: Whoever read is gone.
+        """
+        self._stream.write(json_line(result, self._source))
+        self._stream.flush()

@@ -1,0 +1,80 @@
+"""WebVTT and SRT: the action units that are present, as subtitles of the video.
+
+A cue lasts while nothing changes. At every onset and offset one ends and the next begins, so that
+cues are in order and never overlap, which players and annotation programs such as ELAN ask for.
+The file always ends with the cue that is going on, up to the last frame.
+"""
+
+from pathlib import Path
+
+from runtime.action_units import AU_NAMES
+from runtime.formats.changes import time_of
+from runtime.formats.columns import Layout
+from runtime.growing import GrowingText, TextWriter
+from runtime.results import Result
+
+
+class SubtitleWriter(TextWriter):
+    """Writes cues; subclasses say in what form.
+
+    Args:
+        path: The file to write.
+        layout: What the results hold.
+    """
+
+    head = ""
+    point = "."
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = GrowingText(path)
+        self._file.append(self.head, counts=False)
+        self._number = 1
+        self._text, self._start = "", 0.0
+
+    def write(self, result: Result) -> None:
+        """Add one frame, see `runtime.formats.ResultWriter`."""
+        now = time_of(result)
+        text = caption(result)
+        done = ""
+        if text != self._text:
+            if self._text:
+                done = self._cue(now)
+                self._number += 1
+            self._text, self._start = text, now
+        self._file.append(done, tail=self._cue(now) if text else "")
+
+    def _cue(self, end: float) -> str:
+        # Cues of no length, which a cue in its first frame is, are left out by players.
+        end = max(end, self._start + 0.001)
+        start, stop = (clock(value, self.point) for value in (self._start, end))
+        return f"{self._number}\n{start} --> {stop}\n{self._text}\n\n"
+
+
+class VttWriter(SubtitleWriter):
+    """Writes WebVTT, see `SubtitleWriter`."""
+
+    head = "WEBVTT\n\n"
+
+
+class SrtWriter(SubtitleWriter):
+    """Writes SubRip, see `SubtitleWriter`."""
+
+    point = ","
+
+
+def caption(result: Result) -> str:
+    """Say which action units are present, a line a face; a face's number where there are more."""
+    lines = []
+    for face in result:
+        names = ", ".join(f"{au} {AU_NAMES[int(au[2:])]}" for au in face.present)
+        if names:
+            lines.append(f"#{face.id} {names}" if len(result) > 1 else names)
+    return "\n".join(lines)
+
+
+def clock(seconds: float, point: str = ".") -> str:
+    """Write a time as subtitles do: ``clock(3661.5)`` is ``01:01:01.500``."""
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{milliseconds // 1000:02d}{point}{milliseconds % 1000:03d}"

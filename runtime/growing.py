@@ -1,0 +1,163 @@
+"""Files that grow frame by frame and stay valid whenever the program is stopped."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from runtime.atomic import make_folder
+from runtime.errors import InputError, OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+def partial_path(target: str | Path) -> Path:
+    """Name the file that grows until the target is whole: ``clip.csv`` → ``clip.partial.csv``."""
+    target = Path(target)
+    return target.with_name(f"{target.stem}.partial{target.suffix}")
+
+
+class PartialFile:
+    """A file that is written beside its target, in plain sight, and takes its name at the end.
+
+    Unlike `runtime.atomic.PendingFile` it outlives errors and kill -9: what was written stays under
+    `partial_path`, and an older target stays as it was.
+
+    Attributes:
+        target: Where the file will be; its folder is made if need be.
+        path: Where it is meanwhile.
+
+    Raises:
+        InputError: The target's folder is a file.
+    """
+
+    def __init__(self, target: str | Path) -> None:
+        self.target = Path(target)
+        make_folder(self.target.parent)
+        self.path = partial_path(target)
+
+    def finish(self, exception: type[BaseException] | None, worth_keeping: bool) -> None:
+        """End a block.
+
+        Args:
+            exception: What ended the block. After None or Ctrl-C the file takes its name, after
+                anything else it stays where it is.
+            worth_keeping: Whether it holds anything; if not, it goes after an error.
+        """
+        if exception is None or issubclass(exception, KeyboardInterrupt):
+            os.replace(self.path, self.target)
+        elif not worth_keeping:
+            self.path.unlink(missing_ok=True)
+
+
+class GrowingText:
+    """Text that is appended piece by piece, each piece whole or not at all.
+
+    Every piece is handed to the operating system at once, so that kill -9 loses nothing. Where a
+    piece does not fit onto the disc, the file is cut back to the end of the one before.
+
+    Args:
+        target: The file to write, UTF-8; see `PartialFile`.
+        keep: Bytes of a partial file that is there to go on behind; 0 to begin anew.
+
+    Raises:
+        InputError: The folder cannot be made, or another run writes this file.
+        OutputError: The file cannot be written.
+    """
+
+    def __init__(self, target: str | Path, keep: int = 0) -> None:
+        self._partial = PartialFile(target)
+        path = self._partial.path
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        try:
+            self._file = os.open(path, flags, 0o666)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written ({error.strerror})") from error
+        try:
+            _lock(self._file, path)
+            os.ftruncate(self._file, keep)
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._settled = self._end = keep
+        self._pieces = int(keep > 0)
+
+    @property
+    def path(self) -> Path:
+        """Where the text is until it is whole."""
+        return self._partial.path
+
+    def append(self, text: str, tail: str = "", counts: bool = True) -> None:
+        """Write a piece behind those that are there.
+
+        Args:
+            text: What stays.
+            tail: What follows only for now; the next piece takes its place.
+            counts: Whether the piece makes the file worth keeping after an error; a header does
+                not.
+
+        Raises:
+            OutputError: It does not fit, or the disc fails; the file ends with the last piece.
+        """
+        settled, data = text.encode(), (text + tail).encode()
+        try:
+            os.lseek(self._file, self._settled, os.SEEK_SET)
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError as error:
+            self._cut_back()
+            raise OutputError(
+                f"{self.path} cannot be written further ({error.strerror}): what is in it is "
+                "valid and stays; make room, then go on with --resume"
+            ) from error
+        end = self._settled + len(data)
+        if end < self._end:
+            os.ftruncate(self._file, end)
+        self._settled, self._end = self._settled + len(settled), end
+        self._pieces += counts
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self._file, self._settled)
+            self._end = self._settled
+        except OSError:  # a disc that is gone; there is nothing to save on it
+            pass
+
+    def finish(self, exception: type[BaseException] | None) -> None:
+        """Close the file and give it its name, unless an error ended the block."""
+        os.close(self._file)
+        self._partial.finish(exception, worth_keeping=self._pieces > 0)
+
+
+class TextWriter:
+    """What the writers of text formats share: a context manager around a `GrowingText`."""
+
+    _file: GrowingText
+
+    def __enter__(self):
+        return self
+
+    def __exit__(
+        self,
+        exception: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.finish(exception)
+
+
+def _lock(file: int, path: Path) -> None:
+    """Keep other runs from writing the same file, where the system has locks for that."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"another run is writing {path}: wait for it, or give another --out"
+        ) from error
+    except OSError:  # some network file systems have no locks
+        pass

@@ -1,0 +1,232 @@
+"""The files of one source: tables in their formats and annotated pictures; going on after a cut."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from runtime.continued import ContinuedIds
+from runtime.drawing import Annotator, draw
+from runtime.errors import InputError
+from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
+from runtime.formats.native import NativeWriter
+from runtime.formats.stored import StoredFrames
+from runtime.growing import partial_path
+from runtime.results import Result
+from runtime.sources import Shot, Source
+from runtime.writers import VideoWriter, write_image
+
+FALLBACK_FPS = 25.0
+"""Rate of the annotated video where the source does not say its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be written.
+
+    Attributes:
+        folder: Where to.
+        formats: Keys of `runtime.formats.FORMATS`; the native table is always written.
+        pictures: Whether to draw an annotated video or annotated images.
+        every: Frames of the source for one of the run, by which the video is slower.
+        resume: Whether to go on behind a run that was cut off.
+        overwrite: Whether to begin anew where such a run has left frames.
+    """
+
+    folder: Path
+    formats: tuple[str, ...] = ()
+    pictures: bool = True
+    every: int = 1
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if unknown:
+            raise InputError(f"unknown formats {', '.join(unknown)}: give {', '.join(FORMATS)}")
+
+    def check(self, source: Source) -> None:
+        """See whether a source can be written like this.
+
+        Raises:
+            InputError: A format needs times, which the source does not have; or a camera or
+                network stream is to be gone on with, whose earlier frames are gone.
+        """
+        if self.resume and source.live:
+            raise InputError(
+                f"--resume: {source.name} cannot be gone back to, its frames would be numbered "
+                "from 0 again: give another --out, or --overwrite"
+            )
+        timeless = sorted(TIMED.intersection(self.formats))
+        if timeless and not source.moving:
+            raise InputError(
+                f"{source.name} has no time for {', '.join(timeless)}: they are for videos"
+            )
+
+
+class Outputs:
+    """Writes all that is wanted of one source; a context manager.
+
+    The frames of a run that was cut off are in its native table. With ``resume`` they are not
+    detected again: show every frame of the source to `recall` first. The table is appended to; all
+    other files are made anew from its rows, the annotated video as well.
+
+    Args:
+        source: What the frames come from.
+        layout: What the results hold.
+        wanted: What to write.
+
+    Raises:
+        InputError: An earlier run has left frames and neither ``resume`` nor ``overwrite`` is
+            said, or they are of another kind of run.
+        OutputError: A file cannot be written.
+        ImportError: A format's library is not installed.
+    """
+
+    def __init__(self, source: Source, layout: Layout, wanted: Wanted) -> None:
+        wanted.check(source)
+        self._source, self._wanted = source, wanted
+        self._base = wanted.folder / source.stem
+        table = output_path(self._base, "native")
+        stored = _left_behind(partial_path(table), layout, wanted)
+        self._done = -1 if stored is None else stored.last
+        self._joined = stored is not None and source.moving
+        self._stored = iter(()) if stored is None else iter(stored)
+        self._next = next(self._stored, None)
+        self._last: Result | None = None
+        self._highest = -1
+        self._ids: ContinuedIds | None = None
+        self._video: VideoWriter | None = None
+        self._annotator = Annotator()
+        self._drawn: tuple[Result, np.ndarray] | None = None
+        with ExitStack() as stack:
+            keep = 0 if stored is None else stored.keep
+            self._table = stack.enter_context(NativeWriter(table, layout, keep))
+            self._others = [
+                stack.enter_context(open_writer(name, self._base, layout))
+                for name in dict.fromkeys(wanted.formats)
+                if name != "native"
+            ]
+            if wanted.pictures and source.moving:
+                fps = (source.fps or FALLBACK_FPS) / wanted.every
+                video = VideoWriter(f"{self._base}.annotated.mp4", fps)
+                self._video = stack.enter_context(video)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> "Outputs":
+        return self
+
+    def __exit__(self, *exception: object) -> bool | None:
+        return self._stack.__exit__(*exception)
+
+    @property
+    def resumed_behind(self) -> int | None:
+        """Number of the last frame that an earlier run has done; None where there is none."""
+        return None if self._done < 0 else self._done
+
+    def knows(self, shot: Shot) -> bool:
+        """Tell whether a frame needs no detecting: it, or one behind it, has been done."""
+        return shot.index <= self._done
+
+    def recall(self, shot: Shot) -> Result | None:
+        """Take a frame that has been done from the table, into the other files.
+
+        Args:
+            shot: A frame that `knows` says yes to; they come in order.
+
+        Returns:
+            What was found in it; None if the earlier run passed over it.
+
+        Raises:
+            InputError: The source is not what it was.
+        """
+        if self._next is None or self._next.index > shot.index:
+            return None
+        result, self._next = self._next, next(self._stored, None)
+        if result.index != shot.index or result.name != shot.name:
+            raise InputError(
+                f"{self._source.name} is not what it was when the earlier run was cut off (frame "
+                f"{result.index} {result.name}): begin anew with --overwrite"
+            )
+        size = (shot.frame.shape[1], shot.frame.shape[0])
+        faces = tuple(replace(face, frame_size=size) for face in result)
+        result = replace(result, faces=faces, size=size)
+        self._last = result
+        self._highest = max([self._highest, *(face.id for face in result)])
+        self._write_others(shot, result)
+        return result
+
+    def write(self, shot: Shot, result: Result) -> Result:
+        """Add a frame.
+
+        Args:
+            shot: The frame.
+            result: What was found in it.
+
+        Returns:
+            The result as it was written: behind a cut, with ids that go on.
+
+        Raises:
+            OutputError: A file cannot be written.
+            InputError: A format needs a time, and the frame has none.
+        """
+        if shot.first:
+            self._joined = False  # another file, whose faces are numbered anew anyway
+        if self._joined:
+            if self._ids is None:
+                self._ids = ContinuedIds(self._last, self._highest)
+            result = self._ids.apply(result)
+        self._table.write(result)
+        self._write_others(shot, result)
+        return result
+
+    def picture(self, shot: Shot, result: Result) -> np.ndarray:
+        """Draw the frame that was written last, for the video or a window.
+
+        Returns:
+            (H, W, 3) uint8, BGR.
+        """
+        if self._drawn is None or self._drawn[0] is not result:
+            pen = self._annotator.draw if self._source.moving else draw
+            self._drawn = (result, pen(shot.frame, result))
+        return self._drawn[1]
+
+    def _write_others(self, shot: Shot, result: Result) -> None:
+        for writer in self._others:
+            writer.write(result)
+        if self._video:
+            self._video.write(self.picture(shot, result))
+        elif self._wanted.pictures:
+            base, name = self._base, shot.name
+            path = f"{base}.annotated/{name}.png" if name else f"{base}.annotated.png"
+            write_image(path, self.picture(shot, result))
+
+
+def _left_behind(left: Path, layout: Layout, wanted: Wanted) -> StoredFrames | None:
+    """Look for the frames of a run that was cut off; None where there is nothing to go on from."""
+    if not left.exists() or wanted.overwrite:
+        return None
+    stored = StoredFrames(left, layout)
+    if stored.last < 0:
+        return None
+    if not wanted.resume:
+        raise InputError(
+            f"{left} holds a run that was cut off behind frame {stored.last}: give --resume to go "
+            "on from there, or --overwrite to begin anew"
+        )
+    return stored
+
+
+def reopen(base: Path) -> None:
+    """Turn the table of a run that was interrupted back into one that can be gone on with."""
+    table = output_path(base, "native")
+    if table.exists() and not partial_path(table).exists():
+        os.replace(table, partial_path(table))
+
+
+def all_written(source: Source, wanted: Wanted) -> bool:
+    """Tell whether every table that is wanted of a source is there."""
+    base = wanted.folder / source.stem
+    return all(output_path(base, name).exists() for name in ("native", *wanted.formats))

@@ -1,0 +1,223 @@
+"""One source from the first frame to the last: detect, write, report."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+import cv2
+
+from runtime.atomic import PendingFile
+from runtime.detector import Detector
+from runtime.drawing import Annotator
+from runtime.formats import Layout
+from runtime.formats.jsonl import JsonLinesPipe
+from runtime.latency import LatencyStats
+from runtime.outputs import Outputs, Wanted, all_written, reopen
+from runtime.show import Window
+from runtime.sources import Shot, Source
+from runtime.truth import Agreement
+
+
+@dataclass(slots=True)
+class Run:
+    """How sources are run.
+
+    Attributes:
+        detector: What detects.
+        wanted: Which files to write; None for none.
+        aus: Keys of the action units that are reported.
+        lines: Whether to write JSON lines to standard output.
+        window: Where to show results, None for nowhere.
+        every: Of how many frames to take one.
+        progress: Whether to show a progress bar.
+        notes: Where the summary goes; None for standard output, or standard error beside JSON
+            lines.
+    """
+
+    detector: Detector
+    wanted: Wanted | None
+    aus: tuple[str, ...]
+    lines: bool = False
+    window: Window | None = None
+    every: int = 1
+    progress: bool = True
+    notes: TextIO | None = None
+
+    def say(self, text: str) -> None:
+        """Tell the user something; beside JSON lines nothing else goes to standard output."""
+        print(text, file=self.notes or (sys.stderr if self.lines else sys.stdout), flush=True)
+
+    def layout(self, source: Source) -> Layout:
+        """Say what the results of a source will hold."""
+        return Layout(
+            self.aus,
+            intensity=self.detector.tells_intensity,
+            adjusted=self.detector.signals is not None and self.detector.signals.adjusts,
+            named=source.many,
+            source=source.name,
+        )
+
+    def process(self, source: Source, agreement: Agreement | None = None) -> bool:
+        """Run one source and write its files; on Ctrl-C they hold what was done.
+
+        Args:
+            source: What to run, opened.
+            agreement: Counts the agreement with a ground truth.
+
+        Returns:
+            Whether to go on with other sources: False after the window was closed.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the files are finished.
+            BrokenPipeError: Whoever read standard output is gone; the files are finished.
+        """
+        if self.wanted:
+            self.wanted.check(source)
+        if self.wanted and self.wanted.resume and self._finished(source):
+            print(f"{source.name}: done before", file=sys.stderr)
+            return True
+        stats = LatencyStats()
+        began = time.perf_counter()
+        self.detector.reset()
+        stopped: BaseException | None = None
+        whole = False
+        try:
+            whole = self._detect(source, stats, agreement)
+        except (KeyboardInterrupt, BrokenPipeError) as stop:
+            stopped = stop
+        if len(stats):
+            self._report(source, stats, time.perf_counter() - began, agreement, whole)
+        if stopped:
+            raise stopped
+        return whole
+
+    def _finished(self, source: Source) -> bool:
+        """Look at what an earlier run said of itself; make an interrupted one fit to go on with."""
+        base = self.wanted.folder / source.stem
+        try:
+            record = json.loads(record_path(base).read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return False
+        same = record.get("source") == source.name
+        if same and not record.get("complete", True):
+            reopen(base)
+            return False
+        return same and all_written(source, self.wanted)
+
+    def _detect(self, source: Source, stats: LatencyStats, agreement: Agreement | None) -> bool:
+        """Take every frame; whether they all came, or somebody closed the window."""
+        layout = self.layout(source)
+        pipe = JsonLinesPipe(sys.stdout, layout) if self.lines else None
+        gone: BrokenPipeError | None = None
+        with ExitStack() as stack:
+            outputs = None
+            if self.wanted:
+                outputs = stack.enter_context(Outputs(source, layout, self.wanted))
+                if outputs.resumed_behind is not None:
+                    print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
+            shots = stack.enter_context(_progress(source, self.progress))
+            annotator = Annotator()
+            undone = _Undone(shots, source, outputs, self.every, agreement)
+            for shot, result in self.detector.run(undone):
+                stats.add(result.timings)
+                if self.aus != self.detector.aus:
+                    result = result.only(self.aus)
+                if outputs:
+                    result = outputs.write(shot, result)
+                if agreement:
+                    agreement.add(result)
+                try:
+                    if pipe:
+                        pipe.write(result)
+                except BrokenPipeError as error:
+                    gone = error  # no fault of the files, which end here as after Ctrl-C
+                    break
+                if self.window:
+                    picture = (
+                        outputs.picture(shot, result)
+                        if outputs
+                        else annotator.draw(shot.frame, result)
+                    )
+                    if not self.window.show(picture):
+                        return False
+        if gone:
+            raise gone
+        return True
+
+    def _report(
+        self,
+        source: Source,
+        stats: LatencyStats,
+        wall: float,
+        agreement: Agreement | None,
+        whole: bool,
+    ) -> None:
+        self.say(f"\n{source.name}\n{stats.table()}")
+        if self.wanted:
+            base = self.wanted.folder / source.stem
+            record = {
+                "source": source.name,
+                "complete": whole,
+                "detector": repr(self.detector),
+                "model": asdict(self.detector.spec),
+                "opencv": cv2.__version__,
+                "latency": stats.as_dict(),
+                "wall_s_with_drawing_and_writing": wall,
+                "agreement": agreement.as_dict() if agreement else None,
+            }
+            with PendingFile(record_path(base)) as part:
+                part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            self.say(f"{wall:.1f} s in all, drawing and writing included: {base}.*")
+        if agreement:
+            self.say(f"\nagreement with the ground truth\n{agreement.table()}")
+
+
+class _Undone(Source):
+    """The frames of a source that are still to be detected."""
+
+    def __init__(
+        self,
+        shots: Iterable[Shot],
+        source: Source,
+        outputs: Outputs | None,
+        every: int,
+        agreement: Agreement | None,
+    ) -> None:
+        super().__init__(source.name, source.stem, source.fps, source.count)
+        self.moving = source.moving
+        self._shots, self._outputs, self._every = shots, outputs, every
+        self._agreement = agreement
+
+    def __iter__(self) -> Iterator[Shot]:
+        first = False
+        for shot in self._shots:
+            first |= shot.first
+            if self._outputs and self._outputs.knows(shot):
+                result = self._outputs.recall(shot)
+                if self._agreement and result:
+                    self._agreement.add(result)
+            elif shot.index % self._every == 0:
+                yield replace(shot, first=first)
+                first = False
+
+
+def record_path(base: Path) -> Path:
+    """Name the file that says what a run was and how fast."""
+    return Path(f"{base}.latency.json")
+
+
+def _progress(source: Source, wanted: bool):
+    """Wrap a source in a progress bar; a context manager that gives the shots."""
+    if not wanted:
+        return nullcontext(source)
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        print('no progress bar: pip install "lgrnet[cpu]" brings tqdm', file=sys.stderr)
+        return nullcontext(source)
+    return tqdm(source, total=source.count, unit="frame", desc=source.stem)

@@ -1,0 +1,27 @@
+"""Where frames come from: videos, images, folders, cameras, networks, arrays; one at a time.
+
+A file a kind of source; `opening` chooses among them, `base` says what they have in common.
+"""
+
+from runtime.sources.arrays import Arrays
+from runtime.sources.base import Shot, Source
+from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles
+from runtime.sources.live import GIVE_UP, Camera, NetworkStream
+from runtime.sources.opening import AnySource, open_source
+from runtime.sources.playlist import Playlist
+from runtime.sources.video import Video
+
+__all__ = [
+    "GIVE_UP",
+    "IMAGE_SUFFIXES",
+    "AnySource",
+    "Arrays",
+    "Camera",
+    "ImageFiles",
+    "NetworkStream",
+    "Playlist",
+    "Shot",
+    "Source",
+    "Video",
+    "open_source",
+]

@@ -1,0 +1,122 @@
+"""What all sources have in common."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 100
+"""Names in `Source.failures` at most: a run of a week must not grow."""
+
+_LOGGED = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """One frame and where it was.
+
+    Attributes:
+        frame: (H, W, 3) uint8, BGR.
+        index: 0-based number in the source; frames that were dropped or left out count, so that
+            they show as gaps.
+        timestamp: Seconds since the start, or None where the source knows no time. Of a video file
+            they are the file's own, of a camera or network stream those of arrival.
+        decode_ms: What reading and decoding it took, on whichever thread.
+        wait_ms: What whoever asked for it waited; the same, unless it was read ahead
+            (`runtime.prefetch`).
+        name: Its file's name, where the source holds many files.
+        captured: When it arrived from a camera or network, on the clock of `time.perf_counter`;
+            None for all other sources.
+        dropped: Frames of a camera or network that were passed over so far, because a newer one
+            had arrived before they were asked for.
+        first: Whether another file begins with it, so that no face goes on from the frame before.
+    """
+
+    frame: np.ndarray
+    index: int
+    timestamp: float | None
+    decode_ms: float
+    wait_ms: float
+    name: str = ""
+    captured: float | None = None
+    dropped: int = 0
+    first: bool = False
+
+
+class Source:
+    """Frames in order, once. An iterable of `Shot`, and a context manager that closes it.
+
+    Attributes:
+        name: What to call it in messages; never holds a password.
+        stem: What to call files made from it.
+        moving: Whether a frame continues the one before.
+        still: Whether it is one single picture.
+        many: Whether it holds many files, and shots say which (`Shot.name`).
+        live: Whether it is a camera or a network stream, of which only the newest frame counts.
+        ahead: Whether reading frames before they are asked for is of use; see `runtime.prefetch`.
+        fps: Frames a second, or None where it is unknown.
+        count: Number of frames as far as known beforehand, or None.
+        failures: Files that could not be read so far, and a live source that was lost; the log
+            says why. The first 100 of them.
+        skipped: Frames that could not be decoded and were left out so far.
+    """
+
+    moving = False
+    still = False
+    many = False
+    live = False
+    ahead = False
+
+    def __init__(
+        self, name: str, stem: str, fps: float | None = None, count: int | None = None
+    ) -> None:
+        self.name, self.stem, self.fps, self.count = name, stem, fps, count
+        self.failures: list[str] = []
+        self.skipped = 0
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Shot]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of file or camera."""
+
+    def _fail(self, name: str, reason: object) -> None:
+        """Note a file that cannot be read, and say so."""
+        logger.warning("left out: %s", reason)
+        if len(self.failures) < MOST_NAMED:
+            self.failures.append(name)
+
+    def _skip(self, reason: object) -> None:
+        """Count a frame that cannot be used, and say so; of very many ever fewer are said."""
+        self.skipped += 1
+        if self.skipped <= _LOGGED or str(self.skipped).strip("0") == "1":
+            logger.warning("left out: %s (%d so far)", reason, self.skipped)
+
+
+def taken(
+    frame: np.ndarray, index: int, timestamp: float | None, start: float, name: str = ""
+) -> Shot:
+    """Make a shot of a frame that has just been read.
+
+    Args:
+        frame: (H, W, 3) uint8, BGR.
+        index: 0-based number in the source.
+        timestamp: Seconds since the start, or None.
+        start: When it was asked for, on the clock of `time.perf_counter`.
+        name: Its file's name.
+
+    Returns:
+        The shot.
+    """
+    spent = (time.perf_counter() - start) * 1e3
+    return Shot(frame, index, timestamp, spent, spent, name)

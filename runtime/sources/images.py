@@ -1,0 +1,66 @@
+"""Image files, each a picture of its own."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from runtime.errors import InputError
+from runtime.image import read_image
+from runtime.sources.base import Shot, Source, taken
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""Files of a folder that are taken for images, in lower case."""
+
+
+class ImageFiles(Source):
+    """One image, or many; each is a picture of its own.
+
+    Of many, files that cannot be read are left out and reported in the log.
+
+    Args:
+        path: An image, or a folder whose images are taken by name.
+        files: Names and paths of the images where the caller has chosen them; ``path`` then only
+            says where they are from.
+
+    Raises:
+        InputError: The folder holds no image.
+    """
+
+    def __init__(self, path: Path, files: Sequence[tuple[str, Path]] | None = None) -> None:
+        self.many = files is not None or path.is_dir()
+        self.still = not self.many
+        if files is None:
+            files = _images_of(path) if self.many else [("", path)]
+        self._files = files
+        stem = path.resolve().name if self.many else path.stem
+        super().__init__(str(path), stem, count=len(self._files))
+
+    def __iter__(self) -> Iterator[Shot]:
+        failed = 0
+        for index, (name, path) in enumerate(self._files):
+            start = time.perf_counter()
+            try:
+                frame = read_image(path)
+            except (InputError, OSError) as error:
+                if not self.many:
+                    raise
+                # One bad picture among thousands should not cost the results of the others.
+                self._fail(name, error)
+                failed += 1
+                continue
+            yield taken(frame, index, None, start, name)
+        if failed == len(self._files):
+            raise InputError(f"no image in {self.name} could be read: {', '.join(self.failures)}")
+
+
+def _images_of(folder: Path) -> list[tuple[str, Path]]:
+    files = [
+        (entry.name, entry)
+        for entry in sorted(folder.iterdir())
+        if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file()
+    ]
+    if not files:
+        raise InputError(f"folder {folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return files

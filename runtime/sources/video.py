@@ -1,0 +1,129 @@
+"""Video files."""
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from runtime.errors import InputError
+from runtime.image import check_frame
+from runtime.sources.base import Shot, Source, taken
+
+logger = logging.getLogger(__name__)
+
+MOST_BAD = 50
+"""Frames in a row that may fail to decode before a video counts as ended."""
+
+
+class Video(Source):
+    """A video file, upright as its rotation says, each frame at the file's own time.
+
+    A frame in the middle that cannot be decoded is left out; a missing end is reported in the log,
+    with the frames before it kept.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: It is empty, or no video that OpenCV can decode.
+    """
+
+    moving = True
+    ahead = True
+
+    def __init__(self, path: Path) -> None:
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is empty (0 bytes): copy it again from where it came")
+        # FFmpeg would play a text file as a film of its letters.
+        capture = cv2.VideoCapture() if _is_text(path) else cv2.VideoCapture(str(path))
+        if not capture.isOpened():
+            raise InputError(
+                f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
+                f"to play it, or convert it with ffmpeg -i {path.name} converted.mp4"
+            )
+        self._take_over(capture, str(path), path.stem)
+
+    @classmethod
+    def of_capture(cls, capture: cv2.VideoCapture, name: str, stem: str) -> "Video":
+        """Play a video that is open already, such as one on a web server.
+
+        Args:
+            capture: The video, at its start.
+            name: What to call it in messages.
+            stem: What to call files made from it.
+
+        Returns:
+            The source.
+        """
+        video = cls.__new__(cls)
+        video._take_over(capture, name, stem)
+        return video
+
+    def _take_over(self, capture: cv2.VideoCapture, name: str, stem: str) -> None:
+        self._capture = capture
+        # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        count = int(count) if 0 < count < 2**53 else None
+        super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
+
+    def __iter__(self) -> Iterator[Shot]:
+        index = bad = 0
+        last = None
+        while True:
+            start = time.perf_counter()
+            frame = self._read()
+            if frame is None:
+                bad += 1
+                if bad > MOST_BAD or (self.count and index + bad > self.count):
+                    break
+                continue
+            for number in range(index, index + bad):
+                self._skip(f"frame {number} of {self.name} cannot be decoded")
+            index, bad = index + bad, 0
+            last = self._timestamp(last)
+            yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
+            index += 1
+        if index == self.skipped:
+            raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
+        # Containers that only know their length round their frame count: one in a hundred is no
+        # sign of a cut file.
+        if self.count and index < self.count - max(1, self.count // 100):
+            logger.warning(
+                "%s ends early: %d of %d frames could be read, their results are kept; copy the "
+                "file again if it should be whole",
+                *(self.name, index - self.skipped, self.count),
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._capture.release()
+
+    def _read(self) -> np.ndarray | None:
+        try:
+            there, frame = self._capture.read()
+        except cv2.error:  # damaged files can change size in the middle
+            return None
+        return frame if there else None
+
+    def _timestamp(self, last: float | None) -> float:
+        """Tell the time of the frame that was just read; that of the one before is ``last``."""
+        now = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        # Files without times of their own, such as bare MPEG-4 streams, have each frame at 0.
+        if last is not None and not now > last:
+            return last + 1 / (self.fps or 25.0)
+        return now if np.isfinite(now) else 0.0
+
+
+def _is_text(path: Path) -> bool:
+    with open(path, "rb") as file:
+        start = file.read(1024)
+    try:
+        start.decode("ascii")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in start

@@ -1,0 +1,68 @@
+import json
+import logging
+
+import numpy as np
+import pytest
+from test_runtime_fixtures import write_model
+from test_runtime_sources import write_video
+
+from benchmarks import soak
+from benchmarks.memory import resident_megabytes
+
+
+def test_a_short_soak_counts_every_frame(tmp_path):
+    clip = write_video(tmp_path / "a.avi", code="MJPG", frames=6)
+    out = tmp_path / "soak.json"
+    model = write_model(tmp_path / "m.onnx")
+    arguments = [clip, "--minutes", 0.01, "--pause", 0.05, "--model", model, "--json", out]
+    assert soak.main([*map(str, arguments)]) == 0
+    record = json.loads(out.read_text())
+    assert record["lost"] == 0
+    assert record["frames"] == sum(player["frames"] for player in record["players"])
+    names = [player["name"] for player in record["players"]]
+    assert names == ["a.avi, file", "a.avi, frames of an iterator"]
+    for player in record["players"]:
+        assert player["passes"] >= 1
+        assert player["frames"] == player["expected"] == 6 * player["passes"]
+        assert player["error"] == ""
+    assert all(sample["rss_mb"] > 20 for sample in record["samples"])
+
+
+def test_lost_frames_and_errors_show(tmp_path, monkeypatch, caplog):
+    clip = write_video(tmp_path / "a.avi", code="MJPG", frames=6)
+    stream = soak.Detector.stream
+
+    def leaky(self, source):
+        for result in stream(self, source):
+            if result.index == 3:
+                raise MemoryError("no more")
+            yield result
+
+    monkeypatch.setattr(soak.Detector, "stream", leaky)
+    out = tmp_path / "soak.json"
+    arguments = [clip, "--minutes", 1, "--pause", 0.05, "--json", out, "--copies", 1]
+    with caplog.at_level(logging.CRITICAL):
+        model = write_model(tmp_path / "m.onnx")
+        assert soak.main([*map(str, arguments), "--model", str(model)]) == 1
+    (player,) = json.loads(out.read_text())["players"]
+    assert (player["frames"], player["lost"]) == (3, 3)
+    assert player["error"] == "MemoryError: no more"
+
+
+def test_growth_is_that_of_the_second_half():
+    samples = [{"s": 10.0 * i, "rss_mb": 300.0 - i if i < 10 else 200 + 0.1 * i} for i in range(20)]
+    assert soak.growth(samples) == pytest.approx(36)
+    assert soak.growth(samples[:3]) is None
+
+
+def test_clip_that_is_not_there(tmp_path, capsys, caplog):
+    assert soak.main([str(tmp_path / "no.mp4"), "--json", str(tmp_path / "x.json")]) == 2
+    assert "no.mp4 does not exist" in caplog.text
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_resident_memory_grows_with_what_is_held():
+    before = resident_megabytes()
+    held = np.ones(40_000_000, np.uint8)
+    assert resident_megabytes() - before > 30
+    del held

@@ -1,0 +1,146 @@
+"""Our GPU kernels from an ONNX file: the weights come back, or the error says what to do."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from tiny_network import draw_faces, tiny_network
+
+pytest.importorskip("triton")
+
+from test_export_cuda import spec_of
+
+from export.cuda import compile as compiling
+from export.cuda import recover
+from export.cuda.__main__ import main
+from export.errors import ExportError
+from export.half import halve
+from export.plain import PlainGraph
+from export.serialise import save, to_onnx
+from runtime.launch_plan import Code, read_launch_plan
+from runtime.packaged import FOLDER
+
+FIX = "python -m export.onnx CHECKPOINT --graph plain"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_network(aus=[1, 12, 25], intensity=True, stem_stride=2, head_hidden=4)
+
+
+@pytest.fixture(scope="module")
+def proto(model):
+    return to_onnx(PlainGraph(model), 1, spec_of(model, 1).outputs)
+
+
+def file_of(folder, proto, model, **changes):
+    values = {"engine": "onnxruntime", "precision": "fp32", **changes}
+    path = folder / "net.onnx"
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    save(copy, replace(spec_of(model, 1), **values), path)
+    return path
+
+
+def weights_of(model):
+    return {k: v.float() for k, v in model.state_dict().items() if not k.endswith("_tracked")}
+
+
+def test_the_network_comes_back_bit_by_bit(tmp_path, model, proto):
+    path = file_of(tmp_path, proto, model)
+    got, spec = recover.recover_network(path)
+    assert got.config == model.config
+    wanted = weights_of(model)
+    for name, tensor in weights_of(got).items():
+        assert torch.equal(tensor, wanted[name]), name
+    recover.require_same(got, path, spec, draw_faces(3))
+
+
+def test_half_precision_comes_back_rounded(tmp_path, model, proto):
+    path = file_of(tmp_path, proto, model)
+    halve(path, tmp_path / "half.onnx")
+    path = file_of(tmp_path, onnx.load(tmp_path / "half.onnx"), model, precision="fp16")
+    got, spec = recover.recover_network(path)
+    assert got.config == model.config
+    wanted = weights_of(model)
+    for name, tensor in weights_of(got).items():
+        torch.testing.assert_close(tensor, wanted[name], atol=1e-5, rtol=2**-11)
+    assert any(not torch.equal(a, wanted[name]) for name, a in weights_of(got).items())
+    recover.require_same(got, path, spec, draw_faces(3))
+
+
+def test_a_graph_that_is_not_what_its_names_say(tmp_path, model, proto):
+    """Both directions' convolutions of the patches, exchanged: the shapes are alike."""
+    exchanged = onnx.ModelProto()
+    exchanged.CopyFrom(proto)
+    down, up = (n for n in exchanged.graph.node if n.name.startswith("model.relation/Conv"))
+    down.input[1], up.input[1] = up.input[1], down.input[1]
+    got, _ = recover.recover_network(file_of(tmp_path, exchanged, model))
+    # Its file now holds the right graph, the network the exchanged weights.
+    path = file_of(tmp_path, proto, model)
+    with pytest.raises(ExportError, match=rf"do not act like it.*{FIX}"):
+        recover.require_same(got, path, replace(spec_of(model, 1), precision="fp32"), draw_faces(3))
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        ("model.fusion.local_gate/Conv", "no Conv of fusion.local_gate"),
+        ("model.relation/Conv", "no convolution of relation"),
+        ("model.relation.upward.gates.maps.0/Add", "no Add of relation.upward.gates.maps.0"),
+        ("model.align.hidden/Gemm", "no Gemm or MatMul of align.hidden"),
+    ],
+)
+def test_a_graph_without_a_module(tmp_path, model, proto, node, reason):
+    other = onnx.ModelProto()
+    other.CopyFrom(proto)
+    (found,) = (each for each in other.graph.node if each.name == node)
+    found.name = "elsewhere/Conv"
+    with pytest.raises(ExportError, match=f"{reason}.*{FIX}"):
+        recover.recover_network(file_of(tmp_path, other, model))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("lgrnet_edge.onnx", "is a winograd graph"),
+        ("lgrnet_edge_int8.onnx", "is int8, its weights"),
+    ],
+)
+def test_packaged_files_say_what_to_do(capsys, name, reason):
+    assert main([str(FOLDER / name)]) == 1
+    said = capsys.readouterr().err
+    assert reason in said
+    assert FIX in said
+
+
+def test_files_that_are_none(tmp_path, capsys, proto):
+    path = tmp_path / "m.onnx"
+    assert main([str(path)]) == 2
+    assert "no such file" in capsys.readouterr().err
+    path.write_bytes(b"not at all")
+    assert main([str(path)]) == 1
+    assert "is not an ONNX file" in capsys.readouterr().err
+    onnx.save(proto, path)
+    assert main([str(path)]) == 2
+    assert "holds no lgrnet metadata" in capsys.readouterr().err
+
+
+def test_the_command_takes_an_onnx_file(tmp_path, monkeypatch, model, proto):
+    path = file_of(tmp_path, proto, model, thresholds=(0.25, 0.5, 0.75))
+    monkeypatch.setattr("export.faces.demo_faces", lambda: draw_faces(2))
+    codes = lambda kernels, targets: (  # noqa: E731 the compiler, which cannot run in this process
+        {target: {key: Code("k", 4, 0, 2, 0, 1) for key in kernels} for target in targets},
+        b"x",
+    )
+    monkeypatch.setattr(compiling, "compile_kernels", codes)
+    assert main([str(path), "--targets", "9.0", "--batch", "2"]) == 0
+    plan, weights, _ = read_launch_plan(tmp_path / "net.fused")
+    assert plan.spec.thresholds == (0.25, 0.5, 0.75)
+    assert (plan.spec.engine, plan.spec.precision, plan.spec.batch) == ("fused", "fp16", 2)
+    array = plan.arrays["stem.1.conv.kernels"]
+    kernels = weights[array.offset :][: array.size].view(np.float16).reshape(3, 3, 8, 12)
+    wanted = model.stem[2].conv.weight.detach().permute(2, 3, 1, 0).half().numpy()
+    np.testing.assert_array_equal(kernels, wanted)

@@ -1,0 +1,114 @@
+import errno
+import os
+
+import pytest
+
+from runtime import growing
+from runtime.errors import InputError, OutputError
+from runtime.growing import GrowingText, partial_path
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "a.b.csv"
+
+
+def test_name(target):
+    assert partial_path(target).name == "a.b.partial.csv"
+
+
+def test_every_piece_is_in_the_file_at_once(target):
+    text = GrowingText(target)
+    for i in range(3):
+        text.append(f"é{i}\n")
+        assert partial_path(target).read_text(encoding="utf-8") == "".join(
+            f"é{j}\n" for j in range(i + 1)
+        )
+        assert not target.exists()
+    text.finish(None)
+    assert target.read_text(encoding="utf-8") == "é0\né1\né2\n"
+    assert not partial_path(target).exists()
+
+
+def test_tail_is_for_now(target):
+    text = GrowingText(target)
+    text.append("a", tail="long tail")
+    assert text.path.read_text() == "along tail"
+    text.append("b", tail="x")
+    assert text.path.read_text() == "abx"
+    text.append("c")
+    assert text.path.read_text() == "abc"
+    text.append("", tail="end")
+    text.finish(None)
+    assert target.read_text() == "abcend"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OutputError])
+def test_error_keeps_what_there_is_beside_the_old_file(target, error):
+    target.write_text("old")
+    text = GrowingText(target)
+    text.append("new")
+    text.finish(error)
+    assert target.read_text() == "old"
+    assert partial_path(target).read_text() == "new"
+
+
+def test_error_before_anything_worth_keeping(target):
+    text = GrowingText(target)
+    text.append("header", counts=False)
+    text.finish(RuntimeError)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_ctrl_c_ends_the_file(target):
+    text = GrowingText(target)
+    text.append("new")
+    text.finish(KeyboardInterrupt)
+    assert target.read_text() == "new"
+
+
+def test_going_on(target):
+    partial_path(target).write_text("keep|cut off")
+    text = GrowingText(target, keep=5)
+    text.append("more")
+    text.finish(None)
+    assert target.read_text() == "keep|more"
+
+
+def test_full_disc_leaves_whole_pieces(target, monkeypatch):
+    text = GrowingText(target)
+    text.append("first\n")
+    write, calls = os.write, []
+
+    def full(file, data):
+        calls.append(len(data))
+        if len(calls) == 1:
+            return write(file, data[:3])  # a part of it still fits
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(growing.os, "write", full)
+    with pytest.raises(OutputError, match=r"a\.b\.partial\.csv cannot .* \(No space left"):
+        text.append("second\n")
+    assert text.path.read_text() == "first\n"
+    monkeypatch.undo()
+    text.append("third\n")
+    assert text.path.read_text() == "first\nthird\n"
+    text.finish(OutputError)
+
+
+def test_two_runs_cannot_write_one_file(target):
+    pytest.importorskip("fcntl")
+    text = GrowingText(target)
+    text.append("mine")
+    with pytest.raises(InputError, match="another run is writing"):
+        GrowingText(target)
+    assert text.path.read_text() == "mine"
+    text.finish(None)
+    GrowingText(target).finish(RuntimeError)
+    assert target.read_text() == "mine"
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "a.partial.csv").mkdir()
+    with pytest.raises(OutputError, match=r"a\.partial\.csv cannot be written \(Is a directory"):
+        GrowingText(tmp_path / "a.csv")

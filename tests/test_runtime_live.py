@@ -1,0 +1,323 @@
+"""Cameras and network streams: the newest frame, reconnecting, latency."""
+
+import logging
+import queue
+import threading
+import time
+
+import numpy as np
+import pytest
+from stream_servers import HttpFrames, RtspFrames, Streamer
+from test_runtime_fixtures import SpotFinder, spot, write_model
+from test_runtime_sources import write_video
+
+from runtime.detector import Detector
+from runtime.errors import InputError
+from runtime.sources import NetworkStream, Video, live, open_source
+from runtime.sources.live import LiveSource, stem_of, without_password
+
+PATIENCE = 20
+"""Seconds after which something that should happen has not."""
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    yield
+    assert not threads()
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if "lgrnet-live" in thread.name]
+
+
+@pytest.fixture
+def hurry(monkeypatch):
+    """Try again at once."""
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(live, "LONGEST_PAUSE", 0.01)
+
+
+class Feed:
+    """A capture whose frames the test hands in: numbers for frames, None for a failure."""
+
+    def __init__(self, *items: int | None, then: int | None = -1, opened: bool = True) -> None:
+        self.items: queue.Queue = queue.Queue()
+        for item in items:
+            self.items.put(item)
+        self.then, self.opened, self.released = then, opened, False
+        self.asked = 0
+        self.progress = threading.Condition()
+
+    def isOpened(self) -> bool:
+        return self.opened
+
+    def get(self, _: int) -> float:
+        return 0.0
+
+    def set(self, _: int, __: float) -> bool:
+        return True
+
+    def grab(self) -> bool:
+        with self.progress:
+            self.asked += 1
+            self.progress.notify()
+        if self.items.empty() and self.then is None:
+            return False
+        self.item = self.items.get()
+        return self.item is not None
+
+    def retrieve(self):
+        return True, np.full((4, 4, 3), self.item, np.uint8)
+
+    def release(self) -> None:
+        self.released = True
+
+    def wait_until_asked(self, count: int) -> None:
+        with self.progress:
+            assert self.progress.wait_for(lambda: self.asked >= count, PATIENCE)
+
+
+def feed_source(feed: Feed, *others: Feed, give_up: float = PATIENCE) -> LiveSource:
+    later = iter(others)
+    gone = Feed(then=None, opened=False)
+    return LiveSource("feed", "feed", feed, lambda: next(later, gone), give_up, "look after it")
+
+
+def number(shot) -> int:
+    return int(shot.frame[0, 0, 0])
+
+
+def test_only_the_newest_frame_is_kept_and_the_others_counted():
+    feed = Feed(0)
+    with feed_source(feed) as source:
+        shots = iter(source)
+        first = next(shots)
+        assert (number(first), first.index, first.dropped, first.timestamp) == (0, 0, 0, 0)
+        for i in (1, 2, 3):
+            feed.items.put(i)
+        feed.wait_until_asked(5)  # so that 3 is in its place
+        second = next(shots)
+        assert (number(second), second.index, second.dropped) == (3, 3, 2)
+        assert second.captured > first.captured
+        assert second.timestamp == second.captured - first.captured
+        feed.items.put(4)
+        third = next(shots)
+        assert (number(third), third.index, third.dropped, source.dropped) == (4, 4, 2, 2)
+        feed.items.put(None)  # the thread must come back from its read
+        feed.then = None
+    assert feed.released
+
+
+def test_latency_counts_from_the_arrival_of_the_frame(tmp_path):
+    class Spots(Feed):
+        def retrieve(self):
+            return True, spot(self.item, 120)
+
+    feed = Spots(100, then=None)
+    detector = Detector(write_model(tmp_path / "m.onnx"), finder=SpotFinder())
+    before = time.perf_counter()
+    ((shot, result),) = detector.run(feed_source(feed, give_up=0))
+    elapsed = (time.perf_counter() - before) * 1e3
+    work = result.timings.total - result.timings.decode
+    assert work < result.latency_ms < elapsed
+    assert (result.dropped, result.timestamp, shot.captured > before) == (0, 0, True)
+    assert [r.latency_ms for r in detector.stream([spot(100, 120)])] == [None]
+
+
+def test_a_bad_frame_is_no_loss():
+    feed = Feed(0, None, 1, then=None)
+    shots = []
+    for shot in feed_source(feed, give_up=0):
+        shots.append(shot)
+    assert number(shots[-1]) == 1
+
+
+def test_lost_source_comes_back(hurry, caplog):
+    closed, good = Feed(then=None, opened=False), Feed(7, then=None)
+    first = Feed(0, then=None)
+    source = feed_source(first, closed, closed, good, give_up=0.5)
+    shots = iter(source)
+    assert number(next(shots)) == 0
+    shot = next(shots)
+    assert (number(shot), shot.index) == (7, 1)
+    assert first.released
+    source.close()
+    assert "feed stopped giving frames after 1: trying to get it back for 0.5 s" in caplog.text
+    assert "feed is back after" in caplog.text
+
+
+class Clock:
+    """Time that passes only while one waits."""
+
+    def __init__(self) -> None:
+        self.now, self.pauses = 100.0, []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def is_set(self) -> bool:
+        return False
+
+    def set(self) -> None:
+        pass
+
+    def wait(self, pause: float) -> bool:
+        self.pauses.append(pause)
+        self.now += pause
+        return False
+
+
+def test_pauses_double_and_end(monkeypatch, caplog):
+    clock = Clock()
+    monkeypatch.setattr(live, "time", clock)
+    source = feed_source(Feed(0, then=None), give_up=40)
+    source._stopped = clock
+    assert [number(shot) for shot in source] == [0]
+    assert clock.pauses == [0.5, 1, 2, 4, 8, 10, 10, 4.5]
+    assert source.failures == ["feed"]
+    (error,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert error.message == (
+        "feed stopped giving frames after 1: look after it. Their results are kept"
+    )
+
+
+def test_server_that_answers_but_sends_nothing_is_not_pestered(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(live, "time", clock)
+    source = feed_source(Feed(0, then=None), *(Feed(then=None) for _ in range(9)), give_up=7.5)
+    source._stopped = clock
+    assert len(list(source)) == 1
+    assert clock.pauses == [0.5, 1, 2, 4]
+
+
+def test_source_that_never_gives_a_frame():
+    with pytest.raises(InputError, match="feed gives no frames: look after it"):
+        list(feed_source(Feed(then=None), give_up=0))
+
+
+def test_error_in_the_thread_reaches_the_loop():
+    class Broken(Feed):
+        def grab(self) -> bool:
+            raise MemoryError("too large")
+
+    with pytest.raises(MemoryError, match="too large"):
+        list(feed_source(Broken()))
+
+
+def test_frames_are_read_once():
+    source = feed_source(Feed(0, then=None), give_up=0)
+    assert len(list(source)) == 1
+    with pytest.raises(RuntimeError, match="frames of feed are read once"):
+        list(source)
+
+
+def test_leaving_the_loop_while_the_source_is_away_does_not_wait(monkeypatch):
+    monkeypatch.setattr(live, "FIRST_PAUSE", 1000.0)
+    monkeypatch.setattr(live, "LONGEST_PAUSE", 1000.0)
+    feed = Feed(0, then=None)
+    with feed_source(feed, give_up=1e9) as source:
+        for _ in source:
+            break
+    assert not threads()
+
+
+def test_negative_patience():
+    with pytest.raises(ValueError, match="give_up must be 0 seconds or more, got -1"):
+        feed_source(Feed(), give_up=-1)
+
+
+@pytest.mark.parametrize("wanted", [2, "cam:2"])
+def test_camera(monkeypatch, wanted):
+    feed = Feed(5, then=None)
+    monkeypatch.setattr(live.cv2, "VideoCapture", lambda number: feed if number == 2 else None)
+    camera = open_source(wanted, give_up=0)
+    assert (camera.moving, camera.live, camera.ahead) == (True, True, False)
+    assert (camera.name, camera.stem, camera.fps) == ("camera 2", "camera2", None)
+    assert [number(shot) for shot in camera] == [5]
+
+
+def test_camera_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(live.cv2, "VideoCapture", lambda _: Feed(opened=False))
+    with pytest.raises(InputError, match="camera 9 cannot be opened"):
+        open_source(9)
+
+
+@pytest.mark.parametrize(
+    ("handler", "scheme"), [(HttpFrames, "http"), (RtspFrames, "rtsp")], ids=["http", "rtsp"]
+)
+def test_stream_that_goes_away_and_comes_back(monkeypatch, hurry, caplog, handler, scheme):
+    connect, attempts = live.connect, []
+    with Streamer(handler, frames=40) as server:
+
+        def connect_again(url: str):
+            attempts.append(url)
+            if len(attempts) == 3:  # until then nobody listens
+                server.start()
+            return connect(url)
+
+        monkeypatch.setattr(live, "connect", connect_again)
+        url = f"{scheme}://me:secret@127.0.0.1:{server.port}/live"
+        with open_source(url, give_up=PATIENCE) as source:
+            assert isinstance(source, NetworkStream)
+            assert source.name == f"{scheme}://127.0.0.1:{server.port}/live"
+            server.stop()
+            for shot in source:
+                assert shot.frame.shape == (48, 64, 3)
+                if "/live is back after" in caplog.text:
+                    break
+    assert len(attempts) == 3
+    assert shot.timestamp > 0
+    assert f"127.0.0.1:{server.port}/live stopped giving frames after" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_stream_that_is_not_there(caplog):
+    with Streamer(HttpFrames, frames=1) as server:
+        port = server.port
+    with pytest.raises(InputError, match=rf"^http://127\.0\.0\.1:{port}/live cannot be opened"):
+        open_source(f"http://me:secret@127.0.0.1:{port}/live?token=1")
+
+
+def test_video_on_a_server_is_played_frame_by_frame(tmp_path):
+    import http.server
+
+    data = write_video(tmp_path / "a.avi", code="MJPG").read_bytes()
+
+    class File(http.server.BaseHTTPRequestHandler):
+        frames = numbers = None
+
+        def do_GET(self) -> None:
+            start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+            self.send_response(206)
+            self.send_header("Content-Type", "video/x-msvideo")
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Length", str(len(data) - start))
+            self.end_headers()
+            try:
+                self.wfile.write(data[start:])
+            except OSError:
+                pass
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with (
+        Streamer(File, frames=0) as server,
+        open_source(f"http://127.0.0.1:{server.port}/a.avi") as source,
+    ):
+        assert isinstance(source, Video)
+        assert source.stem == "127.0.0.1_a.avi"
+        assert [shot.index for shot in source] == list(range(20))
+
+
+def test_unknown_scheme():
+    with pytest.raises(InputError, match=r"ftp://host/a: give a path, or a URL of http, https"):
+        open_source("ftp://host/a")
+
+
+def test_names_of_urls():
+    url = "rtsp://me:se@cret@camera.local:554/live/1?key=2"
+    assert without_password(url) == "rtsp://camera.local:554/live/1"
+    assert stem_of(url) == "camera.local_live_1"
+    assert stem_of("udp://@:1234") == "stream"

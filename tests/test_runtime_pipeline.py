@@ -1,0 +1,48 @@
+"""The pipeline with a backend that cuts faces out of the frame itself."""
+
+import numpy as np
+from test_runtime_fixtures import make_spec
+
+from runtime.align import ALIGNED_SIZE, warp
+from runtime.backends.base import Outputs
+from runtime.latency import Stopwatch
+from runtime.pipeline import Pipeline
+
+
+class Means:
+    """Says how bright each crop is."""
+
+    spec = make_spec()
+
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self, faces):
+        self.asked += 1
+        mean = faces.mean((1, 2, 3))
+        landmarks = np.arange(98.0).reshape(1, 49, 2) + mean[:, None, None]
+        return Outputs(mean[:, None] / 255, landmarks.astype(np.float32))
+
+
+class MeansOfFrames(Means):
+    def from_frame(self, frame, matrices):
+        self.asked += 10
+        return Means.__call__(self, np.stack([warp(frame, matrix, 176) for matrix in matrices]))
+
+
+def test_a_backend_gets_the_frame_where_it_can_cut_faces_out():
+    frame = np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8)
+    half = ALIGNED_SIZE / 2
+    alignments = [
+        np.array([[scale, 0, half - scale * x], [0, scale, half - scale * y]])
+        for scale, x, y in ((1.2, 90, 70), (0.8, 40, 100))
+    ]
+    given, cut = Means(), MeansOfFrames()
+    wanted = Pipeline(given, None, 5).run(frame, alignments, Stopwatch())
+    got = Pipeline(cut, None, 5).run(frame, alignments, Stopwatch())
+    assert (given.asked, cut.asked) == (1, 11), "one batch each, one of them from the frame"
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a.landmarks, b.landmarks)
+        np.testing.assert_array_equal(a.probability, b.probability)
+    assert wanted[0].probability != wanted[1].probability
+    assert Pipeline(cut, None, 5).run(frame, [], Stopwatch()) == []

@@ -1,0 +1,94 @@
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from some_results import SIZE, some_face, some_result
+from test_runtime_fixtures import MEAN_FACE
+
+from runtime import results as results_module
+from runtime.errors import InputError
+
+STRONG = {"AU06": 1.25, "AU12": 4.5, "AU24": 0.0}
+
+
+def test_results_as_plain_values():
+    strong = replace(some_face(3), intensities=STRONG, adjusted={"AU12": 0.123456})
+    shown = some_result(7, some_face(), strong, timestamp=0.5, name="é.png")
+    line = shown.to_json()
+    assert "\n" not in line
+    read = json.loads(line)
+    assert read == shown.to_dict()
+    assert (read["index"], read["timestamp"], read["name"], read["size"]) == (
+        *(7, 0.5, "é.png", list(SIZE)),
+    )
+    assert read["timings"] == {"decode": 0, "find": 0, "align": 0, "network": 1.5, "post": 0}
+    plain, telling = read["faces"]
+    assert plain["aus"] == {"AU06": 0.25, "AU12": 0.875, "AU24": 0.125}
+    assert (plain["present"], plain["intensities"], plain["adjusted"]) == (["AU12"], {}, {})
+    assert telling["intensities"] == STRONG
+    assert telling["adjusted"] == {"AU12": 0.1235}
+    np.testing.assert_allclose(telling["box"], strong.box, atol=0.006)
+    np.testing.assert_allclose(telling["landmarks"], MEAN_FACE + np.array([200, 120]), atol=0.006)
+    assert telling["pose"]["yaw"] == pytest.approx(strong.pose.yaw, abs=0.006)
+    assert some_face(size=None).to_dict()["pose"] is None
+
+
+def test_pose_is_computed_once(monkeypatch):
+    asked, pose = [], results_module.head_pose
+    monkeypatch.setattr(results_module, "head_pose", lambda *a: asked.append(1) or pose(*a))
+    face = some_face()
+    assert face.pose is face.pose
+    assert len(asked) == 1
+    moved = replace(face, landmarks=face.landmarks + 50)
+    assert moved.pose.translation[0] > face.pose.translation[0]
+
+
+def test_only_some_action_units():
+    strong = replace(some_face(3, ("AU06", "AU24")), intensities=STRONG)
+    (face,) = some_result(0, strong).only(("AU24", "AU12"))
+    assert face.aus == {"AU24": 0.125, "AU12": 0.875}
+    assert list(face.aus) == ["AU24", "AU12"]
+    assert face.present == ("AU24",)
+    assert face.intensities == {"AU24": 0.0, "AU12": 4.5}
+    assert (face.adjusted, face.id, face.box) == ({}, 3, strong.box)
+
+
+def test_data_frame():
+    pandas = pytest.importorskip("pandas")
+    strong = replace(some_face(3), intensities=STRONG)
+    table = some_result(2, strong, strong).to_df()
+    assert table["AU12"].tolist() == [0.875, 0.875]
+    assert table["AU12_r"].tolist() == [4.5, 4.5]
+    assert table["face_id"].tolist() == [3, 3]
+    np.testing.assert_allclose(table["x_13"], MEAN_FACE[13, 0] + 200, rtol=1e-6)
+    empty = some_result(3).to_df()
+    assert empty["success"].tolist() == [0]
+    assert empty["AU12"].isna().all() if "AU12" in empty else True
+    both = pandas.concat([table, empty])
+    assert len(both) == 3
+    assert both["frame"].dtype == "Int64"
+    assert both["AU12"].dtype == "float64"
+    assert np.isnan(both["AU12"].iloc[2])
+
+
+def test_data_frame_without_pandas(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(ImportError, match=r'pip install "lgrnet\[dataframe\]"'):
+        some_result(0).to_df()
+
+
+def test_saving(tmp_path):
+    result = some_result(0, some_face())
+    result.save(tmp_path / "new" / "a.json")
+    assert json.loads((tmp_path / "new" / "a.json").read_text()) == result.to_dict()
+    result.save(tmp_path / "a.csv")
+    header, row = (tmp_path / "a.csv").read_text().splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["AU12"] == "0.8750"
+    frame = np.full((360, 640, 3), 90, np.uint8)
+    result.save(tmp_path / "a.png", frame)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "a.png")), result.plot(frame))
+    assert (result.plot(frame) != frame).any()
+    with pytest.raises(InputError, match=r"give \.json or \.csv, or the frame"):
+        result.save(tmp_path / "b.png")

@@ -1,0 +1,310 @@
+"""Runs that are cut off: what stays, and that going on makes the same files."""
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from some_results import some_face, some_result
+from test_runtime_cli import ROOT, names, rows, run, write_clip
+from test_runtime_fixtures import write_model
+
+from runtime import cli, growing
+from runtime.continued import ContinuedIds
+from runtime.errors import InputError
+from runtime.formats import Layout
+from runtime.outputs import Outputs, Wanted
+from runtime.sources import Source
+
+TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "tiny.onnx")
+
+
+def frames_of(path: Path) -> int:
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+def cut(monkeypatch, after: int, error: type[BaseException] = RuntimeError) -> None:
+    """Make the detector fail in the frame behind so many."""
+    track, count = cli.Detector.track, 0
+
+    def failing(self, frame, time):
+        nonlocal count
+        count += 1
+        if count > after:
+            raise error
+        return track(self, frame, time)
+
+    monkeypatch.setattr(cli.Detector, "track", failing)
+
+
+def same(path: Path, other: Path) -> bool:
+    """Whether two files hold the same but for what is measured anew every time."""
+    if path.suffix == ".jsonl":
+        here, there = (
+            [
+                {**json.loads(line), "timings": 0, "ended": 0}
+                for line in file.read_text().splitlines()
+            ]
+            for file in (path, other)
+        )
+        return here == there
+    if path.name.endswith(".openface.csv"):
+        here, there = (
+            np.array([[float(cell or "nan") for cell in row.values()] for row in rows(file)])
+            for file in (path, other)
+        )
+        # The last digit of a number that was rounded to two digits before may be its neighbour.
+        return here.shape == there.shape and np.allclose(here, there, atol=0.11, equal_nan=True)
+    return path.read_text() == other.read_text()
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_going_on_makes_the_files_of_an_uninterrupted_run(
+    tmp_path, capsys, monkeypatch, model, after
+):
+    # A tracker that begins anew sees the face a little differently, which is not the point here.
+    monkeypatch.setattr(cli.Detector, "track", lambda self, frame, time: self(frame))
+    clip = write_clip(tmp_path / "clip.avi")
+    formats = ["--format", *TEXT, "--model", model]
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert run(capsys, clip, "--out", whole, *formats)[0] == 0
+    with monkeypatch.context() as patch:
+        cut(patch, after)
+        with pytest.raises(RuntimeError):
+            run(capsys, clip, "--out", out, *formats)
+    assert {"clip.partial.csv", "clip.vtt"} & set(names(out)) == {"clip.partial.csv"}
+    assert len(rows(out / "clip.partial.csv")) == after
+    assert frames_of(out / "clip.annotated.partial.mp4") == after
+    code, _, err = run(capsys, clip, "--out", out, *formats, "--resume")
+    assert code == 0
+    assert ("going on behind frame 2" in err) == (after == 4)  # the last one is done again
+    assert names(out) == names(whole)
+    assert frames_of(out / "clip.annotated.mp4") == 6
+    for name in names(whole):
+        if name.endswith((".csv", ".jsonl", ".vtt", ".srt")):
+            assert same(out / name, whole / name), name
+
+
+def test_what_was_cut_off_is_not_overwritten_unasked(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video")
+    with monkeypatch.context() as patch:
+        cut(patch, 4)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    before = (out / "clip.partial.csv").read_bytes()
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert "clip.partial.csv holds a run that was cut off behind frame 2: give --resume" in err
+    assert (out / "clip.partial.csv").read_bytes() == before
+    code, _, err = run(capsys, *given, "--aus", "AU12", "--resume")
+    assert code == 2
+    assert "clip.partial.csv has other columns than this run" in err
+    assert (out / "clip.partial.csv").read_bytes() == before
+    assert run(capsys, *given, "--overwrite")[0] == 0
+    assert names(out) == ["clip.csv", "clip.latency.json"]
+    assert len(rows(out / "clip.csv")) == 6
+
+
+def test_resume_of_what_is_done_and_of_what_was_interrupted(tmp_path, capsys, monkeypatch, model):
+    clips = [write_clip(tmp_path / "a.avi"), write_clip(tmp_path / "b.avi")]
+    given = (*clips, "--out", tmp_path / "out", "--model", model, "--no-video", "--resume")
+    with monkeypatch.context() as patch:
+        cut(patch, 9, KeyboardInterrupt)
+        assert run(capsys, *given)[0] == 130
+    assert len(rows(tmp_path / "out" / "b.csv")) == 3
+    looked, track = [], cli.Detector.track
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.Detector, "track", lambda *a: looked.append(1) or track(*a))
+        code, _, err = run(capsys, *given)
+    assert code == 0
+    assert "a.avi: done before" in err
+    assert "going on behind frame 1" in err
+    assert len(looked) == 4
+    assert [row["frame"] for row in rows(tmp_path / "out" / "b.csv")] == list("012345")
+    record = json.loads((tmp_path / "out" / "b.latency.json").read_text())
+    assert record["complete"]
+    assert record["latency"]["frames"] == 4
+    assert not [name for name in names(tmp_path / "out") if "partial" in name]
+
+
+def test_resume_of_a_folder(tmp_path, capsys, monkeypatch, model):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for i in range(5):
+        cv2.imwrite(str(folder / f"{i}.png"), np.full((60, 80, 3), 10 * i, np.uint8))
+    given = (folder, "--out", tmp_path / "out", "--model", model, "--resume")
+    look, count = cli.Detector.__call__, []
+
+    def failing(self, frame):
+        count.append(1)
+        if len(count) == 4:
+            raise RuntimeError
+        return look(self, frame)
+
+    monkeypatch.setattr(cli.Detector, "__call__", failing)
+    with pytest.raises(RuntimeError):
+        run(capsys, *given)
+    (folder / "1.png").rename(folder / "1a.png")
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert "faces is not what it was when the earlier run was cut off (frame 1 1.png)" in err
+    (folder / "1a.png").rename(folder / "1.png")
+    assert run(capsys, *given)[0] == 0
+    assert [row["input"] for row in rows(tmp_path / "out" / "faces.csv")] == [
+        f"{i}.png" for i in range(5)
+    ]
+
+
+def test_resume_with_every_second_frame(tmp_path, capsys, monkeypatch, model):
+    clip = write_clip(tmp_path / "clip.avi", 9)
+    given = (clip, "--out", tmp_path / "out", "--model", model, "--every", "2", "--resume")
+    with monkeypatch.context() as patch:
+        cut(patch, 3)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    assert run(capsys, *given)[0] == 0
+    assert [row["frame"] for row in rows(tmp_path / "out" / "clip.csv")] == list("02468")
+    assert frames_of(tmp_path / "out" / "clip.annotated.mp4") == 5
+    video = cv2.VideoCapture(str(tmp_path / "out" / "clip.annotated.mp4"))
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_kill_9(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi", 200), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--format", *TEXT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtime", *map(str, given), "--no-progress"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    part = out / "clip.partial.csv"
+    deadline = time.monotonic() + 50
+    while not part.exists() or part.read_bytes().count(b"\n") < 12:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=50)
+    assert process.returncode == -signal.SIGKILL
+    left = rows(part)
+    assert [int(row["frame"]) for row in left] == list(range(len(left)))
+    assert all(None not in row and None not in row.values() for row in left)
+    assert part.read_bytes().endswith(b"\n")
+    for end in ("openface.partial.csv", "pyfeat.partial.csv"):
+        assert abs(len(rows(out / f"clip.{end}")) - len(left)) <= 1
+    lines = (out / "clip.partial.jsonl").read_text().splitlines()
+    assert [json.loads(line)["index"] for line in lines] == list(range(len(lines)))
+    assert (out / "clip.partial.vtt").read_text().startswith("WEBVTT\n\n")
+    code, _, err = run(capsys, *given, "--resume")
+    assert code == 0
+    assert f"going on behind frame {len(left) - 2}" in err
+    assert [int(row["frame"]) for row in rows(out / "clip.csv")] == list(range(200))
+    assert len((out / "clip.jsonl").read_text().splitlines()) == 200
+    assert not [name for name in names(out) if "partial" in name]
+
+
+def test_full_disc(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--format", "openface")
+    write, room = os.write, 9000
+
+    def small(file, data):
+        nonlocal room
+        if room <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done = write(file, data[:room])
+        room -= done
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(growing.os, "write", small)
+        code, _, err = run(capsys, *given)
+    assert code == 3
+    assert err.count("error: ") == 1
+    assert "partial.csv cannot be written further (No space left on device)" in err
+    left = rows(out / "clip.partial.csv")
+    assert 0 < len(left) < 6
+    assert all(None not in row.values() for row in left)
+    assert run(capsys, *given, "--resume")[0] == 0
+    assert len(rows(out / "clip.csv")) == len(rows(out / "clip.openface.csv")) == 6
+
+
+def test_folder_that_cannot_be_written_to(tmp_path, capsys, monkeypatch, model):
+    out = tmp_path / "out"
+    out.mkdir()
+    open_file = os.open
+
+    def forbidden(path, flags, *mode, **how):
+        if flags & os.O_CREAT and Path(path).parent == out:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return open_file(path, flags, *mode, **how)
+
+    monkeypatch.setattr(growing.os, "open", forbidden)
+    given = (write_clip(tmp_path / "clip.avi", 2), "--out", out, "--model", model)
+    code, _, err = run(capsys, *given)
+    assert code in (2, 3)
+    assert "Permission denied" in err
+    assert str(out) in err
+    assert list(out.iterdir()) == []
+
+
+def test_camera_cannot_be_gone_back_to(tmp_path):
+    class Camera(Source):
+        moving = live = True
+
+    wanted = Wanted(tmp_path, resume=True)
+    with pytest.raises(InputError, match="--resume: camera 0 cannot be gone back to"):
+        Outputs(Camera("camera 0", "camera0"), Layout(("AU12",)), wanted)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_codec_that_is_missing(tmp_path, capsys, monkeypatch, model):
+    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
+    clip, out = write_clip(tmp_path / "clip.avi", 3), tmp_path / "out"
+    # The clip itself was written before; only the run's own video fails.
+    code, _, err = run(capsys, clip, "--out", out, "--model", model)
+    assert code == 2
+    assert "cannot write a video of 320 × 320" in err
+    assert "--no-video" in err
+    assert len(rows(out / "clip.partial.csv")) == 1
+
+
+def test_ids_go_on():
+    here = (some_face(3, x=100), some_face(7, x=400))
+    ids = ContinuedIds(some_result(9, *here), highest=8)
+    after = ids.apply(some_result(10, some_face(0, x=405), some_face(1, x=95), some_face(2, x=250)))
+    assert [face.id for face in after] == [7, 3, 9]
+    later = ids.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
+    assert [face.id for face in later] == [3, 10]
+
+
+def test_ids_behind_frames_without_faces():
+    ids = ContinuedIds(None, highest=-1)
+    assert [face.id for face in ids.apply(some_result(0, some_face(5)))] == [0]
+
+
+def test_csv_of_kill_9_is_what_csv_readers_take(tmp_path, capsys, monkeypatch, model):
+    clip = write_clip(tmp_path / "clip.avi")
+    with monkeypatch.context() as patch:
+        cut(patch, 2)
+        with pytest.raises(RuntimeError):
+            run(capsys, clip, "--out", tmp_path / "out", "--model", model)
+    with open(tmp_path / "out" / "clip.partial.csv", newline="") as file:
+        assert {len(row) for row in csv.reader(file)} == {9 + 6 + 98 + 6}
