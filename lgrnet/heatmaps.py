@@ -127,7 +127,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"which to show; the {SHOWN} most present ones if not given")  # fmt: skip
     add("--frames", type=int, nargs="+", metavar="N", help="frames of videos, from 0 (default: 0)")
     add("--aligned", action="store_true", help="the images are aligned faces already")
-    add("--format", choices=("png", "pdf", "svg"), default="png", help="(default: %(default)s)")
+    add(
+        "--format",
+        choices=("png", "jpg", "pdf", "svg"),
+        default="png",
+        help="(default: %(default)s)",
+    )
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--threads", type=int, help="CPU threads; PyTorch's default if not given")
     return parser.parse_args(argv)
