@@ -99,6 +99,40 @@ def test_kernels_are_compiled_for_the_gpu_that_is_here(monkeypatch, capability, 
     assert exports.targets_here() == targets
 
 
+def test_what_is_kept_is_the_rows_own_and_of_this_gpu(monkeypatch, tmp_path):
+    rows = {row.key: row for row in GPU_ROWS}
+    made, here = [], ["NVIDIA A, 8.6"]
+
+    def export(row, checkpoint, output, **options):
+        made.append(row.key)
+        suffix = ".engine" if row.flavour else ".fused"
+        path = output.with_suffix(suffix)
+        output.write_bytes(b"the ONNX file on the way to an engine")
+        if here[0] == "NVIDIA B, 9.0":
+            raise ImportError("no TensorRT")
+        path.write_bytes(b"x")
+        return path
+
+    monkeypatch.setattr(exports, "export_row", export)
+    monkeypatch.setattr(exports, "ask_gpu", lambda what: here[0])
+    checkpoint = tmp_path / "net.pt"
+    checkpoint.write_bytes(b"weights")
+
+    def files(*keys):
+        chosen = [rows[key] for key in keys]
+        return exports.Exports(tmp_path / "kept").files(chosen, checkpoint, batch=1)
+
+    keys = ("cuda-fused", "cuda-fused-persistent", "cuda-tensorrt")
+    first = files(*keys)
+    assert len({file.path for file in first.values()}) == 3
+    assert files(*keys) == first
+    assert made == list(keys)
+    here[0] = "NVIDIA B, 9.0"
+    for _ in range(2):  # the second time its ONNX file is there
+        assert "no TensorRT" in files("cuda-tensorrt")["cuda-tensorrt"].reason
+    assert made == [*keys, "cuda-tensorrt", "cuda-tensorrt"]
+
+
 def engine(key, p50, **more):
     interval = {"ratio_to_eager": 1.0, "ratio_interval": [1, 1], "fps": 1e3 / p50}
     numbers = dict.fromkeys(("p90", "p95", "p99", "cv", "share_late", "load_s", "calls"), p50)
