@@ -51,8 +51,14 @@ class Wanted:
         """See whether a source can be written like this.
 
         Raises:
-            InputError: A format needs times, which the source does not have.
+            InputError: A format needs times, which the source does not have; or a camera or
+                network stream is to be gone on with, whose earlier frames are gone.
         """
+        if self.resume and source.live:
+            raise InputError(
+                f"--resume: {source.name} cannot be gone back to, its frames would be numbered "
+                "from 0 again: give another --out, or --overwrite"
+            )
         timeless = sorted(TIMED.intersection(self.formats))
         if timeless and not source.moving:
             raise InputError(

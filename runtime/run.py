@@ -76,6 +76,8 @@ class Run:
             KeyboardInterrupt: Ctrl-C; the files are finished.
             BrokenPipeError: Whoever read standard output is gone; the files are finished.
         """
+        if self.wanted:
+            self.wanted.check(source)
         if self.wanted and self.wanted.resume and self._finished(source):
             print(f"{source.name}: done before", file=sys.stderr)
             return True

@@ -12,6 +12,9 @@ from runtime.errors import OpenCVError
 QUIT = frozenset({ord("q"), ord("Q"), 27})
 """Keys that close the window: q and Escape."""
 
+LARGEST = 1280
+"""Longer side that the window has at first at most, pixels."""
+
 
 def why_no_window() -> str | None:
     """Say why there can be no window here, and what to do about it; None where there can.
@@ -73,8 +76,12 @@ class Window:
             Whether to go on: False once somebody has closed the window or asked to end.
         """
         if not self._open:
-            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL)
-            cv2.resizeWindow(self._title, picture.shape[1], picture.shape[0])
+            # Can be resized, without Qt's row of buttons.
+            how = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            cv2.namedWindow(self._title, how)
+            height, width = picture.shape[:2]
+            zoom = min(1.0, LARGEST / max(height, width))
+            cv2.resizeWindow(self._title, round(width * zoom), round(height * zoom))
             self._open = True
         cv2.imshow(self._title, picture)
         if cv2.waitKey(1) & 0xFF in QUIT:

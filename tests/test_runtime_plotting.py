@@ -44,6 +44,7 @@ def test_presence_is_where_and_as_high_as_it_was(tmp_path, frames, width):
     left, right = drawn.min(), drawn.max()
     on = np.flatnonzero(columns_of(picture, AREA_PRESENT))
     span = right - left
+    assert right > 0.97 * width
     assert (on.min() - left) / span == pytest.approx(0.25, abs=1.5 / min(frames, 100))
     assert (on.max() - left) / span == pytest.approx(0.5, abs=1.5 / min(frames, 100))
     assert np.diff(on).max() == 1  # no gaps between frames

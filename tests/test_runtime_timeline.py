@@ -89,6 +89,11 @@ def test_busiest():
     assert busiest(samples) == ["AU01", "AU02", "AU03", "AU04", "AU05"]
     assert len(busiest(samples)) == LANES
     assert busiest(samples, 1) == ["AU01"]
+    # Two seconds of AU 30, four seconds ago, count less than one second of AU 40 now.
+    then = [(i / 25, {}, frozenset({"AU30"} if i < 50 else ())) for i in range(150)]
+    now = [(6 + i / 25, {}, frozenset({"AU40"})) for i in range(25)]
+    assert busiest([*then, *now], 1) == ["AU40"]
+    assert busiest([*then, *now]) == ["AU30", "AU40"]
 
 
 def test_widest_gap():

@@ -1,5 +1,6 @@
 """The strip at the bottom: curves of the action units that were present in the last seconds."""
 
+import math
 from collections import deque
 from itertools import pairwise
 
@@ -30,6 +31,9 @@ LANES = 5
 FEW_LANES = 3
 THIN_OPACITY = 0.35
 """How many there are, and how far they hide what is behind, where they must be before a face."""
+
+LATELY = 2.0
+"""Seconds after which presence counts 1/e in choosing the action units."""
 
 FRAME_SECONDS = 1 / 30
 """Time from frame to frame where the source knows no time."""
@@ -165,12 +169,13 @@ def widest_gap(
 
 
 def busiest(samples: list[Sample], most: int = LANES) -> list[str]:
-    """Choose the AUs that were present longest, in the order of their numbers."""
-    counts: dict[str, int] = {}
-    for _, _, present in samples:
+    """Choose the AUs that were present long and lately, in the order of their numbers."""
+    weights: dict[str, float] = {}
+    for time, _, present in samples:
+        weight = math.exp((time - samples[-1][0]) / LATELY)
         for au in present:
-            counts[au] = counts.get(au, 0) + 1
-    best = sorted(counts, key=lambda au: (-counts[au], au))[:most]
+            weights[au] = weights.get(au, 0.0) + weight
+    best = sorted(weights, key=lambda au: (-weights[au], au))[:most]
     return sorted(best)
 
 
