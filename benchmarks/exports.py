@@ -73,8 +73,6 @@ def random_checkpoint(preset: str, path: Path) -> None:
 
 ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("export", "lgrnet", "runtime")
-_SUFFIXES = (".npz", ".fused", ".engine", ".onnx")
-"""Of exported files; an engine is looked for before the ONNX file that it was built from."""
 
 
 class Exports:
@@ -122,7 +120,8 @@ class Exports:
             wanted = (*wanted, row.flavour, row.recurrence)
             if wanted not in self._made:
                 origin = sha256(checkpoint.read_bytes())
-                origin.update(repr((wanted[1:], trained, _exporters())).encode())
+                known = (wanted[1:], trained, _gpu_of(row), _exporters())
+                origin.update(repr(known).encode())
                 output = (
                     self._folder / f"{checkpoint.stem}_{row.key}_{origin.hexdigest()[:12]}.onnx"
                 )
@@ -143,7 +142,7 @@ def _export(
 ) -> ModelFile | Unavailable:
     options: dict = {} if trained or row.precision != "int8" else {"mean_change": math.inf}
     try:
-        path = _kept(output) or export_row(row, checkpoint, output, batch=batch, **options)
+        path = _kept(row, output) or export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
         raise
     except (ImportError, ExportError, DeviceError, ModelError, ValueError) as error:
@@ -159,10 +158,21 @@ def _export(
     return ModelFile(path, spec.graph, len(model.graph.node), megabytes)
 
 
-def _kept(output: Path) -> Path | None:
-    """Find what an earlier run exported under this name."""
-    files = (output.with_suffix(suffix) for suffix in _SUFFIXES)
-    return next((file for file in files if file.exists()), None)
+def _kept(row: Row, output: Path) -> Path | None:
+    """Find what an earlier run exported under this name, and not only a step on the way to it."""
+    suffix = ".engine" if row.flavour else {"native": ".npz", "fused": ".fused"}.get(row.library)
+    file = output.with_suffix(suffix or ".onnx")
+    return file if file.exists() else None
+
+
+def _gpu_of(row: Row) -> str | None:
+    """Tell which GPU a row's file is made for; None if it is for any machine or there is none."""
+    if row.flavour is None and row.library != "fused":
+        return None
+    try:
+        return ask_gpu("name,compute_cap")
+    except OSError:
+        return None
 
 
 @cache
@@ -228,9 +238,9 @@ def targets_here() -> list[str] | None:
         one that none is for.
     """
     try:
-        from export.cuda.compile import TARGETS
+        from export.cuda.compile import POSSIBLE
 
-        best = best_target(ask_gpu("compute_cap"), TARGETS)
+        best = best_target(ask_gpu("compute_cap"), POSSIBLE)
     except (ImportError, OSError, ValueError):
         return None  # the exporter says what is missing
     return None if best is None else [best]

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.gpu_targets import as_record
+from benchmarks.gpu_targets import COMPILED, FUSED, as_record
 from benchmarks.machine import describe_machine
 from benchmarks.record import RecordError, read_record, write_record
+from benchmarks.rows import GPU_ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = "lgrnet-gpu-1"
@@ -41,35 +42,39 @@ class Part:
     Attributes:
         name: Also of its log.
         command: After the interpreter's name.
-        writes: The record that it leaves; None if it leaves none.
+        writes: The record that it leaves.
     """
 
     name: str
     command: tuple[str, ...]
-    writes: Path | None = None
+    writes: Path
 
 
 def parts(folder: Path, seconds: float, engines: Sequence[str] | None) -> list[Part]:
-    """List what is to be run, the most important first.
+    """List what is to be run, the most important first: the time may end before the last.
 
     Args:
         folder: Where records go.
         seconds: Time of each run of `benchmarks.fps`.
-        engines: Rows to measure; None for all.
+        engines: Rows to measure; None for all: ours first, then those of others beside ours, and
+            what PyTorch takes minutes to compile at the end.
     """
-    chosen = () if engines is None else ("--engines", *engines)
-    common = ("benchmarks/fps.py", "--device", "cuda", "--threads", "1", "--no-end-to-end", *chosen)
+    common = ("benchmarks/fps.py", "--device", "cuda", "--threads", "1", "--no-end-to-end")
 
-    def measure(name: str, *more: str) -> Part:
+    def measure(name: str, rows: Sequence[str], *more: str) -> Part:
         record = folder / f"{name}.json"
-        return Part(
-            name, (*common, "--seconds", f"{seconds:g}", *more, "--json", str(record)), record
-        )
+        limits = ("--seconds", f"{seconds:g}", "--json", str(record))
+        return Part(name, (*common, "--engines", *rows, *more, *limits), record)
 
-    return [
-        measure("one_face"),
-        measure("batch_64", "--batch", "64", "--presets", "paper"),
+    ours = FUSED if engines is None else engines
+    first = [
+        measure("one_face", ours),
+        measure("batch_64", ours, "--batch", "64", "--presets", "paper"),
     ]
+    if engines is not None:
+        return first
+    others = [row.key for row in GPU_ROWS if row.library not in ("pytorch", "fused")]
+    return [*first, measure("others", [*others, *FUSED]), measure("compiled", [*COMPILED, *FUSED])]
 
 
 def run_part(part: Part, folder: Path, limit: float) -> dict:
@@ -128,6 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("arguments --seconds and --limit: give more than 0")
     folder = args.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    # What an earlier run has left must not pass for this one's.
+    for part in parts(folder, args.seconds, args.engines):
+        part.writes.unlink(missing_ok=True)
     until = time.monotonic() + args.limit
     missing = {name: what for name, what in NEEDED.items() if find_spec(name) is None}
     for name, what in missing.items():

@@ -21,6 +21,9 @@ class Measured(NamedTuple):
         f1: FACS key (``"AU01"``) → F1-frame in [0, 1], averaged over the folds; None where a fold
             is missing or has none.
         average: Mean over the AUs; None if one is None.
+        auc: Mean area under the ROC curve over AUs and folds, or None.
+        always_on: Mean F1 of a detector that sees every AU in every frame, the floor to beat, or
+            None.
         landmark_error: Mean error in inter-ocular distances, averaged over the folds, or None.
         failure_rate: Share of faces above 0.1, averaged over the folds, or None.
         folds: Fold → its own scores, of those there are.
@@ -31,6 +34,8 @@ class Measured(NamedTuple):
 
     f1: dict[str, float | None]
     average: float | None
+    auc: float | None
+    always_on: float | None
     landmark_error: float | None
     failure_rate: float | None
     folds: dict[int, dict[str, Any]]
@@ -110,6 +115,7 @@ def measure(
         folds[fold] = scores
         about, synthetic = _describe(scores), "synthetic" in scores["training_data"].lower()
     whole = len(folds) == len(FOLDS)
+    rows = [scores["aus"][au] for scores in folds.values() for au in aus]
     errors = [each["landmark_error"] for each in folds.values()]
     failures = [each["failure_rate"] for each in folds.values()]
     f1: dict[str, float | None] = {}
@@ -122,6 +128,8 @@ def measure(
     return Measured(
         f1=f1,
         average=_mean(list(f1.values())),
+        auc=_mean([row["auc"] for row in rows]) if whole else None,
+        always_on=_mean([_always_on(row) for row in rows]) if whole else None,
         landmark_error=_mean(errors) if whole else None,
         failure_rate=_mean(failures) if whole else None,
         folds=folds,
@@ -129,6 +137,12 @@ def measure(
         synthetic=synthetic,
         about=about,
     )
+
+
+def _always_on(row: Mapping[str, int]) -> float | None:
+    """Compute 2 P / (P + N) of an AU that is there in P of N frames; None without frames."""
+    there = row["true_positives"] + row["false_negatives"]
+    return 2 * there / (there + row["frames"]) if row["frames"] else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -34,6 +34,7 @@ CUT_NUMBERS = 16
 
 DTYPES = ("uint8", "int32", "float16", "float32", "float64")
 _MOST_THREADS = 1024
+_MOST_NUMBERS = 2**31 - 1  # the kernels count in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ def validate(plan: LaunchPlan, weights: int) -> None:
         room = weights if array.place == "weights" else plan.arena
         if array.offset < 0 or array.offset % ALIGNMENT or array.offset + array.size > room:
             raise ValueError(f"array {name!r} does not lie in the {room} bytes of {array.place}")
+        if array.size // np.dtype(array.dtype).itemsize > _MOST_NUMBERS:
+            raise ValueError(f"array {name!r} holds more than {_MOST_NUMBERS} numbers: fewer faces")
     _check_cut(plan)
     written = {INPUT_NAME}
     for number, launch in enumerate(plan.launches):

@@ -37,8 +37,9 @@ SOON = 5
 """Frames to the second search for a face that was just lost; each pause is twice the last, up to
 `verify_every`."""
 
-REACH = 0.6
-"""How far from its course a face may be found again, see `Motion.distance`."""
+REACH = 1.0
+"""How far from its course a face may be found again, see `Motion.distance`; two faces are rarely
+nearer to each other than that."""
 
 REACH_GROWS = 0.06
 """How much farther with each frame that it was away."""

@@ -11,6 +11,7 @@ from benchmarks.crops import benchmark_frame
 from benchmarks.engines import Engine, _of_backend, count_kernels
 from benchmarks.networks import measure_gpu
 from benchmarks.record import FORMAT, write_record
+from benchmarks.rows import GPU_ROWS
 from benchmarks.table import full_tables
 from runtime.align import warp
 from runtime.backends.base import Outputs
@@ -84,7 +85,7 @@ def test_copies_are_no_kernels():
 
 
 @pytest.mark.parametrize(
-    ("capability", "targets"), [("9.0", ["9.0"]), ("8.7", ["8.6"]), ("7.5", None), ("", None)]
+    ("capability", "targets"), [("9.0", ["9.0"]), ("8.8", ["8.6"]), ("7.5", None), ("", None)]
 )
 def test_kernels_are_compiled_for_the_gpu_that_is_here(monkeypatch, capability, targets):
     pytest.importorskip("triton")
@@ -96,6 +97,40 @@ def test_kernels_are_compiled_for_the_gpu_that_is_here(monkeypatch, capability, 
 
     monkeypatch.setattr(exports, "ask_gpu", ask)
     assert exports.targets_here() == targets
+
+
+def test_what_is_kept_is_the_rows_own_and_of_this_gpu(monkeypatch, tmp_path):
+    rows = {row.key: row for row in GPU_ROWS}
+    made, here = [], ["NVIDIA A, 8.6"]
+
+    def export(row, checkpoint, output, **options):
+        made.append(row.key)
+        suffix = ".engine" if row.flavour else ".fused"
+        path = output.with_suffix(suffix)
+        output.write_bytes(b"the ONNX file on the way to an engine")
+        if here[0] == "NVIDIA B, 9.0":
+            raise ImportError("no TensorRT")
+        path.write_bytes(b"x")
+        return path
+
+    monkeypatch.setattr(exports, "export_row", export)
+    monkeypatch.setattr(exports, "ask_gpu", lambda what: here[0])
+    checkpoint = tmp_path / "net.pt"
+    checkpoint.write_bytes(b"weights")
+
+    def files(*keys):
+        chosen = [rows[key] for key in keys]
+        return exports.Exports(tmp_path / "kept").files(chosen, checkpoint, batch=1)
+
+    keys = ("cuda-fused", "cuda-fused-persistent", "cuda-tensorrt")
+    first = files(*keys)
+    assert len({file.path for file in first.values()}) == 3
+    assert files(*keys) == first
+    assert made == list(keys)
+    here[0] = "NVIDIA B, 9.0"
+    for _ in range(2):  # the second time its ONNX file is there
+        assert "no TensorRT" in files("cuda-tensorrt")["cuda-tensorrt"].reason
+    assert made == [*keys, "cuda-tensorrt", "cuda-tensorrt"]
 
 
 def engine(key, p50, **more):
@@ -142,6 +177,15 @@ def test_the_targets_are_held_against_what_was_measured():
     # The faster of ONNX Runtime's two: exactly three times as long.
     assert found["paper, one face, times as fast as ONNX Runtime CUDA"][1] == pytest.approx(3.0)
     assert len(found) == 9
+
+
+def test_engines_are_compared_where_they_took_turns():
+    alone = record(("paper", 1, [engine("cuda-ort", 9.0)]))
+    ours = record(("paper", 1, [engine("cuda-fused", 1.0)]))
+    name = "paper, one face, times as fast as ONNX Runtime CUDA"
+    assert outcomes(alone, ours)[name] == ("missing", None)
+    both = record(("paper", 1, [engine("cuda-ort", 8.0), engine("cuda-fused", 2.0)]))
+    assert outcomes(alone, ours, both)[name] == ("pass", 4.0)
 
 
 def test_what_was_missed_and_what_was_not_measured_are_told_apart():
@@ -200,7 +244,13 @@ def lent(monkeypatch, tmp_path):
 def test_one_call_measures_all_and_says_what_is_missing(lent, capsys):
     assert gpu.main(["--out", str(lent.folder), "--seconds", "7", "--limit", "90"]) == 1
     report = json.loads((lent.folder / "report.json").read_text())
-    assert [part["name"] for part in report["parts"]] == ["one_face", "batch_64"]
+    names = ["one_face", "batch_64", "others", "compiled"]
+    assert [part["name"] for part in report["parts"]] == names
+    rows = [set(command) & {row.key for row in GPU_ROWS} for command, _ in lent.asked]
+    assert rows[0] == rows[1] == set(gpu_targets.FUSED)
+    every = {row.key for row in GPU_ROWS} - {"cuda-eager"}  # which always is there
+    assert set.union(*rows) == every
+    assert all(set(gpu_targets.FUSED) <= each for each in rows), "what ours is compared with"
     assert {part["code"] for part in report["parts"]} == {0}
     assert report["parts"][0]["said"] == "the last line"
     assert report["missing"] == {"tensorrt": "TensorRT"}
@@ -217,6 +267,8 @@ def test_one_call_measures_all_and_says_what_is_missing(lent, capsys):
 
 def test_what_breaks_off_does_not_take_the_rest_along(lent, capsys):
     lent.fail.add(1)
+    lent.folder.mkdir()
+    (lent.folder / "one_face.json").write_text("of another day")
     assert gpu.main(["--out", str(lent.folder), "--engines", "cuda-fused"]) == 1
     report = json.loads((lent.folder / "report.json").read_text())
     assert [part["code"] for part in report["parts"]] == [None, 0]

@@ -25,6 +25,7 @@ from lgrnet.data import to_input
 from lgrnet.model import LGRNet
 from runtime.align import warp
 from runtime.backends import FrameBackend, open_backend
+from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.launch_plan import (
     ALIGNMENT,
@@ -151,6 +152,9 @@ def test_what_the_validator_refuses(network):
             validate(broken, size)
     with pytest.raises(ValueError, match="does not lie in"):
         validate(plan, size - ALIGNMENT)
+    huge = replace(changed_array(plan, "drives", shape=(2**31,)), arena=2**40)
+    with pytest.raises(ValueError, match="'drives' holds more than 2147483647 numbers"):
+        validate(huge, size)
 
 
 def test_a_kernel_gets_its_own_arguments():
@@ -444,6 +448,20 @@ def test_code_that_the_driver_does_not_take(monkeypatch, network, engine):
     with pytest.raises(DeviceError, match=r"kernel image is invalid.*made by .*: a driver for an"):
         open_backend(engine, "cuda")
     assert gpu.pushed == 0
+
+
+@pytest.mark.parametrize(
+    ("capability", "targets", "best"),
+    [
+        *[("8.9", ("8.0", "8.6"), "8.6"), ("8.6", ("8.0", "8.9"), "8.0"), ("8.0", ("8.6",), None)],
+        *[("9.0", ("8.9", "9.0", "12.0"), "9.0"), ("12.0", ("9.0", "12.0"), "12.0")],
+        ("12.1", ("12.0",), None),  # sm_120a code is for 12.0 alone
+        *[("8.7", ("8.0", "8.6"), None), ("8.7", ("8.6", "8.7"), "8.7")],  # Jetson Orin
+        *[("8.9", ("8.7",), None), ("10.0", ("9.0",), None), ("7.5", ("8.0",), None)],
+    ],
+)
+def test_code_runs_where_its_makers_say(capability, targets, best):
+    assert best_target(capability, targets) == best
 
 
 def test_a_gpu_of_another_generation(monkeypatch, network, engine):

@@ -78,6 +78,11 @@ def test_f1_is_pooled_over_a_fold_then_averaged(tmp_path):
         values = measured(found["V", kind], "LGRNet")["values"]
         assert values[:2] == pytest.approx([errors, failures])
         assert values[2:] == [None, None]  # BP4D is not trained
+    # What an average F1 is to be compared with: every AU seen in every frame.
+    floors = [f1_frame(np.ones((40, 8), bool), each["last"].presence).mean() for each in results]
+    measures = record["measured"]["last epoch"]["disfa"]["LGRNet"]
+    assert measures["always_on_f1"] == pytest.approx(np.mean(floors))
+    assert f"gives F1 {100 * np.mean(floors):.1f}" in " ".join(found["I", "last"]["notes"])
     # All of it again from the counts in the JSON.
     for epochs, corpora in record["measured"].items():
         kind = epochs.split()[0]

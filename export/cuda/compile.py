@@ -13,6 +13,9 @@ from runtime.launch_plan import Code
 TARGETS = ("8.0", "8.6", "8.9", "9.0", "12.0")
 """Compute capabilities: Ampere, Ada, Hopper, Blackwell of desktops."""
 
+POSSIBLE = (*TARGETS, "8.7", "10.0", "12.1")
+"""Those and others, compiled when they are asked for: Jetson Orin, B200, DGX Spark."""
+
 _TYPES = {
     **{"uint8": "*u8", "int32": "*i32", "int": "i32"},
     **{"float16": "*fp16", "float32": "*fp32", "float64": "*fp64"},
@@ -104,7 +107,8 @@ def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
     except TritonError as error:
         reason = " ".join(str(error).split())[:300]
         raise ExportError(f"{kernel.key} cannot be compiled for {target}: {reason}") from error
-    if made.metadata.global_scratch_size or made.metadata.num_ctas != 1:
+    scratch = made.metadata.global_scratch_size, made.metadata.profile_scratch_size
+    if any(scratch) or made.metadata.num_ctas != 1:
         raise ExportError(f"{kernel.key} needs memory of its own, or clusters, for {target}")
     # Triton adds pointers of its own, to scratch memory that is not used.
     entry = made.asm["ptx"].split(".entry", 1)[1].split(")", 1)[0]

@@ -31,8 +31,8 @@ def export_cuda(
             by `export.onnx`, whose weights are read back and run beside it.
         output: The file; None for beside the source, with ``.fused``.
         batch: Faces at once.
-        targets: Compute capabilities such as ``"8.6"``; None for all of
-            :data:`export.cuda.compile.TARGETS`.
+        targets: Compute capabilities such as ``"8.6"``, of :data:`export.cuda.compile.POSSIBLE`;
+            None for all of its ``TARGETS``.
         recurrence: How the skip-BiLSTM is started: ``"steps"``, three launches a step, or
             ``"persistent"``, one for all steps.
 
@@ -49,7 +49,12 @@ def export_cuda(
         ImportError: Triton is not installed, or ONNX Runtime, which the source is run by.
     """
     try:
-        from export.cuda.compile import TARGETS, assembler_version, compile_kernels
+        from export.cuda.compile import (
+            POSSIBLE,
+            TARGETS,
+            assembler_version,
+            compile_kernels,
+        )
         from export.cuda.memory import place
         from export.cuda.network import RECURRENCES, build_network
     except ModuleNotFoundError as error:
@@ -66,8 +71,8 @@ def export_cuda(
         raise ValueError(f"batch: must be at least 1, got {batch}")
     targets = TARGETS if targets is None else tuple(dict.fromkeys(targets))
     for target in targets:
-        if target not in TARGETS:
-            raise ValueError(f"target {target!r}: give some of {', '.join(TARGETS)}")
+        if target not in POSSIBLE:
+            raise ValueError(f"target {target!r}: give some of {', '.join(POSSIBLE)}")
     started = time.perf_counter()
     model, spec = read_source(source)
     spec = replace(spec, batch=batch)

@@ -113,7 +113,11 @@ def render_scene(
 
 
 def render_crowd(
-    out: Path, rig_file: Path | None, seed: int, progress: bool = True
+    out: Path,
+    rig_file: Path | None,
+    seed: int,
+    progress: bool = True,
+    scenes: Sequence[str] | None = None,
 ) -> list[tuple[Path, Path]]:
     """Write every scene as ``NAME.mp4`` and ``NAME.csv``; those that are there already stay.
 
@@ -125,6 +129,7 @@ def render_crowd(
         rig_file: The face rig; None reads the environment variable.
         seed: Chooses people, light and background.
         progress: Whether to show a progress bar.
+        scenes: Names of those that are wanted; None for all.
 
     Returns:
         Video and truth of each scene.
@@ -133,8 +138,9 @@ def render_crowd(
         RigError: There is no face rig.
         OSError: A video cannot be written.
     """
-    paths = [(out / f"{scene.name}.mp4", out / f"{scene.name}.csv") for scene in SCENES]
-    todo = [(s, p) for s, p in zip(SCENES, paths, strict=True) if not all(f.exists() for f in p)]
+    wanted = [scene for scene in SCENES if scenes is None or scene.name in scenes]
+    paths = [(out / f"{scene.name}.mp4", out / f"{scene.name}.csv") for scene in wanted]
+    todo = [(s, p) for s, p in zip(wanted, paths, strict=True) if not all(f.exists() for f in p)]
     if not todo:
         return paths
     studio = open_studio(load_rig(rig_file))

@@ -82,8 +82,8 @@ class CrowdScene:
 
 
 def _pan(frame: int) -> tuple[float, float]:
-    """To the right and back twice, at up to 9 pixels a frame."""
-    return 60 * float(np.sin(2 * np.pi * frame / 42)) * (30 <= frame < 114), 0.0
+    """To the right, left and back, twice, at up to 9 pixels a frame."""
+    return 60 * float(np.sin(2 * np.pi * (np.clip(frame, 30, 114) - 30) / 42)), 0.0
 
 
 SCENES: tuple[CrowdScene, ...] = (

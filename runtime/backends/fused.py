@@ -17,6 +17,8 @@ from runtime.errors import DeviceError, ModelError
 from runtime.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.spec import INPUT_NAME
 
+_JETSON = ("8.7",)
+
 
 class FusedBackend(RecordedBatch):
     """A ``.fused`` file; attributes as in `Backend`, errors as in `open_backend`.
@@ -176,6 +178,10 @@ class FusedBackend(RecordedBatch):
 def best_target(capability: str, targets: Iterable[str]) -> str | None:
     """Choose code that runs: of the same generation, and not newer than the GPU.
 
+    From Hopper on the compiler uses what only one architecture has (``sm_90a``), and code for cards
+    does not run on Jetson nor the other way round (CUDA C++ Programming Guide, "Binary
+    compatibility"); there it has to be the same.
+
     Args:
         capability: Compute capability of the GPU, such as ``"8.9"``.
         targets: Those that there is code for.
@@ -188,6 +194,11 @@ def best_target(capability: str, targets: Iterable[str]) -> str | None:
         major, _, minor = text.partition(".")
         return int(major), int(minor)
 
-    here = version(capability)
-    able = [each for each in targets if version(each)[0] == here[0] and version(each) <= here]
+    here, known = version(capability), list(targets)
+    if capability in known:
+        return capability
+    if here >= (9, 0) or capability in _JETSON:
+        return None
+    cards = [each for each in known if each not in _JETSON]
+    able = [each for each in cards if version(each)[0] == here[0] and version(each) <= here]
     return max(able, key=version, default=None)

@@ -44,7 +44,9 @@ class RecordedBatch(FixedBatch):
             self._graph.launch()
             end.record(self._stream)
             end.synchronize()
-            return end.time_since(start) * 1e-3
+            seconds = end.time_since(start) * 1e-3
+            del start, end  # while their context is there
+        return seconds
 
     @abstractmethod
     def _launch(self) -> None:

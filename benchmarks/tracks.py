@@ -1,0 +1,61 @@
+"""Runs the detector on clips and keeps what it found, for `benchmarks.tracking` to judge.
+
+Needs nothing of this repository but `runtime`, so that it also runs on another revision:
+``PYTHONPATH=OTHER python benchmarks/tracks.py CLIPS/*.mp4 --search-every 30 --out FOLDER``.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from runtime import Detector
+
+
+def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
+    """Run a detector on a clip and write what it found; what is there already stays.
+
+    Args:
+        detector: The detector.
+        clip: The video.
+        out: The JSON: ``detector``, ``tracks``: of each frame its index and the number and box of
+            each face, and what a frame took without decoding: ``ms``, a list, by the clock, and
+            ``cpu_ms``, the mean of the CPU time of the whole process.
+    """
+    if out.exists():
+        return
+    tracks, spent = [], []
+    began = time.process_time()
+    for result in detector.stream(str(clip)):
+        tracks.append([result.index, [[face.id, list(face.box)] for face in result]])
+        spent.append(result.timings.total - result.timings.decode)
+    cpu = (time.process_time() - began) / len(tracks) * 1e3
+    record = {"detector": repr(detector), "cpu_ms": cpu, "tracks": tracks, "ms": spent}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_suffix(".part")
+    part.write_text(json.dumps(record))
+    part.replace(out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=__doc__)
+    add = parser.add_argument
+    add("clips", nargs="+", type=Path)
+    add("--out", type=Path, required=True, help="folder of the JSON files")
+    add("--search-every", type=int, help="frames between searches for newcomers; else none")
+    add("--model", help="exported file, or a packaged model")
+    add("--threads", type=int, default=1)
+    args = parser.parse_args(argv)
+    cv2.setNumThreads(args.threads)
+    with Detector(args.model, threads=args.threads, search_every=args.search_every) as detector:
+        for clip in args.clips:
+            keep_tracks(detector, clip, args.out / f"{clip.stem}.json")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

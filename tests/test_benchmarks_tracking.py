@@ -1,0 +1,117 @@
+"""Metrics of tracking, on cases small enough to count by hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import tracking
+from benchmarks.tracks import keep_tracks
+from lgrnet.faces.crowd import TrueHead
+from runtime.boxes import face_box
+
+
+def head(identity: int, x: float, visible: float = 0.85) -> TrueHead:
+    from test_runtime_fixtures import MEAN_FACE
+
+    return TrueHead(identity, visible, MEAN_FACE / 3 + (x, 100))
+
+
+def box(x: float):
+    return face_box(head(0, x).landmarks)
+
+
+def metrics(truth, found, frames: int) -> dict:
+    events = {"clip": tracking.accumulate(truth, found, frames)}
+    summary = tracking.summarise(events)
+    assert summary["clip"] == summary["all"]
+    return summary["all"]
+
+
+TRUTH = {frame: [head(7, 100), head(8, 300)] for frame in range(10)}
+
+
+def test_perfect_tracks():
+    found = {frame: [(0, box(102)), (1, box(298))] for frame in range(10)}
+    said = metrics(TRUTH, found, 10)
+    assert (said["mota"], said["idf1"], said["num_switches"]) == (1, 1, 0)
+    assert (said["num_objects"], said["num_unique_objects"], said["mostly_tracked"]) == (20, 2, 2)
+
+
+def test_swapped_numbers():
+    found = {
+        frame: [(0 if frame < 5 else 1, box(100)), (1 if frame < 5 else 0, box(300))]
+        for frame in range(10)
+    }
+    said = metrics(TRUTH, found, 10)
+    assert said["num_switches"] == 2
+    assert said["mota"] == pytest.approx(1 - 2 / 20)
+    assert said["idf1"] == pytest.approx(0.5)
+
+
+def test_misses_and_false_finds():
+    found = {frame: [(0, box(100)), (1, box(500))] for frame in range(10)}
+    said = metrics(TRUTH, found, 10)
+    assert (said["num_misses"], said["num_false_positives"]) == (10, 10)
+    assert said["mota"] == pytest.approx(1 - 20 / 20)
+    assert said["idf1"] == pytest.approx(2 * 10 / (20 + 20))
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_hardly_visible_faces_are_neither_right_nor_wrong(seen):
+    truth = {frame: [head(7, 100), head(8, 300, 0.3)] for frame in range(10)}
+    found = {frame: [(0, box(100)), *([(1, box(300))] * seen)] for frame in range(10)}
+    said = metrics(truth, found, 10)
+    assert (said["mota"], said["num_objects"], said["num_false_positives"]) == (1, 10, 0)
+
+
+def test_box_on_a_visible_face_counts_although_a_hidden_one_is_behind_it():
+    truth = {frame: [head(7, 100), head(8, 103, 0.1)] for frame in range(4)}
+    assert metrics(truth, {f: [(0, box(103))] for f in range(4)}, 4)["mota"] == 1
+
+
+def test_frames_without_anything_are_fine():
+    assert metrics({0: [head(7, 100)]}, {0: [(0, box(100))]}, 5)["mota"] == 1
+
+
+def test_tracks_are_kept_and_not_made_again(tmp_path):
+    from test_runtime_fixtures import SpotFinder, write_model
+    from test_runtime_sources import write_video
+
+    from runtime import Detector
+
+    clip = write_video(tmp_path / "a.avi", code="MJPG", frames=4)
+    detector = Detector(write_model(tmp_path / "m.onnx"), finder=SpotFinder())
+    out = tmp_path / "tracks" / "a.json"
+    keep_tracks(detector, clip, out)
+    record = json.loads(out.read_text())
+    assert [frame for frame, _ in record["tracks"]] == [0, 1, 2, 3]
+    assert len(record["ms"]) == 4
+    assert record["detector"] == repr(detector)
+    before = out.stat().st_mtime_ns
+    keep_tracks(None, clip, out)
+    assert out.stat().st_mtime_ns == before
+
+
+def test_table_has_a_row_a_tracker(tmp_path, monkeypatch):
+    found = [[frame, [[0, list(box(100))], [1, list(box(300))]]] for frame in range(10)]
+    record = {"detector": "d", "cpu_ms": 7.0, "ms": [1.0] * 10, "tracks": found}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.json").write_text(json.dumps(record))
+    monkeypatch.setattr(tracking, "read_crowd", lambda _: TRUTH)
+    monkeypatch.setattr(tracking, "_length", lambda _: 10)
+    clips = [(tmp_path / "a.mp4", tmp_path / "a.csv")]
+    row = tracking.judge("mine", tmp_path / "mine", clips)
+    assert row["clips"]["a"]["mota"] == 1
+    assert (row["ms_p50"], row["cpu_ms_a_frame"]) == (1, 7)
+    lines = tracking.table({"trackers": [row]}).splitlines()
+    assert lines[2] == "| mine | 1.000 | 1.000 | 0 | 0 | 0 | 2 of 2 | 7.0 |"
+
+
+def test_overlap_limit_is_half():
+    shift = float(face_box(head(0, 0).landmarks)[2])
+    near, far = shift / 3 - 0.5, shift / 3 + 0.5  # overlap is a half at a third of the width
+    for x, mota in ((near, 1), (far, -1)):
+        said = metrics({0: [head(7, 100)]}, {0: [(0, box(100 + x))]}, 1)
+        assert said["mota"] == mota
+    assert np.isfinite(shift)
