@@ -11,19 +11,22 @@ UNREPORTED = "–"
 def ranks(table: Table) -> list[list[int | None]]:
     """Rank the figures of each column: 0 the best, 1 the second best, equal ones alike.
 
-    Figures on synthetic data are ranked among themselves, as they do not compare with others.
+    Figures on synthetic data are ranked among themselves, as they do not compare with others. An F1
+    of 0 is never the best.
 
     Args:
         table: The table.
 
     Returns:
-        For each row, the rank of each figure; None where it is missing.
+        For each row, the rank of each figure; None where it has none.
     """
     found: list[list[int | None]] = [[None] * len(table.higher) for _ in table.rows]
     for synthetic in (False, True):
         members = [i for i, row in enumerate(table.rows) if row.synthetic == synthetic]
         for column, higher in enumerate(table.higher):
             shown = {i: _rounded(table.rows[i].values[column], table) for i in members}
+            if higher:
+                shown = {i: value or None for i, value in shown.items()}
             known = sorted({v for v in shown.values() if v is not None}, reverse=higher)
             for i, value in shown.items():
                 found[i][column] = None if value is None else known.index(value)
@@ -39,15 +42,18 @@ def to_markdown(tables: Sequence[Table]) -> str:
     Returns:
         The text.
     """
+    synthetic = any(row.synthetic for table in tables for row in table.rows)
+    title = "# Tables on synthetic data, not on BP4D and DISFA" if synthetic else "# Tables"
     parts = [
+        title,
         "Rows marked *reported* are the paper's own figures, the others were measured here; F1 of "
         "all frames of a fold, averaged over the folds. Best **bold**, second best <u>underlined"
-        "</u>."
+        "</u>.",
     ]
     for table in tables:
         heads = ["Method", *table.heads]
         lines = [
-            f"### Table {table.number}: {table.title} ({table.epochs})",
+            f"## Table {table.number}: {table.title} ({table.epochs})",
             "",
             "| " + " | ".join(heads) + " |",
             "|---|" + "---:|" * len(table.heads),
@@ -100,7 +106,7 @@ def _cells(table: Table, row: Row, of: Sequence[int | None], best: str, second: 
         if shown is None:
             cells.append(UNREPORTED if row.reported else MISSING)
             continue
-        form = (best, second, "{}")[min(rank or 0, 2)]
+        form = "{}" if rank is None else (best, second, "{}")[min(rank, 2)]
         cells.append(form.format(f"{shown:.{_digits(table)}f}"))
     return cells
 

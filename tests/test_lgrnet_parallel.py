@@ -157,3 +157,9 @@ def test_one_gpu_for_two_processes_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="give --device cuda, and each takes its own"):
         open_accelerator(torch.device("cuda:1"), "fp32")
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(ImportError, match=r'pip install "lgrnet\[train\]"'):
+        open_accelerator(CPU, "fp32")

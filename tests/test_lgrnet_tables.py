@@ -11,6 +11,8 @@ from lgrnet.evaluate import Evaluation
 from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.fold_scores import fold_scores, write_fold_scores
 from lgrnet.metrics import f1_frame
+from lgrnet.paper_tables import Row, Table
+from lgrnet.table_text import ranks, to_markdown
 from lgrnet.tables import main
 from lgrnet.variants import VARIANTS
 
@@ -154,6 +156,7 @@ def test_all_rows_of_the_paper_are_there(tmp_path):
     plain = markdown.replace("*", "").replace("<u>", "").replace("</u>", "")
     assert "| JÂA-Net [29] (reported) | 62.4 | 60.7 |" in plain
     assert "synthetic" not in markdown
+    assert markdown.startswith("# Tables\n")
     for block in latex.split(r"\begin{tabular}")[1:]:
         columns = block.split("}")[0].count("c") + 1
         body = block.split(r"\end{tabular}")[0].splitlines()
@@ -161,18 +164,28 @@ def test_all_rows_of_the_paper_are_there(tmp_path):
         assert {line.replace(r"\&", "").count("&") + 1 for line in rows} == {columns}
 
 
+def test_an_f1_of_0_is_not_the_best():
+    rows = tuple(Row(name, False, (), (value, 5.0)) for name, value in (("a", 0.0), ("b", 0.04)))
+    table = Table("I", "last epoch", "", ("1", "Avg."), rows, (True, True))
+    assert ranks(table) == [[None, 0], [None, 0]]
+    errors = Table("V", "last epoch", "", ("error", "failures"), rows, (False, False))
+    assert ranks(errors) == [[0, 0], [1, 0]]
+    assert "| a | 0.0 | **5.0** |" in to_markdown([table])
+
+
 def test_the_best_is_bold_and_synthetic_data_do_not_compete(tmp_path):
     for kind, changes in (("real", []), ("drawn", ["training_data=synthetic faces"])):
         for fold in (1, 2, 3):
             write_run(tmp_path / kind, "disfa", "lgrnet", fold, *changes)
         tables(tmp_path / kind, out=tmp_path / kind)
-    first = (tmp_path / "real.md").read_text().split("###")[1]
+    first = (tmp_path / "real.md").read_text().split("## Table")[1]
     assert "**67.3**" in first
     assert "<u>63.5</u>" in first
-    drawn = (tmp_path / "drawn.md").read_text().split("###")[1]
+    drawn = (tmp_path / "drawn.md").read_text().split("## Table")[1]
     (ours,) = [line for line in drawn.splitlines() if line.startswith("| LGRNet |")]
     assert ours.count("**") == 2 * 9  # alone among its kind
     assert "say nothing of the corpus" in drawn
+    assert (tmp_path / "drawn.md").read_text().startswith("# Tables on synthetic data, not on")
 
 
 def test_runs_that_do_not_go_together_are_refused(tmp_path, caplog):
