@@ -85,21 +85,18 @@ def test_openvino_computes_what_onnxruntime_computes():
     np.testing.assert_allclose(openvino[1], reference[1], atol=0.01)
 
 
-def test_openvino_follows_the_demo_as_onnxruntime_does(detector):
+def test_openvino_sees_in_the_demo_what_onnxruntime_sees(detector):
     pytest.importorskip("openvino")
-    detector.reset()
     differences = []
     with (
         open_source(DEMO_CLIP) as shots,
         Detector(threads=1, backend="openvino") as other,
     ):
-        for shot in islice(shots, 20):
-            expected, actual = detector.track(shot.frame), other.track(shot.frame)
-            assert len(expected) == 1
-            (face,), (same,) = expected, actual
-            assert same.id == face.id
+        # Each frame by itself: tracking aligns by the last landmarks, so that differences grow.
+        for shot in islice(shots, 0, None, 12):
+            (face,), (same,) = detector(shot.frame), other(shot.frame)
             differences.append([abs(same.aus[key] - face.aus[key]) for key in face.aus])
-            np.testing.assert_allclose(same.landmarks, face.landmarks, atol=0.2)
+            np.testing.assert_allclose(same.landmarks, face.landmarks, atol=0.05)
     # A difference of 1e-6 in the landmarks turns a few pixels of the next crop by one, and where an
     # AU's centre lies just between two cells it moves the AU's whole patch, which is seldom.
     assert np.mean(np.array(differences) > 0.02) < 0.02
