@@ -6,6 +6,7 @@ import numpy as np
 from export.faces import demo_faces
 from runtime import Detector
 from runtime.align import alignment_matrix, crop_matrix, warp
+from runtime.cli import DEMO_CLIP
 
 
 def benchmark_faces() -> tuple[np.ndarray, str]:
@@ -31,6 +32,24 @@ def benchmark_faces() -> tuple[np.ndarray, str]:
     crop = warp(photograph, matrix)[None]
     what = "scikit-image's photograph of an astronaut, then faces of the demo clip"
     return np.concatenate([crop, rendered]), what
+
+
+def benchmark_frame() -> tuple[np.ndarray, np.ndarray, str]:
+    """Make a frame with a face in it, as a Full HD camera gives it.
+
+    Returns:
+        Frame, (1080, 1920, 3) uint8 BGR: one of the demo clip, enlarged; the matrix from it to the
+        crop of its face, (2, 3); and what it is.
+    """
+    capture = cv2.VideoCapture(str(DEMO_CLIP))
+    _, frame = capture.read()
+    capture.release()
+    with Detector(threads=1) as detector:
+        result = detector(frame)
+    scale = np.array([1920, 1080]) / [frame.shape[1], frame.shape[0]]
+    frame = cv2.resize(frame, (1920, 1080))
+    matrix = crop_matrix(alignment_matrix(result.faces[0].landmarks * scale))
+    return frame, matrix, "the first frame of the demo clip, enlarged to 1920 × 1080"
 
 
 def batch_of(faces: np.ndarray, size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from benchmarks.memory import ask_gpu
 from benchmarks.rows import Row
 from export.cuda.convert import export_cuda
 from export.errors import ExportError
@@ -20,6 +21,7 @@ from export.tensorrt.build import build_engine
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
+from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import ModelSpec
 
@@ -71,8 +73,6 @@ def random_checkpoint(preset: str, path: Path) -> None:
 
 ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("export", "lgrnet", "runtime")
-_SUFFIXES = (".npz", ".fused", ".engine", ".onnx")
-"""Of exported files; an engine is looked for before the ONNX file that it was built from."""
 
 
 class Exports:
@@ -116,17 +116,20 @@ class Exports:
             if row.library == "pytorch":
                 found[row.key] = ModelFile(checkpoint, None, None, checkpoint.stat().st_size / 1e6)
                 continue
-            wanted = (checkpoint, batch, row.library, row.graph, row.precision, row.flavour)
+            wanted = (checkpoint, batch, row.library, row.graph, row.precision)
+            wanted = (*wanted, row.flavour, row.recurrence)
             if wanted not in self._made:
                 origin = sha256(checkpoint.read_bytes())
-                origin.update(repr((wanted[1:], trained, _exporters())).encode())
+                known = (wanted[1:], trained, _gpu_of(row), _exporters())
+                origin.update(repr(known).encode())
                 output = (
                     self._folder / f"{checkpoint.stem}_{row.key}_{origin.hexdigest()[:12]}.onnx"
                 )
                 self._made[wanted] = _export(row, checkpoint, output, batch, trained)
             file = self._made[wanted]
             if isinstance(file, ModelFile):
-                kind = (row.library, file.graph, row.precision, row.active, row.flavour)
+                kind = (row.library, file.graph, row.precision, row.active)
+                kind = (*kind, row.flavour, row.recurrence)
                 same = taken.setdefault(kind, row.name)
                 if same != row.name:
                     file = Unavailable(f"the exporter's choice is the graph of {same}")
@@ -139,7 +142,7 @@ def _export(
 ) -> ModelFile | Unavailable:
     options: dict = {} if trained or row.precision != "int8" else {"mean_change": math.inf}
     try:
-        path = _kept(output) or export_row(row, checkpoint, output, batch=batch, **options)
+        path = _kept(row, output) or export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
         raise
     except (ImportError, ExportError, DeviceError, ModelError, ValueError) as error:
@@ -155,10 +158,21 @@ def _export(
     return ModelFile(path, spec.graph, len(model.graph.node), megabytes)
 
 
-def _kept(output: Path) -> Path | None:
-    """Find what an earlier run exported under this name."""
-    files = (output.with_suffix(suffix) for suffix in _SUFFIXES)
-    return next((file for file in files if file.exists()), None)
+def _kept(row: Row, output: Path) -> Path | None:
+    """Find what an earlier run exported under this name, and not only a step on the way to it."""
+    suffix = ".engine" if row.flavour else {"native": ".npz", "fused": ".fused"}.get(row.library)
+    file = output.with_suffix(suffix or ".onnx")
+    return file if file.exists() else None
+
+
+def _gpu_of(row: Row) -> str | None:
+    """Tell which GPU a row's file is made for; None if it is for any machine or there is none."""
+    if row.flavour is None and row.library != "fused":
+        return None
+    try:
+        return ask_gpu("name,compute_cap")
+    except OSError:
+        return None
 
 
 @cache
@@ -204,13 +218,32 @@ def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **optio
             checkpoint, output.with_suffix(".npz"), precision=row.precision, **options
         )
     if row.library == "fused":
-        return export_cuda(checkpoint, output.with_suffix(".fused"), batch=batch, **options)
+        return export_cuda(
+            checkpoint, output.with_suffix(".fused"), batch=batch, recurrence=row.recurrence,
+            targets=targets_here(), **options,
+        )  # fmt: skip
     model = export_onnx(
         checkpoint, output, batch=batch, graph=row.graph,
         engine="onnxruntime" if row.library == "tensorrt" else row.library,
         precision=row.precision, **options,
     )  # fmt: skip
     return model if row.flavour is None else build_engine(model, flavour=row.flavour)
+
+
+def targets_here() -> list[str] | None:
+    """Choose what our kernels are compiled for: the GPU here, as each takes a minute.
+
+    Returns:
+        The newest compute capability that it runs; None for all of them where there is no GPU, or
+        one that none is for.
+    """
+    try:
+        from export.cuda.compile import POSSIBLE
+
+        best = best_target(ask_gpu("compute_cap"), POSSIBLE)
+    except (ImportError, OSError, ValueError):
+        return None  # the exporter says what is missing
+    return None if best is None else [best]
 
 
 def one_line(error: BaseException) -> str:

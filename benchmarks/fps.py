@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from benchmarks.chart import write_chart
-from benchmarks.crops import benchmark_faces
+from benchmarks.crops import benchmark_faces, benchmark_frame
 from benchmarks.end_to_end import measure_end_to_end
 from benchmarks.engines import require_gpu
 from benchmarks.exports import Exports, random_checkpoint
@@ -54,6 +54,10 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     limits: Limits = args.limits
     machine = describe_machine()
     faces, what = benchmark_faces()
+    frame = None
+    if args.device == "cuda":
+        *frame, frame_is = benchmark_frame()
+        what += f"; {frame_is}"
     record: dict = {
         "format": FORMAT,
         "machine": machine,
@@ -75,7 +79,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
             files = exports.files(rows, checkpoint, args.batch, trained)
             for threads in args.threads:
                 _say(f"{preset}: {len(rows)} engines on {threads} thread(s)")
-                task = Task(preset, checkpoint, faces, args.batch, threads, limits, folder)
+                task = Task(preset, checkpoint, faces, args.batch, threads, limits, folder, frame)
                 record["networks"].append(measure_network(task, rows, files))
                 yield record
         if args.end_to_end and args.device == "cpu":

@@ -16,12 +16,13 @@ import numpy as np
 FORMAT = "lgrnet-interpreted-1"
 
 
-def measure(checkpoint: Path, faces: np.ndarray) -> dict:
+def measure(checkpoint: Path, faces: np.ndarray, recurrence: str = "steps") -> dict:
     """Interpret a checkpoint's kernels on faces.
 
     Args:
         checkpoint: The network.
         faces: Crops, (N, 176, 176, 3) uint8, BGR; each is interpreted by itself.
+        recurrence: One of `export.cuda.network.RECURRENCES`.
 
     Returns:
         The record.
@@ -35,12 +36,13 @@ def measure(checkpoint: Path, faces: np.ndarray) -> dict:
     from export.plain import PlainGraph
 
     model, spec = read_source(checkpoint)
-    builder = build_network(model.eval(), 1)
+    builder = build_network(model, 1, recurrence)
     plan, weights = place(builder, spec)
     graph = PlainGraph(model)
     record: dict = {
         "preset": spec.preset,
         "aus": len(spec.aus),
+        "recurrence": recurrence,
         "launches": len(plan.launches),
         "kernels": len(builder.kernels),
         "programs": int(sum(np.prod(launch.grid) for launch in plan.launches)),
@@ -80,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.interpreted", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
+    parser.add_argument("--recurrence", choices=("steps", "persistent"), default="steps")
     parser.add_argument("--faces", type=int, default=1, help="of the demo clip (default: 1)")
     parser.add_argument("--json", type=Path, default=Path("out/interpreted.json"))
     args = parser.parse_args(argv)
@@ -90,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     crops, what = benchmark_faces()
     try:
-        record = measure(args.checkpoint, batch_of(crops, args.faces))
+        record = measure(args.checkpoint, batch_of(crops, args.faces), args.recurrence)
     except (CheckpointError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

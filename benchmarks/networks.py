@@ -12,7 +12,7 @@ from benchmarks.exports import ModelFile, Unavailable
 from benchmarks.noise import interval, resampled_medians, run_warnings
 from benchmarks.probe import NetworkRequest, ProbeError, probe
 from benchmarks.rows import Row
-from benchmarks.timing import Limits, interleave, summarise
+from benchmarks.timing import Limits, interleave, milliseconds, summarise
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,8 @@ class Task:
         threads: CPU threads of every engine.
         limits: When to stop.
         folder: Where files may be put meanwhile.
+        frame: A frame with a face and the matrix to its crop, for engines on a GPU that run one
+            face at a time; None to leave that out.
     """
 
     preset: str
@@ -36,6 +38,7 @@ class Task:
     threads: int
     limits: Limits
     folder: Path
+    frame: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def measure_network(
@@ -81,6 +84,11 @@ def measure_network(
             for row in chosen
         }
         samples = interleave(calls, task.limits)
+        on_gpu = {
+            row.key: measure_gpu(engines[row.key], timed, task.frame)
+            for row in chosen
+            if row.device != "cpu"
+        }
     finally:
         for engine in engines.values():
             engine.close()
@@ -127,9 +135,49 @@ def measure_network(
                 "nodes": file.nodes,
                 "megabytes": file.megabytes,
                 **probes[row.key],
+                **on_gpu.get(row.key, {}),
             }
         )
     return record
+
+
+GPU_CALLS = 100
+"""Calls for each of the numbers of :func:`measure_gpu`."""
+
+
+def measure_gpu(
+    engine: Engine,
+    faces: np.ndarray,
+    frame: tuple[np.ndarray, np.ndarray] | None,
+    calls: int = GPU_CALLS,
+) -> dict[str, float | int | None]:
+    """Measure what only engines on a GPU have.
+
+    Args:
+        engine: An opened engine.
+        faces: Crops of one call, (B, 176, 176, 3) uint8.
+        frame: See :class:`Task`.
+        calls: Calls of each kind.
+
+    Returns:
+        ``gpu_p50`` and ``gpu_p99``, ms of the GPU itself for a call, copies included; ``kernels``
+        of a call; ``frame_p50`` and ``frame_p99``, ms from a frame in the host's memory to AUs.
+        None where it cannot be known.
+    """
+    values: dict[str, float | int | None] = dict.fromkeys(
+        ("gpu_p50", "gpu_p99", "kernels", "frame_p50", "frame_p99")
+    )
+    if engine.gpu_seconds is not None:
+        engine.run(faces)
+        times = [1e3 * engine.gpu_seconds(faces) for _ in range(calls)]
+        values["gpu_p50"], values["gpu_p99"] = np.percentile(times, (50, 99)).tolist()
+    if engine.kernels is not None:
+        values["kernels"] = engine.kernels(faces)
+    if engine.from_frame is not None and frame is not None and len(faces) == 1:
+        engine.from_frame(*frame)
+        times = [milliseconds(lambda: engine.from_frame(*frame)) for _ in range(calls)]
+        values["frame_p50"], values["frame_p99"] = np.percentile(times, (50, 99)).tolist()
+    return values
 
 
 def _request(row: Row, file: ModelFile, threads: int, crops: Path) -> NetworkRequest:

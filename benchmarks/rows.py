@@ -24,6 +24,7 @@ class Row:
         device: What it runs on.
         flavour: TensorRT whose engine is built, see `runtime.plan`; None for what ONNX Runtime
             builds by itself.
+        recurrence: How our own kernels start the skip-BiLSTM, see `export.cuda`.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Row:
     compiled: bool = False
     device: Device = "cpu"
     flavour: str | None = None
+    recurrence: str = "steps"
 
 
 EAGER = Row("eager", "PyTorch eager", "pytorch")
@@ -81,6 +83,11 @@ GPU_ROWS: tuple[Row, ...] = (
         flavour="rtx",
     ),
     Row("cuda-fused", "our kernels, fp16", "fused", None, "fp16", device="cuda"),
+    Row(
+        *("cuda-fused-persistent", "our kernels, recurrence in one launch", "fused", None, "fp16"),
+        device="cuda",
+        recurrence="persistent",
+    ),
 )
 
 

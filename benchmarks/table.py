@@ -86,6 +86,19 @@ _FULL: tuple[Column, ...] = (
     ("calls", "---:", number("calls", 0)),
 )
 
+_GPU: tuple[Column, ...] = (
+    ("engine", "---", lambda row: row["name"]),
+    ("p50 ms", "---:", number("p50", 3)),
+    ("p99", "---:", number("p99", 3)),
+    ("GPU p50 ms", "---:", number("gpu_p50", 3)),
+    ("kernels", "---:", number("kernels", 0)),
+    ("from a frame, p50 ms", "---:", number("frame_p50", 3)),
+    ("faces a second", "---:", number("fps", 0)),
+    ("× eager", "---:", _ratio),
+    ("max AU diff", "---:", _difference),
+    ("GPU MB", "---:", number("gpu_megabytes", 0)),
+)
+
 
 def full_tables(record: dict) -> str:
     """Write everything that was measured, a table for each run, with the warnings.
@@ -96,6 +109,9 @@ def full_tables(record: dict) -> str:
     parts = [f"{one_line(record['machine'])}; revision {record['machine']['revision']}"]
     for run in record["networks"]:
         parts += [_network_title(run), markdown(_FULL, run["engines"]), *_notes(run)]
+        on_gpu = [each for each in run["engines"] if "gpu_p50" in each]
+        if on_gpu:
+            parts.append(markdown(_GPU, on_gpu))
     for run in record["pipelines"]:
         parts += [_pipeline_title(run), _pipeline_table([run]), *_notes(run)]
     parts += [f"Warning: {each}." for each in record["warnings"]]

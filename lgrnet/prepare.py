@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         print(_run(args), end="")
-    except (DatasetError, InputError, ImportError, ValueError) as error:
+    except (DatasetError, InputError, ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     except KeyboardInterrupt:

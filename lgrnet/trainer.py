@@ -293,7 +293,7 @@ class Trainer:
         partial.replace(self.experiment.out / STATE_NAME)
 
     def _load_state(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])

@@ -25,7 +25,7 @@ except ImportError as error:
     ) from error
 
 from runtime.detector import Detector
-from runtime.drawing import draw
+from runtime.drawing import Annotator, draw
 from runtime.errors import (
     DeviceError,
     InputError,
@@ -35,6 +35,7 @@ from runtime.errors import (
     SpecError,
 )
 from runtime.formats import Layout, open_writer
+from runtime.plotting import plot
 from runtime.pose import HeadPose
 from runtime.results import Face, Result, Timings
 from runtime.signals import Signals
@@ -42,6 +43,7 @@ from runtime.sources import Source, open_source
 from runtime.spec import ModelSpec
 
 __all__ = [
+    "Annotator",
     "Detector",
     "DeviceError",
     "Face",
@@ -60,4 +62,5 @@ __all__ = [
     "draw",
     "open_source",
     "open_writer",
+    "plot",
 ]

@@ -66,11 +66,15 @@ def make_folder(folder: Path) -> None:
         folder: The folder; it may exist.
 
     Raises:
-        InputError: A file is in the way.
+        InputError: A file is in the way, or it must not be made there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
             f"output folder {folder} cannot be made, a file is in its place: give another folder"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"output folder {folder} cannot be made ({error.strerror}): give another folder"
         ) from error

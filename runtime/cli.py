@@ -5,10 +5,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
 
+from runtime.commands import find_command
 from runtime.detector import Detector
 from runtime.errors import (
     DeviceError,
@@ -23,6 +25,7 @@ from runtime.outputs import Wanted
 from runtime.packaged import DEFAULT, MODELS
 from runtime.prefetch import read_ahead
 from runtime.run import Run
+from runtime.show import Window
 from runtime.signals import Signals
 from runtime.signals.options import SMOOTHING
 from runtime.sources import open_source
@@ -39,6 +42,11 @@ BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, Import
 FINE, BAD, CANNOT_WRITE, INTERRUPTED, READER_GONE = 0, 2, 3, 130, 141
 
 EXIT_CODES = """
+commands beside running sources (for a file of such a name write ./doctor):
+  doctor    what is installed here, what works, and why the rest does not
+  models    the models that come with the package
+  plot CSV  the timeline of a finished run, as a picture
+
 exit codes:
   0    all went well
   2    a source, model, device or option cannot be used; other sources were done
@@ -61,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        return _run(_parser().parse_args(argv))
+        command = find_command(argv[0]) if argv else None
+        return command(argv[1:]) if command else _run(_parser().parse_args(argv))
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
@@ -100,7 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
     add("--search-every", type=_positive, help="frames between searches for newcomers")
     add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
-    add("--aus", type=_keys, metavar="AU12,AU06", help="action units to report; all if not given")
+    add(
+        "--aus",
+        type=read_keys,
+        metavar="AU12,AU06",
+        help="action units to report; all if not given",
+    )
 
     add = parser.add_argument_group("what becomes of probabilities over time").add_argument
     add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
@@ -144,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--video", action=flag, default=True, help="write the annotated video or image")
     add("--jsonl", action="store_true", help="a line of JSON a frame to standard output")
+    add("--show", action="store_true", help="show the annotated frames in a window; q ends it")
     add("--resume", action="store_true", help="go on behind a run that was cut off")
     add("--overwrite", action="store_true", help="begin anew where such a run has left frames")
     add("--truth", type=Path, help="CSV of the truth about the one source, to print the agreement")
@@ -162,7 +177,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _keys(text: str) -> tuple[str, ...]:
+def read_keys(text: str) -> tuple[str, ...]:
     """Read AUs as people write them: AU12, au6 or 6, with commas or spaces between."""
     keys = []
     for word in text.replace(",", " ").split():
@@ -177,7 +192,7 @@ def _threshold(text: str) -> tuple[str, float]:
     """Read ``AU12=0.6``."""
     name, _, value = text.partition("=")
     try:
-        (key,) = _keys(name)
+        (key,) = read_keys(name)
         return key, float(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: write AU12=0.6") from error
@@ -206,21 +221,25 @@ def _run(args: argparse.Namespace) -> int:
     wanted = _wanted(args)
     if wanted:
         check_writable(wanted.folder)
-    with Detector(
-        args.model,
-        device=args.device,
-        finder=args.finder,
-        threads=args.threads,
-        max_faces=args.max_faces,
-        verify_every=args.verify_every,
-        search_every=args.search_every,
-        backend=args.backend,
-        precision=args.precision,
-        signals=_signals(args),
-    ) as detector:
+    with (
+        Window("lgrnet") if args.show else nullcontext() as window,
+        Detector(
+            args.model,
+            device=args.device,
+            finder=args.finder,
+            threads=args.threads,
+            max_faces=args.max_faces,
+            verify_every=args.verify_every,
+            search_every=args.search_every,
+            backend=args.backend,
+            precision=args.precision,
+            signals=_signals(args),
+        ) as detector,
+    ):
         cv2.setNumThreads(detector.threads)
         run = Run(
             *(detector, wanted, _chosen(args.aus, detector), args.jsonl),
+            window=window,
             every=args.every,
             progress=args.progress,
         )

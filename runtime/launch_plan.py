@@ -34,6 +34,7 @@ CUT_NUMBERS = 16
 
 DTYPES = ("uint8", "int32", "float16", "float32", "float64")
 _MOST_THREADS = 1024
+_MOST_NUMBERS = 2**31 - 1  # the kernels count in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,15 @@ class Launch:
         arguments: In the kernel's order: names of arrays, or whole numbers.
         writes: Which of those arrays it writes.
         grid: Blocks along three axes.
+        cooperative: Whether the blocks wait for each other, so that all have to be on the GPU at
+            once; then any smaller number along the first axis does the same work.
     """
 
     code: str
     arguments: tuple[str | int, ...]
     writes: tuple[str, ...]
     grid: tuple[int, int, int]
+    cooperative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,8 @@ def validate(plan: LaunchPlan, weights: int) -> None:
         room = weights if array.place == "weights" else plan.arena
         if array.offset < 0 or array.offset % ALIGNMENT or array.offset + array.size > room:
             raise ValueError(f"array {name!r} does not lie in the {room} bytes of {array.place}")
+        if array.size // np.dtype(array.dtype).itemsize > _MOST_NUMBERS:
+            raise ValueError(f"array {name!r} holds more than {_MOST_NUMBERS} numbers: fewer faces")
     _check_cut(plan)
     written = {INPUT_NAME}
     for number, launch in enumerate(plan.launches):
@@ -204,6 +210,8 @@ def _check_cut(plan: LaunchPlan) -> None:
 def _check_start(plan: LaunchPlan, what: str, launch: Launch) -> None:
     if len(launch.grid) != 3 or min(launch.grid) < 1 or max(launch.grid[1:]) > 65535:
         raise ValueError(f"{what} has the grid {launch.grid}")
+    if launch.cooperative and launch.grid[1:] != (1, 1):
+        raise ValueError(f"{what} is cooperative and has the grid {launch.grid}")
     for target, codes in plan.codes.items():
         if launch.code not in codes:
             raise ValueError(f"{what} has no code for {target}")
@@ -293,7 +301,7 @@ def read_launch_plan(path: Path) -> tuple[LaunchPlan, np.ndarray, np.ndarray]:
 
 def _launch(fields: Mapping[str, Any]) -> Launch:
     lists = (tuple(fields[name]) for name in ("arguments", "writes", "grid"))
-    return Launch(fields["code"], *lists)
+    return Launch(fields["code"], *lists, fields["cooperative"])
 
 
 def _arrays(fields: Mapping[str, Mapping]) -> Iterator[tuple[str, Array]]:

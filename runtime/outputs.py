@@ -5,8 +5,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from runtime.continued import ContinuedIds
-from runtime.drawing import draw
+from runtime.drawing import Annotator, draw
 from runtime.errors import InputError
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
 from runtime.formats.native import NativeWriter
@@ -49,8 +51,14 @@ class Wanted:
         """See whether a source can be written like this.
 
         Raises:
-            InputError: A format needs times, which the source does not have.
+            InputError: A format needs times, which the source does not have; or a camera or
+                network stream is to be gone on with, whose earlier frames are gone.
         """
+        if self.resume and source.live:
+            raise InputError(
+                f"--resume: {source.name} cannot be gone back to, its frames would be numbered "
+                "from 0 again: give another --out, or --overwrite"
+            )
         timeless = sorted(TIMED.intersection(self.formats))
         if timeless and not source.moving:
             raise InputError(
@@ -91,6 +99,8 @@ class Outputs:
         self._highest = -1
         self._ids: ContinuedIds | None = None
         self._video: VideoWriter | None = None
+        self._annotator = Annotator()
+        self._drawn: tuple[Result, np.ndarray] | None = None
         with ExitStack() as stack:
             keep = 0 if stored is None else stored.keep
             self._table = stack.enter_context(NativeWriter(table, layout, keep))
@@ -172,15 +182,26 @@ class Outputs:
         self._write_others(shot, result)
         return result
 
+    def picture(self, shot: Shot, result: Result) -> np.ndarray:
+        """Draw the frame that was written last, for the video or a window.
+
+        Returns:
+            (H, W, 3) uint8, BGR.
+        """
+        if self._drawn is None or self._drawn[0] is not result:
+            pen = self._annotator.draw if self._source.moving else draw
+            self._drawn = (result, pen(shot.frame, result))
+        return self._drawn[1]
+
     def _write_others(self, shot: Shot, result: Result) -> None:
         for writer in self._others:
             writer.write(result)
         if self._video:
-            self._video.write(draw(shot.frame, result))
+            self._video.write(self.picture(shot, result))
         elif self._wanted.pictures:
             base, name = self._base, shot.name
             path = f"{base}.annotated/{name}.png" if name else f"{base}.annotated.png"
-            write_image(path, draw(shot.frame, result))
+            write_image(path, self.picture(shot, result))
 
 
 def _left_behind(left: Path, layout: Layout, wanted: Wanted) -> StoredFrames | None:

@@ -89,6 +89,7 @@ class Face:
     intensities: Mapping[str, float] = field(default_factory=dict)
     adjusted: Mapping[str, float] = field(default_factory=dict)
     frame_size: tuple[int, int] | None = None
+    _pose: HeadPose | None = field(default=None, init=False, repr=False)
 
     @property
     def pose(self) -> HeadPose | None:
@@ -96,10 +97,11 @@ class Face:
 
         None where the size of the frame is unknown or the landmarks are no face.
         """
-        if self.frame_size is None:
-            return None
-        # As in the files, so that reading them again gives the same pose.
-        return head_pose(_to_hundredths(self.landmarks), self.frame_size)
+        if self._pose is None and self.frame_size is not None:
+            # As in the files, so that reading them again gives the same pose.
+            pose = head_pose(_to_hundredths(self.landmarks), self.frame_size)
+            object.__setattr__(self, "_pose", pose)  # several files ask for it
+        return self._pose
 
     def only(self, aus: Iterable[str]) -> "Face":
         """Leave out action units.

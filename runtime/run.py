@@ -7,27 +7,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TextIO
 
 import cv2
 
 from runtime.atomic import PendingFile
 from runtime.detector import Detector
+from runtime.drawing import Annotator
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
 from runtime.outputs import Outputs, Wanted, all_written, reopen
-from runtime.results import Result
+from runtime.show import Window
 from runtime.sources import Shot, Source
 from runtime.truth import Agreement
-
-
-class Window(Protocol):
-    """Where results are shown while they come, see `runtime.show`."""
-
-    def show(self, shot: Shot, result: Result) -> bool:
-        """Show a frame; whether to go on."""
-        ...
 
 
 @dataclass(slots=True)
@@ -83,6 +76,8 @@ class Run:
             KeyboardInterrupt: Ctrl-C; the files are finished.
             BrokenPipeError: Whoever read standard output is gone; the files are finished.
         """
+        if self.wanted:
+            self.wanted.check(source)
         if self.wanted and self.wanted.resume and self._finished(source):
             print(f"{source.name}: done before", file=sys.stderr)
             return True
@@ -126,6 +121,7 @@ class Run:
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
             shots = stack.enter_context(_progress(source, self.progress))
+            annotator = Annotator()
             undone = _Undone(shots, source, outputs, self.every, agreement)
             for shot, result in self.detector.run(undone):
                 stats.add(result.timings)
@@ -141,8 +137,14 @@ class Run:
                 except BrokenPipeError as error:
                     gone = error  # no fault of the files, which end here as after Ctrl-C
                     break
-                if self.window and not self.window.show(shot, result):
-                    return False
+                if self.window:
+                    picture = (
+                        outputs.picture(shot, result)
+                        if outputs
+                        else annotator.draw(shot.frame, result)
+                    )
+                    if not self.window.show(picture):
+                        return False
         if gone:
             raise gone
         return True

@@ -120,7 +120,21 @@ def driver(gpu: Gpu) -> ModuleType:
 
         stream.put(copy)
 
+    class Event:
+        """Knows how many launches of graphs there were when it was recorded."""
+
+        def record(self, stream):
+            stream.put(lambda: setattr(self, "at", gpu.launches))
+            self.stream = stream
+
+        def synchronize(self):
+            self.stream.synchronize()
+
+        def time_since(self, start):
+            return 0.25 * (self.at - start.at)  # milliseconds
+
     module.__dict__.update(
+        Event=Event,
         init=lambda: None,
         Error=CudaError,
         Device=Device,
@@ -145,11 +159,16 @@ def graphs(gpu: Gpu):
             self.stream, gpu.recording = stream, []
             work()
             self.recorded, gpu.recording = gpu.recording, None
+            self.nodes = self.kernels = len(self.recorded)
 
         def launch(self):
-            gpu.launches += 1
+            self.stream.put(self.count)
             for work in self.recorded:
                 self.stream.put(work)
+
+        @staticmethod
+        def count():
+            gpu.launches += 1
 
         def free(self):
             self.recorded = None

@@ -38,6 +38,8 @@ def prepared(tmp_path_factory):
     presence[3] = 9
     drawn_corpora.write_occurrence(folder / "bp4d", "M002", "T1", frames, presence)
     (folder / "bp4d" / "Sequences" / "F001" / "T1" / "14.jpg").write_bytes(b"no picture")
+    cut = folder / "bp4d" / "Sequences" / "F001" / "T3" / "215.jpg"
+    cut.write_bytes(cut.read_bytes()[:-900])  # OpenCV would fill the rest with grey
     assert prepare(folder / "bp4d", folder / "out") == 0
     return drawn, folder / "bp4d", folder / "out"
 
@@ -45,7 +47,7 @@ def prepared(tmp_path_factory):
 DROPPED = {
     **{("F001", "T2", 113): "no landmarks", ("F001", "T2", 114): "no landmarks"},
     **{("M002", "T8", 717): "no landmarks", ("M002", "T1", 16): "no label"},
-    ("F001", "T1", 14): "unreadable frame",
+    **{("F001", "T1", 14): "unreadable frame", ("F001", "T3", 215): "unreadable frame"},
 }
 
 
@@ -60,7 +62,7 @@ def test_every_face_has_its_own_labels_landmarks_and_picture(prepared):
     drawn, _, out = prepared
     shards = FaceShards(out, SUBJECTS)
     rows = list(expected_rows(drawn))
-    assert len(shards) == len(rows) == 2 * 8 * 5 - 5
+    assert len(shards) == len(rows) == 2 * 8 * 5 - 6
     assert shards.aus == drawn_corpora.BP4D_AUS
     labels = shards.labels
     for place, (subject, _, _, sequence, index) in enumerate(rows):
@@ -105,20 +107,21 @@ def test_report_tells_what_was_dropped(prepared):
     drawn, _, out = prepared
     report = json.loads((out / "report.json").read_text())
     assert report["labelled"] == 80
-    assert report["written"] == 75
+    assert report["written"] == 74
     assert report["dropped"] == {
-        **{"no landmarks": 3, "no label": 1, "unreadable frame": 1},
+        **{"no landmarks": 3, "no label": 1, "unreadable frame": 2},
         **{"landmarks outside the picture": 0, "no picture": 0},
     }
     told = {(d["subject"], d["task"], d["frames"]): d["reason"] for d in report["dropped_frames"]}
     assert told == {
         ("F001", "T1", "14"): "unreadable frame",
         ("F001", "T2", "113-114"): "no landmarks",
+        ("F001", "T3", "215"): "unreadable frame",
         ("M002", "T1", "16"): "no label",
         ("M002", "T8", "717"): "no landmarks",
     }
     assert report["unlabelled_pictures"] == 2 * 8 * 4
-    assert report["by_subject"]["F001"] == {"written": 37, "jaanet_lists": 3934}
+    assert report["by_subject"]["F001"] == {"written": 36, "jaanet_lists": 3934}
     kept = np.array([s.presence[i] for *_, s, i in expected_rows(drawn)])
     assert report["aus"]["AU12"] == {
         "present": int((kept[:, 6] == 1).sum()),
@@ -293,6 +296,7 @@ def test_all_problems_are_found_in_one_pass(tmp_path, caplog):
     (pictures / "M002" / "T2" / "0113.jpg").unlink()
     spoil(occ / "M002_T2.csv", "5 frames (113 to 117), 1 of them without a picture at offset 0")
     (points / "M002_T3.mat").unlink()
+    (points / "M002_T3.mat").mkdir()  # a folder of that name is no landmark file
     spoil(points / "M002_T3.mat", "is missing")
     drawn_corpora.write_fit_hdf5(points / "M002_T4.mat", [drawn_corpora.FACE] * 8)
     spoil(points / "M002_T4.mat", "holds 8 sets of landmarks for 9 pictures")
@@ -379,6 +383,23 @@ def test_other_pixel_origin_and_landmark_folder(tmp_path):
     found = FaceShards(tmp_path / "out", "F001").labels.landmarks[2]
     by_hand = aligned_by_hand.align(drawn["F001", "T1"].landmarks[2])
     np.testing.assert_allclose(found, by_hand, atol=1e-3)
+
+
+@pytest.mark.parametrize("origin", [0, 1])
+def test_pictures_and_landmarks_agree_to_a_fraction_of_a_pixel(tmp_path, origin):
+    root = tmp_path / "bp4d"
+    drawn_corpora.write_bp4d(root, subjects=("F001",))
+    points = drawn_corpora.FACE * 0.6 + (20, 12)
+    for axis in (0, 1):
+        path = root / "Sequences" / "F001" / "T1" / f"{13 + axis}.jpg"
+        assert drawn_corpora.cv2.imwrite(str(path), drawn_corpora.ramp(axis))
+    drawn_corpora.write_fit_hdf5(root / "2DFeatures" / "F001_T1.mat", [points + origin] * 9)
+    more = ("--subjects", "F001", "--origin", str(origin))
+    assert prepare(root, tmp_path / "out", *more) == 0
+    shards = FaceShards(tmp_path / "out", "F001")
+    for axis in (0, 1):
+        aligned = shards.labels.landmarks[axis]
+        assert abs(drawn_corpora.ramp_error(shards.face(axis), aligned, points, axis)) < 0.3
 
 
 def test_landmarks_of_another_picture_are_dropped(tmp_path):

@@ -117,6 +117,18 @@ def test_the_one_known_gap_takes_its_neighbours_landmarks(tmp_path):
     assert not notes
 
 
+def test_pictures_and_landmarks_agree_to_a_fraction_of_a_pixel(tmp_path):
+    root = tmp_path / "disfa"
+    drawn = drawn_corpora.write_disfa(root, subjects=("SN001",))
+    video = root / "Videos_LeftCamera" / "LeftVideoSN001_comp.avi"
+    drawn_corpora.write_video(video, [drawn_corpora.ramp(number % 2) for number in range(6)])
+    assert prepare(root, tmp_path / "out", "--subjects", "SN001") == 0
+    shards = FaceShards(tmp_path / "out", "SN001")
+    for index in (4, 5):
+        raw, aligned = drawn["SN001"].landmarks[index], shards.labels.landmarks[index]
+        assert abs(drawn_corpora.ramp_error(shards.face(index), aligned, raw, index % 2)) < 0.3
+
+
 def edit(path, old, new):
     text = path.read_text()
     assert old in text
@@ -208,6 +220,11 @@ def test_videos_that_cannot_be_read_are_told(tmp_path, caplog):
     first.write_bytes(data[: len(data) // 2])
     other.write_bytes(b"no video")
     assert prepare(root, tmp_path / "out") == 2
+    caplog_before = caplog.text
+    other.unlink()
+    other.mkdir()
+    assert prepare(root, tmp_path / "out") == 2
+    assert f"{other}: cannot be read" in caplog.text.removeprefix(caplog_before)
     assert (
         f"{first}: is cut off: {len(data) // 2} bytes, its header says {len(data)}" in caplog.text
     )

@@ -15,7 +15,7 @@ from tiny_network import draw_faces, tiny_network
 pytest.importorskip("triton")
 
 from export.cuda.builder import Builder
-from export.cuda.interpret import interpret, run_kernel
+from export.cuda.interpret import interpret, run_cooperative, run_kernel
 from export.cuda.memory import place
 from export.cuda.network import build_network
 from export.errors import ExportError
@@ -25,6 +25,7 @@ from lgrnet.data import to_input
 from lgrnet.model import LGRNet
 from runtime.align import warp
 from runtime.backends import FrameBackend, open_backend
+from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.launch_plan import (
     ALIGNMENT,
@@ -151,6 +152,9 @@ def test_what_the_validator_refuses(network):
             validate(broken, size)
     with pytest.raises(ValueError, match="does not lie in"):
         validate(plan, size - ALIGNMENT)
+    huge = replace(changed_array(plan, "drives", shape=(2**31,)), arena=2**40)
+    with pytest.raises(ValueError, match="'drives' holds more than 2147483647 numbers"):
+        validate(huge, size)
 
 
 def test_a_kernel_gets_its_own_arguments():
@@ -190,14 +194,16 @@ def test_machine_code_for_every_target(compiled):
     assert set(plan.codes) == {"8.0", "9.0"}
     assert plan.spec.thresholds == (0.25, 0.5, 0.75)
     assert plan.versions["triton"]
+    # Drivers of CUDA 12 do not load what the assembler of CUDA 13 makes.
+    assert plan.versions["CUDA"].startswith("12.")
     for target, codes in plan.codes.items():
         assert {launch.code for launch in (plan.cut, *plan.launches)} == set(codes)
         for key, each in codes.items():
             binary = code[each.offset : each.offset + each.size].tobytes()
             assert binary[:4] == b"\x7fELF"
-            # The architecture is in the ELF header's flags, in their second byte from CUDA 13 on.
+            # The architecture is in the first byte of the ELF header's flags up to CUDA 12.
             flags = int.from_bytes(binary[48:52], "little")
-            assert int(target.replace(".", "")) in (flags & 0xFF, (flags >> 8) & 0xFF)
+            assert int(target.replace(".", "")) == flags & 0xFF
             assert each.entry.encode() in binary
             assert key.startswith(each.entry)
             assert each.shared <= 99 * 1024, "more than the smallest of these GPUs has"
@@ -240,6 +246,23 @@ class InterpretedGpu(fake_cuda.Gpu):
         kernel = self.kernels[content.decode()]
         return fake_cuda.Module(lambda grid, values: self.run(kernel, grid, values))
 
+    def cooperative(self, code, entry, threads, shared, index):
+        """Stand in for `CooperativeKernel`, on a GPU that holds three blocks."""
+        assert threads % 32 == 0
+        gpu, kernel = self, self.kernels[code.decode()]
+
+        class Kernel:
+            most = 3
+
+            def start(self, blocks, values, stream):
+                grid = (min(blocks, self.most), 1, 1)
+                stream.put(lambda: gpu.run(kernel, grid, [value for _, value in values]))
+
+            def free(self):
+                gpu.freed = True
+
+        return Kernel()
+
     def run(self, kernel, grid, values):
         self.runs += 1
         self.started.append(kernel.name)
@@ -256,12 +279,20 @@ class InterpretedGpu(fake_cuda.Gpu):
         constants = dict(kernel.constants)
         if kernel.name == "cut":  # one program for a whole image, which takes the least time
             grid, constants["BLOCK"] = (1, grid[1], 1), 32768
+        if kernel.name == "recur":
+            assert grid == (3, 1, 1)
+            run_cooperative(kernel.name, grid[0], tensors, constants)
+            return
         run_kernel(kernel.name, grid, tensors, constants)
 
 
 @pytest.fixture
 def engine(network, tmp_path):
-    """Return a file whose code is the names of its kernels."""
+    return written(network, tmp_path)
+
+
+def written(network, tmp_path):
+    """Write a file whose code is the names of its kernels."""
     builder, plan, weights = network
     block = bytearray()
     codes = {}
@@ -309,20 +340,18 @@ def test_files_that_are_none(engine, tmp_path):
 
 
 @pytest.mark.parametrize(("capability", "target"), [((8, 9), "8.6"), ((8, 0), "8.0")])
-def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, wanted, capability, target):
+def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, capability, target):
     builder, plan, _ = network
     gpu = InterpretedGpu(builder.kernels, capability=capability)
-    gpu.works = False  # which takes its time: when the kernels are loaded nobody looks at results
+    gpu.works = False  # that takes its time: test_the_recurrence_in_one_launch looks at results
     fake_cuda.install(monkeypatch, gpu, None)
     backend = open_backend(engine, "cuda")
-    gpu.works = True
     assert backend.provider == f"fused kernels for {target}, NVIDIA Fake"
     assert (backend.engine, backend.precision, backend.device) == ("fused", "fp16", "cuda:0")
     before = dict(gpu.memory)
-    if target == "8.6":
-        agree(backend(draw_faces(2)), wanted)
-        assert gpu.launches == 1
-        assert gpu.runs == 2 * len(plan.launches), "once to load the kernels, once for the faces"
+    assert len(backend(draw_faces(2)).probability) == 2
+    assert gpu.launches == 1
+    assert gpu.runs == 2 * len(plan.launches), "once to load the kernels, once for the faces"
     assert gpu.memory.keys() == before.keys()
     assert len(before) == 2
     backend.close()
@@ -380,6 +409,59 @@ def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, f
     assert gpu.pushed == 0
     with pytest.raises(RuntimeError, match="closed"):
         backend.from_frame(frame, matrices[:1])
+
+
+def test_the_recurrence_in_one_launch(monkeypatch, model, wanted, tmp_path):
+    builder = build_network(model, 2, "persistent")
+    network = builder, *place(builder, spec_of(model, 2))
+    plan = network[1]
+    waiting = [launch for launch in plan.launches if launch.cooperative]
+    assert [launch.code.split("-")[0] for launch in waiting] == ["recur"]
+    by_steps = len(build_network(model, 2).launches)
+    assert len(plan.launches) == by_steps - (3 * 3 - 2) + 2
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    gpu.works = False
+    fake_cuda.install(monkeypatch, gpu, None)
+    monkeypatch.setattr("runtime.backends.fused.CooperativeKernel", gpu.cooperative)
+    backend = open_backend(written(network, tmp_path), "cuda")
+    gpu.works = True
+    gpu.started.clear()
+    agree(backend(draw_faces(2)), wanted)
+    assert gpu.started.index("clear") + 1 == gpu.started.index("recur")
+    backend.close()
+    assert gpu.freed
+    broken = replace(waiting[0], grid=(4, 2, 1))
+    launches = tuple(broken if each.cooperative else each for each in plan.launches)
+    with pytest.raises(ValueError, match="is cooperative and has the grid"):
+        validate(replace(plan, launches=launches), len(network[2]))
+
+
+def test_code_that_the_driver_does_not_take(monkeypatch, network, engine):
+    builder, _, _ = network
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    fake_cuda.install(monkeypatch, gpu, None)
+
+    def refuse(content):
+        raise fake_cuda.CudaError("cuModuleLoadDataEx failed: device kernel image is invalid")
+
+    monkeypatch.setattr(gpu, "module", refuse)
+    with pytest.raises(DeviceError, match=r"kernel image is invalid.*made by .*: a driver for an"):
+        open_backend(engine, "cuda")
+    assert gpu.pushed == 0
+
+
+@pytest.mark.parametrize(
+    ("capability", "targets", "best"),
+    [
+        *[("8.9", ("8.0", "8.6"), "8.6"), ("8.6", ("8.0", "8.9"), "8.0"), ("8.0", ("8.6",), None)],
+        *[("9.0", ("8.9", "9.0", "12.0"), "9.0"), ("12.0", ("9.0", "12.0"), "12.0")],
+        ("12.1", ("12.0",), None),  # sm_120a code is for 12.0 alone
+        *[("8.7", ("8.0", "8.6"), None), ("8.7", ("8.6", "8.7"), "8.7")],  # Jetson Orin
+        *[("8.9", ("8.7",), None), ("10.0", ("9.0",), None), ("7.5", ("8.0",), None)],
+    ],
+)
+def test_code_runs_where_its_makers_say(capability, targets, best):
+    assert best_target(capability, targets) == best
 
 
 def test_a_gpu_of_another_generation(monkeypatch, network, engine):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,9 +11,12 @@ from test_lgrnet_train import weights
 from tiny_corpus import write_tiny_corpus
 from torch import distributed, nn
 
+from lgrnet.data import training_batches
+from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.losses import joint_loss
-from lgrnet.parallel import SummedBatchNorm2d, share_norms
+from lgrnet.parallel import SummedBatchNorm2d, open_accelerator, share_norms
 from lgrnet.train import main
+from lgrnet.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -90,7 +94,7 @@ def test_alone_nothing_is_shared():
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
-    """Return the path of a tiny experiment on a tiny corpus: two steps of SGD."""
+    """Return the path of a tiny experiment on a tiny corpus: three steps of SGD."""
     folder = tmp_path_factory.mktemp("parallel")
     write_tiny_corpus(folder / "disfa", "disfa", frames=2)
     path = folder / "tiny.toml"
@@ -99,20 +103,36 @@ def experiment(tmp_path_factory):
         "aus = [1, 2, 4, 6, 9, 12, 25, 26]\ninput_size = 64\nstem_widths = [4, 8]\n"
         "feature_widths = [8, 8, 8]\nrefine_widths = [8, 8, 8]\nalign_hidden = 16\n"
         f'head_hidden = 8\n[data]\nroot = "{folder / "disfa"}"\ncorpus = "disfa"\nworkers = 0\n'
-        "limit = 16\n[optim]\nepochs = 1\nbatch = 8\n"
+        "limit = 24\n[optim]\nepochs = 1\nbatch = 8\n"
     )
     return path
 
 
+def leave_off_after_a_step(experiment, out):
+    """Train for one step in this process, as a run does that is killed then."""
+    settings = load_experiment(experiment, [f"out={out}", "save_every=1"])
+    trainer = Trainer(fold_run(settings, 1), CPU, progress=False)
+    trainer.model.train()
+    trainer._claim(trainer.experiment.out)
+    trainer._update(next(iter(training_batches(trainer.faces, 8, 0, workers=0))))
+    trainer.step = 1
+    trainer._save_state()
+
+
 def test_two_processes_train_as_one_on_the_whole_batch(experiment, tmp_path):
     common = [str(experiment), "--fold", "1", "--no-progress", "--threads", "1"]
+    common += ["--set", "save_every=1"]
     assert main([*common, "--set", f"out={tmp_path / 'one'}"]) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     launcher += ["--nproc-per-node", "2", "-m", "lgrnet.train"]
+    # They go on where one process was stopped, after the first of three steps.
+    leave_off_after_a_step(experiment, tmp_path / "two")
+    before = (tmp_path / "two" / "lgrnet" / "fold1" / "state.pt").read_bytes()
     subprocess.run([*launcher, *common, "--set", f"out={tmp_path / 'two'}"], check=True)
+    assert (tmp_path / "two" / "lgrnet" / "fold1" / "state.pt").read_bytes() != before
     one, two = (tmp_path / name / "lgrnet" / "fold1" for name in ("one", "two"))
     found, wanted = weights(two / "last.pt"), weights(one / "last.pt")
-    # Two steps. Rounding then grows: this network, at random weights, is a chaotic system.
+    # Two steps later. Rounding then grows: this network, at random weights, is a chaotic system.
     for name in wanted:
         torch.testing.assert_close(found[name], wanted[name], rtol=1e-5, atol=1e-5, msg=name)
     # Each judges half of the test people's faces.
@@ -125,10 +145,15 @@ def test_two_processes_train_as_one_on_the_whole_batch(experiment, tmp_path):
     assert found["landmark_error"] == pytest.approx(wanted["landmark_error"], rel=1e-5)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(experiment, tmp_path):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launcher += ["--nproc-per-node", "2", "-m", "lgrnet.train", str(experiment), "--fold", "1"]
-    changes = ["--set", "optim.batch=5", "--set", f"out={tmp_path / 'odd'}"]
-    ended = subprocess.run([*launcher, *changes], capture_output=True, text=True, check=False)
-    assert ended.returncode != 0
-    assert "cannot be shared equally by 2 processes" in ended.stderr
+def test_a_batch_that_cannot_be_shared_is_refused(experiment, tmp_path, monkeypatch):
+    pair = SimpleNamespace(device=CPU, is_main_process=True, process_index=0, num_processes=2)
+    monkeypatch.setattr("lgrnet.trainer.open_accelerator", lambda *_: pair)
+    run = fold_run(load_experiment(experiment, ["optim.batch=5", f"out={tmp_path}"]), 1)
+    with pytest.raises(ValueError, match="cannot be shared equally by 2 processes"):
+        Trainer(run, CPU, progress=False)
+
+
+def test_one_gpu_for_two_processes_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="give --device cuda, and each takes its own"):
+        open_accelerator(torch.device("cuda:1"), "fp32")

@@ -58,6 +58,8 @@ def test_angles_of_openface(angles):
         assert ry == pytest.approx(-yaw, abs=1e-3)  # positive to the left of the picture
     if not yaw and not roll:
         assert rx == pytest.approx(pitch, abs=1e-3)  # positive downwards
+    if not yaw and not pitch:
+        assert rz == pytest.approx(-roll, abs=1e-3)  # positive clockwise
 
 
 def test_mirrored_face():

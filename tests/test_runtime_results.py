@@ -7,6 +7,7 @@ import pytest
 from some_results import SIZE, some_face, some_result
 from test_runtime_fixtures import MEAN_FACE
 
+from runtime import results as results_module
 from runtime.errors import InputError
 
 STRONG = {"AU06": 1.25, "AU12": 4.5, "AU24": 0.0}
@@ -32,6 +33,16 @@ def test_results_as_plain_values():
     np.testing.assert_allclose(telling["landmarks"], MEAN_FACE + np.array([200, 120]), atol=0.006)
     assert telling["pose"]["yaw"] == pytest.approx(strong.pose.yaw, abs=0.006)
     assert some_face(size=None).to_dict()["pose"] is None
+
+
+def test_pose_is_computed_once(monkeypatch):
+    asked, pose = [], results_module.head_pose
+    monkeypatch.setattr(results_module, "head_pose", lambda *a: asked.append(1) or pose(*a))
+    face = some_face()
+    assert face.pose is face.pose
+    assert len(asked) == 1
+    moved = replace(face, landmarks=face.landmarks + 50)
+    assert moved.pose.translation[0] > face.pose.translation[0]
 
 
 def test_only_some_action_units():

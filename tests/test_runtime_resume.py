@@ -19,6 +19,10 @@ from test_runtime_fixtures import write_model
 
 from runtime import cli, growing
 from runtime.continued import ContinuedIds
+from runtime.errors import InputError
+from runtime.formats import Layout
+from runtime.outputs import Outputs, Wanted
+from runtime.sources import Source
 
 TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
 
@@ -259,6 +263,16 @@ def test_folder_that_cannot_be_written_to(tmp_path, capsys, monkeypatch, model):
     assert "Permission denied" in err
     assert str(out) in err
     assert list(out.iterdir()) == []
+
+
+def test_camera_cannot_be_gone_back_to(tmp_path):
+    class Camera(Source):
+        moving = live = True
+
+    wanted = Wanted(tmp_path, resume=True)
+    with pytest.raises(InputError, match="--resume: camera 0 cannot be gone back to"):
+        Outputs(Camera("camera 0", "camera0"), Layout(("AU12",)), wanted)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_codec_that_is_missing(tmp_path, capsys, monkeypatch, model):

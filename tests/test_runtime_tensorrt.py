@@ -63,6 +63,16 @@ def test_any_number_of_faces_goes_through_the_gpu(gpu, file, count):
     assert gpu.pushed == 0
 
 
+def test_the_gpus_own_time_and_its_kernels(gpu, file):
+    backend = open_backend(file, "cuda")
+    backend(faces(2))
+    before = gpu.launches
+    assert backend.gpu_seconds() == pytest.approx(0.25e-3)  # of one launch, in the stand-in
+    assert gpu.launches == before + 1
+    assert backend.kernels == 4, "the stand-in counts copies too: one there, the network, two back"
+    assert gpu.pushed == 0
+
+
 def test_a_batch_allocates_nothing_and_a_closed_engine_frees_all(gpu, file):
     backend = open_backend(file, "auto")
     before = dict(gpu.memory)

@@ -115,6 +115,15 @@ def test_image(tmp_path):
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "new" / "a.png")), frame)
 
 
+def test_folder_that_must_not_be_made(tmp_path, monkeypatch):
+    def forbidden(self, **how):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "mkdir", forbidden)
+    with pytest.raises(InputError, match=r"x cannot be made \(Permission denied\): give another"):
+        check_writable(tmp_path / "x")
+
+
 def test_output_folder(tmp_path):
     check_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []

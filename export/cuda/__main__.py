@@ -17,6 +17,12 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", type=Path, help="default: beside it, with .fused")
     add("--batch", type=int, default=1, help="faces at once (default: 1)")
     add("--targets", nargs="+", metavar="SM", help="compute capabilities, such as 8.6 9.0")
+    add(
+        "--recurrence",
+        choices=("steps", "persistent"),
+        default="steps",
+        help="three launches for each step of the skip-BiLSTM, or one for all (default: steps)",
+    )
     return parser
 
 

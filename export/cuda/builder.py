@@ -69,16 +69,18 @@ class Builder:
         kernel: str,
         grid: tuple[int, int, int],
         constants: Mapping[str, Constant],
+        cooperative: bool = False,
         **arguments,
     ) -> None:
         """Start a kernel after those before; see :meth:`started`."""
-        self.launches.append(self.started(kernel, grid, constants, **arguments))
+        self.launches.append(self.started(kernel, grid, constants, cooperative, **arguments))
 
     def started(
         self,
         kernel: str,
         grid: tuple[int, int, int],
         constants: Mapping[str, Constant],
+        cooperative: bool = False,
         **arguments,
     ) -> Launch:
         """Describe the start of a kernel.
@@ -87,6 +89,7 @@ class Builder:
             kernel: Its name.
             grid: Blocks along three axes.
             constants: Its arguments in capitals.
+            cooperative: Whether its programs wait for each other.
             **arguments: The others: names of arrays, or whole numbers.
 
         Returns:
@@ -103,7 +106,7 @@ class Builder:
         made = Kernel(kernel, dict(constants), tuple(map(self._type, values)))
         self.kernels[made.key] = made
         writes = tuple(arguments[name] for name in WRITES.get(kernel, ("out",)))
-        return Launch(made.key, values, writes, grid)
+        return Launch(made.key, values, writes, grid, cooperative)
 
     def _type(self, value: str | int) -> str:
         if isinstance(value, int):

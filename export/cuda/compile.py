@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from export.cuda.builder import Kernel
 from export.cuda.kernels import KERNELS
@@ -12,10 +13,14 @@ from runtime.launch_plan import Code
 TARGETS = ("8.0", "8.6", "8.9", "9.0", "12.0")
 """Compute capabilities: Ampere, Ada, Hopper, Blackwell of desktops."""
 
+POSSIBLE = (*TARGETS, "8.7", "10.0", "12.1")
+"""Those and others, compiled when they are asked for: Jetson Orin, B200, DGX Spark."""
+
 _TYPES = {
     **{"uint8": "*u8", "int32": "*i32", "int": "i32"},
     **{"float16": "*fp16", "float32": "*fp32", "float64": "*fp64"},
 }
+_NEWER = "TRITON_PTXAS_BLACKWELL_PATH"
 _WARPS = 4
 _ALIGNED = [["tt.divisibility", 16]]
 
@@ -40,16 +45,44 @@ def compile_kernels(
         raise RuntimeError("TRITON_INTERPRET is set, so nothing can be compiled: unset it")
     block = bytearray()
     codes: dict[str, dict[str, Code]] = {}
-    for target in targets:
-        codes[target] = {}
-        for key, kernel in kernels.items():
-            code, binary = _compile(kernel, target, len(block))
-            codes[target][key] = code
-            block += binary
+    with _older_assembler():
+        for target in targets:
+            codes[target] = {}
+            for key, kernel in kernels.items():
+                code, binary = _compile(kernel, target, len(block))
+                codes[target][key] = code
+                block += binary
     return codes, bytes(block)
 
 
+def assembler_version() -> str:
+    """Tell which CUDA the machine code is of, such as ``"12.9"``; a driver must know it."""
+    from triton import knobs
+
+    return knobs.nvidia.ptxas.version
+
+
+@contextmanager
+def _older_assembler() -> Iterator[None]:
+    """Let one assembler make the code of all targets.
+
+    Triton comes with two, and takes the newer one, of CUDA 13, for Hopper and Blackwell. A driver
+    of CUDA 12 does not load its code; what that of CUDA 12.9 makes loads in both.
+    """
+    from triton import knobs
+
+    before = os.environ.get(_NEWER)
+    if before is None:
+        os.environ[_NEWER] = knobs.nvidia.ptxas.path
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NEWER]
+
+
 def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
+    from triton import TritonError
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
     from triton.runtime import JITFunction
@@ -65,12 +98,17 @@ def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
     }
     source = ASTSource(function, signature, dict(kernel.constants), aligned)
     major, _, minor = target.partition(".")
-    made = compile(
-        source,
-        target=GPUTarget("cuda", 10 * int(major) + int(minor), 32),
-        options={"num_warps": _WARPS, "enable_fp_fusion": True},
-    )
-    if made.metadata.global_scratch_size or made.metadata.num_ctas != 1:
+    try:
+        made = compile(
+            source,
+            target=GPUTarget("cuda", 10 * int(major) + int(minor), 32),
+            options={"num_warps": _WARPS, "enable_fp_fusion": True},
+        )
+    except TritonError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"{kernel.key} cannot be compiled for {target}: {reason}") from error
+    scratch = made.metadata.global_scratch_size, made.metadata.profile_scratch_size
+    if any(scratch) or made.metadata.num_ctas != 1:
         raise ExportError(f"{kernel.key} needs memory of its own, or clusters, for {target}")
     # Triton adds pointers of its own, to scratch memory that is not used.
     entry = made.asm["ptx"].split(".entry", 1)[1].split(")", 1)[0]

@@ -22,6 +22,7 @@ def export_cuda(
     *,
     batch: int = 1,
     targets: Sequence[str] | None = None,
+    recurrence: str = "steps",
 ) -> Path:
     """Write a network as GPU kernels, in half precision.
 
@@ -30,8 +31,10 @@ def export_cuda(
             by `export.onnx`, whose weights are read back and run beside it.
         output: The file; None for beside the source, with ``.fused``.
         batch: Faces at once.
-        targets: Compute capabilities such as ``"8.6"``; None for all of
-            :data:`export.cuda.compile.TARGETS`.
+        targets: Compute capabilities such as ``"8.6"``, of :data:`export.cuda.compile.POSSIBLE`;
+            None for all of its ``TARGETS``.
+        recurrence: How the skip-BiLSTM is started: ``"steps"``, three launches a step, or
+            ``"persistent"``, one for all steps.
 
     Returns:
         The file.
@@ -46,9 +49,14 @@ def export_cuda(
         ImportError: Triton is not installed, or ONNX Runtime, which the source is run by.
     """
     try:
-        from export.cuda.compile import TARGETS, compile_kernels
+        from export.cuda.compile import (
+            POSSIBLE,
+            TARGETS,
+            assembler_version,
+            compile_kernels,
+        )
         from export.cuda.memory import place
-        from export.cuda.network import build_network
+        from export.cuda.network import RECURRENCES, build_network
     except ModuleNotFoundError as error:
         if error.name != "triton":
             raise
@@ -57,19 +65,22 @@ def export_cuda(
     output = source.with_suffix(SUFFIX) if output is None else Path(output)
     if output.suffix.lower() != SUFFIX:
         raise ValueError(f"output {output}: give a name that ends in {SUFFIX}")
+    if recurrence not in RECURRENCES:
+        raise ValueError(f"recurrence {recurrence!r}: give one of {', '.join(RECURRENCES)}")
     if batch < 1:
         raise ValueError(f"batch: must be at least 1, got {batch}")
     targets = TARGETS if targets is None else tuple(dict.fromkeys(targets))
     for target in targets:
-        if target not in TARGETS:
-            raise ValueError(f"target {target!r}: give some of {', '.join(TARGETS)}")
+        if target not in POSSIBLE:
+            raise ValueError(f"target {target!r}: give some of {', '.join(POSSIBLE)}")
     started = time.perf_counter()
     model, spec = read_source(source)
     spec = replace(spec, batch=batch)
-    builder = build_network(model, batch)
+    builder = build_network(model, batch, recurrence)
     plan, weights = place(builder, spec)
     codes, code = compile_kernels(builder.kernels, targets)
-    plan = replace(plan, codes=codes, versions={"triton": version("triton")})
+    versions = {"triton": version("triton"), "CUDA": assembler_version()}
+    plan = replace(plan, codes=codes, versions=versions)
     with PendingFile(output) as pending:
         write_launch_plan(pending, plan, weights, code)
         read_launch_plan(pending)

@@ -34,7 +34,10 @@ def interpret(
             each if isinstance(each, int) else torch.from_numpy(view(plan, each, block, arena))
             for each in launch.arguments
         ]
-        run_kernel(made.name, launch.grid, values, made.constants)
+        if launch.cooperative:
+            run_cooperative(made.name, 2, values, made.constants)
+        else:
+            run_kernel(made.name, launch.grid, values, made.constants)
     return {name: view(plan, name, block, arena).copy() for name in plan.outputs}
 
 
@@ -50,3 +53,20 @@ def run_kernel(name: str, grid: tuple[int, int, int], values: list, constants) -
     from triton.runtime.interpreter import InterpretedFunction
 
     InterpretedFunction(KERNELS[name])[grid](*values, **constants)
+
+
+def run_cooperative(name: str, programs: int, values: list, constants) -> None:
+    """Interpret one launch of programs that wait for each other.
+
+    The interpreter runs one after the other, so each part of their work is a launch of its own,
+    between which nobody needs to wait.
+
+    Args:
+        name: The kernel; its last two arguments are the first part and the end of the parts.
+        programs: How many.
+        values: See :func:`run_kernel`.
+        constants: See :func:`run_kernel`.
+    """
+    *values, first, end = values
+    for part in range(first, end):
+        run_kernel(name, (programs, 1, 1), [*values, part, part + 1], constants)

@@ -17,13 +17,17 @@ from runtime.spec import INPUT_NAME, INTENSITY_NAME, OUTPUT_NAMES
 _PIXELS = 256  # numbers that a program of an elementwise kernel handles
 _PRODUCTS = 256  # that a program of `project` sums at a time
 
+RECURRENCES = ("steps", "persistent")
+"""Ways to start the skip-BiLSTM: three launches a step, or one launch for all steps."""
 
-def build_network(model: LGRNet, batch: int) -> Builder:
+
+def build_network(model: LGRNet, batch: int, recurrence: str = "steps") -> Builder:
     """Turn a network into launches.
 
     Args:
         model: The network, in evaluation.
         batch: Faces at once.
+        recurrence: One of :data:`RECURRENCES`.
 
     Returns:
         Its arrays and launches; what goes in and comes out is named as in :mod:`runtime.spec`.
@@ -32,14 +36,17 @@ def build_network(model: LGRNet, batch: int) -> Builder:
         ExportError: It is an ablation that there are no kernels for.
     """
     shape = network_shape(model.config)
-    return _Network(shape, network_arrays(model), batch).build()
+    return _Network(shape, network_arrays(model), batch, recurrence).build()
 
 
 class _Network:
     """Writes one network; every method adds a part and returns the name of its result."""
 
-    def __init__(self, shape: NetworkShape, arrays: dict[str, np.ndarray], batch: int) -> None:
+    def __init__(
+        self, shape: NetworkShape, arrays: dict[str, np.ndarray], batch: int, recurrence: str
+    ) -> None:
         self.shape, self.arrays, self.batch = shape, arrays, batch
+        self.recurrence = recurrence
         self.to = Builder()
 
     def build(self) -> Builder:
@@ -276,6 +283,13 @@ class _Network:
             gates = [np.stack([arrays[f"{d}.gates.{k}"] for d in ("down", "up")]) for k in kinds]
             gate_weight = to.weight("gates.weight", gates[0], "float16")
             gate_bias = to.weight("gates.bias", gates[1], "float32")
+        if self.recurrence == "persistent" and n > 1:
+            self._persist(
+                sizes, (grid, blocks, block_m), drives=drives, weight=weight, bias=bias,
+                gate_weight=gate_weight, gate_bias=gate_bias, feature=feature, attention=attention,
+                reaching=reaching, cell=cell, states=states, partial=partial, factors=factors,
+            )  # fmt: skip
+            return states
         for step in range(n):
             if step > 0:
                 to.launch(
@@ -307,6 +321,31 @@ class _Network:
                     partial=partial, weight=gate_weight, bias=gate_bias, factors=factors, step=step,
                 )  # fmt: skip
         return states
+
+    def _persist(
+        self, sizes: dict[str, int], blocks: tuple[int, int, int], **arguments: str
+    ) -> None:
+        """Add one launch for all steps, and what sets its counter to zero."""
+        to, n, batch, channels = self.to, self.shape.aus, self.batch, self.shape.stem[1]
+        grid, blocks_of_places, block_m = blocks
+        arrived = to.array("arrived", (1,), "int32")
+        to.launch("clear", (1, 1, 1), {}, out=arrived)
+        work = (
+            2 * batch * blocks_of(grid * grid * channels, _PIXELS),
+            2 * batch * blocks_of_places * blocks_of(channels, 16),
+            2 * batch * n,
+        )
+        to.launch(
+            "recur",
+            (max(work), 1, 1),
+            {
+                **{**sizes, "HEIGHT": grid, "WIDTH": grid, "BLOCKS": blocks_of_places},
+                **{"BLOCK": _PIXELS, "BLOCK_M": block_m, "BLOCK_N": 16, "BLOCK_K": 32},
+                "BLOCK_C": power_of_two(channels),
+            },
+            cooperative=True,
+            **arguments, arrived=arrived, first=1, end=3 * n - 1,
+        )  # fmt: skip
 
     def _fusion(self, feature: str, attention: str, states: str, whole: str) -> str:
         shape, to, arrays = self.shape, self.to, self.arrays

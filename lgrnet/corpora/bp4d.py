@@ -147,8 +147,9 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
     table = layout.labels / f"{subject}_{task}.csv"
     folder = layout.pictures / subject / task
     place = _find_landmarks(layout.landmarks, subject, task)
-    parts = table, folder, place or layout.landmarks / f"{subject}_{task}.mat"
-    absent = [path for path in parts if not path.exists()]
+    absent = [path for path in (table, folder) if not path.exists()]
+    if place is None:
+        absent.append(layout.landmarks / f"{subject}_{task}.mat")
     if absent and options.allow_missing:
         lines = [f"{path}: is missing: {subject} {task} is left out" for path in absent]
         return Checked(None, (), lines)

@@ -54,6 +54,8 @@ def check_all(
                 found[place] = future.result()
             except BrokenProcessPool:
                 continue
+            except OSError as error:
+                found[place] = Checked(None, [f"{error.filename}: cannot be read ({error})"])
             bar.update()
         for place, checked in _check_alone(check, jobs, sorted(set(range(len(jobs))) - set(found))):
             found[place] = checked

@@ -25,6 +25,9 @@ from runtime.atomic import PendingFile, make_folder
 
 logger = logging.getLogger(__name__)
 
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_TAIL = 1024  # bytes at the end of a file, in which the mark of the end must lie
+
 _GO_ON = "the shards that are whole are kept, run the same command again to go on"
 
 
@@ -216,12 +219,15 @@ def _align(
 
 
 def _read_picture(path: Path) -> np.ndarray | None:
-    """Read a picture as (H, W, 3) BGR; None if it is none."""
+    """Read a picture as (H, W, 3) BGR; None if it is none, or cut off."""
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
-    return cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    # OpenCV fills what a JPEG lacks with grey, without a word.
+    if not data or (data.startswith(_JPEG_START) and _JPEG_END not in data[-_JPEG_TAIL:]):
+        return None
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
 def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:

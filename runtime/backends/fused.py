@@ -1,6 +1,6 @@
 """Our own GPU kernels, by pycuda."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from runtime.backends.base import Outputs
 from runtime.backends.recorded import RecordedBatch
+from runtime.cuda.cooperative import CooperativeKernel
 from runtime.cuda.device import open_gpu
 from runtime.cuda.frame import FramePart
 from runtime.cuda.graph import CudaGraph
@@ -15,6 +16,8 @@ from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
 from runtime.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.spec import INPUT_NAME
+
+_JETSON = ("8.7",)
 
 
 class FusedBackend(RecordedBatch):
@@ -42,7 +45,7 @@ class FusedBackend(RecordedBatch):
         self._gpu = open_gpu(int(device.partition(":")[2] or 0))
         self.spec, self.precision = self._plan.spec, self._plan.spec.precision
         self.device = f"cuda:{self._gpu.index}"
-        target = _best_target(self._gpu.capability, self._plan.codes)
+        target = best_target(self._gpu.capability, self._plan.codes)
         if target is None:
             raise ModelError(
                 f"{path} has code for compute capability {', '.join(self._plan.codes)}, this GPU "
@@ -51,7 +54,15 @@ class FusedBackend(RecordedBatch):
             )
         self.provider = f"fused kernels for {target}, {self._gpu.name}"
         with self._gpu.current():
-            self._open(target, weights, code)
+            try:
+                self._open(target, weights, code)
+            except self._gpu.driver.Error as error:
+                made = ", ".join(f"{name} {each}" for name, each in self._plan.versions.items())
+                raise DeviceError(
+                    f"{path} cannot be opened on {self._gpu.name} ({error}). Its code was made by "
+                    f"{made}: a driver for an older CUDA than that does not take it, install a "
+                    "newer one"
+                ) from error
 
     def from_frame(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> Outputs:
         """Cut faces out of a frame on the GPU, and run the network; see `FrameBackend`."""
@@ -82,11 +93,17 @@ class FusedBackend(RecordedBatch):
         self._part = FramePart(self._gpu, self._mirror(TABLE_NAME))
         self._frame_graph: CudaGraph | None = None
         self._modules = []  # a function lives as long as its module
+        self._waiting: list[CooperativeKernel] = []
         self._functions: dict[str, tuple[Any, Code]] = {}
+        waiting = {launch.code for launch in plan.launches if launch.cooperative}
         for key, each in plan.codes[target].items():
-            module = driver.module_from_buffer(
-                code[each.offset : each.offset + each.size].tobytes()
-            )
+            binary = code[each.offset : each.offset + each.size].tobytes()
+            if key in waiting:
+                kernel = self._cooperative(binary, each)
+                self._waiting.append(kernel)
+                self._functions[key] = kernel, each
+                continue
+            module = driver.module_from_buffer(binary)
             self._modules.append(module)
             function = module.get_function(each.entry)
             function.set_attribute(
@@ -95,6 +112,10 @@ class FusedBackend(RecordedBatch):
             self._functions[key] = function, each
         self._calls = [self._call(launch) for launch in plan.launches]
         self._record()
+
+    def _cooperative(self, binary: bytes, code: Code) -> CooperativeKernel:
+        threads = 32 * code.warps
+        return CooperativeKernel(binary, code.entry, threads, code.shared, self._gpu.index)
 
     def _record_cut(self) -> None:
         if self._frame_graph is not None:
@@ -126,9 +147,13 @@ class FusedBackend(RecordedBatch):
         values = [
             each if isinstance(each, int) else self._address(each) for each in launch.arguments
         ]
-        function.prepare([*kinds, *"P" * code.hidden])
-        block = (32 * code.warps, 1, 1)
+        kinds += "P" * code.hidden
         values += [0] * code.hidden
+        if launch.cooperative:
+            both = list(zip(kinds, values, strict=True))
+            return lambda: function.start(launch.grid[0], both, self._stream)
+        function.prepare(kinds)
+        block = (32 * code.warps, 1, 1)
         return lambda: function.prepared_async_call(
             launch.grid, block, self._stream, *values, shared_size=code.shared
         )
@@ -143,18 +168,37 @@ class FusedBackend(RecordedBatch):
             if self._frame_graph is not None:
                 self._frame_graph.free()
             self._part.free()
+            for kernel in self._waiting:
+                kernel.free()
             self._calls, self._functions, self._modules = [], {}, []
             for memory in (self._weights, self._arena):
                 memory.free()
 
 
-def _best_target(capability: str, targets: Any) -> str | None:
-    """Choose code that runs: of the same generation, and not newer than the GPU."""
+def best_target(capability: str, targets: Iterable[str]) -> str | None:
+    """Choose code that runs: of the same generation, and not newer than the GPU.
+
+    From Hopper on the compiler uses what only one architecture has (``sm_90a``), and code for cards
+    does not run on Jetson nor the other way round (CUDA C++ Programming Guide, "Binary
+    compatibility"); there it has to be the same.
+
+    Args:
+        capability: Compute capability of the GPU, such as ``"8.9"``.
+        targets: Those that there is code for.
+
+    Returns:
+        The newest that runs; None if none does.
+    """
 
     def version(text: str) -> tuple[int, int]:
         major, _, minor = text.partition(".")
         return int(major), int(minor)
 
-    here = version(capability)
-    able = [each for each in targets if version(each)[0] == here[0] and version(each) <= here]
+    here, known = version(capability), list(targets)
+    if capability in known:
+        return capability
+    if here >= (9, 0) or capability in _JETSON:
+        return None
+    cards = [each for each in known if each not in _JETSON]
+    able = [each for each in cards if version(each)[0] == here[0] and version(each) <= here]
     return max(able, key=version, default=None)

@@ -27,6 +27,27 @@ class RecordedBatch(FixedBatch):
     _input: Mirror
     _outputs: list[Mirror]
 
+    @property
+    def kernels(self) -> int:
+        """Kernels of a batch, as they were recorded; copies are none."""
+        return self._graph.kernels
+
+    def gpu_seconds(self) -> float:
+        """Run one batch, of whatever crops were there last, and tell the GPU's own time.
+
+        It is the time between two events around the recording: upload, network and download,
+        without what the CPU does before and after.
+        """
+        with self._gpu.current():
+            start, end = self._gpu.driver.Event(), self._gpu.driver.Event()
+            start.record(self._stream)
+            self._graph.launch()
+            end.record(self._stream)
+            end.synchronize()
+            seconds = end.time_since(start) * 1e-3
+            del start, end  # while their context is there
+        return seconds
+
     @abstractmethod
     def _launch(self) -> None:
         """Put the network on the stream."""

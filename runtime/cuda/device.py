@@ -35,8 +35,13 @@ class Gpu:
             self.driver.Context.pop()
 
 
+_OPENED: dict[tuple[ModuleType, int], Gpu] = {}
+"""GPUs stay open: pycuda gives a primary context back as soon as nobody holds it, and what other
+libraries of the process have made in it may be lost then."""
+
+
 def open_gpu(index: int) -> Gpu:
-    """Open a GPU.
+    """Open a GPU, once in a process.
 
     Args:
         index: Its number.
@@ -67,6 +72,8 @@ def open_gpu(index: int) -> Gpu:
     if index >= count:
         raise DeviceError(f"{wanted} there are {count} GPUs, numbered from 0: check nvidia-smi")
     try:
-        return Gpu(driver, index)
+        if (driver, index) not in _OPENED:
+            _OPENED[driver, index] = Gpu(driver, index)
+        return _OPENED[driver, index]
     except driver.Error as error:
         raise DeviceError(f"{wanted} it cannot be used ({error}): check nvidia-smi") from error

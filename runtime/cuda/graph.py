@@ -6,13 +6,14 @@ where launching each of them takes longer than running it.
 """
 
 import ctypes
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from runtime.cuda.driver import call
 from runtime.errors import DeviceError
 
 _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED: libraries may allocate while they are recorded
+_KERNEL = 0  # CU_GRAPH_NODE_TYPE_KERNEL
 
 
 class CudaGraph:
@@ -22,45 +23,59 @@ class CudaGraph:
         stream: A ``pycuda.driver.Stream``.
         work: Puts the work on that stream; is called once, and nothing runs then.
 
+    Attributes:
+        nodes: How many pieces of work were recorded: kernels, copies and others.
+        kernels: How many of them are kernels.
+
     Raises:
         DeviceError: The driver refuses to record or to instantiate it.
     """
 
     def __init__(self, stream: Any, work: Callable[[], None]) -> None:
-        self._driver = _load_driver()
         self._stream = ctypes.c_void_p(int(stream.handle))
         graph, self._launchable = ctypes.c_void_p(), ctypes.c_void_p()
-        self._call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_RELAXED))
+        call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_RELAXED))
         try:
             work()
-        finally:
-            self._call("cuStreamEndCapture", self._stream, ctypes.byref(graph))
-        self._call(
+        except BaseException:
+            # What the work says is the reason; the recording is only brought to its end.
+            _end_capture(self._stream, graph, quietly=True)
+            raise
+        _end_capture(self._stream, graph)
+        self.nodes, self.kernels = _count(graph)
+        call(
             "cuGraphInstantiateWithFlags",
             *(ctypes.byref(self._launchable), graph, ctypes.c_ulonglong(0)),
         )
-        self._call("cuGraphDestroy", graph)
+        call("cuGraphDestroy", graph)
 
     def launch(self) -> None:
         """Put the recorded work on the stream."""
-        self._call("cuGraphLaunch", self._launchable, self._stream)
+        call("cuGraphLaunch", self._launchable, self._stream)
 
     def free(self) -> None:
         """Forget the recorded work."""
-        self._call("cuGraphExecDestroy", self._launchable)
-
-    def _call(self, function: str, *arguments: Any) -> None:
-        code = getattr(self._driver, function)(*arguments)
-        if code:
-            text = ctypes.c_char_p()
-            self._driver.cuGetErrorString(code, ctypes.byref(text))
-            said = text.value.decode() if text.value else "unknown"
-            raise DeviceError(f"CUDA error {code} in {function}: {said}")
+        call("cuGraphExecDestroy", self._launchable)
 
 
-def _load_driver() -> Any:
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+def _end_capture(stream: Any, graph: ctypes.c_void_p, quietly: bool = False) -> None:
     try:
-        return ctypes.CDLL(name)
-    except OSError as error:
-        raise DeviceError(f"the NVIDIA driver's library does not load ({error})") from error
+        call("cuStreamEndCapture", stream, ctypes.byref(graph))
+    except DeviceError:
+        if not quietly:
+            raise
+
+
+def _count(graph: ctypes.c_void_p) -> tuple[int, int]:
+    """Count the nodes of a graph, and the kernels among them."""
+    count = ctypes.c_size_t()
+    call("cuGraphGetNodes", graph, None, ctypes.byref(count))
+    nodes = (ctypes.c_void_p * count.value)()
+    if count.value:
+        call("cuGraphGetNodes", graph, nodes, ctypes.byref(count))
+    kernels = 0
+    for node in nodes:
+        kind = ctypes.c_int()
+        call("cuGraphNodeGetType", ctypes.c_void_p(node), ctypes.byref(kind))
+        kernels += kind.value == _KERNEL
+    return count.value, kernels

@@ -39,6 +39,7 @@ class Mirror:
         self._driver.memcpy_dtoh_async(self.host, self.address, stream)
 
     def free(self) -> None:
-        """Give back what was allocated here on the GPU; the host's side goes with the array."""
+        """Give back what was allocated here; the host's side goes with the last who holds it."""
         if self._own is not None:
             self._own.free()
+        self._own = self.host = None

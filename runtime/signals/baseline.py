@@ -54,7 +54,7 @@ class Baseline:
             if len(self._seen) < self._frames:
                 return probability
             rest = np.quantile(np.stack(self._seen), self._quantile, axis=0)
-            self._excess = np.maximum(0.0, rest - _logit(np.array(REST)))
+            self._excess = rest - _logit(np.array(REST))
             self._seen = []
         # What is not lowered stays as it is to the last digit.
         lowered = 1 / (1 + np.exp(self._excess - odds))

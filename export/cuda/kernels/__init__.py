@@ -12,6 +12,7 @@ from export.cuda.kernels.cut import cut
 from export.cuda.kernels.fuse import fuse
 from export.cuda.kernels.merge import merge
 from export.cuda.kernels.patches import draw_patches
+from export.cuda.kernels.persistent import clear, recur
 from export.cuda.kernels.prepare import prepare
 from export.cuda.kernels.project import project
 from export.cuda.kernels.recurrence import advance, gather, weigh
@@ -20,7 +21,7 @@ KERNELS: dict[str, Callable] = {
     each.__name__: each
     for each in (
         *(cut, prepare, convolve, merge, project, draw_patches),
-        *(gather, advance, weigh, fuse),
+        *(gather, advance, weigh, clear, recur, fuse),
     )
 }
 """Name → kernel."""
@@ -28,5 +29,6 @@ KERNELS: dict[str, Callable] = {
 WRITES: dict[str, tuple[str, ...]] = {
     "advance": ("cell", "states", "partial"),
     "weigh": ("factors",),
+    "recur": ("reaching", "cell", "states", "partial", "factors", "arrived"),
 }
 """Kernel → its arguments that it writes; of all others it is ``out``."""

@@ -1,0 +1,167 @@
+"""All that is to be measured on a GPU, in one call: ``python -m benchmarks.gpu``.
+
+For a machine that is lent for minutes: it checks what the engines need and names what is missing,
+compiles our kernels, measures one face and batches of 64, holds the result against the targets,
+and goes on where a part fails. Everything is written to one folder, whatever happens:
+``report.json`` says what ran and how it ended.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.gpu_targets import COMPILED, FUSED, as_record
+from benchmarks.machine import describe_machine
+from benchmarks.record import RecordError, read_record, write_record
+from benchmarks.rows import GPU_ROWS
+
+ROOT = Path(__file__).resolve().parents[1]
+FORMAT = "lgrnet-gpu-1"
+NEEDED = {
+    "torch": "what all are compared with",
+    "triton": "compiles our kernels",
+    "pycuda": "starts our kernels and TensorRT's engines",
+    "onnxruntime": "ONNX Runtime; its CUDA rows need onnxruntime-gpu",
+    "tensorrt": "TensorRT",
+    "tensorrt_rtx": "TensorRT for RTX",
+}
+"""Module → what it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One command.
+
+    Attributes:
+        name: Also of its log.
+        command: After the interpreter's name.
+        writes: The record that it leaves.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    writes: Path
+
+
+def parts(folder: Path, seconds: float, engines: Sequence[str] | None) -> list[Part]:
+    """List what is to be run, the most important first: the time may end before the last.
+
+    Args:
+        folder: Where records go.
+        seconds: Time of each run of `benchmarks.fps`.
+        engines: Rows to measure; None for all: ours first, then those of others beside ours, and
+            what PyTorch takes minutes to compile at the end.
+    """
+    common = ("benchmarks/fps.py", "--device", "cuda", "--threads", "1", "--no-end-to-end")
+
+    def measure(name: str, rows: Sequence[str], *more: str) -> Part:
+        record = folder / f"{name}.json"
+        limits = ("--seconds", f"{seconds:g}", "--json", str(record))
+        return Part(name, (*common, "--engines", *rows, *more, *limits), record)
+
+    ours = FUSED if engines is None else engines
+    first = [
+        measure("one_face", ours),
+        measure("batch_64", ours, "--batch", "64", "--presets", "paper"),
+    ]
+    if engines is not None:
+        return first
+    others = [row.key for row in GPU_ROWS if row.library not in ("pytorch", "fused")]
+    return [*first, measure("others", [*others, *FUSED]), measure("compiled", [*COMPILED, *FUSED])]
+
+
+def run_part(part: Part, folder: Path, limit: float) -> dict:
+    """Run one command, and keep what it says.
+
+    Args:
+        part: Which.
+        folder: Where its log goes.
+        limit: Seconds after which it is stopped.
+
+    Returns:
+        ``name``, ``command``, ``code`` (None where it was stopped), ``seconds``, ``said``: the last
+        line of its log.
+    """
+    log = folder / f"{part.name}.log"
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    started = time.perf_counter()
+    code: int | None
+    with log.open("w") as file:
+        try:
+            code = subprocess.run(
+                [sys.executable, *part.command],
+                cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, timeout=limit, env=environment,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            code = None
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return {
+        "name": part.name,
+        "command": list(part.command),
+        "code": code,
+        "seconds": round(time.perf_counter() - started, 1),
+        "said": lines[-1] if lines else "",
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: Arguments; None for those of the process.
+
+    Returns:
+        0 if every part ran and every target was reached, else 1.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=(__doc__ or "").splitlines()[0]
+    )
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("out/gpu"), help="folder (default: out/gpu)")
+    add("--seconds", type=float, default=20.0, help="time of each run (default: 20)")
+    add("--limit", type=float, default=1500.0, help="seconds for all of it (default: 1500)")
+    add("--engines", nargs="+", metavar="ENGINE", help="keys of benchmarks/fps.py --device cuda")
+    args = parser.parse_args(argv)
+    if not args.seconds > 0 or not args.limit > 0:
+        parser.error("arguments --seconds and --limit: give more than 0")
+    folder = args.out.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    # What an earlier run has left must not pass for this one's.
+    for part in parts(folder, args.seconds, args.engines):
+        part.writes.unlink(missing_ok=True)
+    until = time.monotonic() + args.limit
+    missing = {name: what for name, what in NEEDED.items() if find_spec(name) is None}
+    for name, what in missing.items():
+        print(f"{name} is not installed ({what}): its rows will say so", flush=True)
+    report: dict = {
+        "format": FORMAT,
+        "machine": describe_machine(),
+        "missing": missing,
+        "parts": [],
+    }
+    records = []
+    for part in parts(folder, args.seconds, args.engines):
+        print(f"{part.name} …", flush=True)
+        report["parts"].append(run_part(part, folder, max(1.0, until - time.monotonic())))
+        try:
+            # What was measured before a run broke off counts.
+            records.append(read_record(part.writes))
+        except RecordError as error:
+            print(f"{part.name}: {error}", file=sys.stderr, flush=True)
+        report |= as_record(records) if records else {"gpu": [], "targets": []}
+        write_record(report, folder / "report.json")
+    print(json.dumps(report["targets"], indent=1))
+    print(f"written to {folder}")
+    well = all(each["code"] == 0 for each in report["parts"]) and report["targets"]
+    return 0 if well and all(each["outcome"] == "pass" for each in report["targets"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""From the scores of three folds to a row of a table: F1 of each fold, averaged over folds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lgrnet.corpora.folds import FOLDS
+from lgrnet.fold_scores import BEST_ON_TEST, LAST, ScoresError, read_fold_scores
+
+EPOCHS: dict[str, str] = {LAST: "last epoch", BEST_ON_TEST: "best epoch, chosen on the test people"}
+"""File of a run → which epoch's scores it holds."""
+
+Key = tuple[str, str, int]
+"""Corpus, variant, fold."""
+
+
+class Measured(NamedTuple):
+    """What a network is worth on a corpus.
+
+    Attributes:
+        f1: FACS key (``"AU01"``) → F1-frame in [0, 1], averaged over the folds; None where a fold
+            is missing or has none.
+        average: Mean over the AUs; None if one is None.
+        auc: Mean area under the ROC curve over AUs and folds, or None.
+        always_on: Mean F1 of a detector that sees every AU in every frame, the floor to beat, or
+            None.
+        landmark_error: Mean error in inter-ocular distances, averaged over the folds, or None.
+        failure_rate: Share of faces above 0.1, averaged over the folds, or None.
+        folds: Fold → its own scores, of those there are.
+        missing: What is missing, in words; nothing if all is there.
+        synthetic: Whether the data are said to be synthetic.
+        about: What was trained, in words.
+    """
+
+    f1: dict[str, float | None]
+    average: float | None
+    auc: float | None
+    always_on: float | None
+    landmark_error: float | None
+    failure_rate: float | None
+    folds: dict[int, dict[str, Any]]
+    missing: tuple[str, ...]
+    synthetic: bool
+    about: str
+
+
+def find_runs(folders: Iterable[Path]) -> dict[Key, Path]:
+    """Find all runs on folds in folders and below.
+
+    Args:
+        folders: Such as ``runs/bp4d``.
+
+    Returns:
+        Corpus, variant and fold → the run's folder.
+
+    Raises:
+        ScoresError: A folder is not there or holds no scores, or two runs are of the same network
+            and fold.
+    """
+    found: dict[Key, Path] = {}
+    for folder in folders:
+        files = sorted(folder.rglob(LAST))
+        if not files:
+            raise ScoresError(
+                f"{folder} holds no {LAST}: give folders that `python -m lgrnet.train CONFIG "
+                "--fold all` has written to"
+            )
+        for file in files:
+            scores = read_fold_scores(file)
+            key = scores["corpus"], scores["variant"], scores["fold"]
+            if found.get(key, file.parent) != file.parent:
+                raise ScoresError(
+                    f"{found[key]} and {file.parent} are both {key[1]} on fold {key[2]} of "
+                    f"{key[0]}: give only one of them"
+                )
+            found[key] = file.parent
+    return found
+
+
+def measure(
+    runs: Mapping[Key, Path], corpus: str, variant: str, aus: Sequence[str], file: str
+) -> Measured:
+    """Average a network's scores over the folds of a corpus.
+
+    Args:
+        runs: From :func:`find_runs`.
+        corpus: ``"bp4d"`` or ``"disfa"``.
+        variant: A key of :data:`lgrnet.variants.VARIANTS`.
+        aus: FACS keys of the columns.
+        file: A key of :data:`EPOCHS`.
+
+    Returns:
+        The averages; a fold that is not there or not trained to its end makes them None.
+
+    Raises:
+        ScoresError: A file is damaged, lacks an AU, or the folds were not trained alike.
+    """
+    folds: dict[int, dict[str, Any]] = {}
+    missing: list[str] = []
+    trained: dict[str, Any] = {}
+    about, synthetic = "", False
+    for fold in FOLDS:
+        folder = runs.get((corpus, variant, fold))
+        if folder is None:
+            missing.append(f"fold {fold} is not trained")
+            continue
+        last, scores = read_fold_scores(folder / LAST), read_fold_scores(folder / file)
+        if last["epoch"] < last["epochs"]:
+            missing.append(f"fold {fold} has got to epoch {last['epoch']} of {last['epochs']}")
+            continue
+        absent = [au for au in aus if au not in scores["aus"]]
+        if absent:
+            raise ScoresError(f"{folder / file} has no scores of {', '.join(absent)}")
+        _require_alike(trained, folder, scores["experiment"])
+        folds[fold] = scores
+        about, synthetic = _describe(scores), "synthetic" in scores["training_data"].lower()
+    whole = len(folds) == len(FOLDS)
+    rows = [scores["aus"][au] for scores in folds.values() for au in aus]
+    errors = [each["landmark_error"] for each in folds.values()]
+    failures = [each["failure_rate"] for each in folds.values()]
+    f1: dict[str, float | None] = {}
+    for au in aus:
+        values = [scores["aus"][au]["f1"] for scores in folds.values()]
+        without = [str(fold) for fold, value in zip(folds, values, strict=True) if value is None]
+        if without:
+            missing.append(f"{au} is neither seen nor there in fold {', '.join(without)}")
+        f1[au] = _mean(values) if whole else None
+    return Measured(
+        f1=f1,
+        average=_mean(list(f1.values())),
+        auc=_mean([row["auc"] for row in rows]) if whole else None,
+        always_on=_mean([_always_on(row) for row in rows]) if whole else None,
+        landmark_error=_mean(errors) if whole else None,
+        failure_rate=_mean(failures) if whole else None,
+        folds=folds,
+        missing=tuple(missing),
+        synthetic=synthetic,
+        about=about,
+    )
+
+
+def _always_on(row: Mapping[str, int]) -> float | None:
+    """Compute 2 P / (P + N) of an AU that is there in P of N frames; None without frames."""
+    there = row["true_positives"] + row["false_negatives"]
+    return 2 * there / (there + row["frames"]) if row["frames"] else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _require_alike(trained: dict[str, Any], folder: Path, experiment: dict[str, Any]) -> None:
+    """Refuse to average folds of different networks, data or schedules."""
+    plain = {key: value for key, value in experiment.items() if key not in ("out", "data")}
+    plain["data"] = {
+        key: v for key, v in experiment["data"].items() if key not in ("fold", "workers")
+    }
+    if trained and trained["plain"] != plain:
+        different = [key for key in plain if trained["plain"].get(key) != plain[key]]
+        raise ScoresError(
+            f"{trained['folder']} and {folder} were not trained alike (they differ in "
+            f"{', '.join(different)}): their scores cannot be averaged"
+        )
+    trained.update(plain=plain, folder=folder)
+
+
+def _describe(scores: dict[str, Any]) -> str:
+    experiment = scores["experiment"]
+    model, optim = experiment["model"], experiment["optim"]
+    return (
+        f"{scores['training_data']}; `{model['preset']}` at {model['input_size']} px, "
+        f"{optim['optimiser']}, {optim['epochs']} epochs, batches of {optim['batch']}"
+    )

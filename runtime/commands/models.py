@@ -1,0 +1,52 @@
+"""``python -m runtime models``: the models that come with the package, and what they say."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from contextlib import closing
+
+from runtime.backends import open_backend
+from runtime.packaged import DEFAULT, MODELS, model_path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print a paragraph a model.
+
+    Args:
+        argv: Arguments behind ``models``.
+
+    Returns:
+        0; 2 where a model is missing or cannot be opened here.
+    """
+    parser = argparse.ArgumentParser(prog="python -m runtime models", description=__doc__)
+    parser.parse_args(argv)
+    code = 0
+    for name in MODELS:
+        print(f"{name}{', the default' if name == DEFAULT else ''}")
+        try:
+            print(_describe(name))
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            print(f"  cannot be opened here: {error}")
+            code = 2
+        print()
+    print("--model takes these names, or the path of a file that was exported")
+    return code
+
+
+def _describe(name: str) -> str:
+    path = model_path(name)
+    with closing(open_backend(path, threads=1)) as backend:
+        spec = backend.spec
+    rows = {
+        "file": f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
+        "for": f"{spec.engine}, {spec.precision} (--model {name} --backend {spec.engine})",
+        "AUs": " ".join(f"{au}" for au in spec.aus),
+        "tells": "presence and intensity" if spec.intensity else "presence",
+        "trained on": spec.training_data,
+        "licence": spec.licence,
+    }
+    report = path.with_suffix(".accuracy.json")
+    if report.exists():
+        accuracy = json.loads(report.read_text(encoding="utf-8"))
+        rows["mean F1"] = f"{accuracy['mean_f1']:.4f}, fp32 {accuracy['mean_f1_fp32']:.4f}"
+    return "\n".join(f"  {key:<11} {value}" for key, value in rows.items())

@@ -1,0 +1,35 @@
+"""``python -m runtime plot out/clip.csv``: the timeline of a finished run, as a picture."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.plotting import plot
+
+
+def main(argv: Sequence[str]) -> int:
+    """Draw the picture.
+
+    Args:
+        argv: Arguments behind ``plot``.
+
+    Returns:
+        0; errors are raised, see `runtime.plotting.plot`.
+    """
+    parser = argparse.ArgumentParser(prog="python -m runtime plot", description=__doc__)
+    parser.add_argument("table", type=Path, help="native CSV of a run, whole or partial")
+    parser.add_argument("-o", "--out", type=Path, help="image; TABLE.timeline.png if not given")
+    parser.add_argument("--aus", help="action units to draw, such as AU12,AU06; all if not given")
+    parser.add_argument("--width", type=int, default=1600, help="pixels; 1600 if not given")
+    args = parser.parse_args(argv)
+    from runtime.cli import read_keys
+
+    try:
+        aus = read_keys(args.aus) if args.aus else None
+    except argparse.ArgumentTypeError as error:
+        parser.error(str(error))
+    out = args.out or args.table.with_suffix(".timeline.png")
+    plot(args.table, out, aus, args.width)
+    print(out, file=sys.stdout)
+    return 0

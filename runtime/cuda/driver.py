@@ -1,0 +1,41 @@
+"""The CUDA driver's own functions, for what pycuda has none for."""
+
+import ctypes
+import sys
+from functools import cache
+from typing import Any
+
+from runtime.errors import DeviceError
+
+
+def call(function: str, *arguments: Any) -> None:
+    """Call a function of the driver (CUDA driver API).
+
+    Args:
+        function: Its name, with the version suffix that headers hide, such as
+            ``"cuStreamBeginCapture_v2"``.
+        *arguments: Of ctypes' types.
+
+    Raises:
+        DeviceError: The driver does not load, does not have the function, or says no.
+    """
+    driver = _load_driver()
+    try:
+        entry = getattr(driver, function)
+    except AttributeError as error:
+        raise DeviceError(f"this NVIDIA driver has no {function}: install a newer one") from error
+    code = entry(*arguments)
+    if code:
+        text = ctypes.c_char_p()
+        driver.cuGetErrorString(code, ctypes.byref(text))
+        said = text.value.decode() if text.value else "unknown"
+        raise DeviceError(f"CUDA error {code} in {function}: {said}")
+
+
+@cache
+def _load_driver() -> Any:
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        return ctypes.CDLL(name)
+    except OSError as error:
+        raise DeviceError(f"the NVIDIA driver's library does not load ({error})") from error

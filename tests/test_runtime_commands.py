@@ -1,0 +1,134 @@
+import builtins
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime import show
+from runtime.cli import main
+from runtime.commands import doctor
+from runtime.errors import OpenCVError
+from runtime.packaged import MODELS, model_path
+
+
+def test_models(capsys):
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    for name in MODELS:
+        assert f"\n{name}" in f"\n{said}"
+        assert str(model_path(name)) in said
+    assert "synthetic faces only" in said
+    assert "Apache-2.0" in said
+    assert "presence and intensity" in said
+
+
+def test_model_that_is_missing(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("runtime.packaged.FOLDER", tmp_path)
+    assert main(["models"]) == 2
+    assert "cannot be opened here: the packaged model" in capsys.readouterr().out
+
+
+def test_doctor(capsys, monkeypatch):
+    first = {"onnxruntime on cpu": doctor.ENGINES["onnxruntime on cpu"]}
+    monkeypatch.setattr(doctor, "ENGINES", first)  # others are tested elsewhere, and take seconds
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "the default run works here" in said
+    lines = {line[2:22].strip(): line[22:] for line in said.splitlines() if line.startswith("  ")}
+    assert lines["onnxruntime on cpu"].strip().startswith("yes  onnxruntime")
+    assert lines["face cascade"].strip().startswith("yes")
+    assert lines["writing video"].strip() == "yes  MPEG-4 in .mp4"
+    assert lines["opencv"].strip() == cv2.__version__
+
+
+def test_doctor_says_why_and_what_to_do(capsys, monkeypatch):
+    """The engine and the codec that the default run needs are gone."""
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name.split(".")[0] in ("onnxruntime", "openvino", "pycuda"):
+            raise ImportError(f"No module named {name!r}")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
+    assert main(["doctor", "--json"]) == 2
+    findings = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert findings["onnxruntime on cpu"]["works"] is False
+    assert "pip install" in findings["onnxruntime on cpu"]["detail"]
+    assert findings["openvino on cpu"]["works"] is False
+    assert findings["our GPU kernels"]["works"] is False
+    assert "cannot write a video" in findings["writing video"]["detail"]
+    assert findings["reading video"]["works"] is True
+    assert findings["python"]["works"] is None
+
+
+def test_doctor_runs_what_it_calls_working(monkeypatch):
+    """An engine that opens and computes nonsense does not work."""
+    finding = doctor._try("engines", "x", lambda: doctor._run("edge", "cpu", "onnxruntime"))
+    assert finding.works
+    opened = doctor.open_backend
+
+    def broken(*arguments, **named):
+        backend = opened(*arguments, **named)
+        backend._run = lambda faces: [
+            np.full((1, 19), np.nan),
+            np.zeros((1, 49, 2)),
+            np.ones((1, 19)),
+        ]
+        return backend
+
+    monkeypatch.setattr(doctor, "open_backend", broken)
+    finding = doctor._try("engines", "x", lambda: doctor._run("edge", "cpu", "onnxruntime"))
+    assert finding.works is False
+
+
+def build(toolkit: str) -> str:
+    return f"General\n  GUI:                           {toolkit}\n    GTK+: YES\n"
+
+
+def test_window_where_opencv_has_none(monkeypatch):
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: build("NONE"))
+    with pytest.raises(OpenCVError, match=r"--show: this OpenCV \(.*headless\) has no windows"):
+        show.Window("x")
+
+
+def test_window_without_a_screen(monkeypatch):
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: build("QT5"))
+    monkeypatch.setattr(show.sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(OpenCVError, match=r"--show: there is no screen \(DISPLAY is not set\)"):
+        show.Window("x")
+    monkeypatch.setenv("DISPLAY", ":1")
+    assert show.why_no_window() is None
+
+
+@pytest.mark.parametrize(
+    ("key", "visible", "goes_on"), [(-1, 1, True), (27, 1, False), (-1, 0, False)]
+)
+def test_window(monkeypatch, key, visible, goes_on):
+    done = []
+    monkeypatch.setattr(show, "why_no_window", lambda: None)
+    fakes = {
+        "namedWindow": lambda *a: done.append("open"),
+        "resizeWindow": lambda *a: None,
+        "imshow": lambda title, picture: done.append(picture.shape),
+        "waitKey": lambda wait: key,
+        "getWindowProperty": lambda *a: visible,
+        "destroyWindow": lambda title: done.append("closed"),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(cv2, name, fake, raising=False)
+    with show.Window("x") as window:
+        assert window.show(np.zeros((4, 6, 3), np.uint8)) is goes_on
+    assert done == ["open", (4, 6, 3), "closed"]
+
+
+def test_show_without_windows_is_one_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: build("NONE"))
+    assert main(["--show", "--out", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: --show: this OpenCV")
+    assert err.count("\n") == 1

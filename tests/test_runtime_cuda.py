@@ -1,0 +1,195 @@
+"""Calls of the CUDA driver, against a driver that is made up and keeps its argument order."""
+
+import ctypes
+import sys
+from types import ModuleType, SimpleNamespace
+
+import fake_cuda
+import numpy as np
+import pytest
+
+from runtime.cuda import device, driver
+from runtime.cuda.cooperative import CooperativeKernel
+from runtime.cuda.graph import CudaGraph
+from runtime.cuda.memory import Mirror
+from runtime.errors import DeviceError
+
+STREAM = SimpleNamespace(handle=0x1234_5678_9ABC)
+
+
+class Driver:
+    """What `libcuda.so.1` would be; notes the calls, and fails at one of them if told to."""
+
+    def __init__(self, fails=None, blocks=4, cooperative=1):
+        self.calls, self.fails = [], fails
+        self.blocks, self.cooperative = blocks, cooperative
+        self.nodes = [(11, 1), (12, 0), (13, 0), (14, 1)]  # handle, kind: 0 is a kernel
+
+    def __getattr__(self, name):
+        if not name.startswith("cu") or name == "cuNoSuchThing":
+            raise AttributeError(name)
+
+        def function(*arguments):
+            self.calls.append(name)
+            if name == self.fails:
+                return 999
+            return getattr(self, f"_{name}", lambda *_: 0)(*arguments) or 0
+
+        return function
+
+    def cuGetErrorString(self, code, text):
+        text._obj.value = b"the driver's reason"
+
+    def _cuStreamBeginCapture_v2(self, stream, mode):
+        assert (stream.value, mode.value) == (STREAM.handle, 2)
+
+    def _cuStreamEndCapture(self, stream, graph):
+        assert stream.value == STREAM.handle
+        graph._obj.value = 77
+
+    def _cuGraphGetNodes(self, graph, nodes, count):
+        assert graph.value == 77
+        if nodes is not None:
+            assert count._obj.value == len(self.nodes)
+            nodes[:] = [handle for handle, _ in self.nodes]
+        count._obj.value = len(self.nodes)
+
+    def _cuGraphNodeGetType(self, node, kind):
+        kind._obj.value = dict(self.nodes)[node.value]
+
+    def _cuGraphInstantiateWithFlags(self, made, graph, flags):
+        assert (graph.value, flags.value) == (77, 0)
+        made._obj.value = 88
+
+    def _cuGraphLaunch(self, made, stream):
+        assert (made.value, stream.value) == (88, STREAM.handle)
+
+    def _cuDeviceGet(self, device, number):
+        device._obj.value = 100 + number.value
+
+    def _cuDeviceGetAttribute(self, value, attribute, device):
+        assert device.value == 102
+        value._obj.value = {16: 132, 95: self.cooperative}[attribute.value]
+
+    def _cuModuleLoadData(self, module, code):
+        assert ctypes.string_at(code, 4) == b"\x7fELF"
+        module._obj.value = 55
+
+    def _cuModuleGetFunction(self, function, module, name):
+        assert (module.value, name.value) == (55, b"recur")
+        function._obj.value = 66
+
+    def _cuFuncSetAttribute(self, function, attribute, value):
+        assert (function.value, attribute.value, value.value) == (66, 8, 70_000)
+
+    def _cuOccupancyMaxActiveBlocksPerMultiprocessor(self, blocks, function, threads, shared):
+        assert (function.value, threads.value, shared.value) == (66, 128, 70_000)
+        blocks._obj.value = self.blocks
+
+    def _cuLaunchCooperativeKernel(self, function, *rest):
+        *dimensions, shared, stream, values = rest
+        assert function.value == 66
+        assert (shared.value, stream.value) == (70_000, STREAM.handle)
+        first = ctypes.cast(values[0], ctypes.POINTER(ctypes.c_uint64))[0]
+        second = ctypes.cast(values[1], ctypes.POINTER(ctypes.c_int32))[0]
+        self.started = [each.value for each in dimensions], len(values), first, second
+
+
+@pytest.fixture
+def use(monkeypatch):
+    def use(**options):
+        made = Driver(**options)
+        monkeypatch.setattr(driver, "_load_driver", lambda: made)
+        return made
+
+    return use
+
+
+def test_a_graph_is_recorded_counted_launched_and_forgotten(use):
+    made = use()
+    work = []
+    graph = CudaGraph(STREAM, lambda: work.append(list(made.calls)))
+    assert work == [["cuStreamBeginCapture_v2"]], "the work is put there while it is recorded"
+    assert (graph.nodes, graph.kernels) == (4, 2)
+    assert made.calls[-2:] == ["cuGraphInstantiateWithFlags", "cuGraphDestroy"]
+    graph.launch()
+    graph.free()
+    assert made.calls[-2:] == ["cuGraphLaunch", "cuGraphExecDestroy"]
+
+
+def test_a_recording_that_fails_is_ended_and_says_its_own_reason(use):
+    made = use(fails="cuStreamEndCapture")
+
+    def work():
+        raise ValueError("the work's reason")
+
+    with pytest.raises(ValueError, match="the work's reason"):
+        CudaGraph(STREAM, work)
+    assert made.calls == ["cuStreamBeginCapture_v2", "cuStreamEndCapture"]
+
+
+@pytest.mark.parametrize(
+    "fails", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphLaunch"]
+)
+def test_what_the_driver_says_is_said(use, fails):
+    use(fails=fails)
+    with pytest.raises(DeviceError, match=rf"CUDA error 999 in {fails}: the driver's reason"):
+        CudaGraph(STREAM, lambda: None).launch()
+
+
+def test_an_old_driver(use):
+    use()
+    with pytest.raises(DeviceError, match="has no cuNoSuchThing: install a newer one"):
+        driver.call("cuNoSuchThing")
+
+
+def kernel():
+    return CooperativeKernel(b"\x7fELF\0and more", "recur", 128, 70_000, 2)
+
+
+@pytest.mark.parametrize(("blocks", "started"), [(968, 4 * 132), (64, 64)])
+def test_no_more_blocks_are_started_than_the_gpu_holds(use, blocks, started):
+    made = use()
+    recur = kernel()
+    assert recur.most == 4 * 132
+    recur.start(blocks, [("P", 2**40 + 5), ("i", -7), ("P", 0)], STREAM)
+    assert made.started == ([started, 1, 1, 128, 1, 1], 3, 2**40 + 5, -7)
+    recur.free()
+    assert made.calls[-1] == "cuModuleUnload"
+
+
+def test_gpus_that_cannot(use):
+    use(cooperative=0)
+    with pytest.raises(DeviceError, match=r"starts no cooperative kernels.*--recurrence steps"):
+        kernel()
+    use(blocks=0)
+    with pytest.raises(DeviceError, match="has no room for a block of recur"):
+        kernel()
+
+
+def test_a_gpu_is_opened_once(monkeypatch):
+    made = []
+    module = fake_cuda.driver(fake_cuda.Gpu())
+    kept = module.Device.retain_primary_context
+    module.Device.retain_primary_context = staticmethod(lambda: made.append(1) or kept())
+    package = ModuleType("pycuda")
+    package.driver = module
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", module)
+    assert device.open_gpu(0) is device.open_gpu(0)
+    assert made == [1]
+
+
+def test_a_part_of_a_mirror_is_uploaded():
+    gpu = fake_cuda.Gpu()
+    module = fake_cuda.driver(gpu)
+    opened = device.Gpu(module, 0)
+    with opened.current():
+        stream = module.Stream()
+        mirror = Mirror(opened, (8,), np.uint8)
+        mirror.host[:] = range(1, 9)
+        mirror.upload(stream, 3)
+        stream.synchronize()
+        assert list(gpu.memory[mirror.address]) == [1, 2, 3, 0, 0, 0, 0, 0]
+        mirror.free()
+    assert not gpu.memory

@@ -1,0 +1,141 @@
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from some_results import some_face, some_result
+
+from runtime import plot
+from runtime.cli import main
+from runtime.errors import InputError
+from runtime.formats import Layout, open_writer
+from runtime.plotting import AREA, AREA_PRESENT, _clock, _ticks
+
+AUS = ("AU06", "AU12")
+
+
+def table(folder: Path, frames: int = 100, timed: bool = True, faces: int = 1) -> Path:
+    """AU12 is 0.9 and present in the second quarter, else 0.2; AU06 is 0.5 and never present."""
+    layout = Layout(AUS, named=not timed)
+    with open_writer("native", folder / "clip", layout) as writer:
+        for i in range(frames):
+            on = frames // 4 <= i < frames // 2
+            values = {"AU06": 0.5, "AU12": 0.9 if on else 0.2}
+            shown = [
+                some_face(n, ("AU12",) if on else (), size=None, **values) for n in range(faces)
+            ]
+            writer.write(some_result(i, *shown, name="" if timed else f"{i}.png"))
+    return folder / "clip.csv"
+
+
+def columns_of(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Pixels of a colour in every column."""
+    return (picture == np.array(colour, np.uint8)).all(2).sum(0)
+
+
+@pytest.mark.parametrize(("frames", "width"), [(40, 3840), (100, 1600), (1500, 640)])
+def test_presence_is_where_and_as_high_as_it_was(tmp_path, frames, width):
+    picture = plot(table(tmp_path, frames), width=width)
+    assert picture.shape[1] == width
+    assert picture.dtype == np.uint8
+    both = columns_of(picture, AREA) + columns_of(picture, AREA_PRESENT)
+    drawn = np.flatnonzero(both)
+    left, right = drawn.min(), drawn.max()
+    on = np.flatnonzero(columns_of(picture, AREA_PRESENT))
+    span = right - left
+    assert right > 0.97 * width
+    assert (on.min() - left) / span == pytest.approx(0.25, abs=1.5 / min(frames, 100))
+    assert (on.max() - left) / span == pytest.approx(0.5, abs=1.5 / min(frames, 100))
+    assert np.diff(on).max() == 1  # no gaps between frames
+    # AU12 is 0.9 high where it is present, beside the 0.5 of AU06 everywhere.
+    grey, orange = columns_of(picture, AREA), columns_of(picture, AREA_PRESENT)
+    middle = on[len(on) // 2]
+    assert orange[middle] / grey[middle] == pytest.approx(0.9 / 0.5, rel=0.1)
+
+
+def test_faces_get_blocks_and_gaps_are_gaps(tmp_path):
+    one, three = plot(table(tmp_path)), plot(table(tmp_path, faces=3))
+    assert three.shape[0] > 2 * one.shape[0]
+    layout = Layout(AUS)
+    with open_writer("native", tmp_path / "gap", layout) as writer:
+        for i in range(100):
+            here = [] if 30 <= i < 60 else [some_face(0, ("AU12",), size=None, AU06=0.5, AU12=0.9)]
+            writer.write(some_result(i, *here))
+    drawn = np.flatnonzero(columns_of(plot(tmp_path / "gap.csv"), AREA_PRESENT))
+    assert np.diff(drawn).max() == pytest.approx(0.3 * (drawn.max() - drawn.min()), rel=0.1)
+
+
+def test_only_some_action_units(tmp_path):
+    path = table(tmp_path)
+    assert not columns_of(plot(path, aus=["AU06"]), AREA_PRESENT).any()
+    with pytest.raises(InputError, match=r"clip\.csv has no AU99: choose from AU06, AU12"):
+        plot(path, aus=["AU99"])
+
+
+def test_pictures_without_times(tmp_path):
+    assert columns_of(plot(table(tmp_path, timed=False)), AREA_PRESENT).any()
+
+
+def test_table_that_is_being_written(tmp_path):
+    text = table(tmp_path).read_text()
+    (tmp_path / "clip.partial.csv").write_text(text[:-200])
+    picture = plot(tmp_path / "clip.partial.csv")
+    assert columns_of(picture, AREA_PRESENT).any()
+
+
+def test_command(tmp_path, capsys):
+    path = table(tmp_path)
+    assert main(["plot", str(path)]) == 0
+    out = tmp_path / "clip.timeline.png"
+    assert capsys.readouterr().out.strip() == str(out)
+    np.testing.assert_array_equal(cv2.imread(str(out)), plot(path))
+    given = ["plot", str(path), "--out", str(tmp_path / "b.png"), "--aus", "12", "--width", "500"]
+    assert main(given) == 0
+    assert cv2.imread(str(tmp_path / "b.png")).shape[1] == 500
+
+
+def test_bad_tables(tmp_path, capsys):
+    def says(message: str, *arguments: object) -> None:
+        assert main(["plot", *map(str, arguments)]) == 2
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1
+
+    says("no.csv does not exist", tmp_path / "no.csv")
+    (tmp_path / "text.csv").write_text("hello\nworld\n")
+    says("text.csv is no table of a run", tmp_path / "text.csv")
+    (tmp_path / "empty.csv").touch()
+    says("empty.csv is no table of a run", tmp_path / "empty.csv")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 9)
+    says("binary.csv is no", tmp_path / "binary.csv")
+    with open_writer("native", tmp_path / "none", Layout(AUS)) as writer:
+        writer.write(some_result(0))
+    says("none.csv holds no face", tmp_path / "none.csv")
+    with open_writer("openface", tmp_path / "of", Layout(AUS)) as writer:
+        writer.write(some_result(0, some_face()))
+    says("of.openface.csv is no table of a run: give the native", tmp_path / "of.openface.csv")
+    says("no room for names", table(tmp_path), "--width", 100)
+
+
+def test_memory_does_not_grow_with_the_run(tmp_path):
+    """The table is never held: its reader is asked row by row."""
+    import tracemalloc
+
+    sizes = []
+    for frames in (200, 2000):
+        path = table(tmp_path, frames)
+        tracemalloc.start()
+        plot(path, width=800)
+        sizes.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert sum(1 for _ in csv.reader(path.open())) == frames + 1
+    assert sizes[1] < 1.2 * sizes[0]
+
+
+def test_clock():
+    assert [_clock(t, 30) for t in (0, 0.5, 10)] == ["0 s", "0.5 s", "10 s"]
+    assert _clock(90, 600) == "1:30"
+    assert _clock(3690, 7200) == "1:01:30"
+    assert _ticks(0, 7.2, 20) == [0.5 * i for i in range(15)]
+    assert _ticks(0, 3600, 10) == [600 * i for i in range(7)]

@@ -1,0 +1,116 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from some_results import some_face, some_result
+
+from runtime.boxes import overlap
+from runtime.drawing import Annotator, draw
+from runtime.drawing.style import BAR_PRESENT
+from runtime.drawing.timeline import LANES, SECONDS, History, busiest, widest_gap
+
+
+def grey(width: int = 640, height: int = 360) -> np.ndarray:
+    return np.full((height, width, 3), 90, np.uint8)
+
+
+def strip(picture: np.ndarray, plain: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, width, height of where two pictures differ."""
+    rows, columns = np.nonzero((picture != plain).any(2))
+    left, top = columns.min(), rows.min()
+    return left, top, columns.max() - left + 1, rows.max() - top + 1
+
+
+def last(frames: int = 50, x: float = 30, y: float = 10, zoom: int = 1, on=range(25, 40)):
+    """The last frame and result of a video whose AU12 is present in some frames, and a pen."""
+    pen = Annotator()
+    for i in range(frames):
+        present = ("AU12",) if i in on else ()
+        values = {"AU06": 0.1, "AU12": 0.9 if present else 0.1}
+        result = some_result(i, some_face(0, present, x, y, **values))
+        if i < frames - 1:
+            pen.draw(grey(640 * zoom, 360 * zoom), result)
+    return pen, result
+
+
+@pytest.mark.parametrize("zoom", [1, 3])
+def test_strip_shows_when_an_action_unit_was_present(zoom):
+    pen, result = last(zoom=zoom)
+    frame = grey(640 * zoom, 360 * zoom)
+    picture, plain = pen.draw(frame, result), draw(frame, result)
+    left, top, width, height = strip(picture, plain)
+    assert top > 180 * zoom
+    assert overlap((left, top, width, height), result.faces[0].box) == 0
+    orange = (np.abs(picture.astype(int) - BAR_PRESENT).max(2) < 12)[top : top + height]
+    columns = np.flatnonzero(orange[:, left : left + width].sum(0) > height // 8)
+    # Frame 25 to 39 of 0 to 49, 25 a second, in a strip whose right end is the last frame.
+    assert len(columns)
+    span = columns.max() - columns.min()
+    right = left + width - columns.max()
+    # Lengths on the strip are as times: 14 frames present, 10 frames since then.
+    assert span / (right - 5 * zoom) == pytest.approx(14 / 10, rel=0.4)
+
+
+def test_nothing_present_no_strip():
+    pen, result = last(on=())
+    np.testing.assert_array_equal(pen.draw(grey(), result), draw(grey(), result))
+
+
+def test_face_at_the_bottom_is_seen_through_the_strip():
+    pen, result = last(x=300, y=220)
+    picture, plain = pen.draw(grey(), result), draw(grey(), result)
+    box = strip(picture, plain)
+    assert overlap(box, result.faces[0].box) == 0  # there is room beside it
+    narrow = grey(330, 360)
+    pen, result = last(x=80, y=220)
+    picture, plain = pen.draw(narrow, result), draw(narrow, result)
+    left, top, width, height = strip(picture, plain)
+    assert overlap((left, top, width, height), result.faces[0].box) > 0.05
+    part = np.s_[top : top + height, left : left + width]
+    # What is bright behind it stays brighter than what is not.
+    behind, before = plain[part].max(2).astype(float), picture[part].max(2).astype(float)
+    assert before[behind > 220].mean() > before[behind < 120].mean() + 60
+
+
+def test_history_is_bounded():
+    history = History()
+    for i in range(2000):
+        history.add(some_result(i, some_face(i // 500)))
+    samples = history.of(some_face(3))
+    assert samples[0][0] >= history.now - SECONDS
+    assert len(samples) == pytest.approx(SECONDS * 25, abs=1)
+    assert history.of(some_face(0)) == []
+    history.add(some_result(0, some_face(3)))  # the next video
+    assert len(history.of(some_face(3))) == 1
+
+
+def test_busiest():
+    samples = [(i / 25, {}, frozenset(f"AU{au:02d}" for au in range(1, 2 + i))) for i in range(8)]
+    assert busiest(samples) == ["AU01", "AU02", "AU03", "AU04", "AU05"]
+    assert len(busiest(samples)) == LANES
+    assert busiest(samples, 1) == ["AU01"]
+    # Two seconds of AU 30, four seconds ago, count less than one second of AU 40 now.
+    then = [(i / 25, {}, frozenset({"AU30"} if i < 50 else ())) for i in range(150)]
+    now = [(6 + i / 25, {}, frozenset({"AU40"})) for i in range(25)]
+    assert busiest([*then, *now], 1) == ["AU40"]
+    assert busiest([*then, *now]) == ["AU30", "AU40"]
+
+
+def test_widest_gap():
+    face, panel = (100.0, 50.0, 80.0, 200.0), (400, 5, 190, 300)
+    assert widest_gap((10, 590), [face, panel], (200, 350), 5) == (185, 395)
+    assert widest_gap((10, 590), [face, panel], (310, 350), 5) == (10, 590)
+    assert widest_gap((10, 590), [(-50.0, 0.0, 700.0, 400.0)], (200, 350), 5)[1] <= 10
+    assert widest_gap((10, 590), [face, (120.0, 0.0, 300.0, 400.0)], (200, 350), 5) == (425, 590)
+
+
+def test_latency_and_dropped_frames_of_live_sources():
+    result = some_result(3, some_face())
+    live = replace(result, latency_ms=31.0)
+    dropped = replace(live, dropped=12)
+    pictures = [draw(grey(), r) for r in (result, live, dropped)]
+    assert (pictures[0] != pictures[1]).any()
+    assert (pictures[1] != pictures[2]).any()
+    for picture in pictures[1:]:  # the head line only
+        rows = np.flatnonzero((picture != pictures[0]).any((1, 2)))
+        assert rows.min() < 30
