@@ -17,7 +17,7 @@ ACCELERATION = 0.02
 JITTER = 0.015
 """Standard deviation of where landmarks put the middle of a face, face sizes."""
 
-SLOWING = 0.95
+SLOWING = 0.98
 """Share of its velocity that an unseen face keeps a frame: nobody walks straight on for long."""
 
 _SIZE_GAIN = 0.3  # how much of a change in size is believed at once

@@ -53,6 +53,10 @@ MEETING = 0.05
 LONGEST_MEETING = 45
 """Frames after which two faces that overlap are taken to stay so."""
 
+LAG = 10
+"""Frames before a loss from which its motion is also looked at: whatever comes before a face drags
+the landmarks along for some frames, until the loss is noticed."""
+
 
 @dataclass(slots=True, eq=False)
 class Track:
@@ -67,6 +71,7 @@ class Track:
         misses: Times in a row that the finder did not see it.
         course: Its motion from before it met another face, moved on since; None where it is alone.
         met: Frames since then.
+        earlier: Its motion of `LAG` to twice as many frames ago, moved on since.
     """
 
     id: int
@@ -77,6 +82,9 @@ class Track:
     misses: int = 0
     course: Motion | None = None
     met: int = 0
+    earlier: Motion | None = None
+    _later: Motion | None = None  # becomes `earlier`
+    _lag: int = 0
 
     @property
     def landmarks(self) -> np.ndarray:
@@ -94,11 +102,32 @@ class Track:
         self.misses = 0 if score is not None else self.misses + 1
         self.score = score or 0.0
 
+    def predict(self, seen: bool = True) -> None:
+        """Move all that is known of its motion on by a frame."""
+        for motion in (self.motion, self.course, self.earlier, self._later):
+            if motion is not None:
+                motion.predict(seen)
+
+    def found(self, look: Look, box: Box) -> None:
+        """Take in where it was found."""
+        self.look = look
+        self.age += 1
+        self.motion.correct(box)
+        self._lag -= 1
+        if self._lag < 0:
+            self.earlier, self._later, self._lag = self._later, self.motion.copy(), LAG
+
     def lose(self) -> None:
         """Note that it is missing from now on."""
         self.age = self.misses = 0
         if self.course is not None:
-            self.motion, self.course = self.course, None
+            self.motion, self.course, self.earlier = self.course, None, None
+        self._later = None
+
+    def distance(self, box: Box) -> float:
+        """Tell how far a box is from where the missing face may be, see `Motion.distance`."""
+        courses = (self.motion, self.earlier)
+        return min(motion.distance(box) for motion in courses if motion is not None)
 
 
 @dataclass(slots=True, eq=False)
@@ -156,7 +185,7 @@ class Tracker:
         self._since_search += 1
         for track in self._missing:
             track.age += 1
-            track.motion.predict(seen=False)
+            track.predict(seen=False)
         lost = self._follow(frame, watch)
         self._missing += lost
         if lost:
@@ -195,9 +224,7 @@ class Tracker:
             kept.append(step)
         for step in sorted(kept, key=lambda step: step.track.id):
             track = step.track
-            track.look = step.look
-            track.motion.correct(step.box)
-            track.age += 1
+            track.found(step.look, step.box)
             if track.misses or track.age >= self._verify_every:
                 track.looked_at(self._pipeline.confirm(frame, track.landmarks, watch))
                 if track.misses >= MAX_MISSES:
@@ -250,7 +277,7 @@ class Tracker:
         """Match what was found with the missing; number of the sighting → track."""
 
         def cost(sighting: Sighting, track: Track) -> float:
-            away = track.motion.distance(face_box(sighting.look.landmarks))
+            away = track.distance(face_box(sighting.look.landmarks))
             reach = min(REACH + REACH_GROWS * track.age, FARTHEST)
             return away if away <= reach else FORBIDDEN
 
@@ -273,9 +300,7 @@ class Tracker:
 def _expected(track: Track) -> np.ndarray:
     """Move a track on by a frame, and tell the alignment that it should have there."""
     old = track.motion.x, track.motion.y
-    track.motion.predict()
-    if track.course is not None:
-        track.course.predict()
+    track.predict()
     shift = np.array([track.motion.x - old[0], track.motion.y - old[1]])
     matrix = alignment_matrix(track.landmarks)
     matrix[:, 2] = transform(-shift, matrix)

@@ -265,7 +265,7 @@ def test_stream_that_goes_away_and_comes_back(monkeypatch, hurry, caplog, handle
                 assert shot.frame.shape == (48, 64, 3)
                 if "/live is back after" in caplog.text:
                     break
-    assert len(attempts) == 3
+    assert len(attempts) >= 3  # more, if it ended again before this loop came to look
     assert shot.timestamp > 0
     assert f"127.0.0.1:{server.port}/live stopped giving frames after" in caplog.text
     assert "secret" not in caplog.text

@@ -6,7 +6,9 @@ from runtime.align import alignment_matrix, transform
 from runtime.boxes import alignment_box, face_box, overlap
 from runtime.detector import SEARCH_EVERY, Detector
 from runtime.loss import why_lost
-from runtime.tracker import MAX_MISSES, REMEMBER
+from runtime.motion import Motion
+from runtime.pipeline import Look, Sighting
+from runtime.tracker import MAX_MISSES, REMEMBER, Track
 
 
 @pytest.fixture
@@ -146,6 +148,41 @@ def test_face_behind_a_pillar_keeps_its_number(detector):
     for x in range(600, 700, 6):
         seen = where(detector.track(behind(x)))
     assert seen == {0: pytest.approx(696, abs=6), 1: pytest.approx(1100, abs=2)}
+
+
+def dragged(number: int, start: float, step: float) -> Track:
+    """A face that went behind something, seen at its edge for some frames, and then for 15 not."""
+
+    def box(i: int) -> tuple[float, float, float, float]:
+        return start + step * i, 100.0, 50.0, 50.0
+
+    track = Track(number, None, 0.9, Motion.of_box(box(0)))
+    for i in range(1, 40):
+        track.predict()
+        track.found(None, box(min(i, 32)))
+    track.lose()
+    for _ in range(15):
+        track.age += 1
+        track.predict(seen=False)
+    return track
+
+
+def test_motion_from_before_a_drag_is_remembered():
+    track = dragged(0, 100, 4)
+    there = (100.0 + 4 * 54, 100.0, 50.0, 50.0)
+    assert track.motion.distance(there) > 1
+    assert track.distance(there) < 0.5
+    assert track.distance((100.0 + 4 * 33, 100.0, 50.0, 50.0)) < 0.5  # or it did stop there
+
+
+def test_of_two_behind_a_pillar_the_one_that_was_on_its_way_there_comes_out(detector):
+    # Both were last seen 100 pixels from each other, and have changed sides since.
+    left, right = dragged(0, 100, 4), dragged(1, 460, -4)
+    detector._tracker._missing = [left, right]
+    middle = MEAN_FACE.mean(0) / 4
+    for x, track in ((320 + 25, left), (240 + 25, right)):
+        look = Look(MEAN_FACE / 4 + (x, 125) - middle, np.zeros(3), None)
+        assert detector._tracker._recognise([Sighting(look, 0.9)]) == {0: track}
 
 
 def test_newcomer_far_from_a_lost_face_is_somebody_else(detector):
