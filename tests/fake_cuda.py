@@ -95,6 +95,9 @@ def driver(gpu: Gpu) -> ModuleType:
         def pop():
             gpu.pushed -= 1
 
+        def detach(self):
+            gpu.detached = True
+
     class Device:
         def __init__(self, index):
             assert index < gpu.count

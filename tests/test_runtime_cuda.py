@@ -168,8 +168,9 @@ def test_gpus_that_cannot(use):
 
 
 def test_a_gpu_is_opened_once(monkeypatch):
-    made = []
-    module = fake_cuda.driver(fake_cuda.Gpu())
+    made, closed, gpu = [], [], fake_cuda.Gpu()
+    monkeypatch.setattr(device.atexit, "register", closed.append)
+    module = fake_cuda.driver(gpu)
     kept = module.Device.retain_primary_context
     module.Device.retain_primary_context = staticmethod(lambda: made.append(1) or kept())
     package = ModuleType("pycuda")
@@ -178,6 +179,9 @@ def test_a_gpu_is_opened_once(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycuda.driver", module)
     assert device.open_gpu(0) is device.open_gpu(0)
     assert made == [1]
+    (closing,) = closed
+    closing()
+    assert gpu.detached
 
 
 def test_a_part_of_a_mirror_is_uploaded():

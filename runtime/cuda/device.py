@@ -1,5 +1,6 @@
 """One GPU, opened, or the reason why it cannot be."""
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -24,6 +25,14 @@ class Gpu:
         self.name: str = device.name()
         self.capability = ".".join(map(str, device.compute_capability()))
         self._context: Any = device.retain_primary_context()
+
+    def close(self) -> None:
+        """Give the primary context back.
+
+        Left to its destructor, pycuda 2026.1 calls what is for other contexts, and warns that it
+        failed.
+        """
+        self._context.detach()
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -73,7 +82,8 @@ def open_gpu(index: int) -> Gpu:
         raise DeviceError(f"{wanted} there are {count} GPUs, numbered from 0: check nvidia-smi")
     try:
         if (driver, index) not in _OPENED:
-            _OPENED[driver, index] = Gpu(driver, index)
+            _OPENED[driver, index] = gpu = Gpu(driver, index)
+            atexit.register(gpu.close)
         return _OPENED[driver, index]
     except driver.Error as error:
         raise DeviceError(f"{wanted} it cannot be used ({error}): check nvidia-smi") from error
