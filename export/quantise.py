@@ -1,9 +1,9 @@
 """Convolutions in 8 bits, by ONNX Runtime's quantiser.
 
-Static and per channel: weights are signed, with a scale for each output channel; activations are
-unsigned with one scale for each tensor, taken from calibration faces (the range that holds 99.99 %
-of the numbers), and with zero at one end or in the middle of the range, which engines add up
-fastest. What is between convolutions stays in float.
+Static and per channel: weights are signed, of seven bits, with a scale for each output channel;
+activations are unsigned with one scale for each tensor, taken from calibration faces (the range
+that holds 99.99 % of the numbers), and with zero at one end or in the middle of the range, which
+engines add up fastest. What is between convolutions stays in float.
 
 Not every part of a network bears it equally well. Its parts are quantised one at a time first, and
 those that change probabilities most stay in float until the rest changes them little enough.
@@ -185,6 +185,10 @@ def _quantise(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            # Processors without VNNI add pairs of products in 16 bits, which saturate with weights
+            # of eight: probabilities of the packaged network were off by 0.03, and up to 0.67, on
+            # an AMD Zen 3. With seven it is 0.004, there and elsewhere.
+            reduce_range=True,
             nodes_to_quantize=sorted(eight | _between(graph, eight)),
             calibrate_method=CalibrationMethod.Percentile,
             extra_options=options,

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 
 from runtime.commands import find_command
-from runtime.detector import Detector
+from runtime.detector import SEARCH_EVERY, Detector
 from runtime.errors import (
     DeviceError,
     InputError,
@@ -28,7 +28,7 @@ from runtime.run import Run
 from runtime.show import Window
 from runtime.signals import Signals
 from runtime.signals.options import SMOOTHING
-from runtime.sources import open_source
+from runtime.sources import GIVE_UP, open_source
 from runtime.spec import ENGINES
 from runtime.truth import Agreement, TrueFace, read_truth
 from runtime.writers import check_writable
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "sources",
         nargs="*",
         metavar="SOURCE",
-        help="videos, images, folders of images, cam:0; without any, the demo clip",
+        help="videos, images, folders, patterns, cam:0, rtsp://...; without any, the demo clip",
     )
     add = parser.add_argument_group("what detects").add_argument
     names = ", ".join(MODELS)
@@ -107,7 +107,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--max-faces", type=_positive, default=8, help="most faces a frame")
     add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
-    add("--search-every", type=_positive, help="frames between searches for newcomers")
+    add("--min-face", type=_not_negative, default=0, help="least size of a face, pixels")
+    add(
+        "--search-every",
+        type=_count,
+        default=SEARCH_EVERY,
+        help="frames between searches for newcomers; 0 for none",
+    )
+    add(
+        "--give-up",
+        type=_not_negative,
+        default=GIVE_UP,
+        metavar="SECONDS",
+        help="how long a camera or stream that is lost is waited for",
+    )
     add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
     add(
         "--aus",
@@ -171,9 +184,20 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return int(_at_least(1, int(text)))
+
+
+def _count(text: str) -> int:
+    return int(_at_least(0, int(text)))
+
+
+def _not_negative(text: str) -> float:
+    return _at_least(0, float(text))
+
+
+def _at_least(least: int, number: float) -> float:
+    if not number >= least:
+        raise argparse.ArgumentTypeError(f"{number} is below {least}")
     return number
 
 
@@ -230,7 +254,8 @@ def _run(args: argparse.Namespace) -> int:
             threads=args.threads,
             max_faces=args.max_faces,
             verify_every=args.verify_every,
-            search_every=args.search_every,
+            search_every=args.search_every or None,
+            min_face=args.min_face,
             backend=args.backend,
             precision=args.precision,
             signals=_signals(args),
@@ -244,16 +269,18 @@ def _run(args: argparse.Namespace) -> int:
             progress=args.progress,
         )
         run.say(_headline(detector, args.model))
-        return _run_all(run, sources, true_faces)
+        return _run_all(run, sources, args.give_up, true_faces)
 
 
-def _run_all(run: Run, sources: Sequence[str], true_faces: dict[int, TrueFace] | None) -> int:
+def _run_all(
+    run: Run, sources: Sequence[str], give_up: float, true_faces: dict[int, TrueFace] | None
+) -> int:
     """Run one source after the other; a bad one does not stop the others."""
     code = FINE
     taken: dict[str, str] = {}
     for source in sources:
         try:
-            with read_ahead(open_source(source)) as shots:
+            with read_ahead(open_source(source, give_up)) as shots:
                 if run.wanted and shots.stem in taken:
                     raise InputError(
                         f"{source} and {taken[shots.stem]} would both write {shots.stem}.csv: "

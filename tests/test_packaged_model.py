@@ -150,6 +150,21 @@ def test_int8_model_is_the_same_network_within_its_report():
     assert change.max() <= 1.5 * report["max_change"]
 
 
+def test_int8_weights_do_not_saturate_processors_without_vnni():
+    graph = onnx.load(model_path("edge-int8")).graph
+    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    weights = [
+        arrays[node.input[0]]
+        for node in graph.node
+        if node.op_type == "DequantizeLinear"
+        and node.input[0] in arrays
+        and arrays[node.input[0]].dtype == np.int8
+    ]
+    assert len(weights) > 20
+    # They add two products of bytes in 16 bits: 2 * 255 * 64 fits, 2 * 255 * 127 does not.
+    assert all(2 * 255 * np.abs(each.astype(int)).max() < 2**15 for each in weights)
+
+
 def test_int8_model_of_another_engine_is_not_called_int8(tmp_path):
     path = model_path("edge-int8")
     backend = open_backend(path, "cpu", 1)

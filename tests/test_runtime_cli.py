@@ -184,6 +184,39 @@ def test_bad_options(tmp_path, capsys, model, arguments, message):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {"search_every": 30, "min_face": 0, "give_up": 60}),
+        (["--search-every", 0], {"search_every": None}),
+        (["--search-every", 7, "--min-face", 40.5], {"search_every": 7, "min_face": 40.5}),
+        (["--give-up", 0], {"give_up": 0}),
+    ],
+)
+def test_what_the_detector_and_the_source_are_told(
+    tmp_path, capsys, monkeypatch, model, options, expected
+):
+    told = {}
+
+    class Noted(cli.Detector):
+        def __init__(self, *arguments, **settings):
+            told.update(settings)
+            super().__init__(*arguments, **settings)
+
+    real = cli.open_source
+
+    def noted(source, give_up):
+        told["give_up"] = give_up
+        return real(source, give_up)
+
+    monkeypatch.setattr(cli, "Detector", Noted)
+    monkeypatch.setattr(cli, "open_source", noted)
+    clip = write_clip(tmp_path / "clip.avi", frames=1)
+    code, *_ = run(capsys, clip, "--out", tmp_path, "--model", model, "--no-video", *options)
+    assert code == 0
+    assert expected.items() <= told.items()
+
+
 def test_out_that_is_a_file(tmp_path, capsys, model):
     (tmp_path / "out").touch()
     code, _, err = run(capsys, write_clip(tmp_path / "a.avi", 2), "--out", tmp_path / "out")
@@ -198,7 +231,13 @@ def test_missing_demo(tmp_path, capsys, monkeypatch):
     assert "clip.mp4 is not there: give a SOURCE" in err
 
 
-@pytest.mark.parametrize("arguments", [["--max-faces", "0"], ["--threads", "x"], ["--unknown"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--max-faces", "0"], ["--threads", "x"], ["--unknown"]),
+        *(["--search-every", "-1"], ["--min-face", "-1"], ["--give-up", "nan"]),
+    ],
+)
 def test_nonsense_on_the_command_line(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
