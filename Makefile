@@ -23,8 +23,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install ## detect action units in the demo clip: annotated video, CSV, latency summary in out/
 	$(RUN) -m runtime --out out
 
+# A process a core, each with one thread: threads of PyTorch that wait for each other cost more than they gain.
 test: install lint ## lint, then all tests
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
 lint: install ## style, format and the direction of imports
 	$(RUN) -m ruff check .
