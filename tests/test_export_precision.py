@@ -87,7 +87,7 @@ def test_int8_file_computes_about_the_same_in_8_bits(folder, model, int8, engine
     change = np.abs(found - expected.numpy())
     # Rounding to 8 bits shows, and stays small beside how faces differ.
     assert 1e-5 < change.mean() < 0.1
-    least = {"openvino": 0.95, "onnxruntime": 0.8}[engine]
+    least = {"openvino": 0.9, "onnxruntime": 0.8}[engine]
     assert np.corrcoef(found.ravel(), expected.numpy().ravel())[0, 1] > least
     assert np.abs(found_points - points.numpy()).mean() < 0.5
 

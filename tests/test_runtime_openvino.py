@@ -105,15 +105,21 @@ def test_bf16_on_a_cpu_without_it(tmp_path, monkeypatch):
     assert open_backend(path, backend="openvino").precision == "fp32"
 
 
-def test_another_precision_than_asked_is_an_error(tmp_path, monkeypatch):
-    settings = backend_module._settings
-    monkeypatch.setattr(
-        backend_module,
-        "_settings",
-        lambda threads, bf16: settings(threads, bf16) | {"INFERENCE_PRECISION_HINT": "f16"},
-    )
-    with pytest.raises(DeviceError, match="was told to compute in fp32 and chose"):
-        open_backend(write_model(tmp_path / "m.onnx"), backend="openvino")
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("chosen", ["f16", "f32", "bf16"])
+def test_another_precision_than_asked_is_an_error(bf16, chosen):
+    # Which CPU takes which hint differs, so the compiled model is made up here.
+    class Compiled:
+        def get_property(self, name):
+            assert name == "INFERENCE_PRECISION_HINT"
+            return getattr(openvino.Type, chosen)
+
+    asked = "bf16" if bf16 else "f32"
+    if chosen == asked:
+        assert backend_module._floats(Compiled(), bf16) == asked.replace("f32", "fp32")
+        return
+    with pytest.raises(DeviceError, match=f"and chose {chosen.replace('f32', 'fp32')}"):
+        backend_module._floats(Compiled(), bf16)
 
 
 def test_operator_that_openvino_lacks(tmp_path):
