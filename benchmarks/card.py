@@ -21,8 +21,10 @@ SPEED = _RESULTS / "amd_epyc_zen3_2_cores.json"
 """The measurement of all engines that the documents show."""
 SPEED_AVX512 = _RESULTS / "amd_epyc_zen4_2_cores_native.json"
 """The same of the native engine, on a processor that it is tuned for."""
+END_TO_END = _RESULTS / "amd_epyc_zen4_2_cores_edge.json"
+"""The measurement from file to result that they show."""
 
-_MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_MARKED = re.compile(r"(<!-- table: ([\w-]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
 _OURS = "**LGRNet `edge`**"
 _ENGINES = (
     ("lgrnet_edge_int8", "OpenVINO int8 (`edge-int8`)"),
@@ -220,10 +222,10 @@ def _paces(runs: list[dict]) -> str:
 
 
 def detectors(root: Path) -> str:
-    """Tabulate the way from file to result, from the same measurement."""
+    """Tabulate the way from file to result."""
     rows = [
         {"threads": run["threads"], **row}
-        for run in read_record(root / SPEED)["pipelines"]
+        for run in read_record(root / END_TO_END)["pipelines"]
         for row in run["rows"]
     ]
     columns: list[Column] = [
@@ -240,7 +242,7 @@ def detectors(root: Path) -> str:
 
 
 def speed_in_full(root: Path) -> str:
-    """Tabulate the same measurement with percentiles, memory, load times and phases."""
+    """Tabulate the measurement of all engines with percentiles, memory and load times."""
     return readme_tables(read_record(root / SPEED))
 
 
@@ -281,7 +283,7 @@ def filled(text: str, root: Path) -> str:
         start, name, end = match.groups()
         if name not in TABLES:
             raise ValueError(f"table {name!r} is unknown: known are {', '.join(TABLES)}")
-        return start + TABLES[name](root) + end
+        return f"{start}\n{TABLES[name](root)}\n{end}"
 
     return _MARKED.sub(table, text)
 

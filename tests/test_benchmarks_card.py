@@ -26,7 +26,8 @@ def test_every_table_is_in_a_document():
 def root(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "runtime" / "models").mkdir(parents=True)
-    for pattern in ("docs/*.json", "runtime/models/*.accuracy.json"):
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    for pattern in ("docs/*.json", "runtime/models/*.accuracy.json", "benchmarks/results/*.json"):
         for path in ROOT.glob(pattern):
             shutil.copy(path, tmp_path / path.relative_to(ROOT))
     return tmp_path
