@@ -23,8 +23,13 @@ from lgrnet.corpora import folds
 from lgrnet.corpora.bp4d_labels import AUS, read_intensities, read_occurrence
 from lgrnet.corpora.landmark_files import SUFFIXES, read_point_sets
 from lgrnet.corpora.problems import CorpusError, Problems
-from lgrnet.corpora.sequence import MOST_LACKING, Checked, FrameSequence, keep
-from runtime.align import alignment_matrix
+from lgrnet.corpora.sequence import (
+    MOST_LACKING,
+    Checked,
+    FrameSequence,
+    check_alignable,
+    keep,
+)
 from runtime.landmarks import COUNT
 
 TASKS: tuple[str, ...] = tuple(f"T{number}" for number in range(1, 9))
@@ -176,11 +181,7 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
         return Checked(None, problems.lines())
     pictured = np.array([int(number) in pictures for number in numbers])
     chosen, dropped = keep(frames, presence, points, pictured)
-    for index in chosen:
-        try:
-            alignment_matrix(points[index])
-        except ValueError as error:
-            problems.add(place, f"frame {frames[index]}: {error}")
+    check_alignable(place, frames[chosen], points[chosen], problems)
     if problems:
         return Checked(None, problems.lines())
     sequence = FrameSequence(

@@ -25,9 +25,14 @@ from lgrnet.corpora import folds
 from lgrnet.corpora.landmark_files import read_point_sets
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import read_scores
-from lgrnet.corpora.sequence import MOST_LACKING, Checked, FrameSequence, keep
+from lgrnet.corpora.sequence import (
+    MOST_LACKING,
+    Checked,
+    FrameSequence,
+    check_alignable,
+    keep,
+)
 from lgrnet.shards import MISSING
-from runtime.align import alignment_matrix
 from runtime.landmarks import COUNT
 
 AUS: tuple[int, ...] = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
@@ -137,11 +142,7 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
     ).astype(np.uint8)
     frames = np.arange(1, count + 1)
     chosen, dropped = keep(frames, presence, points, frames <= shown)
-    for index in chosen:
-        try:
-            alignment_matrix(points[index])
-        except ValueError as error:
-            problems.add(folder, f"frame {frames[index]}: {error}")
+    check_alignable(folder, frames[chosen], points[chosen], problems)
     if problems:
         return Checked(None, problems.lines())
     sequence = FrameSequence(

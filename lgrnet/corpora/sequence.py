@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lgrnet.corpora.problems import Problems
 from lgrnet.shards import MISSING
+from runtime.align import alignment_matrix
 
 NO_LANDMARKS = "no landmarks"
 NO_LABEL = "no label"
@@ -113,6 +115,24 @@ def keep(
     ]
     lost = np.logical_or.reduce(list(faults.values()))
     return np.flatnonzero(~lost), tuple(dropped)
+
+
+def check_alignable(
+    place: Path, frames: np.ndarray, landmarks: np.ndarray, problems: Problems
+) -> None:
+    """Note the frames whose landmarks no face can be aligned by.
+
+    Args:
+        place: The file or folder that they come from.
+        frames: (N,) numbers.
+        landmarks: (N, 49, 2), finite.
+        problems: Gets a line for each.
+    """
+    for frame, points in zip(frames, landmarks, strict=True):
+        try:
+            alignment_matrix(points)
+        except ValueError as error:
+            problems.add(place, f"frame {frame}: {error}")
 
 
 class Checked(NamedTuple):
