@@ -35,3 +35,26 @@ def test_identities_carry_it(toy_studio):
         [make_identity(toy_studio, s).vertices[toy_studio.rig.landmarks68] for s in range(6)]
     )
     assert spread.std(0)[[48, 54], 1].min() > 0.02  # mouth corners, which no toy identity moves
+
+
+def test_a_wider_spread_is_that_many_times_the_usual_one(any_studio):
+    rig = any_studio.rig
+    usual, wider, none = (
+        resting_offset(np.random.default_rng(5), rig, spread) for spread in (1.0, 1.6, 0.0)
+    )
+    np.testing.assert_allclose(wider, 1.6 * usual, atol=1e-5)
+    assert not none.any()
+
+
+def test_lips_rest_wider_apart_only_where_faces_spread_further(toy_studio):
+    points = toy_studio.rig.landmarks68
+    upper, lower = points[[61, 62, 63]], points[[67, 66, 65]]
+
+    def gaps(resting):
+        people = [make_identity(toy_studio, seed, resting).vertices for seed in range(8)]
+        return np.array([np.mean(face[upper, 1] - face[lower, 1]) for face in people])
+
+    usual, wider = gaps(1.0), gaps(2.0)
+    np.testing.assert_allclose(usual, 0.02, atol=1e-3)
+    assert np.all(wider > usual) and np.all(wider < usual + 0.13)
+    assert np.ptp(wider) > 0.03

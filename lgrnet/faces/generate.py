@@ -69,6 +69,8 @@ class Recipe:
             people all have the usual co-occurrence, control people none.
         found: Share of training pictures that are placed as a face finder's box would place them;
             all others, and those of validation and test people, as the aligner does.
+        resting: How far the resting faces of training people spread; those of all others spread by
+            1. Wider ones teach that a mouth that hangs or lids that are wide need not be an AU.
     """
 
     seed: int = 0
@@ -80,6 +82,7 @@ class Recipe:
     people_per_shard: int = 4
     decorrelated: float = 0.3
     found: float = 0.25
+    resting: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the counts."""
@@ -98,6 +101,8 @@ class Recipe:
         for name in ("decorrelated", "found"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        if not 0 <= self.resting <= 3:
+            raise ValueError(f"resting must lie in [0, 3], got {self.resting}")
 
     def people(self, split: str) -> range:
         """Return the numbers of a split's people; no number is in two splits."""
@@ -142,7 +147,7 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> It
         The pictures.
     """
     rng = np.random.default_rng([recipe.seed, number])
-    person = make_identity(studio, number)
+    person = make_identity(studio, number, recipe.resting if split == "train" else 1.0)
     chance = split == "train" and rng.random() < recipe.decorrelated
     strength = 0.0 if split == "control" else 0.25 if chance else 1.0
     intensities = sample_intensities(
@@ -269,6 +274,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         )
     parser.add_argument("--images", type=int, default=default.images, help="pictures per person")
     parser.add_argument("--decorrelated", type=float, default=default.decorrelated)
+    parser.add_argument("--resting", type=float, default=default.resting)
     parser.add_argument("--workers", type=int, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)
@@ -281,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         recipe = Recipe(
             args.seed, args.train, args.val, args.test, args.control, args.images,
-            decorrelated=args.decorrelated,
+            decorrelated=args.decorrelated, resting=args.resting,
         )  # fmt: skip
         generate(args.out, recipe, args.rig, args.workers, args.progress)
     except (RigError, DatasetError, ValueError) as error:

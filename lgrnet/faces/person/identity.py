@@ -17,6 +17,7 @@ from lgrnet.faces.person.wrinkles import Grooves, WrinkleMaker, wrinkle_maker
 
 _SHAPE_SPREAD = 0.85  # of the modes' standard deviation: 1 gives too many odd heads
 _RESTING_GAP = 0.02  # cm between the lips of a resting mouth
+_WIDER_GAP = 0.12  # cm more, at most, where resting faces spread twice as far
 _WEAR_GLASSES = 0.22  # share of people
 _LID_CLEARANCE = 0.10  # cm between eyeball and lid
 _INNER_LIPS = ((61, 67), (62, 66), (63, 65))
@@ -93,12 +94,14 @@ class Identity:
     overlays: tuple[Overlay, ...] = ()
 
 
-def make_identity(studio: Studio, seed: int) -> Identity:
+def make_identity(studio: Studio, seed: int, resting: float = 1.0) -> Identity:
     """Draw a person; the same seed gives the same person.
 
     Args:
         studio: The rig and what is derived from it.
         seed: Number of the person.
+        resting: How far resting faces spread, see :func:`resting_offset`; above 1 the lips of some
+            are also a little apart at rest, too little for AU 25.
 
     Returns:
         The person.
@@ -106,10 +109,12 @@ def make_identity(studio: Studio, seed: int) -> Identity:
     rig = studio.rig
     rng = np.random.default_rng([77, seed])
     weights = rng.normal(0, _SHAPE_SPREAD, len(rig.identity)).astype(np.float32)
-    vertices = rig.vertices + (weights @ rig.identity).reshape(-1, 3) + resting_offset(rng, rig)
+    vertices = rig.vertices + (weights @ rig.identity).reshape(-1, 3)
+    vertices = vertices + resting_offset(rng, rig, resting)
     # Identity modes part some people's lips, which would read as AU 25 at rest.
     jaw = rig.shape("jawOpen")
-    gap = _lip_gap(vertices, rig) - _RESTING_GAP
+    wider = max(0.0, resting - 1) * _WIDER_GAP * np.random.default_rng([78, seed]).uniform()
+    gap = _lip_gap(vertices, rig) - _RESTING_GAP - wider
     vertices = vertices - jaw * (gap / _lip_gap(jaw, rig))
     spheres = [_fit_sphere(vertices[eyeball]) for eyeball in studio.eyeballs]
     for lid, (centre, radius) in zip(studio.lids, spheres, strict=True):

@@ -21,19 +21,20 @@ _SPREAD: dict[str, float] = {
 _UNEVEN = 0.25  # of the weight, from side to side
 
 
-def resting_offset(rng: np.random.Generator, rig: Rig) -> np.ndarray:
+def resting_offset(rng: np.random.Generator, rig: Rig, spread: float = 1.0) -> np.ndarray:
     """Draw how a person's resting face differs from the mean one beyond the identity modes.
 
     Args:
         rng: Source of randomness.
         rig: The face rig.
+        spread: How far resting faces lie from the mean one; 1 is the usual spread.
 
     Returns:
         (V, 3) float32, cm.
     """
     weights = np.zeros(len(rig.shapes), np.float32)
-    for name, spread in _SPREAD.items():
-        weight = np.clip(rng.normal(0, spread), -2 * spread, 2 * spread)
+    for name, usual in _SPREAD.items():
+        weight = spread * np.clip(rng.normal(0, usual), -2 * usual, 2 * usual)
         if name in rig.shapes:
             weights[rig.shapes[name]] = weight
             continue
