@@ -271,6 +271,43 @@ def test_clock():
     assert clock(360000) == "100:00:00.000"
 
 
+def two_files() -> list[Result]:
+    """A smile at the end of one file and at the begin of the next, of faces that are both #0."""
+    face = some_face(0, ("AU12",))
+    return [
+        replace(some_result(i, *faces, timestamp=time), name=name)
+        for i, (name, time, faces) in enumerate(
+            [
+                *(("a.mp4", 0.0, []), ("a.mp4", 0.5, [face]), ("a.mp4", 1.0, [face])),
+                *(("in/b.mp4", 0.0, [face]), ("in/b.mp4", 0.25, []), ("in/b.mp4", 0.5, [])),
+            ]
+        )
+    ]
+
+
+def test_events_end_with_their_file(tmp_path):
+    path = write(tmp_path, "events", *two_files(), layout=replace(LAYOUT, named=True))
+    names = ("input", "onset", "offset", "first_frame", "last_frame")
+    assert [tuple(row[name] for name in names) for row in rows(path)] == [
+        ("a.mp4", "0.500", "1.000", "1", "2"),
+        ("in/b.mp4", "0.000", "0.250", "3", "3"),
+    ]
+
+
+def test_each_video_of_many_has_its_own_subtitles(tmp_path):
+    write(tmp_path, "vtt", *two_files(), layout=replace(LAYOUT, named=True))
+    head, says = "WEBVTT\n\n1\n00:00:0", "AU12 Lip Corner Puller\n\n"
+    files = {
+        path.relative_to(tmp_path).as_posix(): path.read_text()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    assert files == {
+        "clip.subtitles/a.mp4.vtt": f"{head}0.500 --> 00:00:01.000\n{says}",
+        "clip.subtitles/in/b.mp4.vtt": f"{head}0.000 --> 00:00:00.250\n{says}",
+    }
+
+
 @pytest.mark.parametrize("name", ["events", "vtt", "srt"])
 def test_events_need_times(tmp_path, name):
     with pytest.raises(InputError, match="frame 7 has no timestamp"):

@@ -84,6 +84,14 @@ def test_history_is_bounded():
     assert len(history.of(some_face(3))) == 1
 
 
+def test_history_ends_with_its_file():
+    history = History()
+    for i in range(5):
+        history.add(replace(some_result(i, some_face()), name="a.mp4"))
+    history.add(some_result(5, some_face(), name="b.jpg"))  # face 0 too, but of another file
+    assert len(history.of(some_face())) == 1
+
+
 def test_busiest():
     samples = [(i / 25, {}, frozenset(f"AU{au:02d}" for au in range(1, 2 + i))) for i in range(8)]
     assert busiest(samples) == ["AU01", "AU02", "AU03", "AU04", "AU05"]

@@ -51,9 +51,13 @@ class History:
     def __init__(self) -> None:
         self._samples: dict[int, deque[Sample]] = {}
         self._now = 0.0
+        self._name = ""
 
     def add(self, result: Result) -> None:
         """Take in a frame."""
+        if result.name != self._name:  # another file, with faces and times of its own
+            self._samples.clear()
+            self._name = result.name
         time = result.timestamp
         self._now = result.index * FRAME_SECONDS if time is None else time
         for face in result:
