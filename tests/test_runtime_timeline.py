@@ -6,8 +6,9 @@ from some_results import some_face, some_result
 
 from runtime.boxes import overlap
 from runtime.drawing import Annotator, draw
+from runtime.drawing.places import widest_gap
 from runtime.drawing.style import BAR_PRESENT
-from runtime.drawing.timeline import LANES, SECONDS, History, busiest, widest_gap
+from runtime.drawing.timeline import LANES, SECONDS, History, busiest
 
 
 def grey(width: int = 640, height: int = 360) -> np.ndarray:
