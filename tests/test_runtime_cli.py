@@ -187,7 +187,8 @@ def test_bad_options(tmp_path, capsys, model, arguments, message):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], {"search_every": 30, "min_face": 0, "give_up": 60}),
+        ([], {"search_every": 30, "min_face": 0, "search_side": None, "give_up": 60}),
+        (["--search-side", 800], {"search_side": 800}),
         (["--search-every", 0], {"search_every": None}),
         (["--search-every", 7, "--min-face", 40.5], {"search_every": 7, "min_face": 40.5}),
         (["--give-up", 0], {"give_up": 0}),
