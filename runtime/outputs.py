@@ -213,7 +213,7 @@ class Outputs:
             if not (timeless and name in TIMED):
                 writer.write(result)
         if self._video:
-            self._video.write(self.picture(shot, result))
+            self._video.write(self.picture(shot, result), shot.timestamp)
         elif self._wanted.pictures:
             base, name = self._base, shot.name
             path = f"{base}.annotated/{name}.png" if name else f"{base}.annotated.png"
