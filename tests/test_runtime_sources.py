@@ -347,7 +347,8 @@ def mixed(folder):
 
 
 def test_folder_of_mixed_junk(tmp_path, caplog):
-    with open_source(mixed(tmp_path / "junk")) as source:
+    (mixed(tmp_path / "junk") / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    with open_source(tmp_path / "junk") as source:
         assert (source.moving, source.many, source.stem) == (True, True, "junk")
         shots = list(source)
     assert [(s.index, s.name, s.first) for s in shots] == [
@@ -366,8 +367,8 @@ def test_folder_of_mixed_junk(tmp_path, caplog):
     assert source.failures == ["c.png", "d.png", "f.mp4", "g.mp4"]
     for name in source.failures:
         assert f"left out: {tmp_path / 'junk' / name}" in caplog.text
-    assert "1 files in" in caplog.text
-    assert "left out: notes.txt" in caplog.text
+    assert "2 files in" in caplog.text
+    assert "left out: gone.mp4, notes.txt" in caplog.text
     assert "DS_Store" not in caplog.text
 
 
