@@ -161,12 +161,15 @@ def test_json_lines(tmp_path):
 
 def test_parquet(tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr("runtime.formats.parquet.GROUP", 4)
+    monkeypatch.setattr("runtime.formats.parquet.PACK", 2)
+    monkeypatch.setattr("runtime.formats.parquet.GROUP", 2)
     layout = replace(LAYOUT, named=True)
     results = [some_result(i, some_face(i), name=f"{i}.png") for i in range(10)]
     results.append(some_result(10, name="none.png"))
     table = parquet.read_table(write(tmp_path, "parquet", *results, layout=layout))
-    assert parquet.ParquetFile(tmp_path / "clip.parquet").num_row_groups == 3
+    groups = parquet.ParquetFile(tmp_path / "clip.parquet").metadata
+    sizes = [groups.row_group(i).num_rows for i in range(groups.num_row_groups)]
+    assert sizes == [4, 4, 3]
     native = rows(write(tmp_path, "native", *results, layout=layout))
     assert table.column_names == list(native[0])
     for column in table.column_names:
@@ -178,6 +181,19 @@ def test_parquet(tmp_path, monkeypatch):
                 assert value == pytest.approx(float(text), abs=0.06)
     assert str(table.schema.field("AU06").type) == "float"
     assert str(table.schema.field("frame").type) == "int64"
+
+
+def test_parquet_holds_no_more_than_a_group(tmp_path, monkeypatch):
+    arrow = pytest.importorskip("pyarrow")
+    monkeypatch.setattr("runtime.formats.parquet.PACK", 4)
+    held = []
+    with open_writer("parquet", tmp_path / "clip", LAYOUT) as writer:
+        for i in range(320):
+            writer.write(some_result(i, some_face()))
+            held.append((len(writer._rows), arrow.total_allocated_bytes()))
+    rows_held, bytes_held = np.array(held).T
+    assert rows_held.max() < 4
+    assert bytes_held[160:].max() <= 1.1 * bytes_held[:160].max()
 
 
 def test_parquet_after_an_error_is_not_there(tmp_path):
