@@ -214,6 +214,24 @@ class Result:
 
         return data_frame(self)
 
+    def to_csv(self) -> str:
+        """Write the frame as the native CSV (`runtime.formats.native`), header and rows."""
+        from runtime.formats.frame import csv_text
+
+        return csv_text(self)
+
+    def to_detections(self) -> dict[str, object]:
+        """Make arrays as `supervision` wants them: ``supervision.Detections(**this)``.
+
+        Returns:
+            For n faces ``xyxy``, (n, 4) float32, pixels; ``confidence``, (n,) float32, the finder's
+            score; ``class_id``, (n,) int, all 0; ``tracker_id``, (n,) int; and ``data``, with
+            ``landmarks``, (n, 49, 2) float32, and for each AU its probability, (n,) float32.
+        """
+        from runtime.formats.frame import detections
+
+        return detections(self)
+
     def plot(self, frame: np.ndarray) -> np.ndarray:
         """Draw the result onto a copy of its frame, see `runtime.drawing.draw`.
 

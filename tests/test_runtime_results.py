@@ -79,12 +79,29 @@ def test_data_frame_without_pandas(monkeypatch):
         some_result(0).to_df()
 
 
+def test_arrays_for_detections():
+    shown = some_result(0, some_face(2), some_face(5, x=300))
+    arrays = shown.to_detections()
+    for i, face in enumerate(shown):
+        x, y, w, h = face.box
+        np.testing.assert_allclose(arrays["xyxy"][i], [x, y, x + w, y + h], rtol=1e-6)
+    assert arrays["tracker_id"].tolist() == [2, 5]
+    assert arrays["class_id"].tolist() == [0, 0]
+    assert arrays["confidence"].tolist() == [0.75, 0.75]
+    assert arrays["data"]["AU12"].tolist() == [0.875, 0.875]
+    np.testing.assert_array_equal(arrays["data"]["landmarks"][1], shown.faces[1].landmarks)
+    none = some_result(1).to_detections()
+    assert (none["xyxy"].shape, none["confidence"].shape) == ((0, 4), (0,))
+    assert (none["tracker_id"].shape, none["data"]["landmarks"].shape) == ((0,), (0, 49, 2))
+
+
 def test_saving(tmp_path):
     result = some_result(0, some_face())
     result.save(tmp_path / "new" / "a.json")
     assert json.loads((tmp_path / "new" / "a.json").read_text()) == result.to_dict()
     result.save(tmp_path / "a.csv")
-    header, row = (tmp_path / "a.csv").read_text().splitlines()
+    assert (tmp_path / "a.csv").read_text() == result.to_csv()
+    header, row = result.to_csv().splitlines()
     assert dict(zip(header.split(","), row.split(","), strict=True))["AU12"] == "0.8750"
     frame = np.full((360, 640, 3), 90, np.uint8)
     result.save(tmp_path / "a.png", frame)

@@ -10,6 +10,7 @@ from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.formats import native
 from runtime.formats.columns import Layout, csv_lines
+from runtime.landmarks import COUNT
 from runtime.results import Result
 
 if TYPE_CHECKING:
@@ -30,19 +31,43 @@ def data_frame(result: Result) -> "pandas.DataFrame":
     return table.astype(types)
 
 
+def csv_text(result: Result) -> str:
+    """Write the native table of one frame, see `Result.to_csv`."""
+    layout = layout_of(result)
+    columns = native.columns(layout)
+    rows = [
+        [column.write(cell) for column, cell in zip(columns, row, strict=True)]
+        for row in native.rows(result, layout)
+    ]
+    return csv_lines([[column.name for column in columns], *rows])
+
+
+def detections(result: Result) -> dict[str, object]:
+    """Make arrays for `supervision`, see `Result.to_detections`."""
+    count = len(result)
+    boxes = np.array([face.box for face in result], np.float32).reshape(count, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    points = np.array([face.landmarks for face in result], np.float32).reshape(count, COUNT, 2)
+    aus = layout_of(result).aus
+    return {
+        "xyxy": boxes,
+        "confidence": np.array([face.score for face in result], np.float32),
+        "class_id": np.zeros(count, int),
+        "tracker_id": np.array([face.id for face in result], int),
+        "data": {
+            "landmarks": points,
+            **{au: np.array([face.aus[au] for face in result], np.float32) for au in aus},
+        },
+    }
+
+
 def save(result: Result, path: Path, frame: np.ndarray | None) -> None:
     """Write a file, see `Result.save`."""
     suffix = path.suffix.lower()
     if suffix in (".json", ".csv"):
         text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
         if suffix == ".csv":
-            layout = layout_of(result)
-            columns = native.columns(layout)
-            rows = [
-                [column.write(cell) for column, cell in zip(columns, row, strict=True)]
-                for row in native.rows(result, layout)
-            ]
-            text = csv_lines([[column.name for column in columns], *rows])
+            text = csv_text(result)
         with PendingFile(path) as part:
             part.write_text(text, encoding="utf-8")
         return
