@@ -48,10 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--out", type=Path, required=True, help="folder of the JSON files")
     add("--search-every", type=int, help="frames between searches for newcomers; else none")
     add("--model", help="exported file, or a packaged model")
+    add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     cv2.setNumThreads(args.threads)
-    with Detector(args.model, threads=args.threads, search_every=args.search_every) as detector:
+    settings = {"threads": args.threads, "search_every": args.search_every, "finder": args.finder}
+    with Detector(args.model, **settings) as detector:
         for clip in args.clips:
             keep_tracks(detector, clip, args.out / f"{clip.stem}.json")
     return 0

@@ -70,7 +70,8 @@ def plot(
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give the CSV of a run")
     shown, start, end, timed, counts = _survey(path, aus)
-    faces = sorted(sorted(counts, key=lambda face: -counts[face])[:FACES])
+    longest = sorted(counts, key=lambda face: -counts[face])[:FACES]
+    faces = [face for face in counts if face in longest]  # as they came
     style = Style(max(1.0, width / 1600))
     label = max(text_width(_name(au), style.font) for au in shown) + 2 * style.pad
     columns = width - label - 3 * style.pad
@@ -86,7 +87,8 @@ def _survey(path: Path, aus: Sequence[str] | None):
     counts: dict[str, int] = {}
     start, end = np.inf, -np.inf
     header, first = next(_rows(path), ([], {}))
-    timed = bool(first.get("timestamp"))
+    # Of many files each has times of its own; their frames are numbered through.
+    timed = bool(first.get("timestamp")) and "input" not in first
     known = [name for name in header if name.startswith("AU") and f"{name}_c" in header]
     if not {"frame", "timestamp", "face_id", "success"}.issubset(header) or not known:
         raise InputError(
@@ -100,7 +102,7 @@ def _survey(path: Path, aus: Sequence[str] | None):
         time = _time(row, timed)
         start, end = min(start, time), max(end, time)
         if row["success"] == "1":
-            counts[row["face_id"]] = counts.get(row["face_id"], 0) + 1
+            counts[_face(row)] = counts.get(_face(row), 0) + 1
     if not counts:
         raise InputError(f"{path} holds no face")
     return list(aus or known), start, end, timed, counts
@@ -117,6 +119,12 @@ def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
             raise InputError(f"{path} is no CSV: {error}") from error
 
 
+def _face(row: dict[str, str]) -> str:
+    """Name a face; of each video among many files it is another, of pictures the same."""
+    name = f"face {row['face_id']}"
+    return f"{row['input']}, {name}" if row["timestamp"] and row.get("input") else name
+
+
 def _time(row: dict[str, str], timed: bool) -> float:
     try:
         return float(row["timestamp"] if timed else row["frame"])
@@ -131,7 +139,7 @@ def _bin(path, aus, faces, start, end, columns, timed) -> dict[str, _Curves]:
     last: dict[str, tuple[int, int]] = {}
     adjusted: list[bool] | None = None
     for number, (header, row) in enumerate(_rows(path)):
-        face = curves.get(row["face_id"])
+        face = curves.get(_face(row))
         if face is None or row["success"] != "1":
             continue
         adjusted = adjusted or [f"{au}_adj" in header for au in aus]
@@ -142,13 +150,13 @@ def _bin(path, aus, faces, start, end, columns, timed) -> dict[str, _Curves]:
         ]
         on = [row[f"{au}_c"] == "1" for au in aus]
         # Short runs have fewer frames than the picture columns: a frame lasts to the next one.
-        before = last.get(row["face_id"])
+        before = last.get(_face(row))
         first = before[0] + 1 if before and number - before[1] <= 2 * len(faces) else column
         place = slice(min(first, column), column + 1)
         face.peak[:, place] = np.fmax(face.peak[:, place], np.array(values)[:, None])
         face.present[:, place] |= np.array(on)[:, None]
         face.rows += 1
-        last[row["face_id"]] = (column, number)
+        last[_face(row)] = (column, number)
     return curves
 
 
@@ -168,7 +176,7 @@ def _page(curves, aus, time, label, width, style, people) -> np.ndarray:
     at = {tick: left + round((tick - start) * scale) for tick in ticks}
     y = pad
     for face, curve in curves.items():
-        head = f"face {face}   {curve.rows} frames"
+        head = f"{face}   {curve.rows} frames"
         write(page, head, (left, y), style, INK)
         y += style.row + pad
         for x in at.values():

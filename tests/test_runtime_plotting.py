@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -75,6 +76,26 @@ def test_only_some_action_units(tmp_path):
 
 def test_pictures_without_times(tmp_path):
     assert columns_of(plot(table(tmp_path, timed=False)), AREA_PRESENT).any()
+
+
+def test_faces_of_several_videos_are_not_one(tmp_path):
+    with open_writer("native", tmp_path / "clips", Layout(AUS, named=True)) as writer:
+        for i, (name, time) in enumerate(
+            [*(("a.mp4", n / 25) for n in range(60)), ("b.png", None)]
+            + [("c.mp4", n / 25) for n in range(39)]
+        ):
+            on = name == "c.mp4"
+            face = some_face(
+                0, ("AU12",) if on else (), size=None, AU06=0.5, AU12=0.9 if on else 0.2
+            )
+            writer.write(replace(some_result(i, face, name=name), timestamp=time))
+    picture = plot(tmp_path / "clips.csv")
+    one = plot(table(tmp_path))
+    assert picture.shape[0] > 2 * one.shape[0]  # a block for each file
+    both = columns_of(picture, AREA) + columns_of(picture, AREA_PRESENT)
+    drawn, on = (np.flatnonzero(c) for c in (both, columns_of(picture, AREA_PRESENT)))
+    # Both begin at 0 s, but c.mp4 comes last.
+    assert (on.min() - drawn.min()) / np.ptp(drawn) == pytest.approx(0.61, abs=0.02)
 
 
 def test_table_that_is_being_written(tmp_path):
