@@ -27,6 +27,7 @@ class DataConfig:
         root: Folder of the data set.
         train: Split to train on.
         val: Split that chooses the best checkpoint and the thresholds.
+        val_root: Folder of that split, where it is of another data set than ``root``.
         workers: Processes that prepare batches.
         limit: Most pictures of the training split to use, evenly spaced in it; None for all.
         corpus: Of a prepared corpus, which one; its folds then say who is trained and tested on,
@@ -37,6 +38,7 @@ class DataConfig:
     root: Path = Path("data/faces")
     train: str = "train"
     val: str = "val"
+    val_root: Path | None = None
     workers: int = 1
     limit: int | None = None
     corpus: Literal["bp4d", "disfa"] | None = None
@@ -51,6 +53,8 @@ class DataConfig:
             raise ValueError(f"data.fold: must be one of {FOLDS}, got {self.fold}")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"data.limit: must be at least 1, got {self.limit}")
+        if self.val_root is not None and self.corpus is not None:
+            raise ValueError("data.val_root: a corpus is judged on the people of its own folds")
 
 
 @dataclass(frozen=True)

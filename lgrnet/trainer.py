@@ -57,7 +57,8 @@ def open_data(data: DataConfig, aus: tuple[int, ...]) -> tuple[FaceShards, FaceS
             raise ValueError("data.fold: say which fold of the corpus, with --fold 1, 2, 3 or all")
         train = train_subjects(data.corpus, data.fold)
         held_out = test_subjects(data.corpus, data.fold)
-    shards, judging = FaceShards(data.root, train, aus), FaceShards(data.root, held_out, aus)
+    shards = FaceShards(data.root, train, aus)
+    judging = FaceShards(data.val_root or data.root, held_out, aus)
     overlap = set(shards.labels.subject.tolist()) & set(judging.labels.subject.tolist())
     if overlap:
         raise DatasetError(f"{len(overlap)} people are in both {train} and {held_out}")
