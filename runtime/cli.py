@@ -20,6 +20,7 @@ from runtime.errors import (
     OutputError,
     SpecError,
 )
+from runtime.finders import LEAST_SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.outputs import Wanted
 from runtime.packaged import DEFAULT, MODELS
@@ -109,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
     add("--min-face", type=_not_negative, default=0, help="least size of a face, pixels")
     add(
+        "--search-side",
+        type=_search_side,
+        metavar="PIXELS",
+        help="longer side to which frames are reduced to search them; 400 if not given. More finds "
+        "smaller faces, slower",
+    )
+    add(
         "--search-every",
         type=_count,
         default=SEARCH_EVERY,
@@ -191,6 +199,10 @@ def _count(text: str) -> int:
     return int(_at_least(0, int(text)))
 
 
+def _search_side(text: str) -> int:
+    return int(_at_least(LEAST_SEARCH_SIDE, int(text)))
+
+
 def _not_negative(text: str) -> float:
     return _at_least(0, float(text))
 
@@ -255,6 +267,7 @@ def _run(args: argparse.Namespace) -> int:
             max_faces=args.max_faces,
             verify_every=args.verify_every,
             search_every=args.search_every or None,
+            search_side=args.search_side,
             min_face=args.min_face,
             backend=args.backend,
             precision=args.precision,

@@ -16,7 +16,10 @@ from runtime.align import ALIGNED_SIZE, BORDER, anchor_matrix
 from runtime.errors import InputError, OpenCVError
 
 SEARCH_SIDE = 400
-"""Longer side to which larger frames are reduced for the search, pixels."""
+"""Longer side to which larger frames are reduced for the search, pixels, unless it is said."""
+
+LEAST_SEARCH_SIDE = 64
+"""Least value of it that makes sense."""
 
 CASCADE_MIN_SIDE = 24
 """Smallest face that the cascade looks for in the reduced frame, pixels: what it was trained on,
@@ -129,15 +132,18 @@ class CascadeFinder:
     Its score is 1 − exp(−w / 3) of the cascade's level weight w: 0 to 1, monotone, no probability.
 
     Args:
-        min_side: Smallest face to find in the frame as searched (see `SEARCH_SIDE`), pixels.
+        min_side: Smallest face to find in the frame as searched, pixels.
+        search_side: Longer side to which larger frames are reduced for the search, pixels.
 
     Raises:
         OpenCVError: OpenCV 5, which has no cascades.
+        ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`.
     """
 
     name = "cascade"
 
-    def __init__(self, min_side: int = CASCADE_MIN_SIDE) -> None:
+    def __init__(self, min_side: int = CASCADE_MIN_SIDE, search_side: int = SEARCH_SIDE) -> None:
+        self._search_side = _checked(search_side)
         folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
         if not hasattr(cv2, "CascadeClassifier") or folder is None:
             raise OpenCVError(
@@ -152,7 +158,7 @@ class CascadeFinder:
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
         """Search a frame; see `FaceFinder.find`."""
-        small, zoom = _reduce(frame)
+        small, zoom = _reduce(frame, self._search_side)
         found = []
         limits = (self._min_side, max(small.shape[:2]))
         for box, score in self._search(small, limits, CASCADE_STEP, CASCADE_NEIGHBOURS):
@@ -196,16 +202,21 @@ class YuNetFinder:
     Args:
         path: YuNet ONNX file, such as ``face_detection_yunet_2023mar.onnx`` of OpenCV Zoo.
         threshold: Least confidence of a face.
+        search_side: Longer side to which larger frames are reduced for the search, pixels.
 
     Raises:
         FileNotFoundError: There is no such file.
         InputError: The file is not a YuNet model.
         OpenCVError: This OpenCV has no ``FaceDetectorYN``.
+        ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`.
     """
 
     name = "yunet"
 
-    def __init__(self, path: str | Path, threshold: float = 0.7) -> None:
+    def __init__(
+        self, path: str | Path, threshold: float = 0.7, search_side: int = SEARCH_SIDE
+    ) -> None:
+        self._search_side = _checked(search_side)
         if not hasattr(cv2, "FaceDetectorYN"):
             raise OpenCVError(
                 f"OpenCV {cv2.__version__} has no FaceDetectorYN: install 4.8 or newer"
@@ -223,7 +234,7 @@ class YuNetFinder:
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
         """Search a frame; see `FaceFinder.find`."""
-        small, zoom = _reduce(frame)
+        small, zoom = _reduce(frame, self._search_side)
         found = []
         for row in self._search(small):
             x, y, w, h = (float(value) for value in row[:4] / zoom)
@@ -257,11 +268,15 @@ class YuNetFinder:
         return faces[inside & sane]
 
 
-def open_finder(finder: "FaceFinder | str | Path | None") -> FaceFinder:
+def open_finder(
+    finder: "FaceFinder | str | Path | None", search_side: int | None = None
+) -> FaceFinder:
     """Make a finder of what a user gives.
 
     Args:
         finder: None for the cascade, the path of a YuNet model, or a finder itself.
+        search_side: Longer side to which larger frames are reduced for the search, pixels; None
+            for `SEARCH_SIDE`.
 
     Returns:
         The finder.
@@ -270,11 +285,17 @@ def open_finder(finder: "FaceFinder | str | Path | None") -> FaceFinder:
         FileNotFoundError: The path leads nowhere.
         InputError: The path is no YuNet model, or the object is no finder.
         OpenCVError: This OpenCV lacks what the finder needs.
+        ValueError: ``search_side`` is too small, or given with a finder of the caller's own.
     """
+    side = SEARCH_SIDE if search_side is None else search_side
     if finder is None:
-        return CascadeFinder()
+        return CascadeFinder(search_side=side)
     if isinstance(finder, str | Path):
-        return YuNetFinder(finder)
+        return YuNetFinder(finder, search_side=side)
+    if search_side is not None:
+        raise ValueError(
+            f"search_side is for the cascade and YuNet: finder {finder!r} searches as it likes"
+        )
     missing = [part for part in ("name", "find", "confirm") if not hasattr(finder, part)]
     if missing:
         raise InputError(
@@ -284,8 +305,14 @@ def open_finder(finder: "FaceFinder | str | Path | None") -> FaceFinder:
     return finder
 
 
-def _reduce(frame: np.ndarray) -> tuple[np.ndarray, float]:
-    zoom = SEARCH_SIDE / max(frame.shape[:2])
+def _checked(side: int) -> int:
+    if side < LEAST_SEARCH_SIDE:
+        raise ValueError(f"search_side must be {LEAST_SEARCH_SIDE} pixels or more, got {side}")
+    return side
+
+
+def _reduce(frame: np.ndarray, side: int) -> tuple[np.ndarray, float]:
+    zoom = side / max(frame.shape[:2])
     if zoom >= 1:
         return frame, 1.0
     height, width = (max(1, round(side * zoom)) for side in frame.shape[:2])

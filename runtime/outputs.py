@@ -1,5 +1,6 @@
 """The files of one source: tables in their formats and annotated pictures; going on after a cut."""
 
+import logging
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,10 +14,14 @@ from runtime.errors import InputError
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
 from runtime.formats.native import NativeWriter
 from runtime.formats.stored import StoredFrames
+from runtime.formats.subtitles import SUBTITLES, folder_of_many
 from runtime.growing import partial_path
 from runtime.results import Result
 from runtime.sources import Shot, Source
+from runtime.sources.base import MOST_NAMED
 from runtime.writers import VideoWriter, write_image
+
+logger = logging.getLogger(__name__)
 
 FALLBACK_FPS = 25.0
 """Rate of the annotated video where the source does not say its own."""
@@ -51,7 +56,7 @@ class Wanted:
         """See whether a source can be written like this.
 
         Raises:
-            InputError: A format needs times, which the source does not have; or a camera or
+            InputError: A format needs times, and the source is of pictures only; or a camera or
                 network stream is to be gone on with, whose earlier frames are gone.
         """
         if self.resume and source.live:
@@ -72,6 +77,8 @@ class Outputs:
     The frames of a run that was cut off are in its native table. With ``resume`` they are not
     detected again: show every frame of the source to `recall` first. The table is appended to; all
     other files are made anew from its rows, the annotated video as well.
+
+    Pictures among videos have no time: formats about times leave them out, which the log says.
 
     Args:
         source: What the frames come from.
@@ -104,11 +111,14 @@ class Outputs:
         with ExitStack() as stack:
             keep = 0 if stored is None else stored.keep
             self._table = stack.enter_context(NativeWriter(table, layout, keep))
-            self._others = [
-                stack.enter_context(open_writer(name, self._base, layout))
+            self._others = {
+                name: stack.enter_context(open_writer(name, self._base, layout))
                 for name in dict.fromkeys(wanted.formats)
                 if name != "native"
-            ]
+            }
+            self._timeless = 0
+            self._timeless_names: list[str] = []
+            stack.callback(self._tell_timeless)
             if wanted.pictures and source.moving:
                 fps = (source.fps or FALLBACK_FPS) / wanted.every
                 video = VideoWriter(f"{self._base}.annotated.mp4", fps)
@@ -194,14 +204,32 @@ class Outputs:
         return self._drawn[1]
 
     def _write_others(self, shot: Shot, result: Result) -> None:
-        for writer in self._others:
-            writer.write(result)
+        timeless = shot.timestamp is None and self._source.many
+        if timeless and TIMED.intersection(self._others):
+            self._timeless += 1
+            if len(self._timeless_names) < MOST_NAMED:
+                self._timeless_names.append(shot.name)
+        for name, writer in self._others.items():
+            if not (timeless and name in TIMED):
+                writer.write(result)
         if self._video:
-            self._video.write(self.picture(shot, result))
+            self._video.write(self.picture(shot, result), shot.timestamp)
         elif self._wanted.pictures:
             base, name = self._base, shot.name
             path = f"{base}.annotated/{name}.png" if name else f"{base}.annotated.png"
             write_image(path, self.picture(shot, result))
+
+    def _tell_timeless(self) -> None:
+        if not self._timeless:
+            return
+        more = self._timeless - len(self._timeless_names)
+        logger.warning(
+            "%d pictures have no time and are not in %s: %s%s",
+            self._timeless,
+            ", ".join(name for name in self._others if name in TIMED),
+            ", ".join(self._timeless_names),
+            f" and {more} more" if more else "",
+        )
 
 
 def _left_behind(left: Path, layout: Layout, wanted: Wanted) -> StoredFrames | None:
@@ -229,4 +257,10 @@ def reopen(base: Path) -> None:
 def all_written(source: Source, wanted: Wanted) -> bool:
     """Tell whether every table that is wanted of a source is there."""
     base = wanted.folder / source.stem
-    return all(output_path(base, name).exists() for name in ("native", *wanted.formats))
+    paths = [output_path(base, name) for name in ("native", *wanted.formats)]
+    if source.many:
+        paths = [
+            folder_of_many(path) if name in SUBTITLES else path
+            for name, path in zip(("native", *wanted.formats), paths, strict=True)
+        ]
+    return all(path.exists() for path in paths)

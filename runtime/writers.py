@@ -10,9 +10,17 @@ from runtime.atomic import PendingFile
 from runtime.errors import InputError, OpenCVError, OutputError
 from runtime.growing import PartialFile
 
+LONGEST_STILL = 10.0
+"""Seconds for which a frame is repeated at most; of longer gaps, such as of a camera that was away,
+that much is shown."""
+
 
 class VideoWriter:
     """Writes frames as an MPEG-4 ``.mp4``; a context manager, see `PartialFile`.
+
+    Frames that say when they are stand there until the next, so that a video of variable rate, or
+    one that lacks frames, keeps its pace. None is left out: where more come than the rate holds,
+    the video lags until there is a gap.
 
     The first frame sets the size; frames of another are fitted into it on black. Without a frame
     no file is made. The index of an MP4 file comes at its end: after an error the frames so far
@@ -32,6 +40,9 @@ class VideoWriter:
         self._size = (0, 0)
         self._writer: cv2.VideoWriter | None = None
         self._frames = 0
+        self._last: np.ndarray | None = None
+        self._time: float | None = None
+        self._origin = 0.0  # number of the frame at time 0
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -56,11 +67,13 @@ class VideoWriter:
             )
         self._partial.finish(exception if whole else OutputError, worth_keeping=whole)
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, time: float | None = None) -> None:
         """Add a frame.
 
         Args:
             frame: (H, W, 3) uint8, BGR.
+            time: When it is, seconds; an earlier one than before begins anew. None for right
+                behind the one before.
 
         Raises:
             OpenCVError: This OpenCV, or this size of frame, gives no such video.
@@ -68,8 +81,23 @@ class VideoWriter:
         if self._writer is None:
             self._size = (frame.shape[1], frame.shape[0])
             self._writer = self._open()
-        self._writer.write(_fit(frame, self._size))
+        for _ in range(self._missing(time)):
+            self._writer.write(self._last)
+            self._frames += 1
+        self._last = _fit(frame, self._size)
+        self._writer.write(self._last)
         self._frames += 1
+
+    def _missing(self, time: float | None) -> int:
+        """Count the frames between the last one and a time."""
+        before, self._time = self._time, time
+        if time is None:
+            return 0
+        if before is None or time <= before or time - before > LONGEST_STILL:
+            still = round(LONGEST_STILL * self._fps) if before is not None and time > before else 0
+            self._origin = self._frames + still - time * self._fps
+            return still
+        return max(0, round(self._origin + time * self._fps) - self._frames)
 
     def _open(self) -> cv2.VideoWriter:
         code = cv2.VideoWriter_fourcc(*"mp4v")

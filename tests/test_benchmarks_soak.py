@@ -2,12 +2,15 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 
 import pytest
 from test_runtime_fixtures import write_model
 from test_runtime_sources import write_video
 
 from benchmarks import soak
+from benchmarks.players import WritingPlayer
+from runtime.formats.jsonl import JsonLinesWriter
 
 
 def test_a_short_soak_counts_every_frame(tmp_path):
@@ -19,12 +22,17 @@ def test_a_short_soak_counts_every_frame(tmp_path):
     record = json.loads(out.read_text())
     assert record["lost"] == 0
     assert record["frames"] == sum(player["frames"] for player in record["players"])
-    names = [player["name"] for player in record["players"]]
-    assert names == ["a.avi, file", "a.avi, frames of an iterator"]
-    for player in record["players"]:
+    players = {player["name"].removeprefix("a.avi, "): player for player in record["players"]}
+    ways = ["file", "frames of an iterator", "camera on the network", "file, all outputs written"]
+    assert list(players) == ways
+    assert [player["error"] for player in players.values()] == [""] * 4
+    camera = players.pop("camera on the network")
+    assert camera["passes"] == 1
+    assert camera["frames"] >= 1
+    assert camera["frames"] + camera["dropped"] == camera["expected"]
+    for player in players.values():
         assert player["passes"] >= 1
         assert player["frames"] == player["expected"] == 6 * player["passes"]
-        assert player["error"] == ""
     assert all(sample["rss_mb"] > 20 for sample in record["samples"])
 
 
@@ -47,6 +55,21 @@ def test_lost_frames_and_errors_show(tmp_path, monkeypatch, caplog):
     (player,) = json.loads(out.read_text())["players"]
     assert (player["frames"], player["lost"]) == (3, 3)
     assert player["error"] == "MemoryError: no more"
+
+
+def test_files_of_which_one_lacks_a_frame(tmp_path, monkeypatch):
+    clip = write_video(tmp_path / "a.avi", code="MJPG", frames=6)
+    write = JsonLinesWriter.write
+
+    def leaky(self, result):
+        if result.index != 3:
+            write(self, result)
+
+    monkeypatch.setattr(JsonLinesWriter, "write", leaky)
+    player = WritingPlayer(soak.Detector(write_model(tmp_path / "m.onnx")), clip)
+    player.play(threading.Event())  # the first pass ends it
+    assert "the files of one run hold different frames: {'jsonl': 5" in player.error
+    assert player.lost == 6
 
 
 def test_growth_is_that_of_the_second_half():

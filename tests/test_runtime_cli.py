@@ -187,7 +187,8 @@ def test_bad_options(tmp_path, capsys, model, arguments, message):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], {"search_every": 30, "min_face": 0, "give_up": 60}),
+        ([], {"search_every": 30, "min_face": 0, "search_side": None, "give_up": 60}),
+        (["--search-side", 800], {"search_side": 800}),
         (["--search-every", 0], {"search_every": None}),
         (["--search-every", 7, "--min-face", 40.5], {"search_every": 7, "min_face": 40.5}),
         (["--give-up", 0], {"give_up": 0}),
@@ -353,6 +354,25 @@ def test_subtitles_of_pictures(tmp_path, capsys, model):
     assert code == 2
     assert "has no time for srt, vtt: they are for videos" in err
     assert names(tmp_path / "out") == []
+
+
+def test_subtitles_of_videos_among_pictures(tmp_path, capsys, caplog, model):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("b", "d"):
+        write_clip(folder / f"{name}.avi", 2)
+    for name in ("a", "c"):
+        cv2.imwrite(str(folder / f"{name}.png"), astronaut())
+    given = (folder, "--out", out, "--model", model, "--no-video", "--format", "vtt", "events")
+    code, _, _ = run(capsys, *given)
+    assert code == 0
+    assert "2 pictures have no time and are not in vtt, events: a.png, c.png" in caplog.text
+    assert names(out / "in.subtitles") == ["b.avi.vtt", "d.avi.vtt"]
+    assert {row["input"] for row in rows(out / "in.events.csv")} == {"b.avi", "d.avi"}
+    named = [row["input"] for row in rows(out / "in.csv")]
+    assert named == ["a.png", "b.avi", "b.avi", "c.png", "d.avi", "d.avi"]
+    _, _, err = run(capsys, *given, "--resume")
+    assert "done before" in err
 
 
 def test_help_tells_the_exit_codes(capsys):

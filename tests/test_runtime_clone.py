@@ -85,13 +85,20 @@ def test_two_streams_at_once_are_an_error(model):
 
 def test_clone_has_the_same_settings_and_a_state_of_its_own(model):
     detector = Detector(
-        model, threads=1, max_faces=3, verify_every=7, search_every=None, min_face=10
+        model,
+        threads=1,
+        max_faces=3,
+        verify_every=7,
+        search_every=None,
+        min_face=10,
+        search_side=640,
     )
     with detector.clone() as other:
         assert repr(other) == repr(detector)
         assert other._settings == detector._settings
         assert other._pipeline.max_faces == 3
         assert other._pipeline.min_face == 10
+        assert other._finder._search_side == 640
         assert other._backend is not detector._backend
         assert other._finder is not detector._finder
         (face,) = other.track(astronaut())

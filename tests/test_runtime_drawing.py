@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from test_runtime_fixtures import MEAN_FACE, spot
 
-from runtime.boxes import face_box
-from runtime.drawing import draw
+from runtime.boxes import face_box, overlap
+from runtime.drawing import Annotator, draw
+from runtime.drawing.faces import draw_face
+from runtime.drawing.panel import plan_panel
+from runtime.drawing.style import Style
 from runtime.errors import InputError
 from runtime.results import Face, Result, Timings
 
@@ -80,12 +83,91 @@ def test_no_face_is_said():
     assert columns.max() < 260
 
 
-def test_other_faces_are_tagged():
+def test_other_faces_are_tagged_at_their_side():
     one = changed(draw(grey(), result(face())), grey())
     two = changed(draw(grey(), result(face(), face(250, 150, 7))), grey())
-    x, y, _, _ = np.round(face(250, 150).box).astype(int)
-    assert not one[y - 8, x : x + 60].any()
-    assert two[y - 8, x : x + 60].all()
+    x, y, w, _ = np.round(face(250, 150).box).astype(int)
+    assert not one[y : y + 40, x + w + 5 : x + w + 60].any()
+    assert two[y : y + 40, x + w + 5 : x + w + 60].all()
+
+
+def test_tag_is_above_where_there_is_no_room_at_the_side():
+    far, size = face(60, 150, 7), (300, 360)  # of the frame's right part only
+    there = changed(draw(grey(*size), result(face(-400), far, size=size)), grey(*size))
+    x, y, _, h = np.round(far.box).astype(int)
+    assert there[y - 6, x : x + 60].all()
+    assert not there[y : y + h, : x - 2].any()
+
+
+def people(rng: np.random.Generator, count: int, size: tuple[int, int]) -> list[Face]:
+    """Faces of a fourth to half of the frame that do not overlap; fewer where none has room."""
+    aus = {f"AU{au:02d}": rng.uniform() for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 25)}
+    present = tuple(key for key, value in aus.items() if value > 0.5)
+    found: list[Face] = []
+    for _ in range(100):
+        zoom = rng.uniform(0.25, 0.5) * min(size) / np.ptp(MEAN_FACE[:, 1])
+        corner = -zoom * MEAN_FACE.min(0)
+        points = zoom * MEAN_FACE + corner + rng.uniform(0, 1, 2) * (size - zoom * 120)
+        here = Face(
+            len(found), face_box(points), 0.9, points.astype(np.float32), aus, present,
+            dict.fromkeys(aus, 3.0),
+        )  # fmt: skip
+        if len(found) < count and all(overlap(here.box, other.box) == 0 for other in found):
+            found.append(here)
+    return found
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1280, 720), (360, 640)])
+def test_nobody_is_hidden(size):
+    rng = np.random.default_rng(3)
+    for count in (1, 2, 2, 3, 4, 4):
+        shown = people(rng, count, np.array(size))
+        plain = grey(*size)
+        for one in shown:
+            draw_face(plain, one, Style.of(*size))
+        pen = Annotator()
+        for index in range(2):
+            seen = Result(tuple(shown), Timings(network=12.3), size, index, index / 25)
+            picture = pen.draw(grey(*size), seen)
+        assert changed(picture, plain).any()
+        for one in shown[1:]:
+            x, y, w, h = np.round(one.box).astype(int)
+            inner = np.s_[max(y, 0) + 2 : y + h - 2, max(x, 0) + 2 : x + w - 2]
+            # Where nothing else is free, a face has its own number in its own corner.
+            differs = changed(picture, plain)[inner]
+            assert not differs[30 * size[1] // 360 :].any()
+        x, y = np.round(shown[0].landmarks.min(0)).astype(int)
+        right = np.round(shown[0].landmarks.max(0)).astype(int)[0]
+        assert not changed(picture, plain)[y : y + 10, x:right].any()
+
+
+def test_panel_grows_smaller_before_it_goes():
+    many = {f"AU{au:02d}": 0.5 for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25)}
+
+    def plan(*others: float):
+        shown = [face(x, 150, number, aus=many) for number, x in enumerate((290, *others))]
+        return plan_panel((640, 360), shown[0], shown[1:], "12.3 ms", Style.of(640, 360))
+
+    large = plan()
+    assert (large.names, large.rank, large.rows) == (True, 0, tuple(many))
+    small = plan(150, 480)
+    assert (small.names, small.rows) == (False, tuple(many))
+    assert small.box[2] < 0.7 * large.box[2]
+    assert plan(5, 150, 430, 540) is None
+
+
+def test_panel_stays_while_it_hides_nobody():
+    def boxes(xs, before=None):
+        for x in xs:
+            before = plan_panel((640, 360), face(x), [], "", Style.of(640, 360), before)
+            yield before.box[0]
+
+    edge = plan_panel((640, 360), face(300), [], "", Style.of(640, 360)).box[2]
+    near, far = edge - 8, edge + 8
+    # A face that trembles there would have it jump from side to side.
+    assert next(boxes([near])) > 320 > next(boxes([far]))
+    assert len(set(boxes([far, near, far, near]))) == 1
+    assert list(boxes([far, 20, far])) == [6, next(boxes([near])), next(boxes([near]))]
 
 
 @pytest.mark.parametrize("size", [(320, 180), (640, 360), (1920, 1080), (360, 640), (3840, 2160)])

@@ -82,6 +82,27 @@ def test_face_of_a_fourteenth_of_the_frame_is_still_found(finder):
     assert distance.min() < 20
 
 
+def test_small_faces_of_large_frames_are_found_on_request(finder):
+    side = 240  # the face is a thirtieth of the frame, 40 pixels in 1,280
+    frame = np.full((1080, 1920, 3), 90, np.uint8)
+    frame[500 : 500 + side, 900 : 900 + side] = cv2.resize(
+        astronaut(), (side, side), interpolation=cv2.INTER_AREA
+    )
+    own = None if isinstance(finder, CascadeFinder) else YUNET
+    (face,) = open_finder(own, search_side=1280).find(frame)
+    middle = transform(np.array([99.5, 99.5]), invert(face.alignment))
+    np.testing.assert_allclose(middle, FACE.mean(0) * side / 512 + [900, 500], atol=8)
+    if own is None:
+        assert open_finder(None).find(frame) == []
+
+
+def test_wrong_search_side():
+    with pytest.raises(ValueError, match="search_side must be 64 pixels or more, got 10"):
+        open_finder(None, search_side=10)
+    with pytest.raises(ValueError, match="search_side is for the cascade and YuNet"):
+        open_finder(SpotFinder(), search_side=800)
+
+
 def test_very_large_picture(finder):
     frame = np.full((6000, 8000, 3), 90, np.uint8)
     frame[500:5500, 1500:6500] = cv2.resize(astronaut(), (5000, 5000))

@@ -161,12 +161,15 @@ def test_json_lines(tmp_path):
 
 def test_parquet(tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr("runtime.formats.parquet.GROUP", 4)
+    monkeypatch.setattr("runtime.formats.parquet.PACK", 2)
+    monkeypatch.setattr("runtime.formats.parquet.GROUP", 2)
     layout = replace(LAYOUT, named=True)
     results = [some_result(i, some_face(i), name=f"{i}.png") for i in range(10)]
     results.append(some_result(10, name="none.png"))
     table = parquet.read_table(write(tmp_path, "parquet", *results, layout=layout))
-    assert parquet.ParquetFile(tmp_path / "clip.parquet").num_row_groups == 3
+    groups = parquet.ParquetFile(tmp_path / "clip.parquet").metadata
+    sizes = [groups.row_group(i).num_rows for i in range(groups.num_row_groups)]
+    assert sizes == [4, 4, 3]
     native = rows(write(tmp_path, "native", *results, layout=layout))
     assert table.column_names == list(native[0])
     for column in table.column_names:
@@ -178,6 +181,19 @@ def test_parquet(tmp_path, monkeypatch):
                 assert value == pytest.approx(float(text), abs=0.06)
     assert str(table.schema.field("AU06").type) == "float"
     assert str(table.schema.field("frame").type) == "int64"
+
+
+def test_parquet_holds_no_more_than_a_group(tmp_path, monkeypatch):
+    arrow = pytest.importorskip("pyarrow")
+    monkeypatch.setattr("runtime.formats.parquet.PACK", 4)
+    held = []
+    with open_writer("parquet", tmp_path / "clip", LAYOUT) as writer:
+        for i in range(320):
+            writer.write(some_result(i, some_face()))
+            held.append((len(writer._rows), arrow.total_allocated_bytes()))
+    rows_held, bytes_held = np.array(held).T
+    assert rows_held.max() < 4
+    assert bytes_held[160:].max() <= 1.1 * bytes_held[:160].max()
 
 
 def test_parquet_after_an_error_is_not_there(tmp_path):
@@ -269,6 +285,43 @@ def test_clock():
     assert clock(3661.5) == "01:01:01.500"
     assert clock(59.9996, ",") == "00:01:00,000"
     assert clock(360000) == "100:00:00.000"
+
+
+def two_files() -> list[Result]:
+    """A smile at the end of one file and at the begin of the next, of faces that are both #0."""
+    face = some_face(0, ("AU12",))
+    return [
+        replace(some_result(i, *faces, timestamp=time), name=name)
+        for i, (name, time, faces) in enumerate(
+            [
+                *(("a.mp4", 0.0, []), ("a.mp4", 0.5, [face]), ("a.mp4", 1.0, [face])),
+                *(("in/b.mp4", 0.0, [face]), ("in/b.mp4", 0.25, []), ("in/b.mp4", 0.5, [])),
+            ]
+        )
+    ]
+
+
+def test_events_end_with_their_file(tmp_path):
+    path = write(tmp_path, "events", *two_files(), layout=replace(LAYOUT, named=True))
+    names = ("input", "onset", "offset", "first_frame", "last_frame")
+    assert [tuple(row[name] for name in names) for row in rows(path)] == [
+        ("a.mp4", "0.500", "1.000", "1", "2"),
+        ("in/b.mp4", "0.000", "0.250", "3", "3"),
+    ]
+
+
+def test_each_video_of_many_has_its_own_subtitles(tmp_path):
+    write(tmp_path, "vtt", *two_files(), layout=replace(LAYOUT, named=True))
+    head, says = "WEBVTT\n\n1\n00:00:0", "AU12 Lip Corner Puller\n\n"
+    files = {
+        path.relative_to(tmp_path).as_posix(): path.read_text()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    assert files == {
+        "clip.subtitles/a.mp4.vtt": f"{head}0.500 --> 00:00:01.000\n{says}",
+        "clip.subtitles/in/b.mp4.vtt": f"{head}0.000 --> 00:00:00.250\n{says}",
+    }
 
 
 @pytest.mark.parametrize("name", ["events", "vtt", "srt"])

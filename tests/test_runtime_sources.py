@@ -8,7 +8,7 @@ import pytest
 from test_runtime_fixtures import astronaut
 
 from runtime.errors import InputError
-from runtime.sources import Arrays, open_source
+from runtime.sources import Arrays, Video, open_source
 
 
 def write_video(path, frames: int = 20, fps: float = 10, code: str = "mp4v"):
@@ -30,6 +30,33 @@ def test_video(tmp_path):
     np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
     assert all(shot.decode_ms > 0 and shot.frame.shape == (48, 64, 3) for shot in shots)
     assert all(shot.wait_ms == shot.decode_ms for shot in shots)
+
+
+class VariableRate:
+    """A capture of a Matroska file of variable rate: 40 frames in 6 s, which says 30 a second."""
+
+    times = np.linspace(0, 6, 40) ** 1.5 / 6**0.5
+
+    def __init__(self):
+        self._next = 0
+
+    def get(self, what):
+        said = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: 182.0}
+        said[cv2.CAP_PROP_POS_MSEC] = 1e3 * self.times[max(self._next - 1, 0)]
+        return said[what]
+
+    def set(self, *_):
+        return True
+
+    def read(self):
+        self._next += 1
+        return self._next <= 40, np.zeros((48, 64, 3), np.uint8)
+
+
+def test_variable_rate_is_no_missing_end(caplog):
+    shots = list(Video.of_capture(VariableRate(), "a.mkv", "a"))
+    np.testing.assert_allclose([shot.timestamp for shot in shots], VariableRate.times)
+    assert caplog.text == ""
 
 
 def test_video_that_ends_early_keeps_what_there_is(tmp_path, caplog):
@@ -320,7 +347,8 @@ def mixed(folder):
 
 
 def test_folder_of_mixed_junk(tmp_path, caplog):
-    with open_source(mixed(tmp_path / "junk")) as source:
+    (mixed(tmp_path / "junk") / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    with open_source(tmp_path / "junk") as source:
         assert (source.moving, source.many, source.stem) == (True, True, "junk")
         shots = list(source)
     assert [(s.index, s.name, s.first) for s in shots] == [
@@ -339,8 +367,8 @@ def test_folder_of_mixed_junk(tmp_path, caplog):
     assert source.failures == ["c.png", "d.png", "f.mp4", "g.mp4"]
     for name in source.failures:
         assert f"left out: {tmp_path / 'junk' / name}" in caplog.text
-    assert "1 files in" in caplog.text
-    assert "left out: notes.txt" in caplog.text
+    assert "2 files in" in caplog.text
+    assert "left out: gone.mp4, notes.txt" in caplog.text
     assert "DS_Store" not in caplog.text
 
 

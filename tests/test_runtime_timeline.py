@@ -6,8 +6,9 @@ from some_results import some_face, some_result
 
 from runtime.boxes import overlap
 from runtime.drawing import Annotator, draw
+from runtime.drawing.places import widest_gap
 from runtime.drawing.style import BAR_PRESENT
-from runtime.drawing.timeline import LANES, SECONDS, History, busiest, widest_gap
+from runtime.drawing.timeline import LANES, SECONDS, History, busiest
 
 
 def grey(width: int = 640, height: int = 360) -> np.ndarray:
@@ -82,6 +83,14 @@ def test_history_is_bounded():
     assert history.of(some_face(0)) == []
     history.add(some_result(0, some_face(3)))  # the next video
     assert len(history.of(some_face(3))) == 1
+
+
+def test_history_ends_with_its_file():
+    history = History()
+    for i in range(5):
+        history.add(replace(some_result(i, some_face()), name="a.mp4"))
+    history.add(some_result(5, some_face(), name="b.jpg"))  # face 0 too, but of another file
+    assert len(history.of(some_face())) == 1
 
 
 def test_busiest():

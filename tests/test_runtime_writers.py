@@ -48,6 +48,36 @@ def test_video(tmp_path):
     assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) == pytest.approx(10)
 
 
+def test_video_keeps_the_pace_of_its_frames(tmp_path):
+    times = [0.0, 0.1, 0.4, 0.41, 0.42, 0.7, 0.0, 0.2, None, 50.0]
+    with VideoWriter(tmp_path / "a.mp4", 10) as writer:
+        for i, time in enumerate(times):
+            writer.write(np.full((48, 64, 3), 20 * i, np.uint8), time)
+    shown = [round(frame.mean() / 20) for frame in frames_of(tmp_path / "a.mp4")]
+    # Three frames within 20 ms lag until the gap behind them; 0.0 is another file; None has no
+    # time, so that no gap is known.
+    assert shown == [0, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9]
+
+
+def test_long_gaps_are_cut(tmp_path):
+    with VideoWriter(tmp_path / "a.mp4", 10) as writer:
+        for i, time in enumerate([0.0, 3600.0, 3600.1, 3600.3]):
+            writer.write(np.full((48, 64, 3), 60 * i, np.uint8), time)
+    shown = [round(frame.mean() / 60) for frame in frames_of(tmp_path / "a.mp4")]
+    assert shown == [0] * 101 + [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("fps", [25, 30000 / 1001, 23.976, 10])
+@pytest.mark.parametrize("digits", [3, 9])
+def test_steady_frames_are_neither_repeated_nor_moved(tmp_path, fps, digits):
+    writer = VideoWriter(tmp_path / "a.mp4", fps)
+    missing = []
+    for i in range(2000):
+        missing.append(writer._missing(round(i / fps, digits)))
+        writer._frames += 1
+    assert set(missing) == {0}
+
+
 def test_ctrl_c_keeps_the_video(tmp_path):
     frame = np.zeros((48, 64, 3), np.uint8)
     interrupted(VideoWriter(tmp_path / "a.mp4", 25), frame, frame, by=KeyboardInterrupt)

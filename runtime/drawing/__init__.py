@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from runtime.drawing.faces import draw_face
-from runtime.drawing.panel import draw_panel
-from runtime.drawing.style import Style, tag
+from runtime.boxes import Box
+from runtime.drawing.faces import draw_face, draw_tag
+from runtime.drawing.panel import Plan, draw_panel, plan_panel
+from runtime.drawing.places import is_free
+from runtime.drawing.style import Style, tag, text_width
 from runtime.drawing.timeline import History, draw_timeline
 from runtime.image import check_frame
 from runtime.results import Result
@@ -15,10 +17,10 @@ __all__ = ["Annotator", "draw"]
 def draw(frame: np.ndarray, result: Result) -> np.ndarray:
     """Draw faces, action units and the latency onto a copy of a frame.
 
-    The panel shows the first face, on the side that hides less of it; other faces carry the AUs
-    that are present at their boxes. A model that tells intensities adds FACS's letter, A (trace) to
-    E (maximum), to the AUs that are present. For a video with curves of the last seconds, see
-    `Annotator`.
+    The panel shows the first face, where it hides nobody; other faces carry the AUs that are
+    present beside their boxes, and so does the first where there is no room for a panel. A model
+    that tells intensities adds FACS's letter, A (trace) to E (maximum), to the AUs that are
+    present. For a video with curves of the last seconds, see `Annotator`.
 
     Args:
         frame: The frame of the result, (H, W, 3) uint8, BGR; grey, BGRA and uint16 are converted.
@@ -30,7 +32,7 @@ def draw(frame: np.ndarray, result: Result) -> np.ndarray:
     Raises:
         InputError: The frame is not an image.
     """
-    return _draw(frame, result, None)
+    return _draw(frame, result, None, None)[0]
 
 
 class Annotator:
@@ -41,6 +43,7 @@ class Annotator:
 
     def __init__(self) -> None:
         self._history = History()
+        self._plan: Plan | None = None
 
     def draw(self, frame: np.ndarray, result: Result) -> np.ndarray:
         """Draw the next frame, as `draw` does, with the timeline.
@@ -56,29 +59,52 @@ class Annotator:
             InputError: The frame is not an image.
         """
         self._history.add(result)
-        return _draw(frame, result, self._history)
+        picture, self._plan = _draw(frame, result, self._history, self._plan)
+        return picture
 
 
-def _draw(frame: np.ndarray, result: Result, history: History | None) -> np.ndarray:
+def _draw(
+    frame: np.ndarray, result: Result, history: History | None, before: Plan | None
+) -> tuple[np.ndarray, Plan | None]:
+    """Draw a frame; return it and the panel that it has."""
     canvas = check_frame(frame)
     canvas = canvas.copy() if canvas is frame or np.shares_memory(canvas, frame) else canvas
     height, width = canvas.shape[:2]
     style = Style.of(width, height)
     for face in result:
-        draw_face(canvas, face, style, label=len(result) > 1)
+        draw_face(canvas, face, style)
     note = _note(result)
     if not result.faces:
         tag(canvas, f"no face   {note}", (style.pad, style.pad), style)
-        return canvas
-    shown = result.faces[0]
-    panel = draw_panel(canvas, shown, note, style)
+        return canvas, None
+    shown, *others = result.faces
+    taken = [face.box for face in result]
+    plan = plan_panel((width, height), shown, others, note, style, before)
+    if plan:
+        draw_panel(canvas, shown, note, plan)
+        taken.append(plan.box)
+    for number, face in enumerate(result):
+        if face is not shown or not plan:
+            rest = taken[:number] + taken[number + 1 :]
+            taken.append(draw_tag(canvas, face, style, rest, corners=face is shown))
+    if not plan:
+        taken.append(_draw_note(canvas, note, style, taken))
     if history:
-        boxes = [face.box for face in result]
-        if panel:
-            boxes.append(panel)
-        owner = f"#{shown.id}" if len(result) > 1 else ""
-        draw_timeline(canvas, history.of(shown), history.now, boxes, style, owner)
-    return canvas
+        owner = f"#{shown.id}" if others else ""
+        draw_timeline(canvas, history.of(shown), history.now, taken[0], taken[1:], style, owner)
+    return canvas, plan
+
+
+def _draw_note(canvas: np.ndarray, note: str, style: Style, taken: list[Box]) -> Box:
+    """Write the note into a corner, where there is no panel for it; the first that is free."""
+    wide = text_width(note, style.font) + 2 * style.pad if note else 0
+    right, bottom = canvas.shape[1] - wide, canvas.shape[0] - style.row
+    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
+        place = (*corner, wide, style.row)
+        if note and is_free(place, taken):
+            tag(canvas, note, corner, style)
+            return place
+    return (0, 0, 0, 0)
 
 
 def _note(result: Result) -> str:

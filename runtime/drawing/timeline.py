@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from runtime.boxes import Box
+from runtime.drawing.places import widest_gap
 from runtime.drawing.style import (
     BAR,
     BAR_PRESENT,
@@ -30,7 +31,7 @@ LANES = 5
 
 FEW_LANES = 3
 THIN_OPACITY = 0.35
-"""How many there are, and how far they hide what is behind, where they must be before a face."""
+"""How many there are, and how far they hide what is behind, where they must be before the face."""
 
 LATELY = 2.0
 """Seconds after which presence counts 1/e in choosing the action units."""
@@ -51,9 +52,13 @@ class History:
     def __init__(self) -> None:
         self._samples: dict[int, deque[Sample]] = {}
         self._now = 0.0
+        self._name = ""
 
     def add(self, result: Result) -> None:
         """Take in a frame."""
+        if result.name != self._name:  # another file, with faces and times of its own
+            self._samples.clear()
+            self._name = result.name
         time = result.timestamp
         self._now = result.index * FRAME_SECONDS if time is None else time
         for face in result:
@@ -84,30 +89,35 @@ def draw_timeline(
     canvas: np.ndarray,
     samples: list[Sample],
     now: float,
-    obstacles: list[Box],
+    own: Box,
+    others: list[Box],
     style: Style,
     owner: str = "",
 ) -> None:
     """Draw the strip onto a canvas, in place, where it hides no face.
 
-    Nothing is drawn where no AU was present. Where faces fill the bottom of the frame, the strip
-    has few lanes and lets them shine through.
+    Nothing is drawn where no AU was present. Where its own face fills the bottom of the frame, the
+    strip has few lanes and lets it shine through. Other faces are never before it: where they
+    leave no room at all, there is no strip.
 
     Args:
         canvas: (H, W, 3) uint8, BGR.
         samples: Of one face, the oldest first.
         now: Time at the right end, seconds.
-        obstacles: Boxes that it should not cover: faces and the panel.
+        own: Box of the face.
+        others: What it must not cover: the other faces, the panel, tags.
         style: Sizes.
         owner: Whose curves they are, written below them.
     """
     label = text_width("AU00", style.font) + 2 * style.pad
     lane = round(1.15 * style.row)
-    place = _place(canvas, samples, obstacles, style, LANES, label)
-    opacity = PANEL_OPACITY
-    if place is None:  # before a face, but not before the panel, which comes last
-        place = _place(canvas, samples, obstacles[-1:], style, FEW_LANES, label)
-        opacity = THIN_OPACITY
+    tries = (
+        ([own, *others], LANES, PANEL_OPACITY),
+        ([own, *others], FEW_LANES, PANEL_OPACITY),
+        (others, FEW_LANES, THIN_OPACITY),
+    )
+    places = ((_place(canvas, samples, t[0], style, t[1], label), t[2]) for t in tries)
+    place, opacity = next(((place, o) for place, o in places if place), (None, 0.0))
     if place is None:
         return
     lanes, (left, top, breadth, tall) = place
@@ -145,29 +155,6 @@ def _place(
     if not lanes or tall > 0.45 * height or right - left < 2.8 * label:
         return None
     return lanes, (left, top, min(right - left, width // 2), tall)
-
-
-def widest_gap(
-    span: tuple[int, int], obstacles: list[Box], band: tuple[int, int], pad: int
-) -> tuple[int, int]:
-    """Find the widest part of a span that boxes leave free.
-
-    Args:
-        span: Left and right end, pixels.
-        obstacles: Boxes in the way.
-        band: Top and bottom of the rows that are to be free; boxes outside do not count.
-        pad: Space to leave beside the boxes.
-
-    Returns:
-        Left and right end, the first of equals.
-    """
-    top, bottom = band
-    ends = sorted((x - pad, x + w + pad) for x, y, w, h in obstacles if y < bottom and y + h > top)
-    gaps, left = [], span[0]
-    for begin, end in [*ends, (span[1], span[1])]:
-        gaps.append((left, round(min(begin, span[1]))))
-        left = max(left, round(end))
-    return max(gaps, key=lambda gap: gap[1] - gap[0])
 
 
 def busiest(samples: list[Sample], most: int = LANES) -> list[str]:

@@ -20,6 +20,7 @@ class Event:
         last: Number of the last frame in which it is present.
         peak: Highest probability.
         peak_intensity: Highest intensity, None where the model tells none.
+        name: File that it is in, in runs over many.
     """
 
     face_id: int
@@ -30,15 +31,18 @@ class Event:
     last: int
     peak: float
     peak_intensity: float | None
+    name: str = ""
 
 
 class Changes:
     """Keeps the events that are going on.
 
-    A face that is not found ends its events: nothing is known of it.
+    A face that is not found ends its events: nothing is known of it. So does the end of a file in
+    runs over many, whose times and faces have nothing to do with those of the next.
     """
 
     def __init__(self) -> None:
+        self._name = ""
         self.open: dict[tuple[int, str], Event] = {}
         """Face and AU → event that is going on, by onset."""
 
@@ -55,6 +59,9 @@ class Changes:
             InputError: The frame has no timestamp.
         """
         now = time_of(result)
+        over: list[Event] = []
+        if result.name != self._name:
+            over, self.open, self._name = list(self.open.values()), {}, result.name
         here = {(face.id, au): face for face in result for au in face.present}
         ended = [event for key, event in self.open.items() if key not in here]
         for event in ended:
@@ -62,14 +69,16 @@ class Changes:
             del self.open[event.face_id, event.au]
         for (_, au), face in here.items():
             self._go_on(result.index, now, au, face)
-        return ended
+        return over + ended
 
     def _go_on(self, index: int, now: float, au: str, face: Face) -> None:
         value = face.adjusted.get(au, face.aus[au])
         strength = face.intensities.get(au)
         event = self.open.get((face.id, au))
         if event is None:
-            self.open[face.id, au] = Event(face.id, au, now, index, now, index, value, strength)
+            self.open[face.id, au] = Event(
+                *(face.id, au, now, index, now, index, value, strength, self._name)
+            )
             return
         event.offset, event.last = now, index
         event.peak = max(event.peak, value)

@@ -13,8 +13,8 @@ class EventsWriter(CsvWriter):
 
     Columns: ``face_id``, ``au``, ``name`` (of FACS), ``onset`` and ``offset`` (seconds; offset is
     the first frame without it, or the last frame there is), ``first_frame`` and ``last_frame``
-    (0-based, both with it), ``peak`` (highest probability) and, if the model tells intensities,
-    ``peak_intensity``.
+    (0-based, both with it), ``peak`` (highest probability), if the model tells intensities
+    ``peak_intensity``, and in runs over many files ``input``, the file whose times these are.
 
     Args:
         path: The file to write.
@@ -23,12 +23,13 @@ class EventsWriter(CsvWriter):
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._changes = Changes()
-        self._intensity = layout.intensity
+        self._intensity, self._named = layout.intensity, layout.named
         columns = [
             *(Column("face_id"), Column("au", text=True), Column("name", text=True)),
             *(Column("onset", 3), Column("offset", 3)),
             *(Column("first_frame"), Column("last_frame"), Column("peak", 4)),
             *((Column("peak_intensity", 3),) if layout.intensity else ()),
+            *((Column("input", text=True),) if layout.named else ()),
         ]
         super().__init__(path, columns)
 
@@ -44,4 +45,5 @@ class EventsWriter(CsvWriter):
             *(event.face_id, event.au, AU_NAMES[int(event.au[2:])]),
             *(event.onset, event.offset, event.first, event.last, event.peak),
             *((event.peak_intensity,) if self._intensity else ()),
+            *((event.name,) if self._named else ()),
         ]

@@ -3,19 +3,27 @@
 A cue lasts while nothing changes. At every onset and offset one ends and the next begins, so that
 cues are in order and never overlap, which players and annotation programs such as ELAN ask for.
 The file always ends with the cue that is going on, up to the last frame.
+
+Each video of a run over many has a file of its own, since its times begin anew:
+``clips.subtitles/a.mp4.vtt`` in place of ``clips.vtt``.
 """
 
 from pathlib import Path
+from types import TracebackType
 
 from runtime.action_units import AU_NAMES
+from runtime.atomic import make_folder
 from runtime.formats.changes import time_of
 from runtime.formats.columns import Layout
-from runtime.growing import GrowingText, TextWriter
+from runtime.growing import GrowingText
 from runtime.results import Result
 
+SUBTITLES = frozenset({"vtt", "srt"})
+"""Names of these formats."""
 
-class SubtitleWriter(TextWriter):
-    """Writes cues; subclasses say in what form.
+
+class SubtitleWriter:
+    """Writes cues; a context manager. Subclasses say in what form.
 
     Args:
         path: The file to write.
@@ -26,6 +34,26 @@ class SubtitleWriter(TextWriter):
     point = "."
 
     def __init__(self, path: Path, layout: Layout) -> None:
+        self._path, self._many, self._name = path, layout.named, ""
+        self._file: GrowingText | None = None
+        if self._many:
+            make_folder(folder_of_many(path))
+        else:
+            self._begin(path)
+
+    def __enter__(self) -> "SubtitleWriter":
+        return self
+
+    def __exit__(
+        self,
+        exception: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.finish(exception)
+
+    def _begin(self, path: Path) -> None:
         self._file = GrowingText(path)
         self._file.append(self.head, counts=False)
         self._number = 1
@@ -34,6 +62,13 @@ class SubtitleWriter(TextWriter):
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         now = time_of(result)
+        if self._many and (self._file is None or result.name != self._name):
+            if self._file is not None:
+                self._file.finish(None)
+                self._file = None  # it is closed, should the next one fail to open
+            self._name = result.name
+            folder = folder_of_many(self._path)
+            self._begin(folder / f"{result.name}{self._path.suffix}")
         text = caption(result)
         done = ""
         if text != self._text:
@@ -60,6 +95,11 @@ class SrtWriter(SubtitleWriter):
     """Writes SubRip, see `SubtitleWriter`."""
 
     point = ","
+
+
+def folder_of_many(path: Path) -> Path:
+    """Name the folder for the files of many videos: ``clips.vtt`` → ``clips.subtitles``."""
+    return path.with_name(f"{path.stem}.subtitles")
 
 
 def caption(result: Result) -> str:

@@ -105,10 +105,11 @@ def open_folder(folder: Path) -> Source:
     Raises:
         InputError: There is none.
     """
-    entries = [entry for entry in sorted(folder.iterdir()) if entry.is_file()]
-    files = [entry for entry in entries if _is_media(entry)]
-    # Systems leave files of their own in folders, whose names begin with a dot.
-    others = [e.name for e in entries if not e.name.startswith(".") and not _is_media(e)]
+    entries = [entry for entry in sorted(folder.iterdir()) if not entry.is_dir()]
+    files = [entry for entry in entries if entry.is_file() and _is_media(entry)]
+    # Systems leave files of their own in folders, whose names begin with a dot. Links that lead
+    # nowhere are no files.
+    others = [e.name for e in entries if not e.name.startswith(".") and e not in set(files)]
     if not files:
         raise InputError(
             f"folder {folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}) and no video"

@@ -73,7 +73,7 @@ class Video(Source):
 
     def __iter__(self) -> Iterator[Shot]:
         index = bad = 0
-        last = None
+        last, gap = None, 0.0
         while True:
             start = time.perf_counter()
             frame = self._read()
@@ -85,19 +85,34 @@ class Video(Source):
             for number in range(index, index + bad):
                 self._skip(f"frame {number} of {self.name} cannot be decoded")
             index, bad = index + bad, 0
-            last = self._timestamp(last)
+            before, last = last, self._timestamp(last)
+            gap = max(gap, last - (before or 0.0))
             yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
             index += 1
         if index == self.skipped:
             raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
-        # Containers that only know their length round their frame count: one in a hundred is no
-        # sign of a cut file.
-        if self.count and index < self.count - max(1, self.count // 100):
+        if self._ends_early(index, last, gap):
             logger.warning(
                 "%s ends early: %d of %d frames could be read, their results are kept; copy the "
                 "file again if it should be whole",
                 *(self.name, index - self.skipped, self.count),
             )
+
+    def _ends_early(self, frames: int, last: float | None, gap: float) -> bool:
+        """Tell whether the end is missing, of a file that gave so many frames up to a time.
+
+        Args:
+            frames: How many.
+            last: Time of the last, seconds.
+            gap: Longest time from one to the next, seconds.
+
+        Containers that only know their length, such as Matroska, have their frames counted from it
+        and a nominal rate, which those of variable rate are far from. So time must be missing too.
+        """
+        if not self.count or frames >= self.count - max(1, self.count // 100):
+            return False
+        length = self.count / (self.fps or 25.0)
+        return last is None or last + 2 * gap < 0.99 * length
 
     def close(self) -> None:
         """Let go of the file."""
