@@ -111,6 +111,9 @@ class Experiment:
         init: Checkpoint whose weights the training begins with, instead of random ones; it may come
             from smaller or larger images, see :mod:`lgrnet.warm_start`. In a series of networks
             (``--variant``) ``{variant}`` in it stands for the name of each.
+        init_rule: What of it is taken over, where its AUs are others: ``"shared"``, all that both
+            networks have; ``"jaanet"``, what JÂA-Net begins DISFA with, see
+            :func:`lgrnet.warm_start.warm_start`.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -123,6 +126,13 @@ class Experiment:
     licence: str = "unknown"
     save_every: int = 100
     init: Path | None = None
+    init_rule: Literal["shared", "jaanet"] = "shared"
+
+    def __post_init__(self) -> None:
+        """Check the rule."""
+        check_types(self)
+        if self.init is None and self.init_rule != "shared":
+            raise ValueError("init_rule: say with init=CHECKPOINT which weights it is about")
 
     def to_dict(self) -> dict[str, Any]:
         """Write everything as plain values, as JSON and checkpoints hold them."""
