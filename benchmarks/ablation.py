@@ -28,28 +28,19 @@ from benchmarks.record import write_record
 from benchmarks.table import Column, markdown
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.checkpoint import load_checkpoint
-from lgrnet.config import REFINEMENT_MARGIN
 from lgrnet.evaluate import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, recognised
 from lgrnet.shards import FaceShards
+from lgrnet.variants import VARIANTS, make_variant
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")
 
-VARIANTS: dict[str, dict[str, object]] = {
-    "LGRNet": {},
-    "w/ Bi": {"relation": "bilstm"},
-    "w/o S-B": {"relation": "none"},
-    "w/o F&R": {"fusion": False},
-    "w/o full": {"relation": "none", "fusion": False},
-    "JÂA-Net": {
-        "architecture": "jaanet", "relation": "none", "fusion": False, "attention": "refined",
-    },
-}  # fmt: skip
-"""The paper's name → changes of the network. The first is what all are compared with."""
+WHOLE = "lgrnet"
+ORDER = (WHOLE, "with_bi", "without_sb", "without_fr", "without_full", "jaanet")
+"""Keys of :data:`lgrnet.variants.VARIANTS`; the first is what all others are compared with."""
 
-WHOLE = "LGRNet"
 SPLITS = ("test", "control")
 
 
@@ -69,26 +60,18 @@ class Verdict(NamedTuple):
     counts: np.ndarray
 
 
-def folder_of(runs: Path, variant: str, seed: int) -> Path:
-    """Name the folder of a run: ``w/o F&R`` and 2 → ``without_FR_2``."""
-    plain = variant.replace("w/o ", "without_").replace("w/ ", "with_")
-    return runs / f"{plain.replace('&', '').replace('-', '')}_{seed}"
-
-
 def runs_of(args: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
     """List all runs, seed by seed, so that an interrupted series still compares all variants."""
     for seed in range(args.seeds):
-        for variant in VARIANTS:
-            yield variant, seed, folder_of(args.runs, variant, seed)
+        for variant in ORDER:
+            yield variant, seed, args.runs / f"{variant}_{seed}"
 
 
 def changes_of(variant: str, config: Path) -> dict[str, object]:
     """Tell how a variant's network differs from the one that an experiment describes."""
-    changes = dict(VARIANTS[variant])
-    if changes.get("attention") == "refined":  # its convolutions are unpadded in JÂA-Net
-        grid = load_experiment(config).model.grid
-        changes["attention_cells"] = grid + REFINEMENT_MARGIN
-    return changes
+    whole = load_experiment(config).model.to_dict()
+    changed = make_variant(load_experiment(config).model, variant).to_dict()
+    return {key: value for key, value in changed.items() if value != whole[key]}
 
 
 def is_done(folder: Path, epochs: int) -> bool:
@@ -143,7 +126,7 @@ def compare(verdicts: Mapping[str, Sequence[Verdict]]) -> list[dict]:
         f1 = [each.f1 for each in seeds]
         rows.append(
             {
-                "variant": name,
+                "variant": VARIANTS[name],
                 "f1": float(np.mean(f1)),
                 "f1_of_seeds": f1,
                 "auc": float(np.mean([each.auc for each in seeds])),
@@ -162,7 +145,7 @@ def judge(args: argparse.Namespace) -> None:
         raise SystemExit(f"not trained: {', '.join(missing)}; run the command `train` first")
     splits = {}
     for split in SPLITS:
-        verdicts: dict[str, list[Verdict]] = {name: [] for name in VARIANTS}
+        verdicts: dict[str, list[Verdict]] = {name: [] for name in ORDER}
         for variant, _, folder in runs_of(args):
             model, meta = load_checkpoint(folder / "last.pt")
             shards = FaceShards(args.data, split, model.config.aus, most_shards=args.shards)

@@ -1,15 +1,15 @@
-"""AU curves of several models on a video: what a precision changes on faces that one cares for.
+"""AU curves of several models on videos: what a precision changes on faces that one cares for.
 
 ::
 
-    python -m benchmarks.agreement clip.mp4 --models fp32.onnx int8.onnx@openvino --json out/a.json
+    python -m benchmarks.agreement *.mp4 --models fp32.onnx int8.onnx@openvino --json out/a.json
 
-The first model is the reference. Each model tracks the clip by itself, as in use; the curves are
-drawn over each other.
+The first model is the reference. Each model tracks each clip by itself, as in use; the curves of a
+clip are drawn over each other, in a picture beside the JSON.
 """
 
 import argparse
-import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.record import write_record
+from benchmarks.table import Column, markdown, number
 from runtime import Detector
 from runtime.atomic import PendingFile
-from runtime.errors import InputError
+from runtime.errors import DeviceError, InputError, ModelError
 from runtime.spec import ENGINES
+
+FORMAT = "lgrnet-agreement-1"
 
 SHOWN = 6
 """AUs whose curves are drawn: those that move most."""
@@ -69,53 +73,67 @@ def curves(model: str, clip: Path, threads: int) -> Curves:
         return Curves(repr(detector), detector.aus, np.array(rows), detector.spec.thresholds)
 
 
-def compare(reference: np.ndarray, other: np.ndarray, aus: Sequence[str]) -> dict:
-    """Compare two sets of curves.
+def compare(reference: Curves, other: Curves) -> dict:
+    """Compare two models on one clip.
 
     Args:
-        reference: (frames, n), NaN where no face was found.
-        other: The same of another model.
-        aus: Keys of the AUs.
+        reference: What the first says.
+        other: What another says of the same frames.
 
     Returns:
-        Frames with a face in both and in one only; for each AU the mean and largest difference and
-        the correlation (None where a curve is flat).
+        Frames with a face in both and in one only; the mean and largest difference of a
+        probability and the share of the calls (present or not, each model by its own thresholds)
+        that change, of all AUs together and of each, there with the correlation (None where a
+        curve is flat, and all of it where no frame has a face in both).
     """
-    seen, also = ~np.isnan(reference[:, 0]), ~np.isnan(other[:, 0])
+    seen = ~np.isnan(reference.probability[:, 0])
+    also = ~np.isnan(other.probability[:, 0])
     both = seen & also
+    a, b = reference.probability[both], other.probability[both]
+    difference = np.abs(a - b)
+    changed = (a >= reference.thresholds) != (b >= other.thresholds)
     rows = {}
-    for column, au in enumerate(aus):
-        a, b = reference[both, column], other[both, column]
-        flat = len(a) < 2 or min(a.std(), b.std()) < 1e-3
+    for column, au in enumerate(reference.aus):
+        flat = len(a) < 2 or min(a[:, column].std(), b[:, column].std()) < 1e-3
         rows[au] = {
-            "mean_difference": float(np.abs(a - b).mean()) if len(a) else None,
-            "max_difference": float(np.abs(a - b).max()) if len(a) else None,
-            "correlation": None if flat else float(np.corrcoef(a, b)[0, 1]),
+            **_summary(difference[:, column], changed[:, column]),
+            "correlation": None if flat else float(np.corrcoef(a[:, column], b[:, column])[0, 1]),
         }
-    return {"frames": int(both.sum()), "in_one_only": int((seen ^ also).sum()), "aus": rows}
+    frames = {"frames": int(both.sum()), "in_one_only": int((seen ^ also).sum())}
+    return {**frames, **_summary(difference, changed), "aus": rows}
 
 
-def draw(path: Path, found: list[tuple[str, np.ndarray]], aus: Sequence[str]) -> None:
+def _summary(difference: np.ndarray, changed: np.ndarray) -> dict[str, float | None]:
+    if not len(difference):
+        return {"mean_difference": None, "max_difference": None, "calls_changed": None}
+    return {
+        "mean_difference": float(difference.mean()),
+        "max_difference": float(difference.max()),
+        "calls_changed": float(changed.mean()),
+    }
+
+
+def draw(path: Path, found: Sequence[Curves]) -> None:
     """Draw the curves of the AUs that move most in the reference.
 
     Args:
         path: PNG to write.
-        found: What each model is, and its curves; the reference first.
-        aus: Keys of the AUs.
+        found: What each model says; the reference first.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    moving = np.argsort(-np.nan_to_num(np.nanstd(found[0][1], axis=0)))[:SHOWN]
+    seen = found[0].probability[~np.isnan(found[0].probability[:, 0])]
+    moving = np.argsort(-seen.std(0) if len(seen) else np.arange(len(found[0].aus)))[:SHOWN]
     figure, axes = pyplot.subplots(len(moving), 1, figsize=(9, 1.5 * len(moving)), sharex=True)
     for axis, column in zip(axes, sorted(moving), strict=True):
-        for number, (name, values) in enumerate(found):
-            style = {"color": "black", "linewidth": 1.8} if number == 0 else {"linewidth": 1.1}
-            axis.plot(values[:, column], label=name, **style)
+        for rank, each in enumerate(found):
+            style = {"color": "black", "linewidth": 1.8} if rank == 0 else {"linewidth": 1.1}
+            axis.plot(each.probability[:, column], label=each.detector, **style)
         axis.set_ylim(-0.03, 1.03)
-        axis.set_ylabel(aus[column])
+        axis.set_ylabel(found[0].aus[column])
     axes[-1].set_xlabel("frame")
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), fontsize=7, frameon=False)
     with PendingFile(path) as part:
@@ -123,35 +141,45 @@ def draw(path: Path, found: list[tuple[str, np.ndarray]], aus: Sequence[str]) ->
     pyplot.close(figure)
 
 
+_COLUMNS: tuple[Column, ...] = (
+    ("clip", "---", lambda row: row["clip"]),
+    ("model", "---", lambda row: row["detector"]),
+    ("frames", "---:", number("frames", 0)),
+    ("a face in one only", "---:", number("in_one_only", 0)),
+    ("mean difference", "---:", number("mean_difference", 4)),
+    ("largest", "---:", number("max_difference", 3)),
+    ("calls that change %", "---:", number("calls_changed", 2, 100)),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.agreement", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("clip", type=Path)
-    parser.add_argument("--models", nargs="+", required=True, metavar="FILE[@ENGINE[@bf16]]")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, default=Path("out/agreement.json"))
+    add = parser.add_argument
+    add("clips", type=Path, nargs="+", metavar="CLIP")
+    add("--models", nargs="+", required=True, metavar="FILE[@ENGINE[@bf16]]")
+    add("--threads", type=int, default=1)
+    add("--json", type=Path, default=Path("out/agreement.json"), help="pictures go beside it")
     args = parser.parse_args(argv)
-    found, record = [], {"machine": describe_machine(), "clip": args.clip.name, "models": []}
-    for model in args.models:
-        name, aus, values, _ = curves(model, args.clip, args.threads)
-        found.append((name, values))
-        record["models"].append({"detector": name, **compare(found[0][1], values, aus)})
-    with PendingFile(args.json) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    draw(args.json.with_suffix(".png"), found, aus)
-    for row in record["models"]:
-        worst = max(
-            (au for au in row["aus"]), key=lambda au, row=row: row["aus"][au]["max_difference"] or 0
-        )
-        mean = np.mean([each["mean_difference"] or 0 for each in row["aus"].values()])
-        print(
-            f"{row['detector']}: {row['frames']} frames, mean difference {mean:.4f}, largest "
-            f"{row['aus'][worst]['max_difference'] or 0:.3f} ({worst}), a face in one only: "
-            f"{row['in_one_only']}"
-        )
-    print(f"written to {args.json} and {args.json.with_suffix('.png')}")
+    record: dict = {"format": FORMAT, "machine": describe_machine(), "rows": []}
+    pictures = []
+    for clip in args.clips:
+        try:
+            found = [curves(model, clip, args.threads) for model in args.models]
+        except (OSError, InputError, ModelError, DeviceError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        for each in found[1:]:
+            said = {"clip": clip.name, "detector": each.detector}
+            record["rows"].append({**said, **compare(found[0], each)})
+        record["reference"] = found[0].detector
+        write_record(record, args.json)
+        pictures.append(args.json.with_name(f"{args.json.stem}_{clip.stem}.png"))
+        draw(pictures[-1], found)
+    print(markdown(_COLUMNS, record["rows"]))
+    print(f"\nwritten to {', '.join(map(str, (args.json, *pictures)))}")
     return 0
 
 

@@ -27,6 +27,7 @@ class DataConfig:
         root: Folder of the data set.
         train: Split to train on.
         val: Split that chooses the best checkpoint and the thresholds.
+        val_root: Folder of that split, where it is of another data set than ``root``.
         workers: Processes that prepare batches.
         limit: Most pictures of the training split to use, evenly spaced in it; None for all.
         corpus: Of a prepared corpus, which one; its folds then say who is trained and tested on,
@@ -37,6 +38,7 @@ class DataConfig:
     root: Path = Path("data/faces")
     train: str = "train"
     val: str = "val"
+    val_root: Path | None = None
     workers: int = 1
     limit: int | None = None
     corpus: Literal["bp4d", "disfa"] | None = None
@@ -51,6 +53,8 @@ class DataConfig:
             raise ValueError(f"data.fold: must be one of {FOLDS}, got {self.fold}")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"data.limit: must be at least 1, got {self.limit}")
+        if self.val_root is not None and self.corpus is not None:
+            raise ValueError("data.val_root: a corpus is judged on the people of its own folds")
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,9 @@ class Experiment:
         init: Checkpoint whose weights the training begins with, instead of random ones; it may come
             from smaller or larger images, see :mod:`lgrnet.warm_start`. In a series of networks
             (``--variant``) ``{variant}`` in it stands for the name of each.
+        init_rule: What of it is taken over, where its AUs are others: ``"shared"``, all that both
+            networks have; ``"jaanet"``, what JÂA-Net begins DISFA with, see
+            :func:`lgrnet.warm_start.warm_start`.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -119,6 +126,13 @@ class Experiment:
     licence: str = "unknown"
     save_every: int = 100
     init: Path | None = None
+    init_rule: Literal["shared", "jaanet"] = "shared"
+
+    def __post_init__(self) -> None:
+        """Check the rule."""
+        check_types(self)
+        if self.init is None and self.init_rule != "shared":
+            raise ValueError("init_rule: say with init=CHECKPOINT which weights it is about")
 
     def to_dict(self) -> dict[str, Any]:
         """Write everything as plain values, as JSON and checkpoints hold them."""

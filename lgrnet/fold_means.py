@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lgrnet.corpora.folds import FOLDS
+from lgrnet.corpora.folds import FOLDS, subjects
 from lgrnet.fold_scores import BEST_ON_TEST, LAST, ScoresError, read_fold_scores
 
 EPOCHS: dict[str, str] = {LAST: "last epoch", BEST_ON_TEST: "best epoch, chosen on the test people"}
@@ -115,6 +115,9 @@ def measure(
         folds[fold] = scores
         about, synthetic = _describe(scores), "synthetic" in scores["training_data"].lower()
     whole = len(folds) == len(FOLDS)
+    if whole:  # a run on a fold has all of its people
+        faces = sum(scores["frames"] for scores in folds.values())
+        about += f"; {faces} faces of {len(subjects(corpus))} people"
     rows = [scores["aus"][au] for scores in folds.values() for au in aus]
     errors = [each["landmark_error"] for each in folds.values()]
     failures = [each["failure_rate"] for each in folds.values()]

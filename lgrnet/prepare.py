@@ -9,8 +9,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgrnet.corpora import bp4d, bp4d_labels, disfa, folds, jaanet
+from lgrnet.corpora import bp4d, bp4d_labels, disfa, disfa_labels, folds, jaanet
 from lgrnet.corpora.checking import Corpus, check_all
+from lgrnet.corpora.corrections import read_corrections
+from lgrnet.corpora.finding import finder
 from lgrnet.corpora.parquet import require_pyarrow, write_parquet
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.report import make_report, write_report
@@ -44,7 +46,9 @@ def prepare_bp4d(
     layout = bp4d.find_layout(options)
     jobs = [(options, layout, name, task) for name in options.subjects for task in bp4d.TASKS]
     corpus = check_all(bp4d.check, jobs, workers, progress)
-    recipe = {"offset": options.offset, "origin": options.origin}
+    recipe: dict = {"offset": options.offset, "origin": options.origin}
+    if options.find_landmarks:
+        recipe["landmarks_found_by"] = finder()
     return _finish("bp4d", bp4d_labels.AUS, corpus, recipe, out, workers, progress)
 
 
@@ -56,8 +60,10 @@ def prepare_disfa(
     layout = disfa.find_layout(options)
     jobs = [(options, layout, name) for name in options.subjects]
     corpus = check_all(disfa.check, jobs, workers, progress)
-    recipe = {"present_from": disfa.PRESENT_FROM}
-    return _finish("disfa", disfa.AUS, corpus, recipe, out, workers, progress)
+    recipe: dict = {"present_from": disfa_labels.PRESENT_FROM}
+    if options.find_landmarks:
+        recipe["landmarks_found_by"] = finder()
+    return _finish("disfa", disfa_labels.AUS, corpus, recipe, out, workers, progress)
 
 
 def prepare_jaanet(
@@ -108,6 +114,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             action="store_true",
             help="leave out and report what lacks a file, instead of an error",
         )
+        kind.add_argument(
+            "--find-landmarks",
+            action="store_true",
+            help="where a frame has no landmarks, or NaN, find them instead of dropping it",
+        )
+        if name == "disfa":
+            kind.add_argument(
+                "--pictures",
+                type=Path,
+                help="folder that holds SN001/0.png, if the videos were taken apart",
+            )
+            kind.add_argument(
+                "--first-picture", type=int, choices=(0, 1), help="number of the first of these"
+            )
+            kind.add_argument(
+                "--corrections", type=Path, help="CSV file of labels to change, see docs/corpora.md"
+            )
         if name == "bp4d":
             kind.add_argument("--landmarks", type=Path, help="their folder; ROOT/2DFeatures if not")
             kind.add_argument("--pictures", type=Path, help="folder that holds F001/T1/2440.jpg")
@@ -163,12 +186,19 @@ def _run(args: argparse.Namespace) -> str:
     if args.corpus == "bp4d":
         chosen = bp4d.Options(
             args.root, args.landmarks, args.pictures, args.offset, args.origin, names,
-            args.intensity, args.allow_missing,
+            args.intensity, args.allow_missing, args.find_landmarks,
         )  # fmt: skip
         return prepare_bp4d(chosen, args.out, args.workers, args.progress)
-    return prepare_disfa(
-        disfa.Options(args.root, names, args.allow_missing), args.out, args.workers, args.progress
-    )
+    if args.first_picture is not None and args.pictures is None:
+        raise ValueError("--first-picture: name the folder of the pictures with --pictures")
+    mended = ()
+    if args.corrections is not None:
+        mended = read_corrections(args.corrections, "disfa", disfa_labels.AUS)
+    wanted = disfa.Options(
+        args.root, names, args.allow_missing, args.pictures, args.first_picture, mended,
+        args.find_landmarks,
+    )  # fmt: skip
+    return prepare_disfa(wanted, args.out, args.workers, args.progress)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

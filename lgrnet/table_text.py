@@ -7,6 +7,14 @@ from lgrnet.paper_tables import Row, Table
 MISSING = "missing"
 UNREPORTED = "–"
 
+_LATEX = {
+    **{letter: "\\" + letter for letter in "&%#_${}"},
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": "", "√": r"$\surd$",
+    "×": r"$\times$",
+}  # fmt: skip
+"""What LaTeX reads as something else, or its standard fonts lack."""
+
 
 def ranks(table: Table) -> list[list[int | None]]:
     """Rank the figures of each column: 0 the best, 1 the second best, equal ones alike.
@@ -74,7 +82,7 @@ def to_latex(tables: Sequence[Table]) -> str:
         tables: The tables.
 
     Returns:
-        The text, a ``table*`` environment each.
+        The text, a ``table*`` environment each. Tables II and IV are as wide as two columns.
     """
     parts = []
     for table in tables:
@@ -83,18 +91,26 @@ def to_latex(tables: Sequence[Table]) -> str:
             r"\begin{table*}[t]",
             r"\centering",
             rf"\caption{{{caption} $\dagger$: as reported.}}",
+            r"\footnotesize\setlength{\tabcolsep}{2.5pt}",
             r"\begin{tabular}{l" + "c" * len(table.heads) + "}",
             r"\hline",
             " & ".join(map(_escape, ("Method", *table.heads))) + r" \\",
             r"\hline",
         ]
+        reported = True
         for row, of in zip(table.rows, ranks(table), strict=True):
+            if reported and not row.reported:
+                lines.append(r"\hline")
+            reported = row.reported
             name = _escape(row.name) + (r"$^\dagger$" if row.reported else "")
             marks = [r"$\surd$" if mark else "" for mark in row.marks]
-            cells = [name, *marks, *_cells(table, row, of, r"\textbf{{{}}}", r"\underline{{{}}}")]
+            figures = _cells(table, row, of, r"\textbf{{{}}}", r"\underline{{{}}}")
+            if set(figures) == {MISSING}:
+                figures = [rf"\multicolumn{{{len(figures)}}}{{c}}{{{MISSING}}}"]
+            cells = [name, *marks, *figures]
             lines.append(" & ".join(cells) + r" \\")
         lines += [r"\hline", r"\end{tabular}"]
-        lines += [rf"\par\footnotesize {_escape(note)}" for note in table.notes]
+        lines += [rf"\par\smallskip\raggedright {_escape(note)}" for note in table.notes]
         parts.append("\n".join([*lines, r"\end{table*}"]))
     return "\n\n".join(parts) + "\n"
 
@@ -121,6 +137,4 @@ def _rounded(value: float | None, table: Table) -> float | None:
 
 
 def _escape(text: str) -> str:
-    for plain in "&%#_":
-        text = text.replace(plain, "\\" + plain)
-    return text.replace("`", "").replace("√", r"$\surd$")
+    return "".join(_LATEX.get(letter, letter) for letter in text)

@@ -57,7 +57,8 @@ def open_data(data: DataConfig, aus: tuple[int, ...]) -> tuple[FaceShards, FaceS
             raise ValueError("data.fold: say which fold of the corpus, with --fold 1, 2, 3 or all")
         train = train_subjects(data.corpus, data.fold)
         held_out = test_subjects(data.corpus, data.fold)
-    shards, judging = FaceShards(data.root, train, aus), FaceShards(data.root, held_out, aus)
+    shards = FaceShards(data.root, train, aus)
+    judging = FaceShards(data.val_root or data.root, held_out, aus)
     overlap = set(shards.labels.subject.tolist()) & set(judging.labels.subject.tolist())
     if overlap:
         raise DatasetError(f"{len(overlap)} people are in both {train} and {held_out}")
@@ -98,7 +99,7 @@ class Trainer:
         torch.manual_seed(experiment.seed)
         self.model = build_network(experiment.model)
         if experiment.init is not None:
-            warm_start(self.model, experiment.init)
+            warm_start(self.model, experiment.init, experiment.init_rule)
         share_norms(self.model, self.device)
         self.model.to(self.device, memory_format=torch.channels_last)
         presence = torch.from_numpy(self.train_shards.labels.presence)

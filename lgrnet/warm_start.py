@@ -7,7 +7,11 @@ cost, before it sees 176 × 176 ones (progressive resizing, Howard 2018).
 
 Of other AUs, all that the two networks share is taken over: what they know of faces, and the
 branches of the AUs that both have. The branches of new AUs begin at random. So a network for DISFA
-begins with one for BP4D, as in section IV-A.
+can begin with one for BP4D.
+
+JÂA-Net begins DISFA with BP4D by another rule (``rule="jaanet"``), told by its published code: the
+branches of AU 25 and 26, which BP4D lacks, begin as those of 23 and 17, whose patches are near; the
+branch of AU 9 and all heads begin at random.
 
 The recurrence takes two thirds of the time of a training step. A network can see many more faces
 without it (``relation = "none"``) and get it afterwards: its states are small at first, so that
@@ -15,9 +19,10 @@ what the rest has learnt holds (eq. 10 adds them to the patches).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,16 +39,25 @@ FREE_FIELDS = frozenset({"preset", "input_size", "attention_cells", "aus", "inte
 _BRANCHES = ("attention.", "fusion.", "refine.", "heads.", "local_blocks.", "local_heads.")
 # Tensors of these are AU-major, in muscle order.
 _FINAL = "logit."  # JÂA-Net's, a row an AU in ascending order
+_HEADS = ("heads.", "local_heads.", "hidden.", _FINAL)
+# From the last maps to the answer: of the AUs, and of JÂA-Net's local and final heads.
 _GATE = re.compile(r"(relation\.(?:downward|upward)\.gates\.maps\.)(\d+)(\..*)")
 
+Rule = Literal["shared", "jaanet"]
 
-def warm_start(model: LGRNet, path: Path) -> None:
+STAND_INS: dict[int, int] = {25: 23, 26: 17}
+"""AU of DISFA that BP4D lacks → AU of BP4D whose branch it begins with, in JÂA-Net's code."""
+
+
+def warm_start(model: LGRNet, path: Path, rule: Rule = "shared") -> None:
     """Replace a network's weights by those of a checkpoint.
 
     Args:
         model: The network, changed in place; what the checkpoint does not know stays.
         path: A checkpoint of the same structure; its ``input_size``, AUs and ``relation`` may be
             others, and it may have or lack the intensity head.
+        rule: ``"shared"`` takes over all that both networks have; ``"jaanet"`` begins heads at
+            random, and new AUs with :data:`STAND_INS`.
 
     Raises:
         CheckpointError: The file cannot be used.
@@ -65,10 +79,16 @@ def warm_start(model: LGRNet, path: Path) -> None:
             "the same network, or change [model]"
         )
     before, after = muscle_order(source.config.aus), muscle_order(model.config.aus)
+    stands_for = {au: au for au in after if au in before}
+    if rule == "jaanet":
+        missing = [au for au in after if au not in before]
+        stands_for |= {au: STAND_INS[au] for au in missing if STAND_INS.get(au) in before}
     known = source.state_dict()
     weights = model.state_dict()
     for name, tensor in weights.items():
-        origin = _origin(name, before, after)
+        if rule == "jaanet" and name.startswith(_HEADS):
+            continue
+        origin = _origin(name, before, after, stands_for)
         if origin not in known:
             continue  # of the intensity head, of the recurrence, or of the gate of a new AU
         taken = known[origin]
@@ -77,14 +97,17 @@ def warm_start(model: LGRNet, path: Path) -> None:
             size = torch.Size((len(taken), *tensor.shape[1:]))
             taken = resample_map_weights(taken, channels, size)
         if name.startswith(_BRANCHES) and taken.ndim:
-            taken = _take_branches(taken, tensor, before, after)
+            taken = _take_branches(taken, tensor, before, after, stands_for)
         if name.startswith(_FINAL):
-            taken = _take_branches(taken, tensor, source.config.aus, model.config.aus)
+            ascending = source.config.aus, model.config.aus
+            taken = _take_branches(taken, tensor, *ascending, stands_for)
         weights[name] = taken
     model.load_state_dict(weights)
 
 
-def _origin(name: str, before: Sequence[int], after: Sequence[int]) -> str | None:
+def _origin(
+    name: str, before: Sequence[int], after: Sequence[int], stands_for: Mapping[int, int]
+) -> str | None:
     """Name the tensor of the checkpoint that goes where `name` is; None where it has none.
 
     Only gates change their names: they are counted by the steps of the recurrence, which are AUs.
@@ -93,26 +116,32 @@ def _origin(name: str, before: Sequence[int], after: Sequence[int]) -> str | Non
         name: Of our tensor.
         before: The checkpoint's AUs, in muscle order.
         after: Ours.
+        stands_for: AU of ours → AU of the checkpoint that it begins with.
     """
     gate = _GATE.fullmatch(name)
     if gate is None:
         return name
     if "upward" in gate[1]:
         before, after = before[::-1], after[::-1]
-    au = after[int(gate[2])]
-    return f"{gate[1]}{before.index(au)}{gate[3]}" if au in before else None
+    au = stands_for.get(after[int(gate[2])])
+    return None if au is None else f"{gate[1]}{before.index(au)}{gate[3]}"
 
 
 def _take_branches(
-    taken: Tensor, tensor: Tensor, before: Sequence[int], after: Sequence[int]
+    taken: Tensor,
+    tensor: Tensor,
+    before: Sequence[int],
+    after: Sequence[int],
+    stands_for: Mapping[int, int],
 ) -> Tensor:
-    """Put the rows of the AUs that both networks have where ours has them.
+    """Put the rows of the checkpoint's AUs where ours has the AUs that begin with them.
 
     Args:
         taken: The checkpoint's tensor, (len(before) · k, …), AU-major.
         tensor: Ours, (len(after) · k, …).
         before: The checkpoint's AUs, in muscle order.
         after: Ours.
+        stands_for: AU of ours → AU of the checkpoint that it begins with.
 
     Returns:
         Ours, with those rows.
@@ -120,8 +149,8 @@ def _take_branches(
     theirs = taken.unflatten(0, (len(before), -1))
     rows = tensor.unflatten(0, (len(after), -1)).clone()
     for place, au in enumerate(after):
-        if au in before:
-            rows[place] = theirs[before.index(au)]
+        if au in stands_for:
+            rows[place] = theirs[before.index(stands_for[au])]
     return rows.flatten(0, 1)
 
 

@@ -1,6 +1,8 @@
 """``python -m lgrnet.tables``: figures counted again from its JSON, and what is missing."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +164,25 @@ def test_all_rows_of_the_paper_are_there(tmp_path):
         body = block.split(r"\end{tabular}")[0].splitlines()
         rows = [line for line in body if line.endswith(r"\\")]
         assert {line.replace(r"\&", "").count("&") + 1 for line in rows} == {columns}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("whole", [True, False])
+def test_latex_compiles_and_fits_the_page(tmp_path, whole):
+    runs = tmp_path / "runs"
+    words = r"training_data=all_of: 50 % \\of #1 {x} ~ ^ <&> $5 | × `y`, synthetic"
+    for corpus in ("bp4d", "disfa") if whole else ("bp4d",):
+        for variant in VARIANTS if whole else ("lgrnet",):
+            for fold in (1, 2, 3):
+                write_run(runs, corpus, variant, fold, words, seed=len(variant))
+    tables(runs, out=tmp_path / "t")
+    page = r"\documentclass[twocolumn]{article}\begin{document}\input{t}\end{document}"
+    (tmp_path / "page.tex").write_text(page)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert "Missing character" not in (tmp_path / "page.log").read_text("latin-1")
 
 
 def test_an_f1_of_0_is_not_the_best():

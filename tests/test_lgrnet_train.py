@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,12 +119,25 @@ def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):
         ("data.root=/nowhere", "lgrnet.faces.generate"),
         ("optim.batch=100", "fewer than one batch"),
         ("data.val=train", "people are in both"),
+        ("data.val_root=/nowhere/else", "/nowhere/else"),
     ],
 )
 def test_wrong_settings_are_named(config, tmp_path, caplog, change, message):
     assert run(config, tmp_path / "run", change) == 2
     assert message in caplog.text
     assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_another_data_set_can_judge(config, tmp_path, caplog):
+    own = shutil.copytree(config.parent / "data", tmp_path / "own")
+    for shard in own.glob("val-*"):
+        shard.unlink()
+    assert run(config, tmp_path / "run", f"data.root={own}", "optim.epochs=1") == 2
+    assert "val-00000" in caplog.text
+    changes = [f"data.root={own}", f"data.val_root={config.parent / 'data'}", "optim.epochs=1"]
+    assert run(config, tmp_path / "run", *changes) == 0
+    _, meta = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert meta["experiment"]["data"]["val_root"] == str(config.parent / "data")
 
 
 def test_files_that_are_no_experiment_are_named(tmp_path, caplog):

@@ -8,6 +8,8 @@ from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
+from lgrnet.networks import build_network
+from lgrnet.variants import make_variant
 from lgrnet.warm_start import resample_map_weights, warm_start
 
 
@@ -88,6 +90,13 @@ def test_a_run_begins_with_the_checkpoint(config, tmp_path):  # noqa: F811
     for name, weights in before[0].named_parameters():
         torch.testing.assert_close(after[0].get_parameter(name), weights, rtol=0, atol=1e-9)
     assert after[1]["experiment"]["init"] == str(first)
+    # By JÂA-Net's rule its heads are its own.
+    assert run(config, tmp_path / "third", f"init={first}", "init_rule=jaanet", *tiny_steps) == 0
+    third = load_checkpoint(tmp_path / "third" / "last.pt")[0]
+    same = {name: torch.allclose(third.get_parameter(name), weights, rtol=0, atol=1e-9)
+            for name, weights in before[0].named_parameters()}  # fmt: skip
+    assert not same["heads.hidden.weight"]
+    assert all(kept for name, kept in same.items() if not name.startswith("heads."))
 
 
 def test_a_missing_checkpoint_is_named(config, tmp_path, caplog):  # noqa: F811
@@ -174,3 +183,64 @@ def test_a_new_recurrence_hardly_changes_the_answer(tmp_path):
         warm_start(model, tmp_path / "source.pt")
         expected, got = source(image).au_logits, model(image).au_logits
     assert (got - expected).abs().max() < 0.1 * (untrained - expected).abs().max()
+
+
+BP4D, DISFA = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24), (1, 2, 4, 6, 9, 12, 25, 26)
+PAIRS = {1: 1, 2: 2, 4: 4, 6: 6, 12: 12, 25: 23, 26: 17}  # of AU 9 BP4D has nothing
+DOWN_BP4D = [1, 2, 4, 7, 6, 10, 12, 14, 15, 23, 24, 17]  # top to bottom of the face
+DOWN_DISFA = [1, 2, 4, 6, 9, 12, 25, 26]
+
+
+def check_pairs(known, got, fresh):
+    """Check every tensor of a network for DISFA that began with one for BP4D as JÂA-Net does."""
+    seen = set()
+    for name, tensor in got.items():
+        kind = name.split(".")[0]
+        seen.add(kind)
+        if kind in ("heads", "local_heads", "hidden", "logit"):
+            assert torch.equal(tensor, fresh[name]), name
+        elif ".gates.maps." in name:
+            *stem, step, part = name.split(".")
+            flip = -1 if "upward" in name else 1
+            other = PAIRS.get(DOWN_DISFA[::flip][int(step)])
+            if other in DOWN_BP4D[::flip][:-1]:
+                origin = ".".join([*stem, str(DOWN_BP4D[::flip].index(other)), part])
+                assert torch.equal(tensor, known[origin]), name
+            else:
+                assert torch.equal(tensor, fresh[name]), name
+        elif kind in ("attention", "fusion", "refine", "local_blocks") and tensor.ndim:
+            rows = len(tensor) // len(DISFA)
+            for place, au in enumerate(DOWN_DISFA):
+                own = tensor[rows * place : rows * (place + 1)]
+                if au == 9:
+                    assert torch.equal(own, fresh[name][rows * place : rows * (place + 1)]), name
+                else:
+                    there = rows * DOWN_BP4D.index(PAIRS[au])
+                    assert torch.equal(own, known[name][there : there + rows]), name
+        else:
+            assert torch.equal(tensor, known[name]), name
+    return seen
+
+
+@pytest.mark.parametrize("variant", ["lgrnet", "jaanet"])
+def test_disfa_begins_with_bp4d_as_jaanet_does(tmp_path, variant):
+    sizes = {**TINY, "input_size": 64}
+    theirs = make_variant(model_config("edge", **{**sizes, "aus": BP4D}), variant)
+    ours = make_variant(model_config("edge", **{**sizes, "aus": DISFA}), variant)
+    torch.manual_seed(3)
+    source = build_network(theirs)
+    save_checkpoint(tmp_path / "bp4d.pt", source)
+    model = build_network(ours)
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    warm_start(model, tmp_path / "bp4d.pt", "jaanet")
+    seen = check_pairs(source.state_dict(), model.state_dict(), fresh)
+    wanted = {"stem", "align", "global_blocks"}
+    wanted |= {"local_blocks", "logit"} if variant == "jaanet" else {"relation", "fusion", "refine"}
+    assert wanted <= seen
+
+
+def test_a_rule_without_a_checkpoint_is_refused(config, tmp_path, caplog):  # noqa: F811
+    assert run(config, tmp_path / "run", "init_rule=jaanet") == 2
+    assert "init_rule: say with init=CHECKPOINT" in caplog.text
+    assert run(config, tmp_path / "run", "init=x.pt", "init_rule=nearest") == 2
+    assert "init_rule: 'nearest' is not one of 'shared', 'jaanet'" in caplog.text

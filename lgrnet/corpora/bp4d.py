@@ -13,7 +13,6 @@ Layout after the public label tool of ME-GraphAU and public readers of ``2DFeatu
 not agree on whether label frame k shows picture k or k − 1, so that is an option.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import numpy as np
 from lgrnet.corpora import folds
 from lgrnet.corpora.bp4d_labels import AUS, read_intensities, read_occurrence
 from lgrnet.corpora.landmark_files import SUFFIXES, read_point_sets
+from lgrnet.corpora.pictures import list_pictures
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.sequence import (
     MOST_LACKING,
@@ -35,7 +35,6 @@ from runtime.landmarks import COUNT
 TASKS: tuple[str, ...] = tuple(f"T{number}" for number in range(1, 9))
 """What the subjects were asked to do."""
 
-_PICTURE = re.compile(r"(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
 _LIKELY_OFFSETS = (0, -1, 1)
 
 
@@ -55,6 +54,8 @@ class Options:
         intensity: Whether to read intensities where they are.
         allow_missing: Whether a sequence that lacks a file, and a few frames that lack a picture,
             are left out; else that is an error.
+        find_landmarks: Whether landmarks that a frame lacks are found by
+            :mod:`lgrnet.corpora.finding`; else the frame is dropped.
     """
 
     root: Path
@@ -65,6 +66,7 @@ class Options:
     subjects: tuple[str, ...] = folds.subjects("bp4d")
     intensity: bool = True
     allow_missing: bool = False
+    find_landmarks: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
     numbers = frames + options.offset
     points = np.full((len(frames), COUNT, 2), np.nan)
     if place is not None:
-        points = read_landmarks(place, sorted(pictures), numbers, problems) - options.origin
+        points = read_landmarks(place, sorted(pictures), numbers, problems, options.find_landmarks)
+        points -= options.origin
     intensity = np.full(presence.shape, np.nan, np.float32)
     if layout.intensity:
         intensity, unknown = read_intensities(
@@ -180,7 +183,7 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
     if problems:
         return Checked(None, problems.lines())
     pictured = np.array([int(number) in pictures for number in numbers])
-    chosen, dropped = keep(frames, presence, points, pictured)
+    chosen, dropped = keep(frames, presence, points, pictured, options.find_landmarks)
     check_alignable(place, frames[chosen], points[chosen], problems)
     if problems:
         return Checked(None, problems.lines())
@@ -196,26 +199,6 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
         unlabelled=len(pictures) - int(pictured.sum()),
     )
     return Checked(sequence, (), left_out)
-
-
-def list_pictures(folder: Path, problems: Problems) -> dict[int, Path]:
-    """List the numbered pictures of a folder.
-
-    Args:
-        folder: The folder; an absent one has none.
-        problems: Where to say that two have the same number.
-
-    Returns:
-        Number → file.
-    """
-    pictures: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if match := _PICTURE.fullmatch(path.name):
-            number = int(match[1])
-            if number in pictures:
-                problems.add(path, f"has the number of {pictures[number].name} beside it")
-            pictures[number] = path
-    return pictures
 
 
 def _check_numbers(
@@ -256,7 +239,11 @@ def _find_landmarks(folder: Path, subject: str, task: str) -> Path | None:
 
 
 def read_landmarks(
-    place: Path, pictures: list[int], wanted: np.ndarray, problems: Problems
+    place: Path,
+    pictures: list[int],
+    wanted: np.ndarray,
+    problems: Problems,
+    broken_is_none: bool = False,
 ) -> np.ndarray:
     """Read the landmarks of a sequence.
 
@@ -265,6 +252,7 @@ def read_landmarks(
         pictures: Numbers of all pictures, ascending; empty if they are not known.
         wanted: (N,) numbers of the pictures whose landmarks are asked for.
         problems: Where to say what is wrong.
+        broken_is_none: Whether landmarks that are NaN count as none; else they are a problem.
 
     Returns:
         (N, 49, 2) float64, NaN where there are none.
@@ -281,13 +269,13 @@ def read_landmarks(
         for row, number in enumerate(wanted):
             if (path := files.get(int(number))) is None:
                 continue
-            if (sets := read_point_sets(path, COUNT, problems)) is not None:
+            if (sets := read_point_sets(path, COUNT, problems, broken_is_none)) is not None:
                 if len(sets.points) == 1:
                     points[row] = sets.points[0]
                 else:
                     problems.add(path, f"holds {len(sets.points)} sets of landmarks, not one")
         return points
-    sets = read_point_sets(place, COUNT, problems)
+    sets = read_point_sets(place, COUNT, problems, broken_is_none)
     if sets is None:
         return points
     if sets.numbers is None and len(sets.points) != len(pictures):

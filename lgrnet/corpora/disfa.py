@@ -9,12 +9,11 @@
                                                         some subjects, ``l00001_lm.mat`` for others
 ======================================================  ========================================
 
-An AU is present from intensity 2 on, as the published numbers have it. Layout after the public
-readers of OpenFace and ME-GraphAU.
+Whoever has the videos taken apart names the folder of the pictures: ``SN001/0.png``, or
+``SN001/frame-1.jpg``. Layout after the public readers of OpenFace and ME-GraphAU.
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +21,11 @@ import cv2
 import numpy as np
 
 from lgrnet.corpora import folds
+from lgrnet.corpora.corrections import Correction, correct
+from lgrnet.corpora.disfa_labels import AUS, PRESENT_FROM, STRONGEST, read_labels
 from lgrnet.corpora.landmark_files import read_point_sets
+from lgrnet.corpora.pictures import find_first, list_pictures
 from lgrnet.corpora.problems import CorpusError, Problems
-from lgrnet.corpora.rows import read_scores
 from lgrnet.corpora.sequence import (
     MOST_LACKING,
     Checked,
@@ -35,13 +36,6 @@ from lgrnet.corpora.sequence import (
 from lgrnet.shards import MISSING
 from runtime.landmarks import COUNT
 
-AUS: tuple[int, ...] = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
-"""The AUs that are labelled; the paper evaluates :data:`runtime.action_units.DISFA_AUS` of them."""
-
-PRESENT_FROM = 2
-"""Intensity from which an AU counts as present."""
-
-_STRONGEST = 5
 _POINTS, _JAW = 66, 17  # of which the first are the jaw line; the other 49 are SDM-49 in order
 _LANDMARKS = re.compile(r"(?:(SN\d{3})_(\d{4})|l0(\d{4}))_lm\.mat")
 _ORIGIN = 1  # MATLAB counts pixels from 1
@@ -58,19 +52,36 @@ class Options:
     Attributes:
         root: Its folder.
         subjects: Whom to prepare.
-        allow_missing: Whether a subject that lacks a video or landmarks, and a few frames at the
-            end that the video lacks, are left out, and an AU that lacks its file is unknown; else
+        allow_missing: Whether a subject that lacks a video or landmarks, and a few frames that the
+            video or the pictures lack, are left out, and an AU that lacks its file is unknown; else
             that is an error.
+        pictures: Folder that holds a folder of pictures for each subject, named ``SN001`` or as the
+            video, to be used instead of the videos; None for the videos.
+        first_picture: Number of the picture of frame 1; None to tell it from the pictures, which
+            must all be there then.
+        corrections: Of the labels.
+        find_landmarks: Whether landmarks that a frame lacks are found by
+            :mod:`lgrnet.corpora.finding`; else the frame is dropped.
     """
 
     root: Path
     subjects: tuple[str, ...] = folds.subjects("disfa")
     allow_missing: bool = False
+    pictures: Path | None = None
+    first_picture: int | None = None
+    corrections: tuple[Correction, ...] = ()
+    find_landmarks: bool = False
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts of the corpus are."""
+    """Where the parts of the corpus are.
+
+    Attributes:
+        labels: Folder of labels.
+        videos: Folder of videos, or of folders of pictures.
+        landmarks: Folder of landmarks.
+    """
 
     labels: Path
     videos: Path
@@ -86,9 +97,18 @@ def find_layout(options: Options) -> Layout:
     problems = Problems()
     names = "ActionUnit_Labels", "Videos_LeftCamera", "Landmark_Points"
     folders = [options.root / name for name in names]
+    if options.pictures is not None:
+        folders[1] = options.pictures
+        if not folders[1].is_dir():
+            problems.add(folders[1], "is no folder: it must hold SN001/0.png, SN001/1.png …")
     for folder in folders:
+        if folder == options.pictures:
+            continue
         if not folder.is_dir():
-            problems.add(folder, "is missing: --root must hold " + ", ".join(names))
+            what = "is missing: --root must hold " + ", ".join(names)
+            if folder.name == names[1]:
+                what += "; name a folder of pictures with --pictures if you have these instead"
+            problems.add(folder, what)
     if problems:
         raise CorpusError(problems.lines())
     return Layout(*folders)
@@ -111,6 +131,8 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
     """
     problems = Problems()
     video = layout.videos / f"LeftVideo{subject}_comp.avi"
+    if options.pictures is not None:
+        video = _picture_folder(layout.videos, subject)
     folder = layout.landmarks / subject / "tmp_frame_lm"
     labels = layout.labels / subject
     absent = [path for path in (video, folder, labels) if not path.exists()]
@@ -122,26 +144,37 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
     intensity, left_out = np.zeros((0, len(AUS))), list[str]()
     if labels not in absent:
         intensity, left_out = read_labels(labels, subject, options.allow_missing, problems)
+    mended = (
+        correct(options.corrections, subject, AUS, intensity, problems) if len(intensity) else []
+    )
     count = len(intensity)
-    shown = count
-    if video not in absent:
-        shown = check_video(video, problems)
-        if shown and count and shown != count:
-            what = f"has {shown} frames, the labels in {labels} have {count}"
-            if options.allow_missing and abs(shown - count) <= MOST_LACKING * count:
+    shown = np.ones(count, bool)  # which frames there is a picture of
+    files: dict[int, Path] = {}
+    if video in absent:
+        pass
+    elif options.pictures is not None:
+        files, lacking = read_pictures(video, count, options, problems)
+        shown = np.array([frame in files for frame in range(1, count + 1)], bool)
+        left_out += lacking
+    else:
+        length = check_video(video, problems)
+        shown = np.arange(count) < length
+        if length and count and length != count:
+            what = f"has {length} frames, the labels in {labels} have {count}"
+            if options.allow_missing and abs(length - count) <= MOST_LACKING * count:
                 left_out.append(f"{video}: {what}")
             else:
                 problems.add(video, what)
     points, notes = np.zeros((count, COUNT, 2)), ()
     if folder not in absent:
-        points, notes = read_landmarks(folder, subject, count, problems)
+        points, notes = read_landmarks(folder, subject, count, problems, options.find_landmarks)
     if problems:
         return Checked(None, problems.lines())
     presence = np.where(
         np.isnan(intensity), MISSING, np.nan_to_num(intensity) >= PRESENT_FROM
     ).astype(np.uint8)
     frames = np.arange(1, count + 1)
-    chosen, dropped = keep(frames, presence, points, frames <= shown)
+    chosen, dropped = keep(frames, presence, points, shown, options.find_landmarks)
     check_alignable(folder, frames[chosen], points[chosen], problems)
     if problems:
         return Checked(None, problems.lines())
@@ -150,61 +183,62 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
         task,
         frames[chosen],
         presence[chosen],
-        (intensity[chosen] / _STRONGEST).astype(np.float32),
+        (intensity[chosen] / STRONGEST).astype(np.float32),
         points[chosen],
-        video=video,
-        video_frames=frames[chosen] - 1,
+        pictures=tuple(files[frame] for frame in frames[chosen].tolist()) if files else (),
+        video=None if files else video,
+        video_frames=np.zeros(0, np.int64) if files else frames[chosen] - 1,
         dropped=dropped,
-        notes=notes,
+        unlabelled=sum(frame > count or frame < 1 for frame in files),
+        notes=(*notes, *mended),
     )
     return Checked(sequence, (), left_out)
 
 
-def read_labels(
-    folder: Path, subject: str, allow_missing: bool, problems: Problems
-) -> tuple[np.ndarray, list[str]]:
-    """Read the intensities of a subject.
+def _picture_folder(base: Path, subject: str) -> Path:
+    """Return the folder of a subject's pictures, whether or not it is there."""
+    names = subject, f"LeftVideo{subject}_comp", f"LeftVideo{subject}"
+    return next((base / name for name in names if (base / name).is_dir()), base / subject)
+
+
+def read_pictures(
+    folder: Path, count: int, options: Options, problems: Problems
+) -> tuple[dict[int, Path], list[str]]:
+    """List the pictures that a video was taken apart into.
 
     Args:
-        folder: ``ActionUnit_Labels/SN001``.
-        subject: Name.
-        allow_missing: Whether a file may be missing.
+        folder: Of the subject.
+        count: How many frames are labelled; 0 if that is not known.
+        options: Of the corpus.
         problems: Where to say what is wrong.
 
     Returns:
-        (N, n) float64, 0 to 5, NaN where unknown; and what was missing, each a line.
+        Frame, from 1 → picture; and what is missing and may be, each a line.
     """
-    columns: dict[int, np.ndarray] = {}
-    left_out: list[str] = []
-    for au in AUS:
-        path = _label_path(folder, subject, au)
-        if not path.exists() and allow_missing:
-            left_out.append(f"{path} is missing: AU {au} of {subject} is unknown")
-            continue
-        faults = Problems()
-        scores = read_scores(path, faults, frozenset(range(_STRONGEST + 1)))
-        for expected, (frame, (_, line)) in enumerate(scores.items(), 1):
-            if not faults and frame != expected:
-                faults.add(path, f"frame {frame} where frame {expected} should be", line)
-        if not faults:
-            columns[au] = np.array([score for score, _ in scores.values()], np.float64)
-        problems.take(faults)
-    if len(left_out) == len(AUS):
-        problems.add(folder, "holds no label file")
-    lengths = Counter(map(len, columns.values()))
-    count = lengths.most_common(1)[0][0] if lengths else 0
-    intensity = np.full((count, len(AUS)), np.nan)
-    for au, column in columns.items():
-        if len(column) == count:
-            intensity[:, AUS.index(au)] = column
-        else:
-            path = _label_path(folder, subject, au)
-            problems.add(path, f"has {len(column)} frames, most others of {subject} have {count}")
-    return intensity, left_out
-
-
-def _label_path(folder: Path, subject: str, au: int) -> Path:
-    return folder / f"{subject}_au{au}.txt"
+    numbered = list_pictures(folder, problems, prefixed=True)
+    if not numbered:
+        problems.add(folder, "holds no pictures whose names end in a number")
+    if not numbered or not count:
+        return {}, []
+    first = find_first(folder, list(numbered), count, options.first_picture, problems)
+    if first is None:
+        return {}, []
+    files = {number - first + 1: path for number, path in numbered.items()}
+    lacking = [frame for frame in range(1, count + 1) if frame not in files]
+    over = len(files) - (count - len(lacking))
+    if not lacking and not over:
+        return files, []
+    what = (
+        f"holds {len(files)} pictures for {count} labelled frames, frame 1 being picture {first}:"
+    )
+    if lacking:
+        what += f" {len(lacking)} frames have none, the first is frame {lacking[0]}"
+    if over:
+        what += f"{' and' if lacking else ''} {over} pictures are of no labelled frame"
+    if options.allow_missing and max(len(lacking), over) <= MOST_LACKING * count:
+        return files, [f"{folder}: {what}"]
+    problems.add(folder, what)
+    return files, []
 
 
 def check_video(path: Path, problems: Problems) -> int:
@@ -242,7 +276,7 @@ def _declared_size(path: Path) -> int | None:
 
 
 def read_landmarks(
-    folder: Path, subject: str, count: int, problems: Problems
+    folder: Path, subject: str, count: int, problems: Problems, broken_is_none: bool = False
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read the landmarks of a subject, without those of the jaw.
 
@@ -251,6 +285,7 @@ def read_landmarks(
         subject: Name.
         count: How many frames are labelled; 0 if that is not known.
         problems: Where to say what is wrong.
+        broken_is_none: Whether landmarks that are NaN count as none; else they are a problem.
 
     Returns:
         (count, 49, 2) float64, 0-based pixels, NaN where there are none; and what was mended.
@@ -282,7 +317,7 @@ def read_landmarks(
             files[frame] = files[neighbour]
             notes.append(f"frame {frame} has no landmarks, those of frame {neighbour} are used")
     for frame, path in files.items():
-        if (sets := read_point_sets(path, _POINTS, problems)) is None:
+        if (sets := read_point_sets(path, _POINTS, problems, broken_is_none)) is None:
             continue
         if len(sets.points) != 1:
             problems.add(path, f"holds {len(sets.points)} sets of landmarks, not one")

@@ -41,7 +41,9 @@ def trace_to(path: Path) -> None:
     _trace = path
 
 
-def read_point_sets(path: Path, count: int, problems: Problems) -> PointSets | None:
+def read_point_sets(
+    path: Path, count: int, problems: Problems, broken_is_none: bool = False
+) -> PointSets | None:
     """Read a landmark file.
 
     Text and CSV hold either one frame, a point ``x y`` a line, or a frame a line: x1 y1 x2 y2 …,
@@ -54,10 +56,11 @@ def read_point_sets(path: Path, count: int, problems: Problems) -> PointSets | N
         path: The file; its suffix, one of :data:`SUFFIXES`, says what it is.
         count: P, how many points a face has.
         problems: Where to say what is wrong.
+        broken_is_none: Whether a set with NaN or infinity among its numbers counts as none; else
+            it is a problem.
 
     Returns:
-        The points; None if there is a problem. A set that is empty or all 0 counts as none; one
-        with NaN or infinity among its numbers is a problem.
+        The points; None if there is a problem. A set that is empty or all 0 counts as none.
 
     Raises:
         ImportError: The library that reads MATLAB's files is not installed.
@@ -71,11 +74,14 @@ def read_point_sets(path: Path, count: int, problems: Problems) -> PointSets | N
     if sets is None:
         return None
     broken = np.flatnonzero(~np.isfinite(sets.points).all((1, 2)))
+    if broken_is_none:
+        sets.points[broken] = np.nan
+        broken = broken[:0]
     for index in broken:
         problems.add(path, f"landmarks are NaN or infinite ({sets.places[index]})")
     if len(broken):
         return None
-    sets.points[~sets.points.any((1, 2))] = np.nan
+    sets.points[~sets.points.any((1, 2))] = np.nan  # NaN is not 0, so it stays
     return sets
 
 

@@ -5,6 +5,8 @@
 ``task``                    T1 to T8; empty in DISFA
 ``frame``                   the frame's number in the label files
 ``shard``, ``row``          where the face is: row of ``<shard>.faces.npy``
+``landmarks_found``         whether the corpus has no landmarks of the frame and the detector found
+                            them
 ``AU01_c`` …                1 present, 0 absent, null unknown
 ``AU01_r`` …                intensity on FACS's scale, 0 to 5, null unknown
 ==========================  ==================================================================
@@ -69,6 +71,9 @@ def write_parquet(out: Path, aus: Sequence[int], shards: Sequence[tuple[str, str
             "frame": pyarrow.array(listed["frames"], pyarrow.int32()),
             "shard": pyarrow.array([shard] * count, pyarrow.string()),
             "row": pyarrow.array(np.arange(count), pyarrow.int32()),
+            "landmarks_found": pyarrow.array(
+                np.isin(listed["frames"], listed.get("found", [])), pyarrow.bool_()
+            ),
         }
         for column, au in enumerate(aus):
             columns[f"{au_key(au)}_c"] = pyarrow.array(

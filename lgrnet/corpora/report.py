@@ -39,19 +39,30 @@ def make_report(
     """
     written: dict[str, int] = {}
     dropped: list[dict] = []
+    found: list[dict] = []
     present, absent = np.zeros(len(aus), np.int64), np.zeros(len(aus), np.int64)
     unknown = np.zeros(len(aus), np.int64)
     for sequence, shards in zip(sequences, shard_table(sequences), strict=True):
-        lost = list(sequence.dropped)
+        lost, mended = list(sequence.dropped), list[int]()
         for shard in shards:
             listed = json.loads(frames_path(out, shard).read_text())
             lost += [tuple(entry) for entry in listed["dropped"]]
+            mended += listed.get("found", [])  # older shards name none
             written[sequence.subject] = written.get(sequence.subject, 0) + len(listed["frames"])
             with np.load(out / f"{shard}.labels.npz", allow_pickle=False) as labels:
                 presence = labels["presence"]
             present += (presence == 1).sum(0)
             absent += (presence == 0).sum(0)
             unknown += (presence == MISSING).sum(0)
+        if mended:
+            found.append(
+                {
+                    "subject": sequence.subject,
+                    "task": sequence.task,
+                    "count": len(mended),
+                    "frames": _ranges(sorted(mended)),
+                }
+            )
         for reason in REASONS:
             if frames := sorted(frame for frame, why in lost if why == reason):
                 dropped.append(
@@ -77,6 +88,8 @@ def make_report(
         "written": total,
         "dropped": reasons,
         "dropped_frames": dropped,
+        "landmarks_found": sum(entry["count"] for entry in found),
+        "landmarks_found_frames": found,
         "unlabelled_pictures": sum(sequence.unlabelled for sequence in sequences),
         "left_out": list(left_out),
         "notes": [f"{seq.name}: {note}" for seq in sequences for note in seq.notes],
@@ -114,16 +127,25 @@ def format_report(report: dict) -> str:
         f"dropped  {sum(report['dropped'].values()):>8}",
         *(f"  {count:>8}  {reason}" for reason, count in report["dropped"].items() if count),
     ]
+    if report["landmarks_found"]:
+        lines.append(
+            f"of those written, {report['landmarks_found']} had no landmarks; theirs were found by "
+            "the detector"
+        )
     if report["unlabelled_pictures"]:
         lines.append(
             f"{report['unlabelled_pictures']} pictures have no label and were not looked at"
         )
     details = [
-        f"{entry['subject']} {entry['task']}".rstrip()
-        + f": {entry['reason']}, {entry['count']} frames ({entry['frames']})"
+        f"{_name(entry)}: {entry['reason']}, {entry['count']} frames ({entry['frames']})"
         for entry in report["dropped_frames"]
     ]
     lines += _section("Dropped frames", details)
+    details = [
+        f"{_name(entry)}: {entry['count']} frames ({entry['frames']})"
+        for entry in report["landmarks_found_frames"]
+    ]
+    lines += _section("Landmarks found by the detector", details)
     lines += _section("Missing, left out as asked", report["left_out"])
     lines += _section("Notes", report["notes"])
     lines += ["", "AU       present    absent   unknown  share present"]
@@ -137,6 +159,10 @@ def format_report(report: dict) -> str:
     for name, counts in report["by_subject"].items():
         lines.append(f"{name:<7}  {counts['written']:>7}  {counts['jaanet_lists'] or 'none':>7}")
     return "\n".join(lines) + "\n"
+
+
+def _name(entry: dict) -> str:
+    return f"{entry['subject']} {entry['task']}".rstrip()
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

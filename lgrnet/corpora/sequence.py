@@ -49,7 +49,8 @@ class FrameSequence:
         frames: (N,) int64, the frames' numbers in the label files.
         presence: (N, n) uint8: 0, 1, or 9 for unknown.
         intensity: (N, n) float32 in [0, 1] for FACS's 0 to 5, NaN where unknown.
-        landmarks: (N, 49, 2) float64, 0-based pixels of the picture.
+        landmarks: (N, 49, 2) float64, 0-based pixels of the picture; NaN where they are still to
+            be found in it.
         pictures: The N image files, or none if there is a video.
         video: The video, if there is one.
         video_frames: (N,) int64, place of each frame in the video, from 0, ascending.
@@ -90,7 +91,11 @@ class FrameSequence:
 
 
 def keep(
-    frames: np.ndarray, presence: np.ndarray, landmarks: np.ndarray, pictured: np.ndarray
+    frames: np.ndarray,
+    presence: np.ndarray,
+    landmarks: np.ndarray,
+    pictured: np.ndarray,
+    find_landmarks: bool = False,
 ) -> tuple[np.ndarray, tuple[Dropped, ...]]:
     """Choose the frames that can be used.
 
@@ -99,13 +104,14 @@ def keep(
         presence: (N, n) of 0, 1 and 9.
         landmarks: (N, 49, 2), NaN where there are none.
         pictured: (N,) bool, which have a picture.
+        find_landmarks: Whether frames without landmarks are kept, for these to be found.
 
     Returns:
         Indices of the frames to keep, and the others with the reason.
     """
     faults = {
         NO_PICTURE: ~pictured,
-        NO_LANDMARKS: np.isnan(landmarks).any((1, 2)),
+        NO_LANDMARKS: np.isnan(landmarks).any((1, 2)) & (not find_landmarks),
         NO_LABEL: (presence == MISSING).all(1),
     }
     dropped = [
@@ -125,10 +131,12 @@ def check_alignable(
     Args:
         place: The file or folder that they come from.
         frames: (N,) numbers.
-        landmarks: (N, 49, 2), finite.
+        landmarks: (N, 49, 2), NaN where they are still to be found.
         problems: Gets a line for each.
     """
     for frame, points in zip(frames, landmarks, strict=True):
+        if np.isnan(points).any():
+            continue
         try:
             alignment_matrix(points)
         except ValueError as error:

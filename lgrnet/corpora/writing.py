@@ -1,8 +1,9 @@
 """From checked sequences to shards: faces are aligned to 200 × 200 and written, in parallel.
 
-A shard has a third file, ``<shard>.frames.json``: which frames of which task it holds, and which of
-its frames were dropped. It is written first, so that whatever stops the work, a shard whose faces
-are there is whole, and the same command goes on with the next.
+A shard has a third file, ``<shard>.frames.json``: which frames of which task it holds, whose
+landmarks were found here, and which of its frames were dropped. It is written first, so that
+whatever stops the work, a shard whose faces are there is whole, and the same command goes on with
+the next.
 """
 
 import hashlib
@@ -15,9 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lgrnet.corpora.finding import find_landmarks
 from lgrnet.corpora.folds import subject_number
 from lgrnet.corpora.problems import CorpusError
-from lgrnet.corpora.sequence import OUTSIDE, UNREADABLE, Dropped, FrameSequence
+from lgrnet.corpora.sequence import NO_LANDMARKS, OUTSIDE, UNREADABLE, Dropped, FrameSequence
 from lgrnet.shards import Labels, shard_is_complete, shard_name, write_index, write_shard
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
@@ -147,17 +149,25 @@ def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequ
                 for _ in chunk:
                     next(pictures)  # a video is read from its beginning
             continue
-        faces, points, rows, dropped = [], [], [], []
+        faces, points, rows = [], [], []
+        found, dropped = list[int](), list[Dropped]()
         for row in chunk:
             picture = next(pictures) if sequence.video else _read_picture(sequence.pictures[row])
             frame = int(sequence.frames[row])
             if picture is None:
                 dropped.append(Dropped(frame, UNREADABLE))
                 continue
-            aligned = _align(sequence, row, picture)
+            lacking = bool(np.isnan(sequence.landmarks[row]).any())
+            own = find_landmarks(picture) if lacking else sequence.landmarks[row]
+            if own is None:
+                dropped.append(Dropped(frame, NO_LANDMARKS))
+                continue
+            aligned = _align(sequence, row, picture, own)
             if aligned is None:
                 dropped.append(Dropped(frame, OUTSIDE))
                 continue
+            if lacking:
+                found.append(frame)
             faces.append(aligned[0])
             points.append(aligned[1])
             rows.append(row)
@@ -167,7 +177,13 @@ def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequ
             raise CorpusError(
                 [f"{first}: none of the {len(chunk)} frames from here on can be used ({reasons})"]
             )
-        _write(out, corpus, sequence, shard, np.stack(faces), np.stack(points), rows, dropped)
+        listed = {
+            "task": sequence.task,
+            "frames": [int(sequence.frames[row]) for row in rows],
+            "found": found,
+            "dropped": dropped,
+        }
+        _write(out, corpus, sequence, shard, np.stack(faces), np.stack(points), rows, listed)
         done += len(chunk)
     return done
 
@@ -180,13 +196,8 @@ def _write(
     faces: np.ndarray,
     points: np.ndarray,
     rows: list[int],
-    dropped: list[Dropped],
+    listed: dict,
 ) -> None:
-    listed = {
-        "task": sequence.task,
-        "frames": [int(sequence.frames[row]) for row in rows],
-        "dropped": dropped,
-    }
     with PendingFile(frames_path(out, shard)) as path:
         path.write_text(json.dumps(listed) + "\n")
     labels = Labels(
@@ -199,10 +210,9 @@ def _write(
 
 
 def _align(
-    sequence: FrameSequence, row: int, picture: np.ndarray
+    sequence: FrameSequence, row: int, picture: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the aligned face and its landmarks; None if they lie outside of the picture."""
-    points = sequence.landmarks[row]
     if sequence.aligned:
         if picture.shape != (ALIGNED_SIZE, ALIGNED_SIZE, 3):
             height, width = picture.shape[:2]

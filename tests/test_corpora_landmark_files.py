@@ -1,0 +1,117 @@
+"""Landmark files of every form, and broken ones."""
+
+import re
+
+import drawn_corpora
+import numpy as np
+import pytest
+
+from lgrnet.corpora import bp4d
+from lgrnet.corpora.landmark_files import read_point_sets
+from lgrnet.corpora.pictures import list_pictures
+from lgrnet.corpora.problems import Problems
+
+INF = float("inf")
+
+
+def write_text(path, sets, numbers=None):
+    """Write a frame a line; a lost one is all 0."""
+    lines = []
+    for index, points in enumerate(sets):
+        values = np.zeros(98) if points is None else points.ravel()
+        cells = [] if numbers is None else [str(numbers[index])]
+        lines.append(",".join([*cells, *(f"{value:.6f}" for value in values)]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def full(sets):
+    return np.array([np.zeros((49, 2)) if points is None else points for points in sets])
+
+
+def one_file_each(folder, sets, numbers):
+    folder.mkdir()
+    for number, points in zip(numbers, sets, strict=True):
+        if points is not None:
+            rows = "\n".join(f"{x:.6f} {y:.6f}" for x, y in points)
+            (folder / f"{number:05d}.txt").write_text(rows + "\n")
+
+
+LANDMARK_FORMS = {
+    "MATLAB 7.3": lambda p, s, n: drawn_corpora.write_fit_hdf5(p.with_suffix(".mat"), s),
+    "MATLAB 5": lambda p, s, n: drawn_corpora.write_fit_matlab5(p.with_suffix(".mat"), s),
+    "MATLAB array": lambda p, s, n: drawn_corpora.scipy.io.savemat(
+        p.with_suffix(".mat"), {"points": full(s).transpose(1, 2, 0)}
+    ),
+    "NumPy": lambda p, s, n: np.save(p.with_suffix(".npy"), full(s)),
+    "NumPy archive": lambda p, s, n: np.savez(p.with_suffix(".npz"), points=full(s)),
+    "CSV": lambda p, s, n: write_text(p.with_suffix(".csv"), s),
+    "CSV with numbers": lambda p, s, n: write_text(p.with_suffix(".csv"), s[::-1], n[::-1]),
+    "text, one a picture": lambda p, s, n: one_file_each(p, s, n),
+}
+
+
+@pytest.mark.parametrize("form", LANDMARK_FORMS)
+def test_landmarks_in_every_form(tmp_path, form):
+    rng = np.random.default_rng(3)
+    sets = [rng.uniform(1, 100, (49, 2)) for _ in range(6)]
+    sets[2] = None
+    numbers = list(range(40, 46))
+    LANDMARK_FORMS[form](tmp_path / "F001_T1", sets, numbers)
+    place = bp4d._find_landmarks(tmp_path, "F001", "T1")
+    problems = Problems()
+    found = bp4d.read_landmarks(place, numbers, np.array([41, 42, 45]), problems)
+    assert not problems, problems.lines()
+    np.testing.assert_allclose(found[0], sets[1], atol=1e-6)
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[2], sets[5], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda p: p.with_suffix(".csv").write_text("1,2,3\n"), "line 1: has 3 numbers"),
+        (lambda p: p.with_suffix(".txt").write_text("1 2\n" * 48), "line 1: has 2 numbers"),
+        (lambda p: p.with_suffix(".txt").write_text("x y\n" * 49), "line 1: holds what is no num"),
+        (lambda p: p.with_suffix(".npy").write_bytes(b"\x93NUMPY"), "cannot be read"),
+        (lambda p: np.save(p, np.zeros((3, 66, 2))), r"shape \(3, 66, 2\)"),
+        (lambda p: np.save(p, np.array([{"a": 1}], object), True), "cannot be read"),
+        (lambda p: np.savez(p, a=np.zeros(3), b=np.zeros(3)), "holds 2 arrays, not one"),
+        (lambda p: p.with_suffix(".mat").write_bytes(b"MATLAB 5.0"), "cannot be read"),
+        (
+            lambda p: drawn_corpora.write_fit_hdf5(p.with_suffix(".mat"), [np.ones((66, 2))]),
+            r"set 1 is \(66, 2\), not 49 points",
+        ),
+        (
+            lambda p: np.save(p, np.where(np.arange(98).reshape(1, 49, 2) == 5, np.nan, 1.0)),
+            r"landmarks are NaN or infinite \(set 1\)",
+        ),
+        (
+            lambda p: write_text(p.with_suffix(".csv"), [np.ones((49, 2)), np.full((49, 2), INF)]),
+            r"landmarks are NaN or infinite \(line 2\)",
+        ),
+    ],
+)  # fmt: skip
+def test_broken_landmark_files_are_named(tmp_path, write, message):
+    write(tmp_path / "F001_T1")
+    problems = Problems()
+    (path,) = tmp_path.iterdir()
+    assert read_point_sets(path, 49, problems) is None
+    (line,) = problems.lines()
+    assert line.startswith(str(path))
+    assert re.search(message, line), line
+
+
+def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
+    folder, rng = tmp_path / "T1", np.random.default_rng(0)
+    folder.mkdir()
+    for name in ("8.jpg", "9.jpg", "10.jpg", "0011.jpg", "100.PNG", "notes.txt", "8.obj"):
+        (folder / name).touch()
+    problems = Problems()
+    pictures = list_pictures(folder, problems)
+    assert not problems
+    assert sorted(pictures) == [8, 9, 10, 11, 100]
+    sets = [rng.uniform(1, 100, (49, 2)) for _ in range(5)]
+    drawn_corpora.write_fit_hdf5(tmp_path / "F001_T1.mat", sets)
+    wanted = np.array([10, 100])
+    found = bp4d.read_landmarks(tmp_path / "F001_T1.mat", sorted(pictures), wanted, problems)
+    np.testing.assert_allclose(found, [sets[2], sets[4]])
