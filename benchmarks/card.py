@@ -1,4 +1,4 @@
-"""Fill the tables of README and MODEL_CARD from the committed JSON: ``python -m benchmarks.card``.
+"""Fill the tables of the documents from the committed JSON: ``python -m benchmarks.card``.
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. So what the documents say of
 the weights is what the files hold that were measured on them; a test checks that it is.
@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks import live_tables
 from benchmarks.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md")
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")
 SPEED = _RESULTS / "amd_epyc_zen3_2_cores.json"
 """The measurement of all engines that the documents show."""
@@ -260,6 +261,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     for each in (
         *(scores, groups, summary, ablation, clips, rest, precision),
         *(speed, speed_avx512, detectors, speed_in_full),
+        *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
+        *(live_tables.tracking, live_tables.tracking_scenes),
     )
 }
 """Name → what makes the table from the files below the project's root."""

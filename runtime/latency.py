@@ -1,5 +1,6 @@
 """Time by phase: measured for a frame, summed up for a stream."""
 
+import math
 import time
 from array import array
 from collections.abc import Mapping
@@ -10,6 +11,13 @@ import numpy as np
 from runtime.results import PHASES, Timings
 
 PERCENTILES = (50, 95, 99)
+
+EXACT = 100_000
+"""Frames up to which every time is kept. Of longer runs, which may last for weeks, counts are kept
+in bins that are 1 % wide, so that percentiles are right to half of that."""
+
+_LEAST, _STEP = 1e-3, 0.01
+_BINS = 2500  # up to 7e7 ms
 
 
 class Stopwatch:
@@ -42,11 +50,11 @@ class LatencyStats:
     """
 
     def __init__(self) -> None:
-        self._decode_work = array("d")
-        self._samples = {phase: array("d") for phase in (*PHASES, "total")}
+        self._decode_work = _Times()
+        self._times = {phase: _Times() for phase in (*PHASES, "total")}
 
     def __len__(self) -> int:
-        return len(self._samples["total"])
+        return self._times["total"].count
 
     def add(self, timings: Timings) -> None:
         """Count one frame.
@@ -55,9 +63,9 @@ class LatencyStats:
             timings: Its milliseconds by phase.
         """
         for phase in PHASES:
-            self._samples[phase].append(timings[phase])
-        self._samples["total"].append(timings.total)
-        self._decode_work.append(timings.decode_work)
+            self._times[phase].add(timings[phase])
+        self._times["total"].add(timings.total)
+        self._decode_work.add(timings.decode_work)
 
     def as_dict(self) -> dict[str, Any]:
         """Sum up.
@@ -69,12 +77,12 @@ class LatencyStats:
         """
         if not len(self):
             return {"frames": 0, "fps": None, "ms": {}, "decode_work_ms": {}}
-        total = sum(self._samples["total"])
+        total = self._times["total"].sum
         return {
             "frames": len(self),
             "fps": 1e3 * len(self) / total if total else None,
-            "ms": {phase: _summary(samples) for phase, samples in self._samples.items()},
-            "decode_work_ms": _summary(self._decode_work),
+            "ms": {phase: times.summary() for phase, times in self._times.items()},
+            "decode_work_ms": self._decode_work.summary(),
         }
 
     def table(self) -> str:
@@ -92,8 +100,47 @@ class LatencyStats:
         return "\n".join([*lines, f"{summary['frames']} frames{rate}"])
 
 
-def _summary(samples: array) -> Mapping[str, float]:
-    values = np.asarray(samples)
-    row = {"mean": float(values.mean())}
-    row.update({f"p{p}": float(np.percentile(values, p)) for p in PERCENTILES})
-    return {**row, "max": float(values.max())}
+class _Times:
+    """Times of one phase, in bounded memory; see `EXACT`."""
+
+    def __init__(self) -> None:
+        self.count, self.sum, self._most = 0, 0.0, 0.0
+        self._exact = array("d")
+        self._bins: np.ndarray | None = None
+
+    def add(self, time: float) -> None:
+        """Count one, milliseconds."""
+        self.count += 1
+        self.sum += time
+        self._most = max(self._most, time)
+        if self._bins is not None:
+            self._bins[_bin(time)] += 1
+            return
+        self._exact.append(time)
+        if self.count >= EXACT:
+            self._bins = np.bincount([_bin(each) for each in self._exact], minlength=_BINS)
+            self._exact = array("d")
+
+    def summary(self) -> Mapping[str, float]:
+        """Return mean, percentiles and maximum."""
+        row = {"mean": self.sum / self.count}
+        if self._bins is None:
+            values = np.asarray(self._exact)
+            row.update({f"p{p}": float(np.percentile(values, p)) for p in PERCENTILES})
+        else:
+            upto = np.cumsum(self._bins)
+            for p in PERCENTILES:
+                place = int(np.searchsorted(upto, p / 100 * (self.count - 1), side="right"))
+                row[f"p{p}"] = min(_middle(place), self._most)
+        return {**row, "max": self._most}
+
+
+def _bin(time: float) -> int:
+    """Number the bin of a time; the first holds what is next to nothing."""
+    if time < _LEAST:
+        return 0
+    return min(1 + int(math.log(time / _LEAST) / _STEP), _BINS - 1)
+
+
+def _middle(number: int) -> float:
+    return _LEAST * math.exp((number - 0.5) * _STEP) if number else 0.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import card
+from benchmarks import card, live_tables, writing
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,6 +49,42 @@ def test_numbers_are_those_of_the_file(root):
     assert "0.568 (0.45)" in row
     assert "0.900" in row
     assert "0.432" in card.summary(root)
+
+
+def test_tracking_is_told_on_known_and_on_held_out_clips(root):
+    path = root / "benchmarks" / "results" / "tracking_held_out.json"
+    record = json.loads(path.read_text())
+    (ours,) = [row for row in record["trackers"] if row["name"] == "search every 30"]
+    ours["clips"]["all"].update(mota=0.1234, idf1=0.5678, num_switches=7, num_misses=89)
+    ours["clips"]["pillar"].update(mota=0.4321, num_switches=3)
+    ours["clips"]["all"]["num_false_positives"] = 6
+    path.write_text(json.dumps(record))
+    row = cells(live_tables.tracking(root), "this one, a search every 30 frames (default)")
+    assert row[4:] == ["0.123", "0.568", "7 / 89 / 6"]
+    assert "0.123" not in row[1:4]
+    row = cells(live_tables.tracking_scenes(root), "pillar")
+    assert (row[1], row[5], row[7]) == ("2", "0.432", "3")
+
+
+def test_long_run_loses_nothing_and_stays_flat(root):
+    """What docs/live.md says in words."""
+    record = json.loads((root / "benchmarks" / "results" / "soak.json").read_text())
+    assert record["seconds"] >= 30 * 60
+    assert record["lost"] == 0
+    for player in record["players"]:
+        assert player["error"] == ""
+        assert player["expected"] == player["frames"] + player["dropped"] > 1000
+    late = [s["rss_mb"] for s in record["samples"] if s["s"] > 15 * 60]
+    assert max(late) < 1.05 * min(late)
+
+
+def test_writers_stay_flat(root):
+    """But for the index of the annotated video, which docs/live.md tells of."""
+    record = json.loads((root / "benchmarks" / "results" / "writing.json").read_text())
+    assert [kind["kind"] for kind in record["kinds"]] == list(writing.KINDS)
+    for kind in record["kinds"]:
+        assert kind["rows"] == 200_000
+        assert kind["growth_bytes_a_row"] < 50  # Parquet's groups come and go
 
 
 def test_what_is_seen_at_rest_is_sorted_and_rare_things_are_left_out(root):

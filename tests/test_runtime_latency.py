@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from runtime import latency
@@ -20,6 +21,29 @@ def test_percentiles_of_a_known_list():
     # Work done ahead is told, but is no part of what a frame took.
     assert summary["decode_work_ms"] == pytest.approx(row)
     assert summary["fps"] == pytest.approx(1000 / 51)
+    assert json.loads(json.dumps(summary)) == summary
+
+
+def test_long_runs_are_summed_up_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr(latency, "EXACT", 500)
+    times = np.random.default_rng(0).lognormal(3, 1, 4000)
+    stats, sizes = LatencyStats(), []
+    for i, time in enumerate(times.tolist()):
+        stats.add(Timings(network=time, find=0.0 if i % 30 else 20.0))
+        held = stats._times["network"]
+        sizes.append(len(held._exact) + (0 if held._bins is None else len(held._bins)))
+    assert max(sizes[500:]) == sizes[-1]
+    assert len(held._exact) == 0
+    summary = stats.as_dict()
+    row = summary["ms"]["network"]
+    assert row["mean"] == pytest.approx(times.mean())
+    assert row["max"] == times.max()
+    for p in (50, 95, 99):
+        assert row[f"p{p}"] == pytest.approx(np.percentile(times, p), rel=0.015)
+    find = summary["ms"]["find"]
+    assert (find["p50"], find["p95"]) == (0, 0)
+    assert find["p99"] == pytest.approx(20, rel=0.006)
+    assert summary["frames"] == 4000
     assert json.loads(json.dumps(summary)) == summary
 
 
