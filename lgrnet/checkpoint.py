@@ -104,7 +104,11 @@ def _read(path: Path) -> Any:
         raise CheckpointError(
             f"{path} is empty: its writing was interrupted; use another checkpoint"
         )
-    if not zipfile.is_zipfile(path):
+    try:
+        whole = zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # the directory at its end tells of what cannot be
+        whole = False
+    if not whole:
         raise CheckpointError(
             f"{path} is truncated or not a PyTorch checkpoint: copy it again, or use another"
         )

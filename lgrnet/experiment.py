@@ -157,7 +157,7 @@ def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
         raise ValueError(f"there is no experiment {path}; here are {known}")
     try:
         values = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     for change in changes:
         _apply(values, change)

@@ -171,7 +171,10 @@ def _require_alike(trained: dict[str, Any], folder: Path, experiment: dict[str, 
 def _describe(scores: dict[str, Any]) -> str:
     experiment = scores["experiment"]
     model, optim = experiment["model"], experiment["optim"]
+    begun = ""
+    if experiment.get("init"):
+        begun = f"; begun with {experiment['init']} ({experiment.get('init_rule', 'shared')})"
     return (
         f"{scores['training_data']}; `{model['preset']}` at {model['input_size']} px, "
-        f"{optim['optimiser']}, {optim['epochs']} epochs, batches of {optim['batch']}"
+        f"{optim['optimiser']}, {optim['epochs']} epochs, batches of {optim['batch']}{begun}"
     )

@@ -162,7 +162,8 @@ def format_report(scores: dict) -> str:
         f"landmarks: mean error {100 * scores['landmark_error']:.2f} % of inter-ocular distance, "
         f"{100 * scores['failure_rate']:.2f} % of {scores['frames']} faces above 10 %"
     )
-    lines.append("F1 at 0.5; with * at the checkpoint's thresholds, tuned on validation people;")
+    lines.append("F1 at 0.5; with * at the checkpoint's thresholds, tuned on validation people,")
+    lines.append("or 0.5 too if it is of a fold, which has none;")
     lines.append("ECE: expected calibration error")
     if "intensity_icc" in scores["mean"]["all"]:
         lines.append("ICC(3,1) and mean absolute error of the intensities, 0 to 5")

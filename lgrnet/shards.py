@@ -110,7 +110,7 @@ def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: 
     index = {"format": FORMAT, "aus": list(aus), "splits": splits, "recipe": recipe}
     path = root / INDEX_NAME
     if path.exists():
-        found = json.loads(path.read_text())
+        found = _read_index(path)
         if found != json.loads(json.dumps(index)):
             raise DatasetError(
                 f"{root} holds a data set made from another recipe ({found.get('recipe')}); "
@@ -135,6 +135,22 @@ def _read_index(path: Path) -> dict:
     if missing:
         raise DatasetError(f"{path} lacks {sorted(missing)}: make the data set again")
     return index
+
+
+def _open_faces(path: Path, count: int) -> np.ndarray:
+    """Map the faces of a shard into memory; there must be as many as it has labels."""
+    try:
+        faces = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error}): delete it and run the command that made it again"
+        ) from error
+    if faces.dtype != np.uint8 or faces.shape != (count, ALIGNED_SIZE, ALIGNED_SIZE, 3):
+        raise DatasetError(
+            f"{path} holds {faces.dtype} {faces.shape}, not {count} faces of 200 × 200: delete it "
+            "and run the command that made it again"
+        )
+    return faces
 
 
 def _read_labels(path: Path) -> dict[str, np.ndarray]:
@@ -232,10 +248,15 @@ class FaceShards:
         return len(self.labels.subject)
 
     def face(self, index: int) -> np.ndarray:
-        """Read one face, (200, 200, 3) uint8 BGR, as a copy."""
+        """Read one face, (200, 200, 3) uint8 BGR, as a copy.
+
+        Raises:
+            DatasetError: Its file is damaged.
+        """
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
         if shard not in self._maps:
-            self._maps[shard] = np.load(self._paths[shard], mmap_mode="r")
+            count = int(self._starts[shard + 1] - self._starts[shard])
+            self._maps[shard] = _open_faces(self._paths[shard], count)
         return np.array(self._maps[shard][index - self._starts[shard]])
 
     def __getstate__(self) -> dict:

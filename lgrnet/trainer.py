@@ -7,9 +7,11 @@ an uninterrupted one would have seen, and several processes those that one would
 import json
 import logging
 import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -115,9 +117,10 @@ class Trainer:
         self._claim(out)
         if (out / STATE_NAME).exists():
             self._load_state(out / STATE_NAME)
+            if self.epoch == self.experiment.optim.epochs:
+                logger.info("%s: all %d epochs are trained already", out, self.epoch)
+                return
             logger.info("going on at epoch %d, step %d", self.epoch + 1, self.step)
-        if self.epoch == self.experiment.optim.epochs:
-            return
         log = None
         if self.leads:
             log = SummaryWriter(str(out), purge_step=self.epoch * self.steps + self.step)
@@ -267,11 +270,18 @@ class Trainer:
         """Write the configuration, or refuse a folder that holds another run."""
         path = out / "config.json"
         config = self.experiment.to_dict()
-        if path.exists() and json.loads(path.read_text()) != config:
-            raise ValueError(
-                f"{out} holds a run with another configuration: choose another folder "
-                "(--set out=FOLDER) or delete that one"
-            )
+        if path.exists():
+            try:
+                found = json.loads(path.read_text())
+            except ValueError as error:
+                raise ValueError(
+                    f"{path} is damaged ({error}): delete it if the run in its folder is this one"
+                ) from error
+            if found != config:
+                raise ValueError(
+                    f"{out} holds a run with another configuration: choose another folder "
+                    "(--set out=FOLDER) or delete that one"
+                )
         self.together.wait_for_everyone()
         if self.leads:
             out.mkdir(parents=True, exist_ok=True)
@@ -294,10 +304,19 @@ class Trainer:
         partial.replace(self.experiment.out / STATE_NAME)
 
     def _load_state(self, path: Path) -> None:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        if self.together.scaler is not None and state.get("scaler") is not None:
-            self.together.scaler.load_state_dict(state["scaler"])
-        self.epoch, self.step, self.seconds, self.best = state["progress"]
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.schedule.load_state_dict(state["schedule"])
+            if self.together.scaler is not None and state.get("scaler") is not None:
+                self.together.scaler.load_state_dict(state["scaler"])
+            self.epoch, self.step, self.seconds, self.best = state["progress"]
+        except (
+            *(RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError),
+            *(pickle.UnpicklingError, BadZipFile),
+        ) as error:
+            raise ValueError(
+                f"{path} is damaged ({str(error)[:200] or type(error).__name__}): put a copy "
+                "there, or delete it to train this run again from its beginning"
+            ) from error

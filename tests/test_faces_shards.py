@@ -92,8 +92,11 @@ def test_faces_are_read_when_they_are_asked_for(dataset):
     (root / "train-00001.faces.npy").write_bytes(b"no array")
     shards = FaceShards(root, "train")
     np.testing.assert_array_equal(shards.face(2), content[0][0][2])
-    with pytest.raises(ValueError, match=r"pickle|magic"):
+    with pytest.raises(DatasetError, match=r"train-00001.faces.npy is damaged"):
         shards.face(3)
+    (root / "train-00001.faces.npy").write_bytes((root / "train-00000.faces.npy").read_bytes())
+    with pytest.raises(DatasetError, match="not 2 faces of 200 × 200"):  # they are another's
+        FaceShards(root, "train").face(3)
 
 
 def test_a_shard_is_not_read_whole(dataset):

@@ -125,6 +125,15 @@ def test_what_is_missing_is_said_and_never_0(tmp_path):
         assert all("missing" in line and " 0.0" not in line for line in ours)
 
 
+def test_what_a_network_began_with_is_said(tmp_path):
+    for fold in (1, 2, 3):
+        changes = ["init=bp4d/last.pt", "init_rule=jaanet"]
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, *changes)
+    found, _ = tables(tmp_path / "runs", out=tmp_path / "t")
+    notes = " ".join(found["I", "last"]["notes"])
+    assert "batches of 16; begun with bp4d/last.pt (jaanet); 120 faces of 27 people." in notes
+
+
 def test_an_au_that_a_fold_does_not_show_has_no_average(tmp_path):
     runs = tmp_path / "runs"
     for fold in (1, 2, 3):

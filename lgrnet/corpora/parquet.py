@@ -14,14 +14,13 @@
 The rows are in the order in which :class:`lgrnet.shards.FaceShards` reads all subjects.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from lgrnet.corpora.writing import frames_path
+from lgrnet.corpora.writing import read_frames
 from lgrnet.shards import MISSING
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
@@ -61,7 +60,7 @@ def write_parquet(out: Path, aus: Sequence[int], shards: Sequence[tuple[str, str
     pyarrow = require_pyarrow()
     parts = []
     for subject, shard in shards:
-        listed = json.loads(frames_path(out, shard).read_text())
+        listed = read_frames(out, shard)
         with np.load(out / f"{shard}.labels.npz", allow_pickle=False) as labels:
             presence, intensity = labels["presence"], labels["intensity"]
         count = len(listed["frames"])
@@ -72,7 +71,7 @@ def write_parquet(out: Path, aus: Sequence[int], shards: Sequence[tuple[str, str
             "shard": pyarrow.array([shard] * count, pyarrow.string()),
             "row": pyarrow.array(np.arange(count), pyarrow.int32()),
             "landmarks_found": pyarrow.array(
-                np.isin(listed["frames"], listed.get("found", [])), pyarrow.bool_()
+                np.isin(listed["frames"], listed["found"]), pyarrow.bool_()
             ),
         }
         for column, au in enumerate(aus):

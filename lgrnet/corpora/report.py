@@ -9,7 +9,7 @@ import numpy as np
 
 from lgrnet.corpora import folds
 from lgrnet.corpora.sequence import REASONS, FrameSequence
-from lgrnet.corpora.writing import frames_path, shard_table
+from lgrnet.corpora.writing import read_frames, shard_table
 from lgrnet.shards import MISSING
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
@@ -45,9 +45,9 @@ def make_report(
     for sequence, shards in zip(sequences, shard_table(sequences), strict=True):
         lost, mended = list(sequence.dropped), list[int]()
         for shard in shards:
-            listed = json.loads(frames_path(out, shard).read_text())
+            listed = read_frames(out, shard)
             lost += [tuple(entry) for entry in listed["dropped"]]
-            mended += listed.get("found", [])  # older shards name none
+            mended += listed["found"]
             written[sequence.subject] = written.get(sequence.subject, 0) + len(listed["frames"])
             with np.load(out / f"{shard}.labels.npz", allow_pickle=False) as labels:
                 presence = labels["presence"]

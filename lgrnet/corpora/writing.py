@@ -20,7 +20,14 @@ from lgrnet.corpora.finding import find_landmarks
 from lgrnet.corpora.folds import subject_number
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.sequence import NO_LANDMARKS, OUTSIDE, UNREADABLE, Dropped, FrameSequence
-from lgrnet.shards import Labels, shard_is_complete, shard_name, write_index, write_shard
+from lgrnet.shards import (
+    DatasetError,
+    Labels,
+    shard_is_complete,
+    shard_name,
+    write_index,
+    write_shard,
+)
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
 from runtime.atomic import PendingFile, make_folder
@@ -48,6 +55,31 @@ def shard_table(sequences: Sequence[FrameSequence]) -> list[list[str]]:
 def frames_path(out: Path, shard: str) -> Path:
     """Return where the frames of a shard are listed."""
     return out / f"{shard}.frames.json"
+
+
+def read_frames(out: Path, shard: str) -> dict:
+    """Read which frames a shard holds.
+
+    Args:
+        out: Folder of the data set.
+        shard: A shard that has been written.
+
+    Returns:
+        ``task``; ``frames``, in order; ``found``, those whose landmarks the detector found;
+        ``dropped``.
+
+    Raises:
+        DatasetError: The list is damaged.
+    """
+    path = frames_path(out, shard)
+    try:
+        listed = json.loads(path.read_text())
+        wanted = {key: listed[key] for key in ("task", "frames", "dropped")}
+        return {**wanted, "found": listed.get("found", [])}  # older lists name none
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error}): delete it and run the same command again"
+        ) from error
 
 
 def write_sequences(
