@@ -1,20 +1,26 @@
 """Compiles the native engine for this machine: ``python -m runtime.native``."""
 
+import ctypes
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 from runtime.atomic import PendingFile
-from runtime.native.library import BUILT, ENGINE, TARGETS, library_path, open_library, targets
+from runtime.native.library import BUILT, ENGINE, TARGETS, library_path, targets
 
 COMPILERS = ("c++", "g++", "clang++")
 
-# Vectors of 64 bytes are split on most processors, of which compilers warn call by call.
-FLAGS = ("-std=c++20", "-O3", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
+# Vectors wider than a register are split, of which compilers warn call by call.
+# Hidden, as two engines opened in one process would share what has the same name in both.
+FLAGS = (
+    *("-std=c++20", "-O3", "-shared", "-fPIC", "-pthread"),
+    *("-fvisibility=hidden", "-Wno-psabi"),
+)
 
 
 class CompileError(RuntimeError):
@@ -63,7 +69,9 @@ def compile_engine(target: str | None = None, folder: Path = BUILT) -> Path:
     for name in targets() if target is None else (target,):
         pending = PendingFile(library_path(name, folder))
         try:
-            _run([*compiler(), *FLAGS, *TARGETS[name]], pending.path)
+            command = [*compiler(), *FLAGS, *TARGETS[name]]
+            _probe(command)
+            _run(command, "engine.cpp", pending.path)
             pending.commit()
         except CompileError as error:
             failures.append(f"{name}: {error}")
@@ -74,20 +82,25 @@ def compile_engine(target: str | None = None, folder: Path = BUILT) -> Path:
     raise CompileError(f"the native engine could not be compiled; {'; '.join(failures)}")
 
 
-def _run(command: list[str], output: Path) -> None:
-    """Compile, and see that the result runs here."""
+def _probe(command: list[str]) -> None:
+    """See whether this processor has the instructions, which takes a second, not many."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "probe.so")
+        _run(command, "probe.cpp", path)
+        if not ctypes.CDLL(str(path)).lgrnet_runs_here():
+            raise CompileError("this processor lacks these instructions")
+
+
+def _run(command: list[str], source: str, output: Path) -> None:
+    """Compile a file of the engine."""
     try:
         done = subprocess.run(
-            [*command, str(ENGINE / "engine.cpp"), "-o", str(output)],
-            capture_output=True,
-            text=True,
+            [*command, str(ENGINE / source), "-o", str(output)], capture_output=True, text=True
         )
     except OSError as error:
         raise CompileError(f"{command[0]} does not start ({error})") from error
     if done.returncode:
         raise CompileError(f"{command[0]} says {_reason(done.stderr)}")
-    if open_library(output) is None:
-        raise CompileError("this processor lacks these instructions")
 
 
 def _reason(text: str) -> str:

@@ -15,6 +15,7 @@ void tell(char* message, int size, const char* text) { std::snprintf(message, si
 
 }  // namespace
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 const char* lgrnet_instruction_set() { return lgrnet::instruction_set(); }
@@ -60,3 +61,4 @@ void lgrnet_histograms(void* engine, void (*take)(const char*, int, int, const f
 
 void lgrnet_close(void* engine) { delete static_cast<Network*>(engine); }
 }
+#pragma GCC visibility pop

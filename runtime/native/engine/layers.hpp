@@ -238,7 +238,7 @@ class Linear : public Observed {
         start_(outputs) {
     std::copy(bias, bias + out, bias_.data());
     if (quantised_) {
-      kernels8_ = Buffer<int8_t>(static_cast<size_t>(inputs) * outputs);
+      kernels8_ = Buffer<Kernel8>(static_cast<size_t>(inputs) * outputs);
       input_scale_ = 127.f / std::max(*range, 1e-20f);
     } else {
       kernels_ = Buffer<float>(static_cast<size_t>(inputs) * outputs);
@@ -246,23 +246,23 @@ class Linear : public Observed {
     for (int o = 0; o < out; ++o) pack(o, in, weight + static_cast<size_t>(o) * in);
   }
 
-  // Gives sink(row, output, value) 16 outputs at a time. Rows are `apart` numbers apart, which may
-  // be fewer than they hold in floating point.
+  // Gives sink(row, output, value) LANES outputs at a time. Rows are `apart` numbers apart, which
+  // may be fewer than they hold in floating point.
   template <class Sink>
   void run(const float* in, int rows, size_t apart, Scratch& scratch, const Sink& sink) const {
     if (observing_)
       for (int row = 0; row < rows; ++row) seen_[0].add(in + row * apart, inputs);
-    uint8_t* bytes = nullptr;
+    Input8* rounded = nullptr;
     if (quantised_) {
-      // Four rows beside each other, see store_bytes; what is left over is computed for nothing.
+      // Four rows beside each other, see store_rounded; what is left over is computed for nothing.
       const int fours = (rows + 3) / 4;
-      bytes = Scratch::reserve(scratch.bytes[0], static_cast<size_t>(4) * fours * inputs);
+      rounded = Scratch::reserve(scratch.rounded[0], static_cast<size_t>(4) * fours * inputs);
       for (int four = 0; four < fours; ++four)
         for (int c = 0; c < inputs; c += LANES) {
           Floats scaled[4] = {};
           for (int i = 0; i < 4 && 4 * four + i < rows; ++i)
             scaled[i] = load(in + (4 * four + i) * apart + c) * input_scale_;
-          store_bytes(bytes + static_cast<size_t>(4) * (four * inputs + c), scaled);
+          store_rounded(rounded + static_cast<size_t>(4) * (four * inputs + c), scaled);
         }
     }
     int32_t* sums = Scratch::reserve(scratch.sums[0], static_cast<size_t>(rows + 3) * BLOCK);
@@ -273,8 +273,8 @@ class Linear : public Observed {
         if (quantised_) {
           for (int i = 0; i < 4; ++i)  // every fourth row
             multiply<Int8, VECTORS>(
-                {bytes + 4 * i, static_cast<size_t>(4) * inputs, kernels8_.data() + kernel, inputs,
-                 start_.data() + first, sums + i * width, static_cast<size_t>(4) * width},
+                {rounded + 4 * i, static_cast<size_t>(4) * inputs, kernels8_.data() + kernel,
+                 inputs, start_.data() + first, sums + i * width, static_cast<size_t>(4) * width},
                 (rows + 3) / 4);
         } else {
           multiply<Float32, VECTORS>(
@@ -299,14 +299,13 @@ class Linear : public Observed {
   float input_scale_ = 0;
   Buffer<float> bias_, scale_, kernels_;
   Buffer<int32_t> start_;
-  Buffer<int8_t> kernels8_;
+  Buffer<Kernel8> kernels8_;
 
   void pack(int o, int in, const float* row) {
     const int first = o / BLOCK * BLOCK, width = std::min(BLOCK, outputs - first);
     const size_t begin = static_cast<size_t>(first) * inputs;
     if (!quantised_) {
-      for (int c = 0; c < in; ++c)
-        kernels_[begin + static_cast<size_t>(c) * width + o - first] = row[c];
+      for (int c = 0; c < in; ++c) kernels_[begin + Float32::place(c, o - first, width)] = row[c];
       return;
     }
     float largest = 1e-20f;
@@ -314,11 +313,10 @@ class Linear : public Observed {
     int32_t total = 0;
     for (int c = 0; c < in; ++c) {
       const int number = static_cast<int>(std::lrint(row[c] * 127.f / largest));
-      kernels8_[begin + (static_cast<size_t>(c / 4) * width + o - first) * 4 + c % 4] =
-          static_cast<int8_t>(number);
+      kernels8_[begin + Int8::place(c, o - first, width)] = static_cast<Kernel8>(number);
       total += number;
     }
-    start_[o] = -128 * total;
+    start_[o] = -OFFSET * total;
     scale_[o] = largest / (127.f * input_scale_);
   }
 };

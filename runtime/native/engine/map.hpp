@@ -41,7 +41,7 @@ class Buffer {
 template <class Number>
 struct View {
   Number* data;
-  int height, width, channels;  // channels: a multiple of 16
+  int height, width, channels;  // channels: a multiple of LANES
   int stride;
 
   Number* at(int y, int x) const {

@@ -93,9 +93,10 @@ class Direction {
 
   static int64_t gates(int aus, int channels) { return static_cast<int64_t>(aus - 1) * channels; }
 
-  // Puts the four gates of the same 16 channels side by side, so that one block of products holds
-  // all that a cell needs: gate · C + c to (c / 16 · 4 + gate) · 16 + c % 16. What comes out of the
-  // convolution is the exponent of 2 that the gate's sigmoid, or tanh, is computed from.
+  // Puts the four gates of the same LANES channels side by side, so that one block of products
+  // holds all that a cell needs: gate · C + c to (c / L · 4 + gate) · L + c % L, L being LANES.
+  // What comes out of the convolution is the exponent of 2 that the gate's sigmoid, or tanh, is
+  // computed from.
   static Winograd<2> make_cell(const Weights& weights, const std::string& name, int channels,
                                bool with_bias) {
     const int64_t size = static_cast<int64_t>(channels) * 9;
@@ -239,8 +240,8 @@ class Recurrence {
     }
   }
 
-  // The ConvLSTM cell of Shi et al. on 2 × 2 cells and 16 channels; the four side by side, so that
-  // none waits for its own last result.
+  // The ConvLSTM cell of Shi et al. on 2 × 2 cells and LANES channels; the four side by side, so
+  // that none waits for its own last result.
   //
   // c' = σ(f) c + σ(i) tanh(g) and h = σ(o) tanh(c'), each over one denominator: with E(x) = e^-x,
   // σ(x) = 1 / (1 + E(x)) and tanh(x) = (1 - E(2x)) / (1 + E(2x)). The gates come as exponents

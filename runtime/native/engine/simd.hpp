@@ -1,5 +1,4 @@
-// Sixteen numbers at a time. Compilers split these vectors on processors with shorter ones; only
-// the 8-bit dot product, on which the speed hangs, is written for instruction sets one by one.
+// Numbers side by side, as many as a register of the processor holds.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +10,17 @@
 
 namespace lgrnet {
 
+#if defined(__AVX512F__)
 constexpr int LANES = 16;
+#elif defined(__AVX2__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
 
-using Floats = float __attribute__((vector_size(64)));
-using Ints = int32_t __attribute__((vector_size(64)));
-using Shorts = int16_t __attribute__((vector_size(32)));
+using Floats = float __attribute__((vector_size(4 * LANES)));
+using Ints = int32_t __attribute__((vector_size(4 * LANES)));
+using Shorts = int16_t __attribute__((vector_size(2 * LANES)));
 
 inline Floats load(const float* from) {
   Floats x;
@@ -41,6 +46,9 @@ inline Floats to_floats(Floats x) { return x; }
 #if defined(__AVX512F__)
 inline Floats max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 inline Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+#elif defined(__AVX2__)
+inline Floats max(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+inline Floats min(Floats a, Floats b) { return _mm256_min_ps(a, b); }
 #else
 inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
 inline Floats min(Floats a, Floats b) { return a < b ? a : b; }
@@ -66,6 +74,10 @@ inline void store_fixed(int16_t* to, Floats x) {
 inline float sum(Floats x) {
 #if defined(__AVX512F__)
   return _mm512_reduce_add_ps(x);
+#elif defined(__AVX2__)
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 #else
   float total = 0;
   for (int lane = 0; lane < LANES; ++lane) total += x[lane];
@@ -85,7 +97,8 @@ inline Floats exp2(Floats x) {
   const Floats whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT);
 #else
   x = max(x, all(-126.f));
-  const Floats whole = round_to_whole(x);
+  const Floats shift = all(12582912.f), shifted = x + shift;  // rounds, see round_to_whole
+  const Floats whole = shifted - shift;
 #endif
   const Floats rest = x - whole;  // -1/2 … 1/2
   Floats power = all(1.8775767e-3f);
@@ -97,10 +110,13 @@ inline Floats exp2(Floats x) {
 #if defined(__AVX512F__)
   return _mm512_scalef_ps(power, whole);
 #else
-  const Ints exponent = (__builtin_convertvector(whole, Ints) + 127) << 23;
-  Floats scale;
-  std::memcpy(&scale, &exponent, sizeof scale);
-  return power * scale;
+  // The last bits of `shifted` are the whole number: added to the exponent.
+  Ints bits, exponent;
+  std::memcpy(&bits, &power, sizeof bits);
+  std::memcpy(&exponent, &shifted, sizeof exponent);
+  bits += exponent << 23;
+  std::memcpy(&power, &bits, sizeof power);
+  return power;
 #endif
 }
 
@@ -120,48 +136,83 @@ inline Floats exp2_held(Floats x) { return exp2(min(x, all(40.f))); }
 
 inline Floats sigmoid(Floats x) { return reciprocal(1.f + exp2_held(x * -LOG2_E)); }
 
-// Four vectors as bytes round(x) + 128, x held to -128 … 127, so that the four numbers of a product
-// lie side by side: channels 0-3 of the first vector, of the second, …, then channels 4-7, ….
-inline void store_bytes(uint8_t* to, const Floats (&x)[4]) {
-#if defined(__AVX512BW__)
+// Numbers of 8 bits, and how an instruction multiplies them: four bytes a lane, one operand being
+// unsigned; or, where that is missing or cuts off sums beyond 16 bits, two of 16 bits.
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+using Input8 = uint8_t;
+using Kernel8 = int8_t;
+constexpr int TOGETHER = 4, OFFSET = 128;
+#else
+using Input8 = int16_t;
+using Kernel8 = int16_t;
+constexpr int TOGETHER = 2, OFFSET = 0;
+#endif
+
+// Four vectors as round(x) + OFFSET, x held to -128 … 127, so that numbers of a product lie side by
+// side: channels 0-3 of the first vector, of the second, …, then channels 4-7, ….
+inline void store_rounded(Input8* to, const Floats (&x)[4]) {
+#if defined(__AVX512VNNI__)
   const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(x[0]), _mm512_cvtps_epi32(x[1]));
   const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(x[2]), _mm512_cvtps_epi32(x[3]));
   const __m512i bytes = _mm512_packs_epi16(low, high);
   _mm512_storeu_si512(to, _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)));
+#elif defined(__AVX2__)
+  const __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
+  const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(x[2]), _mm256_cvtps_epi32(x[3]));
+  __m256i* const at = reinterpret_cast<__m256i*>(to);
+#if defined(__AVXVNNI__)
+  const __m256i bytes = _mm256_packs_epi16(low, high);
+  _mm256_storeu_si256(at, _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
+#else
+  const __m256i least = _mm256_set1_epi16(-128), most = _mm256_set1_epi16(127);
+  const __m256i first = _mm256_min_epi16(_mm256_max_epi16(low, least), most);
+  const __m256i second = _mm256_min_epi16(_mm256_max_epi16(high, least), most);
+  _mm256_storeu_si256(at, _mm256_permute2x128_si256(first, second, 0x20));
+  _mm256_storeu_si256(at + 1, _mm256_permute2x128_si256(first, second, 0x31));
+#endif
 #else
   for (int i = 0; i < 4; ++i) {
-    const Floats whole = round_to_whole(min(max(x[i], all(-128.f)), all(127.f))) + 128.f;
+    const Floats whole = round_to_whole(min(max(x[i], all(-128.f)), all(127.f)));
     for (int lane = 0; lane < LANES; ++lane)
-      to[lane / 4 * 16 + i * 4 + lane % 4] = static_cast<uint8_t>(whole[lane]);
+      to[lane / 4 * 16 + i * 4 + lane % 4] = static_cast<Input8>(whole[lane]);
   }
 #endif
 }
 
-// Four products a lane: total + Σ a · b, the four bytes of a being the same for all lanes.
-inline Ints dot(Ints total, const uint8_t* a, const int8_t* b) {
-  int32_t four;
-  std::memcpy(&four, a, sizeof four);
+// Keeps what compilers would move: a load into an instruction that reads it again for each row, or
+// sums to after all products, for which there are not registers enough.
+template <class Vector>
+void keep(Vector& x) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  asm volatile("" : "+x"(x));
+#endif
+}
+
+// The same TOGETHER inputs in all lanes.
+inline Ints repeat(const Input8* from) {
+  int32_t same;
+  static_assert(sizeof(Input8) * TOGETHER == sizeof same);
+  std::memcpy(&same, from, sizeof same);
+  return same - Ints{};
+}
+
+// Kernels as they lie in memory.
+inline Ints load_bits(const Kernel8* from) {
+  Ints x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+// TOGETHER products a lane: total + Σ a · b.
+inline Ints dot(Ints total, Ints a, Ints b) {
 #if defined(__AVX512VNNI__)
-  return (Ints)_mm512_dpbusd_epi32((__m512i)total, _mm512_set1_epi32(four), _mm512_loadu_si512(b));
+  return (Ints)_mm512_dpbusd_epi32((__m512i)total, (__m512i)a, (__m512i)b);
+#elif defined(__AVXVNNI__)
+  return (Ints)_mm256_dpbusd_avx_epi32((__m256i)total, (__m256i)a, (__m256i)b);
 #elif defined(__AVX2__)
-  // Two bytes at a time, widened, as vpmaddubsw would cut off sums beyond 16 bits.
-  const __m256i left = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));
-  __m256i halves[2];
-  std::memcpy(halves, &total, sizeof halves);
-  for (int half = 0; half < 2; ++half) {
-    const __m128i* at = reinterpret_cast<const __m128i*>(b + 32 * half);
-    const __m256i low = _mm256_madd_epi16(left, _mm256_cvtepi8_epi16(_mm_loadu_si128(at)));
-    const __m256i high = _mm256_madd_epi16(left, _mm256_cvtepi8_epi16(_mm_loadu_si128(at + 1)));
-    // Pairs of sums become one; hadd leaves them in the order 0 1 4 5 2 3 6 7.
-    const __m256i both = _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xd8);
-    halves[half] = _mm256_add_epi32(halves[half], both);
-  }
-  std::memcpy(&total, halves, sizeof total);
-  return total;
+  return total + (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #else
-  for (int lane = 0; lane < LANES; ++lane)
-    for (int byte = 0; byte < 4; ++byte) total[lane] += a[byte] * b[4 * lane + byte];
-  return total;
+  return total + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
 #endif
 }
 
@@ -169,6 +220,8 @@ inline Ints dot(Ints total, const uint8_t* a, const int8_t* b) {
 inline const char* instruction_set() {
 #if defined(__AVX512VNNI__)
   return "AVX-512 VNNI";
+#elif defined(__AVXVNNI__)
+  return "AVX-VNNI";
 #elif defined(__AVX2__)
   return "AVX2";
 #else
@@ -181,6 +234,8 @@ inline bool runs_here() {
 #if defined(__AVX512VNNI__)
   return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#elif defined(__AVXVNNI__)
+  return __builtin_cpu_supports("avxvnni") && __builtin_cpu_supports("fma");
 #elif defined(__AVX2__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else

@@ -26,7 +26,7 @@ class Affine {
       }
   }
 
-  // ReLU(scale · x + shift) of 16 channels.
+  // ReLU(scale · x + shift) of LANES channels.
   Floats relu(Floats x, int group, int channel) const {
     const size_t at = static_cast<size_t>(group) * channels_ + channel;
     return max(x * load(&scale_[at]) + load(&shift_[at]), all(0));

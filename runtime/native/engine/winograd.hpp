@@ -20,7 +20,7 @@
 
 namespace lgrnet {
 
-// The transforms, on 16 channels at a time.
+// The transforms, on a vector of channels at a time.
 template <int OUT>
 struct Transform;
 
@@ -77,7 +77,7 @@ struct Transform<4> {
 
 // What a thread needs to convolve; grows to what the largest convolution takes.
 struct Scratch {
-  Buffer<uint8_t> bytes[2];
+  Buffer<Input8> rounded[2];
   Buffer<float> floats[2];
   Buffer<int32_t> sums[2];
 
@@ -95,7 +95,7 @@ class Winograd : public Observed {
   static constexpr int SIDE = OUT + 2, POSITIONS = SIDE * SIDE, CELLS = OUT * OUT;
   static constexpr int TILES = Transform<OUT>::TILES;
 
-  int inputs, outputs;  // both multiples of 16
+  int inputs, outputs;  // both multiples of LANES
   bool quantised;
 
   // weight: (out, in, 3, 3); bias: (out), or null for zeros; range: largest |V| of each
@@ -108,14 +108,17 @@ class Winograd : public Observed {
         bias_(outputs) {
     if (bias) std::copy(bias, bias + out, bias_.data());
     for (int first = 0; first < outputs;) {
-      // As equal blocks as can be: 160 channels are 4 + 3 + 3 vectors.
-      const int left = (outputs - first) / LANES, blocks = (left + MOST_VECTORS - 1) / MOST_VECTORS;
-      parts_.push_back({first, (left + blocks - 1) / blocks});
+      // As equal parts as can be, 10 vectors being 4 + 3 + 3, but of whole blocks where these are
+      // smaller: 4 + 4 + 2.
+      const int left = (outputs - first) / LANES, count = (left + MOST_VECTORS - 1) / MOST_VECTORS;
+      const int share = (left + count - 1) / count;
+      const int whole = WIDEST == MOST_VECTORS ? share : (share + WIDEST - 1) / WIDEST * WIDEST;
+      parts_.push_back({first, std::min(left, whole)});
       first += parts_.back().vectors * LANES;
     }
     const size_t size = static_cast<size_t>(POSITIONS) * inputs * outputs;
     if (quantised) {
-      kernels8_ = Buffer<int8_t>(size);
+      kernels8_ = Buffer<Kernel8>(size);
       start_ = Buffer<int32_t>(POSITIONS * outputs);
       scale_ = Buffer<float>(POSITIONS * outputs);
       for (int p = 0; p < POSITIONS; ++p) input_scale_[p] = 127.f / std::max(range[p], 1e-20f);
@@ -181,7 +184,7 @@ class Winograd : public Observed {
   void transform(int count, const Place& place, const Source& source, Scratch& scratch,
                  int slot) const {
     const size_t size = static_cast<size_t>(POSITIONS) * count * inputs;
-    uint8_t* bytes = quantised ? Scratch::reserve(scratch.bytes[slot], size) : nullptr;
+    Input8* rounded = quantised ? Scratch::reserve(scratch.rounded[slot], size) : nullptr;
     float* floats = quantised ? nullptr : Scratch::reserve(scratch.floats[slot], size);
     for (int i = 0; i < count; ++i) {
       const auto [y, x] = place(i);
@@ -197,11 +200,11 @@ class Winograd : public Observed {
         }
         transform_input(d);
         if (quantised) {
-          // Four positions beside each other, see store_bytes.
+          // Four positions beside each other, see store_rounded.
           for (int four = 0; four < POSITIONS / 4; ++four) {
             Floats scaled[4];
             for (int p = 0; p < 4; ++p) scaled[p] = d[4 * four + p] * input_scale_[4 * four + p];
-            store_bytes(bytes + begin + static_cast<size_t>(4) * (four * inputs + c), scaled);
+            store_rounded(rounded + begin + static_cast<size_t>(4) * (four * inputs + c), scaled);
           }
         } else {
           for (int p = 0; p < POSITIONS; ++p) store(floats + begin + p * inputs + c, d[p]);
@@ -212,7 +215,7 @@ class Winograd : public Observed {
     }
   }
 
-  // V times U: sums of one part, (tiles, positions, VECTORS · 16).
+  // V times U: sums of one part, (tiles, positions, VECTORS · LANES).
   template <int VECTORS>
   void multiply_positions(const Part& part, int count, Scratch& scratch, int slot) const {
     constexpr size_t width = VECTORS * LANES;
@@ -222,7 +225,7 @@ class Winograd : public Observed {
       const size_t kernel = begin(part, p) * inputs;
       int32_t* out = sums + p * width;
       if (quantised) {
-        const uint8_t* a = scratch.bytes[slot].data() + p / 4 * 4 * inputs + p % 4 * 4;
+        const Input8* a = scratch.rounded[slot].data() + p / 4 * 4 * inputs + p % 4 * 4;
         multiply<Int8, VECTORS>({a, apart, kernels8_.data() + kernel, inputs,
                                  start_.data() + begin(part, p), out, POSITIONS * width},
                                 count);
@@ -264,9 +267,9 @@ class Winograd : public Observed {
 
  private:
   std::vector<Part> parts_;
-  Buffer<int8_t> kernels8_;
+  Buffer<Kernel8> kernels8_;
   Buffer<float> kernels_;
-  Buffer<int32_t> start_;  // what makes up for inputs being stored 128 too high
+  Buffer<int32_t> start_;  // what makes up for inputs being stored OFFSET too high
   Buffer<float> scale_;    // from sums to outputs
   Buffer<float> bias_;
   std::array<float, POSITIONS> input_scale_{};
@@ -300,8 +303,7 @@ class Winograd : public Observed {
       const float* row = transformed + static_cast<size_t>(p) * inputs;
       const size_t first = begin(*part, p) * inputs;
       if (!quantised) {
-        for (int c = 0; c < in; ++c)
-          kernels_[first + static_cast<size_t>(c) * width + column] = row[c];
+        for (int c = 0; c < in; ++c) kernels_[first + Float32::place(c, column, width)] = row[c];
         continue;
       }
       float largest = 1e-20f;
@@ -310,11 +312,10 @@ class Winograd : public Observed {
       int32_t total = 0;
       for (int c = 0; c < in; ++c) {
         const int number = static_cast<int>(std::lrint(row[c] * scale));
-        kernels8_[first + (static_cast<size_t>(c / 4) * width + column) * 4 + c % 4] =
-            static_cast<int8_t>(number);
+        kernels8_[first + Int8::place(c, column, width)] = static_cast<Kernel8>(number);
         total += number;
       }
-      start_[begin(*part, p) + column] = -128 * total;
+      start_[begin(*part, p) + column] = -OFFSET * total;
       scale_[begin(*part, p) + column] = 1.f / (scale * input_scale_[p]);
     }
   }
