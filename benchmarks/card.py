@@ -18,11 +18,11 @@ from benchmarks.table import Column, markdown, number, readme_tables
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")
-SPEED = _RESULTS / "amd_epyc_zen3_2_cores.json"
+SPEED = _RESULTS / "amd_epyc_zen3_2_cores_native.json"
 """The measurement of all engines that the documents show."""
 SPEED_AVX512 = _RESULTS / "amd_epyc_zen4_2_cores_native.json"
-"""The same of the native engine, on a processor that it is tuned for."""
-END_TO_END = _RESULTS / "amd_epyc_zen4_2_cores_edge.json"
+"""The same of the native engine, with AVX-512."""
+END_TO_END = SPEED
 """The measurement from file to result that they show."""
 
 _MARKED = re.compile(r"(<!-- table: ([\w-]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
