@@ -192,6 +192,23 @@ def precision(root: Path) -> str:
     return markdown(columns, rows)
 
 
+def agreement(root: Path) -> str:
+    """Tabulate how far 8 bits agree with fp32 on clips of real people."""
+    rows = [
+        {**row, "engine": row["detector"].removeprefix("Detector(edge ").split(",")[0]}
+        for row in _read(root, "agreement_edge")["rows"]
+    ]
+    columns: list[Column] = [
+        ("clip", "---", lambda row: row["clip"]),
+        ("model", "---", lambda row: row["engine"]),
+        ("frames", "---:", number("frames", 0)),
+        ("mean change of a probability", "---:", number("mean_difference", 4)),
+        ("largest", "---:", number("max_difference", 2)),
+        ("calls that change %", "---:", number("calls_changed", 2, 100)),
+    ]
+    return markdown(columns, rows)
+
+
 def speed(root: Path) -> str:
     """Tabulate what each engine takes for one face, the runs side by side."""
     return _paces(read_record(root / SPEED)["networks"])
@@ -259,7 +276,7 @@ def _pace(engine: dict | None) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        *(scores, groups, summary, ablation, clips, rest, precision),
+        *(scores, groups, summary, ablation, clips, rest, precision, agreement),
         *(speed, speed_avx512, detectors, speed_in_full),
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
         *(live_tables.tracking, live_tables.tracking_scenes),

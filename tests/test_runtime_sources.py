@@ -37,12 +37,15 @@ class VariableRate:
 
     times = np.linspace(0, 6, 40) ** 1.5 / 6**0.5
 
-    def __init__(self):
-        self._next = 0
+    def __init__(self, late=0.0, missing=0.0):
+        self._next, self._late = 0, late
+        self._length = 6 + 1 / 15 + late + missing
 
     def get(self, what):
-        said = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: 182.0}
-        said[cv2.CAP_PROP_POS_MSEC] = 1e3 * self.times[max(self._next - 1, 0)]
+        said = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: 30.0 * self._length}
+        now = self.times[max(self._next - 1, 0)]
+        said[cv2.CAP_PROP_POS_MSEC] = 1e3 * now  # FFmpeg's is from the first frame on
+        said[cv2.CAP_PROP_PTS] = 30.0 * (now + self._late)
         return said[what]
 
     def set(self, *_):
@@ -53,10 +56,16 @@ class VariableRate:
         return self._next <= 40, np.zeros((48, 64, 3), np.uint8)
 
 
-def test_variable_rate_is_no_missing_end(caplog):
-    shots = list(Video.of_capture(VariableRate(), "a.mkv", "a"))
+@pytest.mark.parametrize("late", [0.0, 3.0])
+def test_variable_rate_and_a_late_beginning_are_no_missing_end(caplog, late):
+    shots = list(Video.of_capture(VariableRate(late), "a.mkv", "a"))
     np.testing.assert_allclose([shot.timestamp for shot in shots], VariableRate.times)
     assert caplog.text == ""
+
+
+def test_a_missing_end_shows_in_spite_of_a_late_beginning(caplog):
+    assert len(list(Video.of_capture(VariableRate(3.0, missing=2.0), "a.mkv", "a"))) == 40
+    assert "a.mkv ends early: 40 of 332 frames" in caplog.text
 
 
 def test_video_that_ends_early_keeps_what_there_is(tmp_path, caplog):

@@ -73,7 +73,7 @@ class Video(Source):
 
     def __iter__(self) -> Iterator[Shot]:
         index = bad = 0
-        last, gap = None, 0.0
+        last, gap, begin = None, 0.0, 0.0
         while True:
             start = time.perf_counter()
             frame = self._read()
@@ -86,25 +86,27 @@ class Video(Source):
                 self._skip(f"frame {number} of {self.name} cannot be decoded")
             index, bad = index + bad, 0
             before, last = last, self._timestamp(last)
+            begin = self._begin(last) if before is None else begin
             gap = max(gap, last - (before or 0.0))
             yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
             index += 1
         if index == self.skipped:
             raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
-        if self._ends_early(index, last, gap):
+        if self._ends_early(index, last, gap, begin):
             logger.warning(
                 "%s ends early: %d of %d frames could be read, their results are kept; copy the "
                 "file again if it should be whole",
                 *(self.name, index - self.skipped, self.count),
             )
 
-    def _ends_early(self, frames: int, last: float | None, gap: float) -> bool:
+    def _ends_early(self, frames: int, last: float | None, gap: float, begin: float) -> bool:
         """Tell whether the end is missing, of a file that gave so many frames up to a time.
 
         Args:
             frames: How many.
             last: Time of the last, seconds.
             gap: Longest time from one to the next, seconds.
+            begin: Time in the container at which the first one stands.
 
         Containers that only know their length, such as Matroska, have their frames counted from it
         and a nominal rate, which those of variable rate are far from. So time must be missing too.
@@ -112,7 +114,7 @@ class Video(Source):
         if not self.count or frames >= self.count - max(1, self.count // 100):
             return False
         length = self.count / (self.fps or 25.0)
-        return last is None or last + 2 * gap < 0.99 * length
+        return last is None or begin + last + 2 * gap < 0.99 * length
 
     def close(self) -> None:
         """Let go of the file."""
@@ -124,6 +126,15 @@ class Video(Source):
         except cv2.error:  # damaged files can change size in the middle
             return None
         return frame if there else None
+
+    def _begin(self, first: float) -> float:
+        """Tell where in the container the frame stands that was just read, the first.
+
+        OpenCV counts time from the first frame on; a container's length also has what is before.
+        """
+        ticks = self._capture.get(cv2.CAP_PROP_PTS)
+        begin = ticks / self.fps - first if self.fps and np.isfinite(ticks) else 0.0
+        return max(0.0, begin)
 
     def _timestamp(self, last: float | None) -> float:
         """Tell the time of the frame that was just read; that of the one before is ``last``."""
