@@ -194,10 +194,10 @@ def precision(root: Path) -> str:
 
 def agreement(root: Path) -> str:
     """Tabulate how far 8 bits agree with fp32 on clips of real people."""
-    rows = [
-        {**row, "engine": row["detector"].removeprefix("Detector(edge ").split(",")[0]}
-        for row in _read(root, "agreement_edge")["rows"]
-    ]
+    rows = []
+    for row in _read(root, "agreement_edge")["rows"]:
+        precision, engine, *_ = row["detector"].removeprefix("Detector(edge ").split(", ")
+        rows.append({**row, "engine": f"{engine}, {precision}"})
     columns: list[Column] = [
         ("clip", "---", lambda row: row["clip"]),
         ("model", "---", lambda row: row["engine"]),

@@ -106,6 +106,17 @@ def test_the_worst_au_of_8_bits_is_named(root):
     assert "AU12 -0.250" in card.precision(root)
 
 
+def test_agreement_names_engine_and_share_of_calls(root):
+    path = root / "docs" / "agreement_edge.json"
+    record = json.loads(path.read_text())
+    row = {**record["rows"][0], "clip": "c.mp4", "calls_changed": 0.0123, "frames": 7}
+    record["rows"] = [{**row, "detector": "Detector(edge int8 on cpu, native AVX2, 1 threads, x)"}]
+    path.write_text(json.dumps(record))
+    row = cells(card.agreement(root), "c.mp4")
+    assert row[1:3] == ["native AVX2, int8 on cpu", "7"]
+    assert row[-1] == "1.23"
+
+
 def test_only_marked_tables_change(root):
     text = "before\n<!-- table: rest -->\nold\n<!-- end -->\nafter"
     result = card.filled(text, root)
