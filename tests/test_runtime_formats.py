@@ -12,7 +12,6 @@ from test_runtime_fixtures import MEAN_FACE
 from runtime.errors import InputError
 from runtime.formats import FORMATS, Layout, open_writer, output_path
 from runtime.formats.jsonl import JsonLinesPipe
-from runtime.formats.stored import StoredFrames
 from runtime.formats.subtitles import clock
 from runtime.growing import partial_path
 from runtime.results import Result
@@ -346,62 +345,3 @@ def test_rows_are_on_disk_at_once(tmp_path, name):
             sizes.append(part.stat().st_size)
         assert all(np.diff(sizes) > 0)
     assert not part.exists()
-
-
-def stored(folder: Path, text: str, layout: Layout = LAYOUT) -> StoredFrames:
-    (folder / "left.csv").write_text(text)
-    return StoredFrames(folder / "left.csv", layout)
-
-
-def test_stored_frames_are_what_was_written(tmp_path):
-    layout = Layout(AUS, intensity=True, adjusted=True, named=True)
-    face = replace(
-        some_face(4), intensities=STRONG, adjusted={"AU06": 0.5, "AU12": 0.75, "AU24": 0}
-    )
-    results = [some_result(i, face, some_face(5), name=f"{i}.png") for i in (0, 2, 3)]
-    results[0] = some_result(0, name="a\u00fc, b.png", timestamp=1.5)
-    results[1:] = [
-        replace(r, faces=tuple(replace(f, intensities=STRONG, adjusted=face.adjusted) for f in r))
-        for r in results[1:]
-    ]
-    path = write(tmp_path, "native", *results, layout=layout)
-    left = StoredFrames(path, layout)
-    assert left.last == 2  # the last frame may lack faces
-    read = list(left)
-    assert [(r.index, r.timestamp, r.name, len(r)) for r in read] == [
-        *((0, 1.5, "a\u00fc, b.png", 0), (2, None, "2.png", 2)),
-    ]
-    a, b = results[1].faces[0].to_dict(), read[1].faces[0].to_dict()
-    assert {**a, "pose": None} == {**b, "pose": None}
-    text = path.read_bytes()
-    assert text[left.keep :].startswith(b"3,")
-
-
-def test_stored_frames_that_were_cut(tmp_path):
-    results = [some_result(i, some_face(0), some_face(1)) for i in range(4)]
-    text = write(tmp_path, "native", *results).read_text()
-    lines = text.splitlines(keepends=True)
-    begin = [sum(map(len, lines[: 1 + 2 * i])) for i in range(5)]
-    for cut, last in (
-        *((begin[3] - 1, 1), (begin[3], 1), (begin[3] + 1, 1), (begin[3] + 5, 1)),
-        (begin[3] + len(lines[7]), 2),
-        *((begin[1] + len(lines[3]), 0), (len(lines[0]), -1), (len(lines[0]) - 9, -1), (0, -1)),
-    ):
-        left = stored(tmp_path, text[:cut])
-        assert left.last == last, cut
-        assert len(list(left)) == last + 1
-        if last >= 0:
-            assert left.keep == begin[last + 1]
-
-
-def test_stored_frames_of_another_run(tmp_path):
-    text = write(tmp_path, "native", some_result(0, some_face())).read_text()
-    with pytest.raises(InputError, match=r"left\.csv has other columns than this run"):
-        stored(tmp_path, text, replace(LAYOUT, aus=("AU06",)))
-
-
-def test_stored_frames_that_are_damaged(tmp_path):
-    results = [some_result(i, some_face()) for i in range(3)]
-    text = write(tmp_path, "native", *results).read_text().replace("0.8750", "0,8750", 1)
-    with pytest.raises(InputError, match=r"left\.csv, frame 0: too few or too many"):
-        list(stored(tmp_path, text))
