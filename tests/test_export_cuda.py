@@ -1,76 +1,47 @@
-"""The fused engine as a whole: plan, memory, machine code, and the runtime on a made-up GPU."""
+"""The fused engine as a whole: plan, memory, machine code; see test_runtime_fused.py too."""
 
-import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 
-import fake_cuda
 import numpy as np
 import pytest
-import torch
-from tiny_network import draw_faces, tiny_network
 
 pytest.importorskip("triton")
 
+from tiny_fused import agree, planned, said_by_pytorch, small_model, spec_of
+from tiny_network import draw_faces
+
 from export.cuda.builder import Builder
-from export.cuda.interpret import interpret, run_cooperative, run_kernel
+from export.cuda.interpret import interpret
 from export.cuda.memory import place
 from export.cuda.network import build_network
 from export.errors import ExportError
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.config import model_config
-from lgrnet.data import to_input
 from lgrnet.model import LGRNet
-from runtime.align import warp
-from runtime.backends import FrameBackend, open_backend
-from runtime.backends.fused import best_target
-from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.launch_plan import (
     ALIGNMENT,
-    Code,
     lifetimes,
     read_launch_plan,
     validate,
-    write_launch_plan,
 )
-from runtime.spec import ModelSpec
-
-
-def spec_of(model, batch) -> ModelSpec:
-    aus = model.config.aus
-    return ModelSpec(
-        *("edge", aus, (0.5,) * len(aus), "fp16", "plain", "fused", batch, "drawn", "CC0-1.0"),
-        *("0" * 64, {}),
-        intensity=model.config.intensity,
-    )
 
 
 @pytest.fixture(scope="module")
 def model():
-    # A grid of 8 × 8: the interpreter takes milliseconds for each block of each kernel.
-    return tiny_network(aus=[1, 12, 25], intensity=True, stem_stride=2)
+    return small_model()
 
 
 @pytest.fixture(scope="module")
 def network(model):
-    builder = build_network(model, 2)
-    return builder, *place(builder, spec_of(model, 2))
+    return planned(model)
 
 
 @pytest.fixture(scope="module")
 def wanted(model):
-    with torch.no_grad():
-        said = model(to_input(torch.from_numpy(draw_faces(2))))
-    return said.au_logits.sigmoid().numpy(), said.landmarks.numpy(), said.intensity.numpy()
-
-
-def agree(got, wanted):
-    # Half precision, in a network whose weights are made to matter more than training would.
-    for a, b, limit in zip(got, wanted, (0.02, 0.1, 0.05), strict=True):
-        assert np.abs(a - b).max() < limit
-    assert np.ptp(wanted[0], axis=0).max() > 0.05, "the faces do not differ"
+    return said_by_pytorch(model)
 
 
 def test_the_whole_network_says_what_pytorch_says(network, wanted):
@@ -232,242 +203,3 @@ def test_wrong_arguments(tmp_path, capsys, arguments, reason):
 
     assert main([str(tmp_path / "net.pt"), *arguments]) == 2
     assert reason in capsys.readouterr().err
-
-
-class InterpretedGpu(fake_cuda.Gpu):
-    """A made-up GPU whose kernels are interpreted, on memory that addresses point into."""
-
-    def __init__(self, kernels, **options):
-        super().__init__(**options)
-        self.kernels, self.runs, self.works = kernels, 0, True
-        self.only, self.started = None, []
-
-    def module(self, content):
-        kernel = self.kernels[content.decode()]
-        return fake_cuda.Module(lambda grid, values: self.run(kernel, grid, values))
-
-    def cooperative(self, code, entry, threads, shared, index):
-        """Stand in for `CooperativeKernel`, on a GPU that holds three blocks."""
-        assert threads % 32 == 0
-        gpu, kernel = self, self.kernels[code.decode()]
-
-        class Kernel:
-            most = 3
-
-            def start(self, blocks, values, stream):
-                grid = (min(blocks, self.most), 1, 1)
-                stream.put(lambda: gpu.run(kernel, grid, [value for _, value in values]))
-
-            def free(self):
-                gpu.freed = True
-
-        return Kernel()
-
-    def run(self, kernel, grid, values):
-        self.runs += 1
-        self.started.append(kernel.name)
-        if not self.works or (self.only and kernel.name != self.only):
-            return
-        tensors = []
-        for value, kind in zip(values, kernel.types, strict=False):  # hidden pointers follow
-            if kind == "int":
-                tensors.append(value)
-                continue
-            memory, item = self.at(value), np.dtype(kind).itemsize
-            whole = memory[: len(memory) // item * item]
-            tensors.append(torch.from_numpy(np.frombuffer(whole, kind)))
-        constants = dict(kernel.constants)
-        if kernel.name == "cut":  # one program for a whole image, which takes the least time
-            grid, constants["BLOCK"] = (1, grid[1], 1), 32768
-        if kernel.name == "recur":
-            assert grid == (3, 1, 1)
-            run_cooperative(kernel.name, grid[0], tensors, constants)
-            return
-        run_kernel(kernel.name, grid, tensors, constants)
-
-
-@pytest.fixture
-def engine(network, tmp_path):
-    return written(network, tmp_path)
-
-
-def written(network, tmp_path):
-    """Write a file whose code is the names of its kernels."""
-    builder, plan, weights = network
-    block = bytearray()
-    codes = {}
-    for key in builder.kernels:
-        codes[key] = Code(key.split("-")[0], 4, 1024, 2, len(block), len(key.encode()))
-        block += key.encode()
-    path = tmp_path / "net.fused"
-    write_launch_plan(path, replace(plan, codes={"8.0": codes, "8.6": codes}), weights, block)
-    return path
-
-
-def test_files_that_are_none(engine, tmp_path):
-    again = r"python -m export.cuda CHECKPOINT"
-    content = engine.read_bytes()
-    for wrong in (b"", b"hello", content[: len(content) // 2]):
-        engine.write_bytes(wrong)
-        with pytest.raises(ModelError, match=again):
-            open_backend(engine, "cuda")
-    engine.write_bytes(content)
-    with np.load(engine) as file:
-        blocks = {name: file[name] for name in file.files}
-    plan = json.loads(blocks["plan"].tobytes())
-
-    def write(**changes):
-        text = json.dumps({**plan, **changes}).encode()
-        with engine.open("wb") as file:
-            np.savez(file, **{**blocks, "plan": np.frombuffer(text, np.uint8)})
-
-    write(format="other")
-    with pytest.raises(ModelError, match="another format"):
-        open_backend(engine, "cuda")
-    write(arena=256)
-    with pytest.raises(ModelError, match="does not lie in the 256 bytes of arena"):
-        open_backend(engine, "cuda")
-    write(spec={})
-    with pytest.raises(SpecError, match="no lgrnet metadata"):
-        open_backend(engine, "cuda")
-    codes = {"8.6": {key: {**each, "size": 10**9} for key, each in plan["codes"]["8.6"].items()}}
-    write(codes=codes)
-    with pytest.raises(ModelError, match="is not in the file"):
-        open_backend(engine, "cuda")
-    write()
-    with pytest.raises(DeviceError, match=r"net.fused is for GPUs"):
-        open_backend(engine)
-
-
-@pytest.mark.parametrize(("capability", "target"), [((8, 9), "8.6"), ((8, 0), "8.0")])
-def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, capability, target):
-    builder, plan, _ = network
-    gpu = InterpretedGpu(builder.kernels, capability=capability)
-    gpu.works = False  # that takes its time: test_the_recurrence_in_one_launch looks at results
-    fake_cuda.install(monkeypatch, gpu, None)
-    backend = open_backend(engine, "cuda")
-    assert backend.provider == f"fused kernels for {target}, NVIDIA Fake"
-    assert (backend.engine, backend.precision, backend.device) == ("fused", "fp16", "cuda:0")
-    before = dict(gpu.memory)
-    assert len(backend(draw_faces(2)).probability) == 2
-    assert gpu.launches == 1
-    assert gpu.runs == 2 * len(plan.launches), "once to load the kernels, once for the faces"
-    assert gpu.memory.keys() == before.keys()
-    assert len(before) == 2
-    backend.close()
-    assert not gpu.memory
-    assert gpu.pushed == 0
-
-
-def shown(scale, degrees, source):
-    """Frame → crop, about a point that lands in the middle of it."""
-    cos, sin = (f(np.radians(degrees)) * scale for f in (np.cos, np.sin))
-    linear = np.array([[cos, sin], [-sin, cos]])
-    return np.hstack([linear, (88 - linear @ source)[:, None]])
-
-
-@pytest.mark.parametrize("faces", [1, 3])
-def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, faces):
-    builder, plan, _ = network
-    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
-    gpu.only = "cut"
-    fake_cuda.install(monkeypatch, gpu, None)
-    backend = open_backend(engine, "cuda")
-    assert isinstance(backend, FrameBackend)
-    rng = np.random.default_rng(0)
-    frame = rng.integers(0, 256, (200, 300, 3), np.uint8)
-    matrices = [shown(1.3, 20, (150, 90)), shown(0.4, -5, (290, 30)), shown(2, 0, (20, 190))]
-    gpu.started.clear()
-    said = backend.from_frame(frame, matrices[:faces])
-    assert len(said.probability) == faces
-    block = gpu.memory[int(backend._arena)]
-    face = plan.arrays["face"]
-    crops = np.frombuffer(block, np.uint8)[face.offset : face.offset + face.size]
-    last = matrices[:faces][-1]
-    crops = crops.reshape(2, 176, 176, 3)
-    np.testing.assert_array_equal(crops[0], warp(frame, last, 176))
-    assert (crops[1] == 128).all(), "a face that there is not"
-    # Once to load the kernel, then for each two faces; always before what reads the crops.
-    rounds = 1 + (faces + 1) // 2
-    assert gpu.started.count("cut") == rounds
-    assert gpu.started[:: len(gpu.started) // rounds] == ["cut"] * rounds
-    assert gpu.launches == (faces + 1) // 2
-
-    before = set(gpu.memory)
-    backend.from_frame(np.ascontiguousarray(frame[:90].swapaxes(0, 1)), matrices[:1])
-    assert set(gpu.memory) == before, "a smaller frame needs no other memory"
-    large = rng.integers(0, 256, (400, 300, 3), np.uint8)
-    backend.from_frame(large, matrices[:1])
-    crops = np.frombuffer(block, np.uint8)[face.offset : face.offset + face.size]
-    np.testing.assert_array_equal(crops.reshape(2, 176, 176, 3)[0], warp(large, matrices[0], 176))
-    assert len(gpu.memory) == len(before) == 3
-    assert len(backend.from_frame(large, []).probability) == 0
-    with pytest.raises(ValueError, match=r"a frame is \(H, W, 3\) uint8, got \(9, 9\)"):
-        backend.from_frame(np.zeros((9, 9), np.uint8), matrices[:1])
-    backend.close()
-    assert not gpu.memory
-    assert gpu.pushed == 0
-    with pytest.raises(RuntimeError, match="closed"):
-        backend.from_frame(frame, matrices[:1])
-
-
-def test_the_recurrence_in_one_launch(monkeypatch, model, wanted, tmp_path):
-    builder = build_network(model, 2, "persistent")
-    network = builder, *place(builder, spec_of(model, 2))
-    plan = network[1]
-    waiting = [launch for launch in plan.launches if launch.cooperative]
-    assert [launch.code.split("-")[0] for launch in waiting] == ["recur"]
-    by_steps = len(build_network(model, 2).launches)
-    assert len(plan.launches) == by_steps - (3 * 3 - 2) + 2
-    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
-    gpu.works = False
-    fake_cuda.install(monkeypatch, gpu, None)
-    monkeypatch.setattr("runtime.backends.fused.CooperativeKernel", gpu.cooperative)
-    backend = open_backend(written(network, tmp_path), "cuda")
-    gpu.works = True
-    gpu.started.clear()
-    agree(backend(draw_faces(2)), wanted)
-    assert gpu.started.index("clear") + 1 == gpu.started.index("recur")
-    backend.close()
-    assert gpu.freed
-    broken = replace(waiting[0], grid=(4, 2, 1))
-    launches = tuple(broken if each.cooperative else each for each in plan.launches)
-    with pytest.raises(ValueError, match="is cooperative and has the grid"):
-        validate(replace(plan, launches=launches), len(network[2]))
-
-
-def test_code_that_the_driver_does_not_take(monkeypatch, network, engine):
-    builder, _, _ = network
-    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
-    fake_cuda.install(monkeypatch, gpu, None)
-
-    def refuse(content):
-        raise fake_cuda.CudaError("cuModuleLoadDataEx failed: device kernel image is invalid")
-
-    monkeypatch.setattr(gpu, "module", refuse)
-    with pytest.raises(DeviceError, match=r"kernel image is invalid.*made by .*: a driver for an"):
-        open_backend(engine, "cuda")
-    assert gpu.pushed == 0
-
-
-@pytest.mark.parametrize(
-    ("capability", "targets", "best"),
-    [
-        *[("8.9", ("8.0", "8.6"), "8.6"), ("8.6", ("8.0", "8.9"), "8.0"), ("8.0", ("8.6",), None)],
-        *[("9.0", ("8.9", "9.0", "12.0"), "9.0"), ("12.0", ("9.0", "12.0"), "12.0")],
-        ("12.1", ("12.0",), None),  # sm_120a code is for 12.0 alone
-        *[("8.7", ("8.0", "8.6"), None), ("8.7", ("8.6", "8.7"), "8.7")],  # Jetson Orin
-        *[("8.9", ("8.7",), None), ("10.0", ("9.0",), None), ("7.5", ("8.0",), None)],
-    ],
-)
-def test_code_runs_where_its_makers_say(capability, targets, best):
-    assert best_target(capability, targets) == best
-
-
-def test_a_gpu_of_another_generation(monkeypatch, network, engine):
-    builder, _, _ = network
-    for capability in ((7, 5), (9, 0)):
-        fake_cuda.install(monkeypatch, InterpretedGpu(builder.kernels, capability=capability), None)
-        text = ".".join(map(str, capability))
-        with pytest.raises(ModelError, match=rf"code for .* 8.0, 8.6, .*--targets {text}"):
-            open_backend(engine, "cuda")
