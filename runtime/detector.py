@@ -22,7 +22,7 @@ from runtime.results import Face, Result, Timings
 from runtime.signals import SignalBank, Signals
 from runtime.sources import GIVE_UP, AnySource, Arrays, Shot, Source, open_source
 from runtime.spec import ModelSpec
-from runtime.tracker import Tracker
+from runtime.tracking.tracker import Tracker
 
 SEARCH_EVERY = 30
 """Frames between two searches for newcomers if nothing else is asked for."""
@@ -41,7 +41,7 @@ class Detector:
     * ``detector.track(frame)`` and ``detector.stream(source)`` follow faces: each frame is aligned
       from the landmarks of the last one and the network runs once. The finder searches the first
       frame, and again after a loss or while no face is there; how losses are noticed is told in
-      `runtime.loss`.
+      `runtime.tracking.loss`.
 
     ``detector.batch(source)`` takes many unrelated pictures, each by itself, with the faces of
     several in one call of the network.

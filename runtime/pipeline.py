@@ -18,7 +18,7 @@ from runtime.backends import Backend, FrameBackend
 from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
 from runtime.finders import FaceFinder, FoundFace
 from runtime.latency import Stopwatch
-from runtime.loss import why_lost
+from runtime.tracking.loss import why_lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)

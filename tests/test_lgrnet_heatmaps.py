@@ -8,12 +8,12 @@ import pytest
 import torch
 from tiny_network import SMALL, draw_faces, tiny_network
 
-from lgrnet.attribution import gate_effects, gate_matrix, gate_order, relevance
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.data import to_input
-from lgrnet.heatmap_figure import centres, overlay
-from lgrnet.heatmaps import choose_aus, main
+from lgrnet.heatmaps.__main__ import choose_aus, main
+from lgrnet.heatmaps.attribution import gate_effects, gate_matrix, gate_order, relevance
+from lgrnet.heatmaps.figure import centres, overlay
 from lgrnet.networks import build_network
 from lgrnet.variants import make_variant
 

@@ -14,10 +14,10 @@ import torch
 
 from lgrnet.corpora.folds import FOLDS, subjects, test_subjects
 from lgrnet.evaluate import main as evaluate
-from lgrnet.heatmaps import main as heatmaps
+from lgrnet.heatmaps.__main__ import main as heatmaps
 from lgrnet.prepare import main as prepare
 from lgrnet.shards import FaceShards
-from lgrnet.tables import main as tables
+from lgrnet.tables.__main__ import main as tables
 from lgrnet.train import main as train
 
 CONFIGS = Path(__file__).parents[1] / "configs"

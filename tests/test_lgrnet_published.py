@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lgrnet import published
+from lgrnet.tables import published
 
 PAPER = Path(
     os.environ.get("LGRNET_PAPER", Path(__file__).parents[2] / "shared" / "paper" / "lgrnet.txt")

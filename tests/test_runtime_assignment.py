@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from runtime.assignment import FORBIDDEN, assign
+from runtime.tracking.assignment import FORBIDDEN, assign
 
 
 def total(cost, pairs) -> float:

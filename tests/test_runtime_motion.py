@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runtime.motion import ACCELERATION, JITTER, SLOWING, Motion
+from runtime.tracking.motion import ACCELERATION, JITTER, SLOWING, Motion
 
 
 def follow(boxes) -> Motion:

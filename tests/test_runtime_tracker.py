@@ -5,10 +5,10 @@ from test_runtime_fixtures import MEAN_FACE, SpotFinder, spot, wall, write_model
 from runtime.align import alignment_matrix, transform
 from runtime.boxes import alignment_box, face_box, overlap
 from runtime.detector import SEARCH_EVERY, Detector
-from runtime.loss import why_lost
-from runtime.motion import Motion
 from runtime.pipeline import Look, Sighting
-from runtime.tracker import MAX_MISSES, REMEMBER, Track
+from runtime.tracking.loss import why_lost
+from runtime.tracking.motion import Motion
+from runtime.tracking.tracker import MAX_MISSES, REMEMBER, Track
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from lgrnet.answers import ask_network, torch_device
-from lgrnet.attribution import gate_effects, gate_matrix, gate_order, relevance
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.heatmap_figure import (
+from lgrnet.heatmaps.attribution import gate_effects, gate_matrix, gate_order, relevance
+from lgrnet.heatmaps.figure import (
     FaceMaps,
     draw_gates,
     draw_heatmaps,

@@ -12,10 +12,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgrnet.fold_means import find_runs
 from lgrnet.fold_scores import ScoresError
-from lgrnet.paper_tables import Table, make_tables
-from lgrnet.table_text import to_latex, to_markdown
+from lgrnet.tables.fold_means import find_runs
+from lgrnet.tables.paper import Table, make_tables
+from lgrnet.tables.text import to_latex, to_markdown
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 

@@ -3,8 +3,8 @@
 A face is followed by its landmarks: the next frame is aligned from those of the last one, moved on
 by the face's motion, and the network finds them anew. The finder searches only the first frame,
 now and then for newcomers, and after losses. What it finds is matched with the faces that are
-missing by place and size, all at once (`runtime.assignment`), so that a face keeps its number
-through an occlusion of some seconds.
+missing by place and size, all at once (`runtime.tracking.assignment`), so that a face keeps its
+number through an occlusion of some seconds.
 
 Where two faces pass each other, the network sees but the front one, and the landmarks of both end
 on it. Of the two the one that left its course is taken for hidden; its motion is taken from before
@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.align import alignment_matrix, transform
-from runtime.assignment import FORBIDDEN, assign
 from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
 from runtime.finders import FoundFace
 from runtime.latency import Stopwatch
-from runtime.loss import why_lost
-from runtime.motion import Motion
 from runtime.pipeline import Look, Pipeline, Sighting
+from runtime.tracking.assignment import FORBIDDEN, assign
+from runtime.tracking.loss import why_lost
+from runtime.tracking.motion import Motion
 
 MAX_MISSES = 3
 """Misses in a row, of the finder, at which a face is lost."""
@@ -145,7 +145,7 @@ class _Step:
 
 
 class Tracker:
-    """Follows the faces of one stream; how losses are noticed is told in `runtime.loss`.
+    """Follows the faces of one stream; how losses are noticed is told in `runtime.tracking.loss`.
 
     Args:
         pipeline: Finder and network.

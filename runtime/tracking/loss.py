@@ -6,10 +6,10 @@ a face from a wall:
 * geometry, on every frame (this file): landmarks are finite, the face is of a sane size and mostly
   inside the frame, and the alignment that they give is near the one that they were found in. A face
   that left fast, or landmarks that fell apart, show here;
-* the face finder, every few frames (`runtime.tracker`): it looks at the aligned face, 200 × 200 and
-  upright, which costs a fraction of a search. A wall that the mean face sits on shows here. One
-  miss may be a blink or a hand, so a face that misses is looked at again on each following frame
-  and is lost at the third miss in a row.
+* the face finder, every few frames (`runtime.tracking.tracker`): it looks at the aligned face,
+  200 × 200 and upright, which costs a fraction of a search. A wall that the mean face sits on shows
+  here. One miss may be a blink or a hand, so a face that misses is looked at again on each
+  following frame and is lost at the third miss in a row.
 """
 
 import numpy as np

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lgrnet.fold_means import EPOCHS, Key, Measured, measure
-from lgrnet.published import TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5, Reported
+from lgrnet.tables.fold_means import EPOCHS, Key, Measured, measure
+from lgrnet.tables.published import TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5, Reported
 from lgrnet.variants import ABLATIONS, VARIANTS
 from runtime.action_units import BP4D_AUS, DISFA_AUS, au_key
 
@@ -64,7 +64,7 @@ def make_tables(runs: Mapping[Key, Path]) -> tuple[list[Table], dict[str, dict]]
     """Make all tables, of the last epochs and of the best ones apart.
 
     Args:
-        runs: From :func:`lgrnet.fold_means.find_runs`.
+        runs: From :func:`lgrnet.tables.fold_means.find_runs`.
 
     Returns:
         Ten tables; and what they are made of: for each kind of epoch, corpus and variant the

@@ -145,8 +145,8 @@ def draw_gates(gates: np.ndarray, effects: np.ndarray, aus: Sequence[int], title
     """Draw how far AUs listen to each other, and what that does to their answers.
 
     Args:
-        gates: From :func:`lgrnet.attribution.gate_matrix`.
-        effects: From :func:`lgrnet.attribution.gate_effects`.
+        gates: From :func:`lgrnet.heatmaps.attribution.gate_matrix`.
+        effects: From :func:`lgrnet.heatmaps.attribution.gate_effects`.
         aus: FACS numbers of rows and columns.
         title: What stands below.
 

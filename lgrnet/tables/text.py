@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lgrnet.paper_tables import Row, Table
+from lgrnet.tables.paper import Row, Table
 
 MISSING = "missing"
 UNREPORTED = "–"

@@ -1,0 +1,5 @@
+"""Following faces from frame to frame, so that they are searched for only now and then.
+
+`tracking.tracker` says who is who; `tracking.motion` where a face will be, `tracking.assignment`
+which face found belongs to which one followed, `tracking.loss` when landmarks are on no face.
+"""
