@@ -17,10 +17,9 @@ from runtime.latency import Stopwatch
 from runtime.one_thread import OneThread
 from runtime.packaged import model_path
 from runtime.pipeline import Look, Pipeline, Sighting
-from runtime.prefetch import read_ahead
 from runtime.results import Face, Result, Timings
 from runtime.signals import SignalBank, Signals
-from runtime.sources import GIVE_UP, AnySource, Arrays, Shot, Source, open_source
+from runtime.sources import GIVE_UP, AnySource, Arrays, Shot, Source, open_source, read_ahead
 from runtime.spec import ModelSpec
 from runtime.tracking.tracker import Tracker
 
@@ -58,7 +57,7 @@ class Detector:
         finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
             the members of `runtime.finders.FaceFinder`.
         threads: CPU threads of the network; None for one a physical core that this process may
-            use, see `runtime.threads`.
+            use, see `runtime.backends.threads`.
         max_faces: Most faces a frame; the largest count.
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
@@ -321,9 +320,10 @@ class Detector:
     ) -> Iterator[Result]:
         """Detect in everything that a source gives, a few frames in memory at a time.
 
-        A video file is decoded ahead in a thread of its own (`runtime.prefetch`), of a camera or a
-        network stream the newest frame is taken (`runtime.sources.live`); leaving the loop or
-        closing the generator ends either. What is damaged is left out and reported in the log.
+        A video file is decoded ahead in a thread of its own (`runtime.sources.prefetch`), of a
+        camera or a network stream the newest frame is taken (`runtime.sources.live`); leaving the
+        loop or closing the generator ends either. What is damaged is left out and reported in the
+        log.
 
         Args:
             source: Whatever `open_source` opens: a video, an image, a folder, a pattern, a list of

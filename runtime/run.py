@@ -14,11 +14,11 @@ import cv2
 from runtime.atomic import PendingFile
 from runtime.detector import Detector
 from runtime.drawing import Annotator
+from runtime.drawing.window import Window
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
 from runtime.outputs import Outputs, Wanted, all_written, reopen
-from runtime.show import Window
 from runtime.sources import Shot, Source
 from runtime.truth import Agreement
 

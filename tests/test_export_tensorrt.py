@@ -24,7 +24,7 @@ from export.tensorrt.network import parse, read_onnx
 from export.winograd import WinogradGraph
 from lgrnet.config import model_config
 from lgrnet.networks import build_network
-from runtime.plan import file_sha256, read_plan, sidecar, write_plan
+from runtime.backends.tensorrt_plan import file_sha256, read_plan, sidecar, write_plan
 from runtime.spec import ModelSpec
 
 rtx = pytest.importorskip("tensorrt_rtx")

@@ -11,9 +11,9 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime.errors import InputError
 from runtime.formats import FORMATS, Layout, open_writer, output_path
+from runtime.formats.growing import partial_path
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.formats.subtitles import clock
-from runtime.growing import partial_path
 from runtime.results import Result
 
 AUS = ("AU06", "AU12", "AU24")

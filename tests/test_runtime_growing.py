@@ -3,9 +3,9 @@ import os
 
 import pytest
 
-from runtime import growing
 from runtime.errors import InputError, OutputError
-from runtime.growing import GrowingText, partial_path
+from runtime.formats import growing
+from runtime.formats.growing import GrowingText, partial_path
 
 
 @pytest.fixture

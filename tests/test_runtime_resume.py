@@ -17,11 +17,11 @@ from some_results import some_face, some_result
 from test_runtime_cli import ROOT, names, rows, run, write_clip
 from test_runtime_fixtures import write_model
 
-from runtime import cli, growing
-from runtime.continued import ContinuedIds
+from runtime import cli
 from runtime.errors import InputError
-from runtime.formats import Layout
+from runtime.formats import Layout, growing
 from runtime.outputs import Outputs, Wanted
+from runtime.outputs.continued import ContinuedIds
 from runtime.sources import Source
 
 TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")

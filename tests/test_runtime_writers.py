@@ -4,7 +4,7 @@ import pytest
 
 from runtime.atomic import PendingFile
 from runtime.errors import InputError, OpenCVError, OutputError
-from runtime.writers import VideoWriter, check_writable, write_image
+from runtime.outputs.pictures import VideoWriter, check_writable, write_image
 
 
 def interrupted(writer, *items, by: type[BaseException]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.growing import GrowingText, TextWriter
+from runtime.formats.growing import GrowingText, TextWriter
 from runtime.results import Result
 
 Cell = float | int | str | None

@@ -11,7 +11,7 @@ from types import TracebackType
 from runtime.errors import OutputError
 from runtime.formats import native
 from runtime.formats.columns import Cell, Column, Layout
-from runtime.growing import PartialFile
+from runtime.formats.growing import PartialFile
 from runtime.results import Result
 
 PACK = 1000

@@ -1,6 +1,7 @@
 """Where frames come from: videos, images, folders, cameras, networks, arrays; one at a time.
 
-A file a kind of source; `opening` chooses among them, `base` says what they have in common.
+A file a kind of source; `opening` chooses among them, `base` says what they have in common,
+`prefetch` reads ahead, `truncation` tells whether an image file is whole.
 """
 
 from runtime.sources.arrays import Arrays
@@ -9,6 +10,7 @@ from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles
 from runtime.sources.live import GIVE_UP, Camera, NetworkStream
 from runtime.sources.opening import AnySource, open_source
 from runtime.sources.playlist import Playlist
+from runtime.sources.prefetch import read_ahead
 from runtime.sources.video import Video
 
 __all__ = [
@@ -24,4 +26,5 @@ __all__ = [
     "Source",
     "Video",
     "open_source",
+    "read_ahead",
 ]

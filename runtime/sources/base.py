@@ -27,7 +27,7 @@ class Shot:
             they are the file's own, of a camera or network stream those of arrival.
         decode_ms: What reading and decoding it took, on whichever thread.
         wait_ms: What whoever asked for it waited; the same, unless it was read ahead
-            (`runtime.prefetch`).
+            (`runtime.sources.prefetch`).
         name: Its file's name, where the source holds many files.
         captured: When it arrived from a camera or network, on the clock of `time.perf_counter`;
             None for all other sources.
@@ -57,7 +57,8 @@ class Source:
         still: Whether it is one single picture.
         many: Whether it holds many files, and shots say which (`Shot.name`).
         live: Whether it is a camera or a network stream, of which only the newest frame counts.
-        ahead: Whether reading frames before they are asked for is of use; see `runtime.prefetch`.
+        ahead: Whether reading frames before they are asked for is of use; see
+            `runtime.sources.prefetch`.
         fps: Frames a second, or None where it is unknown.
         count: Number of frames as far as known beforehand, or None.
         failures: Files that could not be read so far, and a live source that was lost; the log

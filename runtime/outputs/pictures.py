@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime.atomic import PendingFile
 from runtime.errors import InputError, OpenCVError, OutputError
-from runtime.growing import PartialFile
+from runtime.formats.growing import PartialFile
 
 LONGEST_STILL = 10.0
 """Seconds for which a frame is repeated at most; of longer gaps, such as of a camera that was away,

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.continued import ContinuedIds
 from runtime.drawing import Annotator, draw
 from runtime.errors import InputError
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
+from runtime.formats.growing import partial_path
 from runtime.formats.native import NativeWriter
 from runtime.formats.stored import StoredFrames
 from runtime.formats.subtitles import SUBTITLES, folder_of_many
-from runtime.growing import partial_path
+from runtime.outputs.continued import ContinuedIds
+from runtime.outputs.pictures import VideoWriter, write_image
 from runtime.results import Result
 from runtime.sources import Shot, Source
 from runtime.sources.base import MOST_NAMED
-from runtime.writers import VideoWriter, write_image
 
 logger = logging.getLogger(__name__)
 

@@ -75,7 +75,7 @@ def save(result: Result, path: Path, frame: np.ndarray | None) -> None:
         raise InputError(
             f"{path}: give .json or .csv, or the frame as well to save a picture of it"
         )
-    from runtime.writers import write_image
+    from runtime.outputs.pictures import write_image
 
     write_image(path, result.plot(frame))
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from runtime.sources import Shot, Source
+from runtime.sources.base import Shot, Source
 
 DEPTH = 2
 """Frames that lie ready at most. Decoding is many times faster than the network: a second one only
