@@ -9,6 +9,11 @@ MAX_SIDE = 32766
 """Longest side of a frame, pixels: OpenCV's warps count in 16 bits."""
 
 
+def size_of(frame: np.ndarray) -> tuple[int, int]:
+    """Return width and height of a frame, pixels."""
+    return frame.shape[1], frame.shape[0]
+
+
 def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
     """Turn whatever cameras and files give into BGR, or say what is wrong with it.
 

@@ -126,6 +126,21 @@ def test_window(monkeypatch, key, visible, goes_on):
     assert done == ["open", (4, 6, 3), "closed"]
 
 
+@pytest.mark.parametrize("opens", [True, False])
+def test_window_that_somebody_closed(monkeypatch, opens):
+    def gone(*_):
+        raise cv2.error("NULL guiMainThread (please create a window)")
+
+    monkeypatch.setattr(window, "why_no_window", lambda: None)
+    fakes = dict.fromkeys(("namedWindow", "resizeWindow", "imshow"), lambda *a: None)
+    fakes |= {"waitKey": lambda wait: -1, "getWindowProperty": gone, "destroyWindow": gone}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(cv2, name, fake, raising=False)
+    with window.Window("x") as opened:
+        if opens:
+            assert opened.show(np.zeros((4, 6, 3), np.uint8)) is False
+
+
 def test_show_without_windows_is_one_line(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(cv2, "getBuildInformation", lambda: build("NONE"))
     assert main(["--show", "--out", str(tmp_path / "out")]) == 2

@@ -53,11 +53,14 @@ def test_error_keeps_what_there_is_beside_the_old_file(target, error):
     assert partial_path(target).read_text() == "new"
 
 
-def test_error_before_anything_worth_keeping(target):
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_error_before_anything_worth_keeping(target, error):
+    target.write_text("old")
     text = GrowingText(target)
     text.append("header", counts=False)
-    text.finish(RuntimeError)
-    assert list(target.parent.iterdir()) == []
+    text.finish(error)
+    assert list(target.parent.iterdir()) == [target]
+    assert target.read_text() == "old"
 
 
 def test_ctrl_c_ends_the_file(target):

@@ -44,9 +44,10 @@ class PartialFile:
         Args:
             exception: What ended the block. After None or Ctrl-C the file takes its name, after
                 anything else it stays where it is.
-            worth_keeping: Whether it holds anything; if not, it goes after an error.
+            worth_keeping: Whether it holds anything; if not, it goes after an error and after
+                Ctrl-C, which must not put an empty file in the place of an older one.
         """
-        if exception is None or issubclass(exception, KeyboardInterrupt):
+        if exception is None or (worth_keeping and issubclass(exception, KeyboardInterrupt)):
             os.replace(self.path, self.target)
         elif not worth_keeping:
             self.path.unlink(missing_ok=True)

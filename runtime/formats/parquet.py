@@ -48,6 +48,7 @@ class ParquetWriter:
         self._columns = native.columns(layout)
         self._schema = pyarrow.schema([(c.name, self._type(c)) for c in self._columns])
         self._rows: list[list[Cell]] = []
+        self._any = False
         self._packs: list = []
         self._partial = PartialFile(path)
         try:
@@ -71,8 +72,9 @@ class ParquetWriter:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        complete = exception is None or issubclass(exception, KeyboardInterrupt)
         try:
-            if exception is None or issubclass(exception, KeyboardInterrupt):
+            if complete:
                 self._pack()
                 self._flush()
             self._writer.close()
@@ -82,11 +84,12 @@ class ParquetWriter:
                 raise self._failed(error) from error
             return
         # Without its last rows it would look like a whole file of a shorter video.
-        self._partial.finish(exception, worth_keeping=False)
+        self._partial.finish(exception, worth_keeping=complete and self._any)
 
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         self._rows += native.rows(result, self._layout)
+        self._any = True
         if len(self._rows) < PACK:
             return
         self._pack()

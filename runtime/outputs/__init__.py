@@ -5,6 +5,6 @@
 writes a result by itself. Tables and subtitles are `runtime.formats`.
 """
 
-from runtime.outputs.files import Outputs, Wanted, all_written, reopen
+from runtime.outputs.files import Outputs, Wanted, all_written, cut_off, reopen
 
-__all__ = ["Outputs", "Wanted", "all_written", "reopen"]
+__all__ = ["Outputs", "Wanted", "all_written", "cut_off", "reopen"]

@@ -1,7 +1,8 @@
 """Where frames come from: videos, images, folders, cameras, networks, arrays; one at a time.
 
 A file a kind of source; `opening` chooses among them, `base` says what they have in common,
-`prefetch` reads ahead, `truncation` tells whether an image file is whole.
+`prefetch` reads ahead, `thinning` leaves frames out, `truncation` tells whether an image file is
+whole.
 """
 
 from runtime.sources.arrays import Arrays
@@ -11,6 +12,7 @@ from runtime.sources.live import GIVE_UP, Camera, NetworkStream
 from runtime.sources.opening import AnySource, open_source
 from runtime.sources.playlist import Playlist
 from runtime.sources.prefetch import read_ahead
+from runtime.sources.thinning import every_nth
 from runtime.sources.video import Video
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Shot",
     "Source",
     "Video",
+    "every_nth",
     "open_source",
     "read_ahead",
 ]

@@ -60,7 +60,8 @@ class Source:
         ahead: Whether reading frames before they are asked for is of use; see
             `runtime.sources.prefetch`.
         fps: Frames a second, or None where it is unknown.
-        count: Number of frames as far as known beforehand, or None.
+        count: Number of frames as far as known, or None. Of videos whose container does not count
+            them it is an estimate, which gets better while they are read.
         failures: Files that could not be read so far, and a live source that was lost; the log
             says why. The first 100 of them.
         skipped: Frames that could not be decoded and were left out so far.

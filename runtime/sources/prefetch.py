@@ -68,12 +68,12 @@ class ReadAhead(Source):
                 shot = reader.next()
                 if shot is None:
                     return
-                self.skipped = self._source.skipped
+                self.skipped, self.count = self._source.skipped, self._source.count
                 yield replace(shot, wait_ms=(time.perf_counter() - start) * 1e3)
                 del shot  # or this loop would keep one more frame alive
         finally:
             reader.stop()
-            self.skipped = self._source.skipped
+            self.skipped, self.count = self._source.skipped, self._source.count
 
     def close(self) -> None:
         """Stop the thread, then let go of the file."""
