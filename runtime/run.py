@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -19,8 +19,32 @@ from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
 from runtime.outputs import Outputs, Wanted, all_written, cut_off, reopen
+from runtime.results import Result
 from runtime.sources import Shot, Source, every_nth
 from runtime.truth import Agreement
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How long the frames took that were detected, and how many of them have a face."""
+
+    latency: LatencyStats = field(default_factory=LatencyStats)
+    with_face: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count one frame."""
+        self.latency.add(result.timings)
+        self.with_face += bool(result)
+
+    def table(self) -> str:
+        """Write it for people; where there was no face at all, also what may help."""
+        text = f"{self.latency.table()}\na face in {self.with_face} of them"
+        if self.with_face or not len(self.latency):
+            return text
+        return (
+            f"{text}: for faces smaller than 6 % of the frame's longer side give --search-side "
+            "1600, for turned ones a YuNet model as --finder"
+        )
 
 
 @dataclass(slots=True)
@@ -83,17 +107,17 @@ class Run:
             return True
         # Going on may be cut off again before it has come to a frame that is new.
         goes_on = self.wanted and self.wanted.resume and cut_off(self._base(source))
-        stats = LatencyStats()
+        tally = _Tally()
         began = time.perf_counter()
         self.detector.reset()
         stopped: BaseException | None = None
         whole = False
         try:
-            whole = self._detect(source, stats, agreement)
+            whole = self._detect(source, tally, agreement)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             stopped = stop
-        if len(stats) or goes_on:
-            self._report(source, stats, time.perf_counter() - began, agreement, whole)
+        if len(tally.latency) or goes_on:
+            self._report(source, tally, time.perf_counter() - began, agreement, whole)
         if stopped:
             raise stopped
         return whole
@@ -116,7 +140,7 @@ class Run:
             return False
         return same and all_written(source, self.wanted)
 
-    def _detect(self, source: Source, stats: LatencyStats, agreement: Agreement | None) -> bool:
+    def _detect(self, source: Source, tally: _Tally, agreement: Agreement | None) -> bool:
         """Take every frame; whether they all came, or somebody closed the window."""
         layout = self.layout(source)
         pipe = JsonLinesPipe(sys.stdout, layout) if self.lines else None
@@ -131,7 +155,7 @@ class Run:
             annotator = Annotator()
             undone = _Undone(every_nth(shots, self.every), source, outputs, agreement)
             for shot, result in self.detector.run(undone):
-                stats.add(result.timings)
+                tally.add(result)
                 if self.aus != self.detector.aus:
                     result = result.only(self.aus)
                 if outputs:
@@ -161,12 +185,12 @@ class Run:
     def _report(
         self,
         source: Source,
-        stats: LatencyStats,
+        tally: _Tally,
         wall: float,
         agreement: Agreement | None,
         whole: bool,
     ) -> None:
-        self.say(f"\n{source.name}\n{stats.table()}")
+        self.say(f"\n{source.name}\n{tally.table()}")
         if self.wanted:
             base = self._base(source)
             record = {
@@ -175,7 +199,8 @@ class Run:
                 "detector": repr(self.detector),
                 "model": asdict(self.detector.spec),
                 "opencv": cv2.__version__,
-                "latency": stats.as_dict(),
+                "latency": tally.latency.as_dict(),
+                "frames_with_a_face": tally.with_face,
                 "wall_s_with_drawing_and_writing": wall,
                 "agreement": agreement.as_dict() if agreement else None,
             }
