@@ -111,6 +111,27 @@ def test_two_runs_cannot_write_one_file(target):
     assert target.read_text() == "mine"
 
 
+def test_a_run_that_finishes_while_another_begins(target, monkeypatch):
+    first, lock = GrowingText(target), growing.fcntl.flock
+    first.append("whole")
+
+    def late(file, how):
+        first.finish(None)
+        lock(file, how)
+
+    monkeypatch.setattr(growing.fcntl, "flock", late)
+    with pytest.raises(InputError, match="another run has just finished"):
+        GrowingText(target)
+    assert target.read_text() == "whole"
+
+
+def test_a_file_that_became_shorter(target):
+    partial_path(target).write_text("ab")
+    with pytest.raises(InputError, match="changed meanwhile"):
+        GrowingText(target, keep=3)
+    assert partial_path(target).read_text() == "ab"
+
+
 def test_unwritable_folder(tmp_path):
     (tmp_path / "a.partial.csv").mkdir()
     with pytest.raises(OutputError, match=r"a\.partial\.csv cannot be written \(Is a directory"):

@@ -381,7 +381,9 @@ def test_ids_go_on():
     here = (some_face(3, x=100), some_face(7, x=400))
     ids = ContinuedIds(some_result(9, *here), highest=8)
     after = ids.apply(some_result(10, some_face(0, x=405), some_face(1, x=95), some_face(2, x=250)))
-    assert [face.id for face in after] == [7, 3, 9]
+    left = some_face(x=0).box[0]
+    assert [face.id for face in after] == [3, 7, 9]
+    assert [face.box[0] - left for face in after] == pytest.approx([95, 405, 250], abs=0.01)
     later = ids.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
     assert [face.id for face in later] == [3, 10]
 

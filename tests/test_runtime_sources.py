@@ -234,9 +234,9 @@ def test_very_many_bad_frames_do_not_fill_the_log(caplog):
     assert len(caplog.records) == 10 + 2
 
 
-@pytest.mark.parametrize("source", [None, 3.5, True])
+@pytest.mark.parametrize("source", [None, 3.5, True, ""])
 def test_no_source_at_all(source):
-    with pytest.raises(InputError, match="is no source"):
+    with pytest.raises(InputError, match=r"is no source|is an empty text: give a path"):
         open_source(source)
 
 

@@ -78,6 +78,8 @@ class GrowingText:
             raise OutputError(f"{path} cannot be written ({error.strerror})") from error
         try:
             _lock(self._file, path)
+            if os.fstat(self._file).st_size < keep:
+                raise InputError(f"{path} was changed meanwhile: run it again")
             os.ftruncate(self._file, keep)
         except BaseException:
             os.close(self._file)
@@ -161,4 +163,7 @@ def _lock(file: int, path: Path) -> None:
             f"another run is writing {path}: wait for it, or give another --out"
         ) from error
     except OSError:  # some network file systems have no locks
-        pass
+        return
+    # Whoever had the lock may have finished the file between its opening here and its locking.
+    if not (path.exists() and os.path.samestat(os.fstat(file), os.stat(path))):
+        raise InputError(f"another run has just finished {path}: run it again")
