@@ -13,6 +13,9 @@ from runtime.pose import HeadPose, head_pose
 if TYPE_CHECKING:
     import pandas
 
+FRAME_SECONDS = 1 / 30
+"""Time from frame to frame where the source knows no time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timings(Mapping[str, float]):

@@ -19,12 +19,9 @@ from runtime.outputs.continued import ContinuedIds
 from runtime.outputs.pictures import VideoWriter, write_image
 from runtime.results import Result
 from runtime.sources import Shot, Source
-from runtime.sources.base import MOST_NAMED
+from runtime.sources.base import FALLBACK_FPS, MOST_NAMED
 
 logger = logging.getLogger(__name__)
-
-FALLBACK_FPS = 25.0
-"""Rate of the annotated video where the source does not say its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ logger = logging.getLogger(__name__)
 MOST_NAMED = 100
 """Names in `Source.failures` at most: a run of a week must not grow."""
 
+FALLBACK_FPS = 25.0
+"""Frames a second where a video does not say its own."""
+
 _LOGGED = 10
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
-from runtime.sources.base import Shot, Source, taken
+from runtime.sources.base import FALLBACK_FPS, Shot, Source, taken
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Video(Source):
         """
         if not self._said or frames >= self._said - max(1, self._said // 100):
             return False
-        length = self._said / (self.fps or 25.0)
+        length = self._said / (self.fps or FALLBACK_FPS)
         return last is None or begin + last + 2 * gap < 0.99 * length
 
     def _estimate(self, frames: int, last: float, begin: float) -> None:
@@ -157,7 +157,7 @@ class Video(Source):
         now = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
         # Files without times of their own, such as bare MPEG-4 streams, have each frame at 0.
         if last is not None and not now > last:
-            return last + 1 / (self.fps or 25.0)
+            return last + 1 / (self.fps or FALLBACK_FPS)
         return now if np.isfinite(now) else 0.0
 
 
