@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from runtime.atomic import make_folder
+from runtime.atomic import drop, make_folder
 from runtime.errors import InputError, OutputError
 
 try:
@@ -50,7 +50,7 @@ class PartialFile:
         if exception is None or (worth_keeping and issubclass(exception, KeyboardInterrupt)):
             os.replace(self.path, self.target)
         elif not worth_keeping:
-            self.path.unlink(missing_ok=True)
+            drop(self.path)
 
 
 class GrowingText:

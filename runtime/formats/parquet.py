@@ -8,6 +8,7 @@ of the table that runs keep beside it.
 from pathlib import Path
 from types import TracebackType
 
+from runtime.atomic import drop
 from runtime.errors import OutputError
 from runtime.formats import native
 from runtime.formats.columns import Cell, Column, Layout
@@ -79,7 +80,7 @@ class ParquetWriter:
                 self._flush()
             self._writer.close()
         except OSError as error:
-            self._partial.path.unlink(missing_ok=True)
+            drop(self._partial.path)
             if exception is None:
                 raise self._failed(error) from error
             return
