@@ -1,8 +1,8 @@
 """Where frames come from: videos, images, folders, cameras, networks, arrays; one at a time.
 
 A file a kind of source; `opening` chooses among them, `base` says what they have in common,
-`prefetch` reads ahead, `thinning` leaves frames out, `truncation` tells whether an image file is
-whole.
+`prefetch` reads ahead, in a thread of `background`, `thinning` leaves frames out, `truncation`
+tells whether an image file is whole.
 """
 
 from runtime.sources.arrays import Arrays
