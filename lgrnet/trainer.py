@@ -32,6 +32,7 @@ from lgrnet.optimiser import make_optimiser, make_schedule
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.warm_start import warm_start
+from runtime.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 
@@ -285,8 +286,11 @@ class Trainer:
                 )
         self.together.wait_for_everyone()
         if self.leads:
-            out.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(config, indent=2) + "\n")
+            for pattern in (".*.partial", ".*.part.*"):
+                for stale in out.glob(pattern):  # of a run that was killed
+                    stale.unlink()
+            with PendingFile(path) as part:
+                part.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         self.together.wait_for_everyone()
 
     def _save_state(self) -> None:
@@ -301,7 +305,10 @@ class Trainer:
             "progress": [self.epoch, self.step, self.seconds, self.best],
         }
         partial = self.experiment.out / f".{STATE_NAME}.{os.getpid()}.partial"
-        torch.save(state, partial)
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(self.experiment.out / STATE_NAME)
 
     def _load_state(self, path: Path) -> None:
