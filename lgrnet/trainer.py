@@ -107,7 +107,7 @@ class Trainer:
         share_norms(self.model, self.device)
         self.model.to(self.device, memory_format=torch.channels_last)
         presence = torch.from_numpy(self.train_shards.labels.presence)
-        self.weights = au_weights(presence).to(self.device)
+        self.weights = au_weights(presence, experiment.model.aus).to(self.device)
         optimiser = make_optimiser(self.model, optim)
         self.schedule = make_schedule(optimiser, optim, self.steps)
         self.trained, self.optimiser = self.together.prepare(Wrapped(self.model), optimiser)
@@ -213,9 +213,10 @@ class Trainer:
         """Judge, save checkpoints, go to the next epoch."""
         result = self._judge()
         self.epoch, self.step = self.epoch + 1, 0
-        best = result.mean_f1 > self.best
+        score = float(np.nan_to_num(result.mean_f1))  # no AU may have an F1 yet
+        best = score > self.best
         if best:
-            self.best = result.mean_f1
+            self.best = score
         if log is not None:
             self._report(result, log)
             self._keep(result, best)
