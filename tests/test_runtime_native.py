@@ -3,9 +3,6 @@
 import dataclasses
 import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -332,29 +329,6 @@ def test_observing_is_for_one_thread(network):
 def test_no_threads_to_run_on(network):
     with pytest.raises(ModelError, match=r"in memory cannot be opened .*1 thread or more"):
         NativeBackend(native_model(network), "cpu", 0)
-
-
-FORKING = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from runtime.backends import open_backend
-
-backend, face = open_backend(Path(sys.argv[1]), threads=2), np.zeros((1, 176, 176, 3), np.uint8)
-before = backend(face).probability
-if child := os.fork():
-    sys.exit(os.waitpid(child, 0)[1] != 0)
-signal.alarm(60)
-assert (backend(face).probability == before).all()
-backend.close()
-os._exit(0)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes that fork")
-def test_a_fork_of_the_process_runs_and_closes_it(file):
-    # Its threads are not there in the fork: whoever waits for one waits for ever.
-    subprocess.run([sys.executable, "-c", FORKING, str(file)], check=True)
 
 
 def test_an_engine_that_is_not_compiled(tmp_path):

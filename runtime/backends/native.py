@@ -1,7 +1,6 @@
 """The project's own engine (`runtime.native`), on the CPU."""
 
 import ctypes
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +39,6 @@ class NativeBackend(FixedBatch):
         self.precision = self.spec.precision
         self.threads = threads
         self.provider = f"native {self._library.lgrnet_instruction_set().decode()}"
-        self._process = os.getpid()
         self._arrays = model.arrays  # the engine reads some of them where they are
         self._handle = self._open(model, path if isinstance(path, Path) else "in memory")
 
@@ -102,8 +100,7 @@ class NativeBackend(FixedBatch):
 
     def _release(self) -> None:
         handle, self._handle = self._handle, None
-        # The threads of a process are not there in a fork of it, which would wait for their end.
-        if handle and os.getpid() == self._process:
+        if handle:
             self._library.lgrnet_close(handle)
 
     def __del__(self) -> None:
