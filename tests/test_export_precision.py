@@ -13,6 +13,7 @@ from export.onnx import export_onnx, main
 from export.plain import PlainGraph
 from export.quantise import part_of, quantise
 from export.recipes import fastest_graph
+from export.serialise import to_onnx
 from lgrnet.shards import FaceShards
 from runtime.backends import open_backend
 
@@ -20,6 +21,24 @@ from runtime.backends import open_backend
 @pytest.fixture(scope="module")
 def model():
     return tiny_network(aus=[1, 12])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced_once():
+    """Trace each graph of this file's one network once: that takes most of the time here."""
+    traced = {}
+
+    def trace(graph, batch, outputs):
+        key = (type(graph), batch, outputs)
+        if key not in traced:
+            traced[key] = to_onnx(graph, batch, outputs)
+        copy = onnx.ModelProto()
+        copy.CopyFrom(traced[key])
+        return copy
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.serialise.to_onnx", trace)
+        yield
 
 
 @pytest.fixture(scope="module")
