@@ -18,12 +18,12 @@ from export.cuda.network import build_network
 from runtime.align import warp
 from runtime.backends import FrameBackend, open_backend
 from runtime.backends.fused import best_target
-from runtime.errors import DeviceError, ModelError, SpecError
-from runtime.launch_plan import (
+from runtime.cuda.launch_plan import (
     Code,
     validate,
     write_launch_plan,
 )
+from runtime.errors import DeviceError, ModelError, SpecError
 
 
 @pytest.fixture(scope="module")

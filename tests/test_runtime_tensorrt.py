@@ -12,8 +12,8 @@ from test_runtime_fixtures import make_spec
 
 from runtime import Detector
 from runtime.backends import open_backend
+from runtime.backends.tensorrt_plan import EnginePlan, file_sha256, read_plan, sidecar, write_plan
 from runtime.errors import DeviceError, ModelError, SpecError
-from runtime.plan import EnginePlan, file_sha256, read_plan, sidecar, write_plan
 
 SPEC = make_spec(batch=2, engine="tensorrt", precision="fp16")
 

@@ -13,9 +13,9 @@ from runtime.cuda.cooperative import CooperativeKernel
 from runtime.cuda.device import open_gpu
 from runtime.cuda.frame import FramePart
 from runtime.cuda.graph import CudaGraph
+from runtime.cuda.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
-from runtime.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.spec import INPUT_NAME
 
 _JETSON = ("8.7",)
