@@ -5,9 +5,10 @@ from torch import Tensor, nn
 
 from export.direct.rows import to_maps, to_rows
 from export.fold import fold_blocks, later_blocks, make_conv
+from export.fusion import normalise
 from export.heads import FusedHeads
 from lgrnet.features import FeatureBlocks
-from lgrnet.fusion import EPSILON, Fusion, resize
+from lgrnet.fusion import Fusion, resize
 from lgrnet.model import LGRNet
 
 
@@ -76,11 +77,6 @@ class DirectFusion(nn.Module):
         whole = normalise(self.resize @ value)
         local = normalise(to_rows(self.local_value(maps)))
         return to_maps(local + alpha * (whole - local), self.side)
-
-
-def normalise(x: Tensor) -> Tensor:
-    """Scale vectors along the last axis to length 1; zero stays zero."""
-    return x / (x.square().sum(-1, keepdim=True) + EPSILON).sqrt()
 
 
 class DirectRefining(nn.Module):

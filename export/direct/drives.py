@@ -15,11 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from export.direct.rows import RowConv, to_maps, to_rows
+from export.gates import GATES, DenseDrive
 from export.patches import SharedPatches
 from lgrnet.relation import Direction, Recurrence
-
-GATES = 4
-"""Input, forget, output gate and candidate, in the order of the cell's weights."""
 
 
 class SparseDrive(NamedTuple):
@@ -44,20 +42,6 @@ class SparseDrive(NamedTuple):
                 for gate, part in zip(flat, parts, strict=True)
             ]
         return [gate.view(shape) for gate in flat]
-
-
-class DenseDrive(NamedTuple):
-    """What one step adds to its gates, everywhere.
-
-    Attributes:
-        values: Of each gate, 4 × (B, h·w, C).
-    """
-
-    values: list[Tensor]
-
-    def add(self, gates: list[Tensor]) -> list[Tensor]:
-        """Add to gates of (B, h·w, C)."""
-        return [gate + values for gate, values in zip(gates, self.values, strict=True)]
 
 
 Drive = SparseDrive | DenseDrive

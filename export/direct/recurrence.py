@@ -6,8 +6,9 @@ which costs more than it spares once the convolutions themselves are fast.
 
 from torch import Tensor, nn
 
-from export.direct.drives import GATES, DenseDrives, Drive, SparseDrives
+from export.direct.drives import DenseDrives, Drive, SparseDrives
 from export.direct.rows import RowConv
+from export.gates import GATES
 from export.patches import SharedPatches
 from lgrnet.relation import Direction, Recurrence, SkipGates
 

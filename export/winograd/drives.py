@@ -5,13 +5,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from export.gates import GATES, DenseDrive
 from export.winograd.blocks import CELLS, BlockGrid
 from export.winograd.transform import BlockConv, BlockInput
 from export.winograd.windows import BlockPatches, Windows
 from lgrnet.relation import Direction, Recurrence
-
-GATES = 4
-"""Input, forget, output gate and candidate, in the order of the cell's weights."""
 
 
 class SparseDrive(NamedTuple):
@@ -31,20 +29,6 @@ class SparseDrive(NamedTuple):
             gate.index_put((self.rows,), values, accumulate=True)
             for gate, values in zip(gates, self.values, strict=True)
         ]
-
-
-class DenseDrive(NamedTuple):
-    """What one step adds to its gates, everywhere.
-
-    Attributes:
-        values: Of each gate, 4 × (16 · D · B · T², C).
-    """
-
-    values: list[Tensor]
-
-    def add(self, gates: list[Tensor]) -> list[Tensor]:
-        """Add to gates of (16 · D · B · T², C)."""
-        return [gate + values for gate, values in zip(gates, self.values, strict=True)]
 
 
 Drive = SparseDrive | DenseDrive

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from export.fusion import normalise
 from export.winograd.blocks import BlockGrid
-from lgrnet.fusion import EPSILON, Fusion, resize
+from lgrnet.fusion import Fusion, resize
 
 
 class FusedFusion(nn.Module):
@@ -63,8 +64,3 @@ class FusedFusion(nn.Module):
         whole = normalise(self.resize @ (whole @ self.global_value + self.value_bias))
         local = normalise(local @ self.local_value + self.local_bias)
         return local + alpha * (whole - local)
-
-
-def normalise(x: Tensor) -> Tensor:
-    """Scale vectors along the last axis to length 1; zero stays zero."""
-    return x / (x.square().sum(-1, keepdim=True) + EPSILON).sqrt()

@@ -59,7 +59,7 @@ class WinogradGraph(nn.Module):
             face: Crops, (B, 176, 176, 3) uint8, BGR.
 
         Returns:
-            See :data:`Outputs`.
+            See :data:`export.plain.Outputs`.
         """
         feature = self.grid.split(self.stem(face))  # (16, 1, B, T², C)
         prepared = self.prepare(feature)

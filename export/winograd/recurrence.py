@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from export.gates import GATES
 from export.winograd.attention import RefinedMaps
 from export.winograd.blocks import CELLS, BlockGrid
-from export.winograd.drives import GATES, DenseDrives, Drive, SparseDrives
+from export.winograd.drives import DenseDrives, Drive, SparseDrives
 from export.winograd.transform import BlockConv, BlockInput
 from export.winograd.windows import BlockPatches
 from lgrnet.relation import Direction, Recurrence
