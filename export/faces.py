@@ -153,6 +153,23 @@ def held_out_faces(folder: Path | None, aus: tuple[int, ...], most: int) -> Labe
     )
 
 
+def require_faces(calibration: Path | None, held_out: Path | None, aus: tuple[int, ...]) -> None:
+    """See that there are faces to calibrate and to judge on, before the minutes that others take.
+
+    Args:
+        calibration: See :func:`calibration_faces`.
+        held_out: See :func:`held_out_faces`.
+        aus: FACS numbers that have to be labelled.
+
+    Raises:
+        InputError: A folder is not there or holds too few faces, or the demo clip lacks an AU.
+        DatasetError: A data set is not there or not complete, or does not label an AU.
+    """
+    if calibration is not None:
+        calibration_faces(calibration)
+    held_out_faces(held_out, aus, 1)
+
+
 def _middle(shards: FaceShards, index: int) -> np.ndarray:
     face, _ = centre_crop(shards.face(index), shards.labels.landmarks[index])
     return face

@@ -100,7 +100,7 @@ def export_onnx(
     # PyTorch and the exporter take seconds to load, which `--help` and wrong arguments need not.
     from export.accuracy import Bounds
     from export.convert import Conversion, convert
-    from export.faces import demo_faces, folder_faces
+    from export.faces import demo_faces, folder_faces, require_faces
     from export.judge import require_equal
     from export.provenance import describe
     from export.recipes import fastest_graph
@@ -123,6 +123,9 @@ def export_onnx(
         batch=batch, graph=graph, engine=engine, precision=precision, opset=OPSET,
     )  # fmt: skip
     crops = demo_faces() if faces is None else folder_faces(Path(faces))
+    calibration, held_out = (None if f is None else Path(f) for f in (calibration, held_out))
+    if precision != "fp32" and judge:
+        require_faces(calibration, held_out, spec.aus)
     pending = PendingFile(output)
     try:
         proto = to_onnx(_graph(model, batch, graph), batch, spec.outputs)
@@ -132,9 +135,9 @@ def export_onnx(
         report = None
         if precision != "fp32":
             how = Conversion(
-                calibration=None if calibration is None else Path(calibration),
+                calibration=calibration,
                 mean_change=mean_change,
-                held_out=None if held_out is None else Path(held_out),
+                held_out=held_out,
                 held_out_faces=held_out_faces,
                 bounds=(bounds or Bounds()) if judge else None,
             )

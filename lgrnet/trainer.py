@@ -101,9 +101,8 @@ class Trainer:
             )
         torch.manual_seed(experiment.seed)
         self.model = build_network(experiment.model)
-        for first_weights in (experiment.init_rest, experiment.init):
-            if first_weights is not None:
-                warm_start(self.model, first_weights, experiment.init_rule)
+        if experiment.init is not None:
+            warm_start(self.model, experiment.init, experiment.init_rule)
         share_norms(self.model, self.device)
         self.model.to(self.device, memory_format=torch.channels_last)
         presence = torch.from_numpy(self.train_shards.labels.presence)

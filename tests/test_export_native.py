@@ -87,7 +87,8 @@ def test_intensities_are_judged_too(folder):
 
 
 def test_broken_bound_names_the_au_and_writes_nothing(folder, capsys):
-    assert command(folder, "-o", str(folder / "refused.npz"), "--max-change", "0") == 1
+    arguments = [*GENEROUS, "--max-change", "0", "--calibration", str(folder / "faces")]
+    assert command(folder, "-o", str(folder / "refused.npz"), *arguments) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("not exported: ")
     assert "AU01 changes by up to 0." in said
@@ -99,8 +100,9 @@ def test_interruption_leaves_nothing(folder, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("export.judge.measure_cost", interrupt)
+    arguments = [*GENEROUS, "--calibration", str(folder / "faces")]
     with pytest.raises(KeyboardInterrupt):
-        command(folder, "-o", str(folder / "stopped.npz"), *GENEROUS)
+        command(folder, "-o", str(folder / "stopped.npz"), *arguments)
     assert not list(folder.glob("*stopped*"))
 
 

@@ -13,6 +13,7 @@ from export.onnx import export_onnx, main
 from export.plain import PlainGraph
 from export.quantise import part_of, quantise
 from export.recipes import fastest_graph
+from export.serialise import to_onnx
 from lgrnet.shards import FaceShards
 from runtime.backends import open_backend
 
@@ -20,6 +21,24 @@ from runtime.backends import open_backend
 @pytest.fixture(scope="module")
 def model():
     return tiny_network(aus=[1, 12])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced_once():
+    """Trace each graph of this file's one network once: that takes most of the time here."""
+    traced = {}
+
+    def trace(graph, batch, outputs):
+        key = (type(graph), batch, outputs)
+        if key not in traced:
+            traced[key] = to_onnx(graph, batch, outputs)
+        copy = onnx.ModelProto()
+        copy.CopyFrom(traced[key])
+        return copy
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.serialise.to_onnx", trace)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +149,8 @@ def test_report_is_what_a_plain_loop_finds(folder, int8, engine):
 
 
 def test_broken_bound_names_the_au_and_writes_nothing(folder, capsys, int8):
-    arguments = ["--precision", "int8", "--max-change", "0", "--calibration", str(folder / "data")]
+    arguments = ["--precision", "int8", *GENEROUS, "--max-change", "0"]
+    arguments += ["--calibration", str(folder / "data")]
     assert command(folder, "refused.onnx", *arguments) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("not exported: ")
@@ -166,8 +186,8 @@ def test_half_precision(folder, model):
 
 def test_calibration_from_a_folder_of_images_and_a_batch(folder):
     output = export_onnx(
-        folder / "net.pt", folder / "two.onnx", batch=2, precision="int8", judge=False,
-        faces=folder / "faces", calibration=folder / "faces",
+        folder / "net.pt", folder / "two.onnx", batch=2, precision="int8", graph="plain",
+        faces=folder / "faces", calibration=folder / "faces", judge=False, mean_change=1.0,
     )  # fmt: skip
     assert open_backend(output).spec.batch == 2
     assert not (folder / "two.accuracy.json").exists()
@@ -180,7 +200,8 @@ def test_calibration_from_a_folder_of_images_and_a_batch(folder):
         ("--held-out", "nowhere holds no dataset.json"),
     ],
 )
-def test_missing_folders_are_refused(folder, capsys, option, message):
+def test_missing_folders_are_refused_first(folder, capsys, monkeypatch, option, message):
+    monkeypatch.setattr("export.serialise.to_onnx", None)  # which takes minutes on large networks
     arguments = [*GENEROUS, "--precision", "int8", option, "nowhere"]
     assert command(folder, "none.onnx", *arguments) == 2
     assert message in capsys.readouterr().err

@@ -79,6 +79,7 @@ def test_evaluation_agrees_with_a_plain_loop(root):
     model = LGRNet(model_config("edge", **TINY)).eval()
     shards = FaceShards(root, "test", AUS)
     result = evaluate(model, shards, torch.device("cpu"))
+    errors = []
     for index in range(len(shards)):
         crop = shards.face(index)[12:188, 12:188, ::-1].astype(np.float32)
         image = torch.from_numpy(((crop / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None].copy())
@@ -86,8 +87,13 @@ def test_evaluation_agrees_with_a_plain_loop(root):
             prediction = model(image)
         expected = prediction.au_logits.sigmoid().numpy()[0]
         np.testing.assert_allclose(result.probability[index], expected, atol=1e-5)
+        points, true = prediction.landmarks[0].numpy(), shards.labels.landmarks[index] - 12
+        eyes = np.linalg.norm(true[19:25].mean(0) - true[25:31].mean(0))
+        errors.append(
+            np.mean([np.hypot(*(p - t)) for p, t in zip(points, true, strict=True)]) / eyes
+        )
     assert result.presence[-1].tolist() == [9, 9]
-    assert 0 < result.landmark_error < 1
+    assert result.landmark_error == pytest.approx(np.mean(errors), rel=1e-5)
 
 
 def test_intensities_are_judged_where_the_network_tells_them(root, tmp_path, capsys):

@@ -76,7 +76,7 @@ def export_native(
     """
     # PyTorch takes seconds to load, which `--help` and wrong arguments need not.
     from export.accuracy import Bounds, write_report
-    from export.faces import calibration_faces, demo_faces, folder_faces
+    from export.faces import calibration_faces, demo_faces, folder_faces, require_faces
     from export.judge import judge as judge_file
     from export.judge import require_equal
     from export.native.arrays import network_arrays, network_shape
@@ -106,6 +106,9 @@ def export_native(
         checkpoint, model.config, meta,
         batch=1, graph="winograd", engine="native", precision=precision, opset=None,
     )  # fmt: skip
+    calibration, held_out = (None if f is None else Path(f) for f in (calibration, held_out))
+    if precision == "int8" and judge:
+        require_faces(calibration, held_out, spec.aus)
     native = NativeModel(replace(spec, precision="fp32"), shape, network_arrays(model))
     crops = demo_faces() if faces is None else folder_faces(Path(faces))
     backend = NativeBackend(native, "cpu", threads=1)
@@ -116,7 +119,7 @@ def export_native(
     pending = PendingFile(output)
     try:
         if precision == "int8":
-            seen, where = calibration_faces(None if calibration is None else Path(calibration))
+            seen, where = calibration_faces(calibration)
             exact = native
             native, changes, floats, change = quantise(
                 replace(native, spec=spec), seen, mean_change
@@ -138,9 +141,8 @@ def export_native(
             with tempfile.TemporaryDirectory() as folder:
                 source = Path(folder) / "fp32.npz"
                 write_model(source, exact)
-                place = None if held_out is None else Path(held_out)
                 report |= judge_file(
-                    source, pending.path, spec, place, held_out_faces, bounds or Bounds()
+                    source, pending.path, spec, held_out, held_out_faces, bounds or Bounds()
                 )
         pending.commit()
     finally:
