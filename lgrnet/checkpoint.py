@@ -7,6 +7,7 @@ A file holds only tensors and plain values, so that it is opened without running
 import os
 import pickle
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,25 @@ def load_checkpoint(
     return model.to(device).eval(), content["meta"]
 
 
+def find_damage(path: Path) -> str | None:
+    """Compare every record of a PyTorch file with its checksum, which `torch.load` does not do.
+
+    Args:
+        path: A file that `torch.save` wrote.
+
+    Returns:
+        The first record that is damaged, or what is wrong with the file; None if nothing is.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            record = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+    except (RuntimeError, zlib.error) as error:  # a flipped bit says encrypted, or compressed
+        return str(error)
+    return None if record is None else f"{record} does not match its checksum"
+
+
 def _read(path: Path) -> Any:
     """Unpickle a file, or say in words why that fails."""
     if path.stat().st_size == 0:
@@ -111,6 +131,10 @@ def _read(path: Path) -> Any:
     if not whole:
         raise CheckpointError(
             f"{path} is truncated or not a PyTorch checkpoint: copy it again, or use another"
+        )
+    if damage := find_damage(path):
+        raise CheckpointError(
+            f"{path} is damaged ({damage[:200]}): copy it again, or use another checkpoint"
         )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -5,6 +5,7 @@ epoch with the best mean F1 on the same test people. Published numbers are mostl
 kind, which flatters: the choice has seen the test.
 """
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -25,6 +26,7 @@ FORMAT = "lgrnet-fold-scores-1"
 
 LAST = "last.json"
 BEST_ON_TEST = "best_on_test.json"
+_CHECKSUM = "sha256"
 _COUNTS = ("true_positives", "false_positives", "false_negatives")
 
 
@@ -80,9 +82,14 @@ def fold_scores(experiment: Experiment, epoch: int, result: Evaluation, recipe: 
 
 
 def write_fold_scores(path: Path, scores: dict) -> None:
-    """Write scores; an older file stays until the new one is complete."""
+    """Write scores with their checksum; an older file stays until the new one is complete."""
+    content = {**scores, _CHECKSUM: _checksum(scores)}
     with PendingFile(path) as part:
-        part.write_text(json.dumps(scores, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _checksum(scores: dict) -> str:
+    return hashlib.sha256(json.dumps(scores, sort_keys=True).encode()).hexdigest()
 
 
 def read_fold_scores(path: Path) -> dict:
@@ -107,6 +114,9 @@ def read_fold_scores(path: Path) -> dict:
             f"{path} has format {found!r}, not {FORMAT!r}: give folders that `python -m "
             "lgrnet.train CONFIG --fold …` of this version wrote"
         )
+    known = scores.pop(_CHECKSUM, None)  # files that were written before it was have none
+    if known is not None and known != _checksum(scores):
+        raise ScoresError(f"{path} does not match its checksum: train that fold again")
     try:
         fault = _find_fault(scores)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -245,8 +245,14 @@ class FaceShards:
         counts = index["splits"]
         unknown = [name for name in splits if name not in counts]
         if unknown:
+            hint = ""
+            if "corpus" in index["recipe"]:
+                hint = (
+                    "; each is a person: choose them by --corpus and --fold, or prepare the "
+                    "corpus with those that are missing"
+                )
             raise DatasetError(
-                f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}"
+                f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}{hint}"
             )
         names = [shard_name(name, number) for name in splits for number in range(counts[name])]
         names = names[:most_shards]

@@ -19,7 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from lgrnet.answers import ask_network
-from lgrnet.checkpoint import save_checkpoint
+from lgrnet.checkpoint import find_damage, save_checkpoint
 from lgrnet.corpora.folds import test_subjects, train_subjects
 from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
@@ -313,6 +313,8 @@ class Trainer:
 
     def _load_state(self, path: Path) -> None:
         try:
+            if damage := find_damage(path):
+                raise ValueError(damage)
             state = torch.load(path, map_location="cpu", weights_only=True)
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])

@@ -105,6 +105,19 @@ def test_flipped_bytes(saved):
         load_checkpoint(saved)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
+def test_one_flipped_bit_of_the_weights(saved, share):
+    content = bytearray(saved.read_bytes())
+    with zipfile.ZipFile(saved) as archive:
+        largest = max(archive.infolist(), key=lambda record: record.file_size)
+        value = archive.read(largest)
+    start = bytes(content).index(value)
+    content[start + round(share * (len(value) - 1))] ^= 1
+    saved.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.pt is damaged \(.*checksum"):
+        load_checkpoint(saved)
+
+
 def test_not_a_checkpoint(tmp_path):
     path = tmp_path / "note.pt"
     path.write_text("not weights")

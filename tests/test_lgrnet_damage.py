@@ -76,8 +76,11 @@ def spoil():
         path.write_bytes(data)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ["state.pt", "config.json"])
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [(name, way) for name in ("state.pt", "config.json") for way in WAYS]
+    + [("state.pt", flip_a_bit)],
+)
 def test_a_run_names_the_file_that_it_cannot_go_on_from(lab, caplog, spoil, name, way):
     path = spoil(lab / "runs" / "lgrnet" / "fold1" / name, way)
     assert train(arguments(lab)) == 2
@@ -119,6 +122,12 @@ def test_an_experiment_that_is_no_text_is_named(tmp_path, caplog, way):
     path.write_bytes(b"\xff" + way(b"[data]\nroot = 'x'\n"))
     assert train([str(path), "--fold", "1"]) == 2
     assert f"{path} is not TOML" in caplog.text
+
+
+def test_a_corpus_asks_for_a_fold(lab, caplog):
+    checkpoint = lab / "runs" / "lgrnet" / "fold1" / "last.pt"
+    assert evaluate([str(checkpoint), "--data", str(lab / "data")]) == 2
+    assert "not 'test'; each is a person: choose them by --corpus and --fold" in caplog.text
 
 
 @pytest.mark.parametrize("what", ["splits", "aus", "recipe"])

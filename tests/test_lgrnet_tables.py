@@ -11,7 +11,7 @@ import pytest
 
 from lgrnet.evaluate import Evaluation
 from lgrnet.experiment import fold_run, load_experiment
-from lgrnet.fold_scores import fold_scores, write_fold_scores
+from lgrnet.fold_scores import fold_scores, read_fold_scores, write_fold_scores
 from lgrnet.metrics import f1_frame
 from lgrnet.tables import published
 from lgrnet.tables.__main__ import main
@@ -118,6 +118,7 @@ def test_what_is_missing_is_said_and_never_0(tmp_path):
         notes = " ".join(table["notes"])
         assert "LGRNet: fold 2 is not trained" in notes
         assert "JÂA-Net: fold 3 has got to epoch 1 of 2" in notes
+        assert "Missing of JÂA-Net on BP4D: fold 1" in " ".join(found["V", kind]["notes"])
     for suffix in ("md", "tex"):
         text = (tmp_path / f"t.{suffix}").read_text()
         lines = [line for line in text.splitlines() if line.startswith(("| LGRNet", "LGRNet"))]
@@ -140,10 +141,10 @@ def test_an_au_that_a_fold_does_not_show_has_no_average(tmp_path):
     for fold in (1, 2, 3):
         write_run(runs, "disfa", "lgrnet", fold)
     path = runs / "disfa" / "lgrnet" / "fold2" / "last.json"
-    scores = json.loads(path.read_text())
+    scores = read_fold_scores(path)
     counts = dict.fromkeys(("true_positives", "false_positives", "false_negatives"), 0)
     scores["aus"]["AU09"] |= {**counts, "f1": None}
-    path.write_text(json.dumps(scores))
+    write_fold_scores(path, scores)
     found, _ = tables(runs, out=tmp_path / "t")
     values = measured(found["I", "last"], "LGRNet")["values"]
     assert [value is None for value in values] == [*[False] * 4, True, *[False] * 3, True]
@@ -176,21 +177,36 @@ DAMAGE = {
 def test_damaged_scores_are_named(tmp_path, caplog, damage):
     write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
     path = tmp_path / "runs" / "disfa" / "lgrnet" / "fold1" / "last.json"
-    scores = json.loads(path.read_text())
+    scores = read_fold_scores(path)
     spoil, message = DAMAGE[damage]
     spoil(scores)
-    path.write_text(json.dumps(scores))
+    write_fold_scores(path, scores)
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
     assert re.search(f"^{re.escape(str(path))} {message}", caplog.messages[0]), caplog.messages
     assert "train that fold again" in caplog.text
     assert not list(tmp_path.glob("t.*"))
 
 
+def test_a_digit_that_changed_is_told(tmp_path, caplog):
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    path = tmp_path / "runs" / "disfa" / "lgrnet" / "fold1" / "last.json"
+    scores = read_fold_scores(path)
+    text = path.read_text()
+    error = f'"landmark_error": {scores["landmark_error"]}'
+    assert error in text
+    path.write_text(text.replace(error, error[:-1] + ("1" if error[-1] != "1" else "2")))
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+    assert f"{path} does not match its checksum" in caplog.text
+    # Files of before, which have none, are read.
+    path.write_text(json.dumps(scores))
+    assert read_fold_scores(path) == scores
+
+
 def test_folds_of_other_data_are_refused(tmp_path, caplog):
     for fold in (1, 2):
         write_run(tmp_path / "runs", "disfa", "lgrnet", fold)
     for path in (tmp_path / "runs" / "disfa" / "lgrnet" / "fold2").iterdir():
-        path.write_text(path.read_text().replace("made for", "made by"))
+        write_fold_scores(path, {**read_fold_scores(path), "recipe": {"made by": "tests"}})
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
     assert "were not trained alike (they differ in prepared data)" in caplog.text
 

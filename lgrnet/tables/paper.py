@@ -151,7 +151,7 @@ def _alignment(epochs: str, found: _Found) -> Table:
         synthetic = any(each.synthetic for each in both)
         rows.append(Row(VARIANTS[variant], False, (), tuple(values), synthetic))
         ours |= {
-            f"{variant} on {CORPUS_NAMES[corpus]}": each
+            f"{VARIANTS[variant]} on {CORPUS_NAMES[corpus]}": each
             for corpus, each in zip(CORPUS_NAMES, both, strict=True)
         }
     heads = tuple(
