@@ -22,8 +22,8 @@ class Row:
             ``"bf16"``, OpenVINO only.
         compiled: Whether it is ``torch.compile``.
         device: What it runs on.
-        flavour: TensorRT whose engine is built, see `runtime.plan`; None for what ONNX Runtime
-            builds by itself.
+        flavour: TensorRT whose engine is built, see `runtime.backends.tensorrt_plan`; None for what
+            ONNX Runtime builds by itself.
         recurrence: How our own kernels start the skip-BiLSTM, see `export.cuda`.
     """
 

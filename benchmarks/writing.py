@@ -23,10 +23,10 @@ from benchmarks.record import write_record
 from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
 from runtime.boxes import face_box
-from runtime.face_model import FACE_MM
 from runtime.formats import FORMATS, Layout, open_writer
+from runtime.outputs.pictures import VideoWriter
+from runtime.pose.face_model import FACE_MM
 from runtime.results import Face, Result, Timings
-from runtime.writers import VideoWriter
 
 logger = logging.getLogger(__name__)
 

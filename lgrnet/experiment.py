@@ -114,7 +114,6 @@ class Experiment:
         init_rule: What of it is taken over, where its AUs are others: ``"shared"``, all that both
             networks have; ``"jaanet"``, what JÂA-Net begins DISFA with, see
             :func:`lgrnet.warm_start.warm_start`.
-        init_rest: Checkpoint for what ``init`` does not know: the recurrence, where it has none.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -128,14 +127,12 @@ class Experiment:
     save_every: int = 100
     init: Path | None = None
     init_rule: Literal["shared", "jaanet"] = "shared"
-    init_rest: Path | None = None
 
     def __post_init__(self) -> None:
-        """Check what is said of the first weights."""
+        """Check the rule."""
         check_types(self)
-        if self.init is None and (self.init_rule != "shared" or self.init_rest is not None):
-            name = "init_rest" if self.init_rule == "shared" else "init_rule"
-            raise ValueError(f"{name}: say with init=CHECKPOINT which weights it is about")
+        if self.init is None and self.init_rule != "shared":
+            raise ValueError("init_rule: say with init=CHECKPOINT which weights it is about")
 
     def to_dict(self) -> dict[str, Any]:
         """Write everything as plain values, as JSON and checkpoints hold them."""

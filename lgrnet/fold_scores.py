@@ -6,15 +6,17 @@ kind, which flatters: the choice has seen the test.
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 
+from lgrnet.corpora.folds import CORPORA, FOLDS
 from lgrnet.evaluate import Evaluation
 from lgrnet.experiment import Experiment
 from lgrnet.metrics import area_under_curve, recognised
 from lgrnet.shards import MISSING
-from lgrnet.variants import variant_of
+from lgrnet.variants import VARIANTS, variant_of
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 
@@ -23,6 +25,7 @@ FORMAT = "lgrnet-fold-scores-1"
 
 LAST = "last.json"
 BEST_ON_TEST = "best_on_test.json"
+_COUNTS = ("true_positives", "false_positives", "false_negatives")
 
 
 class ScoresError(ValueError):
@@ -104,12 +107,44 @@ def read_fold_scores(path: Path) -> dict:
             f"{path} has format {found!r}, not {FORMAT!r}: give folders that `python -m "
             "lgrnet.train CONFIG --fold …` of this version wrote"
         )
-    missing = {"corpus", "fold", "variant", "epoch", "epochs", "aus", "landmark_error"} - set(
-        scores
-    )
-    if missing:
-        raise ScoresError(f"{path} lacks {', '.join(sorted(missing))}: train that fold again")
+    try:
+        fault = _find_fault(scores)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        fault = f"lacks something, or has it in another form ({type(error).__name__}: {error})"
+    if fault is not None:
+        raise ScoresError(f"{path} {fault}: train that fold again")
     return scores
+
+
+def _find_fault(scores: dict) -> str | None:
+    """Tell what is wrong with scores, None if nothing is; lookups raise where something lacks."""
+    experiment = scores["experiment"]
+    known = {
+        "corpus": scores["corpus"] in CORPORA,
+        "fold": scores["fold"] in FOLDS,
+        "variant": scores["variant"] in VARIANTS,
+        "epochs": 1 <= int(scores["epoch"]) <= int(scores["epochs"]),
+        "frames": int(scores["frames"]) > 0,
+        "experiment": all(isinstance(experiment[key], dict) for key in ("data", "model", "optim")),
+        "training_data": isinstance(scores["training_data"], str),
+        "recipe": isinstance(scores["recipe"], dict),
+        "aus": len(scores["aus"]) > 0,
+    }
+    for key in ("mean_f1", "landmark_error", "failure_rate"):
+        known[key] = scores[key] is None or math.isfinite(scores[key])
+    if wrong := [key for key, fits in known.items() if not fits]:
+        return f"has a senseless {wrong[0]}"
+    for au, row in scores["aus"].items():
+        hits, alarms, misses = (row[kind] for kind in _COUNTS)
+        total = 2 * hits + alarms + misses
+        if min(hits, alarms, misses, row["frames"] - hits - alarms - misses) < 0:
+            return f"has senseless counts of {au}"
+        f1 = None if total == 0 else 2 * hits / total
+        if (row["f1"] is None) != (f1 is None) or (f1 and not math.isclose(row["f1"], f1)):
+            return f"has F1 {row['f1']} of {au}, whose counts give {f1}"
+        if row["auc"] is not None and not 0 <= row["auc"] <= 1:
+            return f"has a senseless area under the curve of {au}"
+    return None
 
 
 def _plain(value: float) -> float | None:

@@ -6,6 +6,7 @@ Where several processes train together, "the batch" is that of all of them: ever
 same numbers, and its gradients are such that their mean over the processes is the whole batch's.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -35,11 +36,12 @@ class Losses(NamedTuple):
     intensity: Tensor
 
 
-def au_weights(labels: Tensor) -> Tensor:
+def au_weights(labels: Tensor, aus: Sequence[int] | None = None) -> Tensor:
     """Weigh AUs by how rarely they occur in the training set (JAA-Net).
 
     Args:
         labels: (frames, n) of 0, 1 or 9.
+        aus: FACS numbers of the columns, for the error; None if they are not known.
 
     Returns:
         w_i = n · (1 / r_i) / Σ (1 / r_u), (n,) float32, with r_i the share of present among judged
@@ -52,9 +54,10 @@ def au_weights(labels: Tensor) -> Tensor:
     present = (labels == 1) & known
     never = [i for i, count in enumerate(present.sum(0).tolist()) if count == 0]
     if never:
+        which = f"the AUs in columns {never}" if aus is None else f"AUs {[aus[i] for i in never]}"
         raise ValueError(
-            f"labels: the AUs in columns {never} never occur in the training set; remove them from "
-            "`aus` or add frames that show them"
+            f"labels: {which} never occur in the training set; remove them from `aus` or add "
+            "frames that show them"
         )
     rarity = known.sum(0) / present.sum(0)  # 1 / r_i
     return rarity * (len(rarity) / rarity.sum())

@@ -24,6 +24,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from runtime.align import ALIGNED_SIZE
+from runtime.landmarks import COUNT
 
 INDEX_NAME = "dataset.json"
 FORMAT = "lgrnet-shards-1"
@@ -95,6 +96,12 @@ def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> Non
         temporary.rename(root / f"{name}.{suffix}")
 
 
+def remove_shard(root: Path, name: str) -> None:
+    """Remove a shard, or what there is of it."""
+    for suffix in ("faces.npy", "labels.npz"):
+        (root / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
 def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: dict) -> None:
     """Write or check the index of a data set.
 
@@ -131,9 +138,19 @@ def _read_index(path: Path) -> dict:
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         found = index.get("format") if isinstance(index, dict) else None
         raise DatasetError(f"{path} has format {found!r}, expected {FORMAT!r}")
-    missing = {"aus", "splits", "recipe"} - index.keys()
-    if missing:
-        raise DatasetError(f"{path} lacks {sorted(missing)}: make the data set again")
+    aus, splits = index.get("aus"), index.get("splits")
+    fits = (
+        isinstance(index.get("recipe"), dict)
+        and isinstance(aus, list)
+        and all(isinstance(au, int) for au in aus)
+        and isinstance(splits, dict)
+        and all(isinstance(count, int) and count >= 0 for count in splits.values())
+    )
+    if not fits:
+        raise DatasetError(
+            f"{path} is damaged (aus, splits or recipe is missing or of another kind): make the "
+            "data set again"
+        )
     return index
 
 
@@ -153,11 +170,32 @@ def _open_faces(path: Path, count: int) -> np.ndarray:
     return faces
 
 
-def _read_labels(path: Path) -> dict[str, np.ndarray]:
+def read_labels(path: Path, aus: int) -> dict[str, np.ndarray]:
+    """Read the labels of a shard.
+
+    Args:
+        path: ``<shard>.labels.npz``.
+        aus: How many AUs the data set labels.
+
+    Returns:
+        The arrays, see the module.
+
+    Raises:
+        DatasetError: The file is damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+            labels = {key: file[key] for key in file.files}
+        count = len(labels["subject"])
+        wanted = {"presence": (aus,), "intensity": (aus,), "landmarks": (COUNT, 2), "subject": ()}
+        for key, shape in wanted.items():
+            if labels[key].shape != (count, *shape):
+                raise ValueError(f"{key} has the shape {labels[key].shape}, {count} subjects")
+        return labels
+    except (
+        *(OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError),
+        *(BadZipFile, zlib.error),
+    ) as error:
         raise DatasetError(
             f"{path} is damaged ({error}): delete it and run the command that made it again"
         ) from error
@@ -226,7 +264,7 @@ class FaceShards:
         columns = [index["aus"].index(au) for au in self.aus]
         parts = []
         for name in names:
-            parts.append(_read_labels(root / f"{name}.labels.npz"))
+            parts.append(read_labels(root / f"{name}.labels.npz", len(index["aus"])))
         known = set.intersection(*map(set, parts))
         joined = {key: np.concatenate([part[key] for part in parts]) for key in known}
         self.labels = Labels(

@@ -102,7 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             torch.use_deterministic_algorithms(True, warn_only=True)
         experiment = load_experiment(args.config, args.set)
         _train(runs(experiment, args.fold, args.variant), device, args.progress)
-    except (ValueError, DatasetError, DeviceError, FloatingPointError, ImportError) as error:
+    except (
+        *(ValueError, DatasetError, DeviceError, FloatingPointError),
+        *(ImportError, OSError),
+    ) as error:
         logger.error("%s", error)
         return 2
     except KeyboardInterrupt:

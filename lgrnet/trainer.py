@@ -32,6 +32,7 @@ from lgrnet.optimiser import make_optimiser, make_schedule
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.warm_start import warm_start
+from runtime.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 
@@ -100,13 +101,12 @@ class Trainer:
             )
         torch.manual_seed(experiment.seed)
         self.model = build_network(experiment.model)
-        for first_weights in (experiment.init_rest, experiment.init):
-            if first_weights is not None:
-                warm_start(self.model, first_weights, experiment.init_rule)
+        if experiment.init is not None:
+            warm_start(self.model, experiment.init, experiment.init_rule)
         share_norms(self.model, self.device)
         self.model.to(self.device, memory_format=torch.channels_last)
         presence = torch.from_numpy(self.train_shards.labels.presence)
-        self.weights = au_weights(presence).to(self.device)
+        self.weights = au_weights(presence, experiment.model.aus).to(self.device)
         optimiser = make_optimiser(self.model, optim)
         self.schedule = make_schedule(optimiser, optim, self.steps)
         self.trained, self.optimiser = self.together.prepare(Wrapped(self.model), optimiser)
@@ -212,9 +212,10 @@ class Trainer:
         """Judge, save checkpoints, go to the next epoch."""
         result = self._judge()
         self.epoch, self.step = self.epoch + 1, 0
-        best = result.mean_f1 > self.best
+        score = float(np.nan_to_num(result.mean_f1))  # no AU may have an F1 yet
+        best = score > self.best
         if best:
-            self.best = result.mean_f1
+            self.best = score
         if log is not None:
             self._report(result, log)
             self._keep(result, best)
@@ -285,8 +286,11 @@ class Trainer:
                 )
         self.together.wait_for_everyone()
         if self.leads:
-            out.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(config, indent=2) + "\n")
+            for pattern in (".*.partial", ".*.part.*"):
+                for stale in out.glob(pattern):  # of a run that was killed
+                    stale.unlink()
+            with PendingFile(path) as part:
+                part.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         self.together.wait_for_everyone()
 
     def _save_state(self) -> None:
@@ -301,7 +305,10 @@ class Trainer:
             "progress": [self.epoch, self.step, self.seconds, self.best],
         }
         partial = self.experiment.out / f".{STATE_NAME}.{os.getpid()}.partial"
-        torch.save(state, partial)
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(self.experiment.out / STATE_NAME)
 
     def _load_state(self, path: Path) -> None:

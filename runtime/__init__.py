@@ -35,7 +35,7 @@ from runtime.errors import (
     SpecError,
 )
 from runtime.formats import Layout, open_writer
-from runtime.plotting import plot
+from runtime.outputs.plotting import plot
 from runtime.pose import HeadPose
 from runtime.results import Face, Result, Timings
 from runtime.signals import Signals

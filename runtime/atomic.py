@@ -1,6 +1,7 @@
 """Files that appear under their name whole, or not at all."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -33,8 +34,8 @@ class PendingFile:
         os.replace(self.path, self.target)
 
     def discard(self) -> None:
-        """Remove what was written."""
-        self.path.unlink(missing_ok=True)
+        """Remove what was written, where that can be."""
+        drop(self.path)
 
     def finish(self, exception: type[BaseException] | None) -> None:
         """End a block: commit or discard by how it ended, see the class.
@@ -57,6 +58,16 @@ class PendingFile:
         traceback: TracebackType | None,
     ) -> None:
         self.finish(exception)
+
+
+def drop(path: Path) -> None:
+    """Remove a file that is of no use, if it is there.
+
+    A disc that has become read-only, or is gone, takes it along; the error that led here says more
+    than a second one would.
+    """
+    with suppress(OSError):
+        path.unlink()
 
 
 def make_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ import cv2
 
 from runtime.commands import find_command
 from runtime.detector import SEARCH_EVERY, Detector
+from runtime.drawing.window import Window
 from runtime.errors import (
     DeviceError,
     InputError,
@@ -23,16 +24,14 @@ from runtime.errors import (
 from runtime.finders import LEAST_SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.outputs import Wanted
+from runtime.outputs.pictures import check_writable
 from runtime.packaged import DEFAULT, MODELS
-from runtime.prefetch import read_ahead
 from runtime.run import Run
-from runtime.show import Window
 from runtime.signals import Signals
 from runtime.signals.options import SMOOTHING
-from runtime.sources import GIVE_UP, open_source
+from runtime.sources import GIVE_UP, open_source, read_ahead
 from runtime.spec import ENGINES
 from runtime.truth import Agreement, TrueFace, read_truth
-from runtime.writers import check_writable
 
 DEMO = Path(__file__).parent / "demo"
 DEMO_CLIP = DEMO / "clip.mp4"

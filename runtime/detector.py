@@ -2,25 +2,32 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from runtime.action_units import au_key
 from runtime.backends import open_backend
-from runtime.boxes import face_box
 from runtime.errors import InputError
+from runtime.faces import FaceMaker
 from runtime.finders import FaceFinder, open_finder
-from runtime.image import check_frame
+from runtime.image import check_frame, size_of
 from runtime.latency import Stopwatch
 from runtime.one_thread import OneThread
 from runtime.packaged import model_path
-from runtime.pipeline import Look, Pipeline, Sighting
-from runtime.prefetch import read_ahead
-from runtime.results import Face, Result, Timings
+from runtime.pipeline import Pipeline
+from runtime.results import Result, Timings
 from runtime.signals import SignalBank, Signals
-from runtime.sources import GIVE_UP, AnySource, Arrays, Shot, Source, open_source
+from runtime.sources import (
+    GIVE_UP,
+    AnySource,
+    Arrays,
+    Shot,
+    Source,
+    every_nth,
+    open_source,
+    read_ahead,
+)
 from runtime.spec import ModelSpec
 from runtime.tracking.tracker import Tracker
 
@@ -58,7 +65,7 @@ class Detector:
         finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
             the members of `runtime.finders.FaceFinder`.
         threads: CPU threads of the network; None for one a physical core that this process may
-            use, see `runtime.threads`.
+            use, see `runtime.backends.threads`.
         max_faces: Most faces a frame; the largest count.
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
@@ -129,11 +136,16 @@ class Detector:
         self._given_finder = finder
         self._alone = OneThread()
         self._stream: object | None = None  # what is being followed: the last that was begun
-        self._keys = tuple(au_key(au) for au in self.spec.aus)
-        self._thresholds = np.array(self.spec.thresholds)
+        self._faces = FaceMaker(self.spec)
         self.signals = signals
         """What is done to probabilities over time, None for nothing."""
-        self._bank = SignalBank(signals, self._keys, self.spec.thresholds) if signals else None
+        self._bank: SignalBank | None = None
+        if signals:
+            try:
+                self._bank = SignalBank(signals, self.aus, self.spec.thresholds)
+            except InputError:
+                self._backend.close()
+                raise
 
     @property
     def spec(self) -> ModelSpec:
@@ -143,7 +155,7 @@ class Detector:
     @property
     def aus(self) -> tuple[str, ...]:
         """Keys of the AUs that every face gets, such as ``("AU01", "AU02", ...)``."""
-        return self._keys
+        return self._faces.keys
 
     @property
     def tells_intensity(self) -> bool:
@@ -229,14 +241,7 @@ class Detector:
             InputError: The frame is not an image.
         """
         with self._alone:
-            watch = Stopwatch()
-            frame = check_frame(frame)
-            found = self._pipeline.find(frame, watch)
-            sightings = self._pipeline.look_twice(frame, found, watch)
-            faces = self._numbered(sightings, frame)
-            watch.lap("post")
-            result = Result(faces, watch.timings(), (frame.shape[1], frame.shape[0]))
-            return self._bank.judge(result) if self._bank else result
+            return self._each_by_itself([frame])[0]
 
     def batch(self, source: AnySource, size: int = BATCH) -> Iterator[Result]:
         """Detect in many unrelated pictures, each by itself, ``size`` of them in memory at a time.
@@ -267,28 +272,25 @@ class Detector:
                 shots.strict = True
             waiting = iter(shots)
             while group := list(itertools.islice(waiting, size)):
-                yield from self._together(group)
+                with self._alone:
+                    results = self._each_by_itself([shot.frame for shot in group])
+                yield from [
+                    result.placed(s.index, s.timestamp, s.wait_ms, s.decode_ms, s.name)
+                    for result, s in zip(results, group, strict=True)
+                ]
                 group.clear()  # or the last frames would stay while the next ones are read
 
-    def _together(self, group: list[Shot]) -> list[Result]:
-        with self._alone:
-            watch = Stopwatch()
-            frames = [shot.frame for shot in group]
-            found = [self._pipeline.find(frame, watch) for frame in frames]
-            everything = self._pipeline.look_twice_at_all(frames, found, watch)
-            faces = [self._numbered(*pair) for pair in zip(everything, frames, strict=True)]
-            watch.lap("post")
-            spent = Timings(**{phase: ms / len(group) for phase, ms in watch.timings().items()})
-            results = [
-                Result(one, spent, (frame.shape[1], frame.shape[0]))
-                for one, frame in zip(faces, frames, strict=True)
-            ]
-            if self._bank:
-                results = [self._bank.judge(result) for result in results]
-        return [
-            result.placed(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name)
-            for result, shot in zip(results, group, strict=True)
-        ]
+    def _each_by_itself(self, frames: Sequence[np.ndarray]) -> list[Result]:
+        watch = Stopwatch()
+        frames = [check_frame(frame) for frame in frames]
+        found = [self._pipeline.find(frame, watch) for frame in frames]
+        everything = self._pipeline.look_twice_at_all(frames, found, watch)
+        sizes = [size_of(frame) for frame in frames]
+        faces = [self._faces.number(*pair) for pair in zip(everything, sizes, strict=True)]
+        watch.lap("post")
+        spent = Timings(**{phase: ms / len(frames) for phase, ms in watch.timings().items()})
+        results = [Result(one, spent, size) for one, size in zip(faces, sizes, strict=True)]
+        return [self._bank.judge(result) for result in results] if self._bank else results
 
     def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
         """Detect in the next frame of a video, following the faces of the last one.
@@ -308,22 +310,28 @@ class Detector:
             watch = Stopwatch()
             frame = check_frame(frame)
             tracks = self._tracker.update(frame, watch)
-            faces = tuple(self._face(track.id, track.look, track.score, frame) for track in tracks)
+            size = size_of(frame)
+            make = self._faces.make
+            faces = tuple(make(track.id, track.look, track.score, size) for track in tracks)
             watch.lap("post")
-            size = (frame.shape[1], frame.shape[0])
             result = Result(
                 faces, watch.timings(), size, timestamp=timestamp, ended=self._tracker.ended
             )
             return self._bank.apply(result) if self._bank else result
 
     def stream(
-        self, source: AnySource, track: bool | None = None, give_up: float = GIVE_UP
+        self,
+        source: AnySource,
+        track: bool | None = None,
+        give_up: float = GIVE_UP,
+        every: int = 1,
     ) -> Iterator[Result]:
         """Detect in everything that a source gives, a few frames in memory at a time.
 
-        A video file is decoded ahead in a thread of its own (`runtime.prefetch`), of a camera or a
-        network stream the newest frame is taken (`runtime.sources.live`); leaving the loop or
-        closing the generator ends either. What is damaged is left out and reported in the log.
+        A video file is decoded ahead in a thread of its own (`runtime.sources.prefetch`), of a
+        camera or a network stream the newest frame is taken (`runtime.sources.live`); leaving the
+        loop or closing the generator ends either. What is damaged is left out and reported in the
+        log.
 
         Args:
             source: Whatever `open_source` opens: a video, an image, a folder, a pattern, a list of
@@ -331,6 +339,7 @@ class Detector:
             track: Whether to follow faces from frame to frame; None for yes, except among images,
                 which have nothing to do with each other.
             give_up: Seconds without a frame after which a camera or stream counts as lost.
+            every: Of how many frames to take one, as of `run`.
 
         Yields:
             One result a frame, in order.
@@ -338,18 +347,26 @@ class Detector:
         Raises:
             FileNotFoundError: There is no such file.
             InputError: The source cannot be read, or its first frame cannot.
+            ValueError: ``every`` is below 1, or ``give_up`` is negative.
         """
         with read_ahead(open_source(source, give_up)) as shots:
-            for _, result in self.run(shots, track):
+            for _, result in self.run(shots, track, every):
                 yield result
 
-    def run(self, shots: Source, track: bool | None = None) -> Iterator[tuple[Shot, Result]]:
+    def run(
+        self, shots: Source, track: bool | None = None, every: int = 1
+    ) -> Iterator[tuple[Shot, Result]]:
         """Detect in an opened source, and give the frames beside the results.
 
         Args:
             shots: What `open_source` gave, perhaps with `read_ahead` around it. The caller closes
                 it.
             track: As for `stream`.
+            every: Of how many frames to take one: the first, the first after ``every`` and so on,
+                see `runtime.sources.thinning`. The others are read and not looked at; numbers of
+                frames and times stay those of the source. What counts in frames, such as
+                ``verify_every``, counts those that are taken; faces that move far between two of
+                these are searched again.
 
         Yields:
             Frame and result, in order.
@@ -357,11 +374,12 @@ class Detector:
         Raises:
             InputError: The source cannot be read.
             RuntimeError: Another stream was begun with this detector meanwhile.
+            ValueError: ``every`` is below 1.
         """
         follow = shots.moving if track is None else track
         self.reset()
         self._stream = mine = object()
-        for shot in shots:
+        for shot in every_nth(shots, every):
             if self._stream is not mine:
                 raise RuntimeError(
                     f"another stream was begun with this detector while {shots.name} was not at "
@@ -378,26 +396,3 @@ class Detector:
                     *(late, shot.dropped),
                 ),
             )
-
-    def _numbered(self, sightings: list[Sighting], frame: np.ndarray) -> tuple[Face, ...]:
-        return tuple(
-            self._face(i, each.look, each.score, frame) for i, each in enumerate(sightings)
-        )
-
-    def _face(self, number: int, look: Look, score: float, frame: np.ndarray) -> Face:
-        landmarks = look.landmarks.astype(np.float32)
-        landmarks.setflags(write=False)
-        on = (look.probability >= self._thresholds).tolist()
-        return Face(
-            number,
-            face_box(look.landmarks),
-            score,
-            landmarks,
-            aus=self._named(look.probability),
-            present=tuple(key for key, there in zip(self._keys, on, strict=True) if there),
-            intensities={} if look.intensity is None else self._named(look.intensity),
-            frame_size=(frame.shape[1], frame.shape[0]),
-        )
-
-    def _named(self, values: np.ndarray) -> dict[str, float]:
-        return dict(zip(self._keys, map(float, values), strict=True))

@@ -1,15 +1,17 @@
-"""Frames as the detector wants them, from arrays and from image files."""
-
-from pathlib import Path
+"""Frames as the detector wants them."""
 
 import cv2
 import numpy as np
 
 from runtime.errors import InputError
-from runtime.truncation import image_damage
 
 MAX_SIDE = 32766
 """Longest side of a frame, pixels: OpenCV's warps count in 16 bits."""
+
+
+def size_of(frame: np.ndarray) -> tuple[int, int]:
+    """Return width and height of a frame, pixels."""
+    return frame.shape[1], frame.shape[0]
 
 
 def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
@@ -63,39 +65,3 @@ def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
     if channels == 4:
         return cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_BGRA2BGR)
     return np.ascontiguousarray(frame)
-
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file, upright as its EXIF says.
-
-    Args:
-        path: JPEG, PNG, WebP, BMP, TIFF or whatever else this OpenCV decodes.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: It is a folder, not an image, or truncated.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    if not path.is_file():
-        raise InputError(f"{path} is not a file: give an image")
-    data = path.read_bytes()
-    if not data:
-        raise InputError(f"{path} is empty (0 bytes): copy it again from where it came")
-    damage = image_damage(data)
-    if damage:
-        raise InputError(f"{path} is truncated or damaged ({damage}): copy it again")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise InputError(f"{path}: OpenCV cannot decode it ({error.err})") from error
-    if image is None:
-        raise InputError(
-            f"{path} is not an image that OpenCV can decode, or it is truncated: give a whole "
-            "JPEG, PNG, WebP, BMP or TIFF of 8 or 16 bits"
-        )
-    return check_frame(image, str(path))

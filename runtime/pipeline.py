@@ -17,6 +17,7 @@ from runtime.align import (
 from runtime.backends import Backend, FrameBackend
 from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
 from runtime.finders import FaceFinder, FoundFace
+from runtime.image import size_of
 from runtime.latency import Stopwatch
 from runtime.tracking.loss import why_lost
 
@@ -196,7 +197,7 @@ class Pipeline:
         good = [
             (n, face, alignment_matrix(look.landmarks))
             for (n, face), look in zip(all_found, looks, strict=True)
-            if not why_lost(look.landmarks, face.alignment, _size(frames[n]))
+            if not why_lost(look.landmarks, face.alignment, size_of(frames[n]))
             and self.confirm(frames[n], look.landmarks, watch) is not None
         ]
         sightings: list[list[Sighting]] = [[] for _ in frames]
@@ -204,10 +205,6 @@ class Pipeline:
         for (n, face, used), look in zip(good, looks, strict=True):
             box = face_box(look.landmarks)
             known = any(overlap(box, face_box(s.look.landmarks)) >= SAME_FACE for s in sightings[n])
-            if not known and not why_lost(look.landmarks, used, _size(frames[n])):
+            if not known and not why_lost(look.landmarks, used, size_of(frames[n])):
                 sightings[n].append(Sighting(look, face.score))
         return sightings
-
-
-def _size(frame: np.ndarray) -> tuple[int, int]:
-    return frame.shape[1], frame.shape[0]

@@ -13,6 +13,9 @@ from runtime.pose import HeadPose, head_pose
 if TYPE_CHECKING:
     import pandas
 
+FRAME_SECONDS = 1 / 30
+"""Time from frame to frame where the source knows no time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timings(Mapping[str, float]):
@@ -23,7 +26,7 @@ class Timings(Mapping[str, float]):
     Attributes:
         decode: Waiting for the frame to be read and decoded; 0 where the caller brought it. A
             video file is decoded ahead, beside the phases of the frames before it
-            (`runtime.prefetch`), so that little of `decode_work` is left to wait for.
+            (`runtime.sources.prefetch`), so that little of `decode_work` is left to wait for.
         find: Looking for faces, or confirming that a tracked one is still a face.
         align: Cutting faces out, rotated and scaled.
         network: The network.
@@ -210,13 +213,13 @@ class Result:
         Raises:
             ImportError: pandas is not installed.
         """
-        from runtime.formats.frame import data_frame
+        from runtime.outputs.one_result import data_frame
 
         return data_frame(self)
 
     def to_csv(self) -> str:
         """Write the frame as the native CSV (`runtime.formats.native`), header and rows."""
-        from runtime.formats.frame import csv_text
+        from runtime.outputs.one_result import csv_text
 
         return csv_text(self)
 
@@ -228,7 +231,7 @@ class Result:
             score; ``class_id``, (n,) int, all 0; ``tracker_id``, (n,) int; and ``data``, with
             ``landmarks``, (n, 49, 2) float32, and for each AU its probability, (n,) float32.
         """
-        from runtime.formats.frame import detections
+        from runtime.outputs.one_result import detections
 
         return detections(self)
 
@@ -260,7 +263,7 @@ class Result:
             InputError: The suffix is none of these, or the frame is missing or not an image.
             OSError: The file cannot be written.
         """
-        from runtime.formats.frame import save
+        from runtime.outputs.one_result import save
 
         save(self, Path(path), frame)
 

@@ -4,8 +4,8 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -14,13 +14,37 @@ import cv2
 from runtime.atomic import PendingFile
 from runtime.detector import Detector
 from runtime.drawing import Annotator
+from runtime.drawing.window import Window
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
-from runtime.outputs import Outputs, Wanted, all_written, reopen
-from runtime.show import Window
-from runtime.sources import Shot, Source
+from runtime.outputs import Outputs, Wanted, all_written, cut_off, reopen
+from runtime.results import Result
+from runtime.sources import Shot, Source, every_nth
 from runtime.truth import Agreement
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How long the frames took that were detected, and how many of them have a face."""
+
+    latency: LatencyStats = field(default_factory=LatencyStats)
+    with_face: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count one frame."""
+        self.latency.add(result.timings)
+        self.with_face += bool(result)
+
+    def table(self) -> str:
+        """Write it for people; where there was no face at all, also what may help."""
+        text = f"{self.latency.table()}\na face in {self.with_face} of them"
+        if self.with_face or not len(self.latency):
+            return text
+        return (
+            f"{text}: for faces smaller than 6 % of the frame's longer side give --search-side "
+            "1600, for turned ones a YuNet model as --finder"
+        )
 
 
 @dataclass(slots=True)
@@ -81,24 +105,31 @@ class Run:
         if self.wanted and self.wanted.resume and self._finished(source):
             print(f"{source.name}: done before", file=sys.stderr)
             return True
-        stats = LatencyStats()
+        # Going on may be cut off again before it has come to a frame that is new.
+        goes_on = self.wanted and self.wanted.resume and cut_off(self._base(source))
+        tally = _Tally()
         began = time.perf_counter()
         self.detector.reset()
         stopped: BaseException | None = None
         whole = False
         try:
-            whole = self._detect(source, stats, agreement)
+            whole = self._detect(source, tally, agreement)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             stopped = stop
-        if len(stats):
-            self._report(source, stats, time.perf_counter() - began, agreement, whole)
+        if len(tally.latency) or goes_on:
+            self._report(source, tally, time.perf_counter() - began, agreement, whole)
         if stopped:
             raise stopped
         return whole
 
+    def _base(self, source: Source) -> Path:
+        return self.wanted.folder / source.stem
+
     def _finished(self, source: Source) -> bool:
         """Look at what an earlier run said of itself; make an interrupted one fit to go on with."""
-        base = self.wanted.folder / source.stem
+        base = self._base(source)
+        if cut_off(base):
+            return False  # a later one was killed; what is whole is of an earlier one
         try:
             record = json.loads(record_path(base).read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
@@ -109,7 +140,7 @@ class Run:
             return False
         return same and all_written(source, self.wanted)
 
-    def _detect(self, source: Source, stats: LatencyStats, agreement: Agreement | None) -> bool:
+    def _detect(self, source: Source, tally: _Tally, agreement: Agreement | None) -> bool:
         """Take every frame; whether they all came, or somebody closed the window."""
         layout = self.layout(source)
         pipe = JsonLinesPipe(sys.stdout, layout) if self.lines else None
@@ -120,11 +151,11 @@ class Run:
                 outputs = stack.enter_context(Outputs(source, layout, self.wanted))
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
-            shots = stack.enter_context(_progress(source, self.progress))
+            shots = stack.enter_context(closing(_progress(source))) if self.progress else source
             annotator = Annotator()
-            undone = _Undone(shots, source, outputs, self.every, agreement)
+            undone = _Undone(every_nth(shots, self.every), source, outputs, agreement)
             for shot, result in self.detector.run(undone):
-                stats.add(result.timings)
+                tally.add(result)
                 if self.aus != self.detector.aus:
                     result = result.only(self.aus)
                 if outputs:
@@ -145,6 +176,8 @@ class Run:
                     )
                     if not self.window.show(picture):
                         return False
+            if outputs and not gone:
+                outputs.check_end()
         if gone:
             raise gone
         return True
@@ -152,21 +185,22 @@ class Run:
     def _report(
         self,
         source: Source,
-        stats: LatencyStats,
+        tally: _Tally,
         wall: float,
         agreement: Agreement | None,
         whole: bool,
     ) -> None:
-        self.say(f"\n{source.name}\n{stats.table()}")
+        self.say(f"\n{source.name}\n{tally.table()}")
         if self.wanted:
-            base = self.wanted.folder / source.stem
+            base = self._base(source)
             record = {
                 "source": source.name,
                 "complete": whole,
                 "detector": repr(self.detector),
                 "model": asdict(self.detector.spec),
                 "opencv": cv2.__version__,
-                "latency": stats.as_dict(),
+                "latency": tally.latency.as_dict(),
+                "frames_with_a_face": tally.with_face,
                 "wall_s_with_drawing_and_writing": wall,
                 "agreement": agreement.as_dict() if agreement else None,
             }
@@ -185,25 +219,18 @@ class _Undone(Source):
         shots: Iterable[Shot],
         source: Source,
         outputs: Outputs | None,
-        every: int,
         agreement: Agreement | None,
     ) -> None:
         super().__init__(source.name, source.stem, source.fps, source.count)
         self.moving = source.moving
-        self._shots, self._outputs, self._every = shots, outputs, every
-        self._agreement = agreement
+        self._shots, self._outputs, self._agreement = shots, outputs, agreement
 
     def __iter__(self) -> Iterator[Shot]:
-        first = False
         for shot in self._shots:
-            first |= shot.first
-            if self._outputs and self._outputs.knows(shot):
-                result = self._outputs.recall(shot)
-                if self._agreement and result:
-                    self._agreement.add(result)
-            elif shot.index % self._every == 0:
-                yield replace(shot, first=first)
-                first = False
+            if not (self._outputs and self._outputs.knows(shot)):
+                yield shot
+            elif (result := self._outputs.recall(shot)) and self._agreement:
+                self._agreement.add(result)
 
 
 def record_path(base: Path) -> Path:
@@ -211,13 +238,18 @@ def record_path(base: Path) -> Path:
     return Path(f"{base}.latency.json")
 
 
-def _progress(source: Source, wanted: bool):
-    """Wrap a source in a progress bar; a context manager that gives the shots."""
-    if not wanted:
-        return nullcontext(source)
+def _progress(source: Source) -> Iterator[Shot]:
+    """Give the frames of a source, and show on standard error how many there have been."""
     try:
         from tqdm import tqdm
     except ImportError:
         print('no progress bar: pip install "lgrnet[cpu]" brings tqdm', file=sys.stderr)
-        return nullcontext(source)
-    return tqdm(source, total=source.count, unit="frame", desc=source.stem)
+        yield from source
+        return
+    with tqdm(total=source.count, unit="frame", desc=source.stem) as bar:
+        for shot in source:
+            yield shot
+            del shot  # or this loop would keep one more frame alive
+            bar.total = source.count
+            bar.update()
+        bar.total = source.count

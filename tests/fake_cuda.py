@@ -174,6 +174,7 @@ def graphs(gpu: Gpu):
             gpu.launches += 1
 
         def free(self):
+            assert self.recorded is not None, "freed before"
             self.recorded = None
 
     return Graph

@@ -11,9 +11,9 @@ from benchmarks.memory import ask_gpu, gpu_megabytes
 from benchmarks.rows import EAGER, GPU_EAGER, GPU_ROWS, PIPELINES, ROWS, Row, choose_rows
 from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
+from runtime.backends.tensorrt_plan import FLAVOURS
 from runtime.errors import DeviceError
 from runtime.packaged import model_path
-from runtime.plan import FLAVOURS
 from runtime.spec import ENGINES, GRAPHS, PRECISIONS
 
 

@@ -2,7 +2,11 @@
 
 import drawn_corpora
 import numpy as np
+import pytest
 from test_corpora_bp4d import prepare
+
+from lgrnet.corpora.bp4d_labels import read_occurrence
+from lgrnet.corpora.problems import Problems
 
 
 def edit(path, old, new):
@@ -41,7 +45,7 @@ def test_all_problems_are_found_in_one_pass(tmp_path, caplog):
     (occ / "F001_T5.csv").write_text("")
     spoil(occ / "F001_T5.csv", "is empty")
     (occ / "F001_T6.csv").write_bytes(b"\xff\xfe\x00\x01")
-    spoil(occ / "F001_T6.csv", "cannot be read as text")
+    spoil(occ / "F001_T6.csv", "is no UTF-8 text")
     (occ / "F001_T7.csv").unlink()
     spoil(occ / "F001_T7.csv", "is missing")
     (pictures / "F001" / "T8" / "0713.jpg").write_bytes(
@@ -67,7 +71,7 @@ def test_all_problems_are_found_in_one_pass(tmp_path, caplog):
     (strength / "AU10" / "M002_T7_AU10.csv").unlink()
     spoil(strength / "AU10" / "M002_T7_AU10.csv", "is missing")
     edit(strength / "AU06" / "M002_T7_AU06.csv", "613,", "613;")
-    spoil(strength / "AU06" / "M002_T7_AU06.csv", "is not 'frame,intensity'", 1)
+    spoil(strength / "AU06" / "M002_T7_AU06.csv", "is not two whole numbers frame,intensity", 1)
     (strength / "AU12" / "M002_T8_AU12.csv").write_text("713,3\n714,6\n713,1\n")
     spoil(strength / "AU12" / "M002_T8_AU12.csv", "intensity 6, expected one of 0, 1", 2)
     spoil(strength / "AU12" / "M002_T8_AU12.csv", "frame 713 is there twice, first in line 1", 3)
@@ -99,6 +103,65 @@ def test_an_offset_is_named_when_it_fits(tmp_path, caplog):
     ) in caplog.text
     assert caplog.text.count("without a picture") == 16
     assert not (tmp_path / "out").exists()
+
+
+def test_no_offset_is_named_where_a_picture_is_missing(tmp_path, caplog):
+    # The offset 1 would give every frame a picture, of the frame after it.
+    drawn_corpora.write_bp4d(tmp_path / "bp4d")
+    pictures = tmp_path / "bp4d" / "Sequences" / "F001" / "T1"
+    (pictures / "13.jpg").unlink()
+    assert prepare(tmp_path / "bp4d", tmp_path / "out") == 2
+    assert (
+        "F001_T1.csv: 5 frames (13 to 17), 1 of them without a picture at offset 0: "
+        f"{pictures} holds 8 pictures (11 to 19); frame 13 is the first"
+    ) in caplog.text
+    assert "with --offset" not in caplog.text
+
+
+HEADER = "0,1,2,4,6,7,10,12,14,15,17,23,24"
+ZEROS = 12 * ",0"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{HEADER}\n1{ZEROS}\n".replace(",", ";"), "line 1: has ';' between its cells, not ','"),
+        (f"{HEADER}\n1{ZEROS}\n".replace(",", "\t"), r"line 1: has '\t' between its cells, not"),
+        (f"{HEADER}\n{10**25}{ZEROS}\n", "line 2: '10000000000000000000000000' is no frame num"),
+        (f"{HEADER}\n{'9' * 5000}{ZEROS}\n", "line 2: '9999"),
+        (f"{HEADER}\n1{11 * ',0'},{'1' * 5000}\n", "line 2: AU 24 is '1111"),
+    ],
+)
+def test_tables_in_another_form_are_told(tmp_path, text, message):
+    path = tmp_path / "F001_T1.csv"
+    path.write_text(text)
+    problems = Problems()
+    read_occurrence(path, problems)
+    (line,) = problems.lines()
+    assert line.startswith(str(path))
+    assert message in line
+
+
+@pytest.mark.parametrize("form", ["bom", "crlf", "no end"])
+def test_tables_that_spreadsheets_wrote_are_read(tmp_path, form):
+    text = f"{HEADER}\n4{ZEROS}\n5{11 * ',0'},1\n"
+    data = {"bom": "\ufeff" + text, "crlf": text.replace("\n", "\r\n"), "no end": text[:-1]}[form]
+    (tmp_path / "t.csv").write_bytes(data.encode())
+    problems = Problems()
+    frames, presence = read_occurrence(tmp_path / "t.csv", problems)
+    assert not problems
+    assert frames.tolist() == [4, 5]
+    assert presence.sum(1).tolist() == [0, 1]
+
+
+def test_a_lost_line_of_a_table_is_reported(tmp_path, capsys):
+    drawn_corpora.write_bp4d(tmp_path / "bp4d", subjects=("F001",))
+    path = tmp_path / "bp4d" / "AUCoding" / "AU_OCC" / "F001_T1.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:2] + lines[4:]))
+    arguments = ("--subjects", "F001", "--no-intensity")
+    assert prepare(tmp_path / "bp4d", tmp_path / "out", *arguments) == 0
+    assert f"F001 T1: {path}: after frame 13 comes frame 16" in capsys.readouterr().out
 
 
 def test_pictures_none_of_which_can_be_read(tmp_path, caplog):

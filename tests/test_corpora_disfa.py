@@ -32,7 +32,9 @@ def prepared(tmp_path_factory):
     """Return the corpus as drawn and what was made of it; one landmark file is missing."""
     folder = tmp_path_factory.mktemp("disfa")
     drawn = drawn_corpora.write_disfa(folder / "disfa", frames=8, skip=[("SN001", 3)])
-    assert prepare(folder / "disfa", folder / "out") == 0
+    assert prepare(folder / "disfa", folder / "out") == 2
+    assert not (folder / "out").exists()
+    assert prepare(folder / "disfa", folder / "out", "--allow-missing") == 0
     return drawn, folder / "out"
 
 
@@ -77,6 +79,8 @@ def test_index_and_report(prepared):
     assert report["dropped"]["no landmarks"] == 1
     assert report["dropped_frames"][0]["frames"] == "3"
     assert report["by_subject"]["SN031"] == {"written": 8, "jaanet_lists": 4845}
+    (line,) = report["left_out"]
+    assert "tmp_frame_lm: lacks the files of 1 of 8 frames, the first is frame 3" in line
 
 
 def test_long_videos_are_cut_into_shards_that_resume(tmp_path, monkeypatch):
@@ -105,14 +109,16 @@ def test_the_one_known_gap_takes_its_neighbours_landmarks(tmp_path):
     points = {frame: rng.uniform(1, 99, (66, 2)) for frame in (3629, 3630, 3632)}
     for frame, values in points.items():
         scipy.io.savemat(folder / f"l0{frame}_lm.mat", {"pts": values})
-    problems = Problems()
-    found, notes = disfa.read_landmarks(folder, "SN031", 4845, problems)
+    problems, options = Problems(), disfa.Options(tmp_path, allow_missing=True)
+    found, notes, lacking = disfa.read_landmarks(folder, "SN031", 4845, options, problems)
     assert not problems
+    assert len(lacking) == 1
+    assert "lacks the files of 4841 of 4845 frames, the first is frame 1" in lacking[0]
     np.testing.assert_allclose(found[3630], points[3630][17:] - 1)
     np.testing.assert_allclose(found[3629], points[3630][17:] - 1)
     assert np.isfinite(found).all((1, 2)).sum() == 4
     assert notes == ("frame 3631 has no landmarks, those of frame 3630 are used",)
-    found, notes = disfa.read_landmarks(folder, "SN030", 4845, problems)
+    found, notes, _ = disfa.read_landmarks(folder, "SN030", 4845, options, problems)
     assert np.isnan(found[3630]).all()
     assert not notes
 
@@ -162,11 +168,11 @@ def test_all_problems_are_found_in_one_pass(tmp_path, caplog):
     expected = [
         f"{first / 'SN001_au1.txt'}: is missing",
         f"{first / 'SN001_au2.txt'}, line 4: frame 4 is there twice, first in line 3",
-        f"{first / 'SN001_au4.txt'}, line 2: is not 'frame,intensity' but '2;",
+        f"{first / 'SN001_au4.txt'}, line 2: is not two whole numbers frame,intensity but '2;",
         f"{first / 'SN001_au5.txt'}, line 2: intensity 9, expected one of 0, 1, 2, 3, 4, 5",
         f"{first / 'SN001_au5.txt'}, line 3: intensity -1",
-        f"{first / 'SN001_au5.txt'}, line 4: is not 'frame,intensity' but '4,1.5'",
-        f"{first / 'SN001_au6.txt'}: cannot be read as text",
+        f"{first / 'SN001_au5.txt'}, line 4: is not two whole numbers frame,intensity but '4,1.5'",
+        f"{first / 'SN001_au6.txt'}: is no UTF-8 text",
         f"{first / 'SN001_au9.txt'}: is empty",
         f"{first / 'SN001_au12.txt'}, line 6: frame 7 where frame 6 should be",
         f"{first / 'SN001_au15.txt'}: has 7 frames, most others of SN001 have 6",
@@ -244,12 +250,35 @@ def test_a_video_with_fewer_frames_than_it_says_stops_the_subject_alone(tmp_path
     data[start : data.index(b"idx1")] = bytes(data.index(b"idx1") - start)
     video.write_bytes(data)
     assert prepare(root, tmp_path / "out") == 2
-    assert f"{video}: frame 4 cannot be decoded" in caplog.text
+    assert f"{video}: only 3 of 6 frames can be decoded" in caplog.text
     assert "the shards that are whole are kept" in caplog.text
     out = tmp_path / "out"
     assert sorted(path.name for path in out.glob("*.faces.npy")) == ["SN031-00000.faces.npy"]
     assert not (out / "index.parquet").exists()
     assert not list(out.glob(".*"))
+
+
+def test_a_frame_that_decoders_leap_over_shifts_no_picture(tmp_path, caplog, monkeypatch):
+    root = tmp_path / "disfa"
+    drawn_corpora.write_disfa(root, subjects=("SN001",), frames=9)
+    monkeypatch.setattr("lgrnet.corpora.sequence.SHARD_FRAMES", 2)
+    video = root / "Videos_LeftCamera" / "LeftVideoSN001_comp.avi"
+    whole = video.read_bytes()
+    data = bytearray(whole)
+    start = data.index(b"movi") + 4
+    for _ in range(3):
+        start += 8 + int.from_bytes(data[start + 4 : start + 8], "little") + 1 & ~1
+    size = int.from_bytes(data[start + 4 : start + 8], "little")
+    data[start + 8 : start + 8 + size] = bytes(size)  # frame 4's picture, its chunk's head stays
+    video.write_bytes(data)
+    subject = ("--subjects", "SN001")
+    assert prepare(root, tmp_path / "out", *subject) == 2
+    assert f"{video}: only 8 of 9 frames can be decoded" in caplog.text
+    # The first shards were written before that was plain; later ones hold pictures one too late.
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dataset.json"]
+    video.write_bytes(whole)
+    assert prepare(root, tmp_path / "out", *subject) == 0
+    assert len(FaceShards(tmp_path / "out", "SN001")) == 9
 
 
 def test_what_may_be_missing_is_left_out_and_reported(tmp_path, caplog):

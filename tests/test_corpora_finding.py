@@ -53,9 +53,17 @@ def test_disfa_gets_landmarks_that_are_missing_or_nan(tmp_path, caplog, clip):
     nan = points[3].copy()
     nan[7] = np.nan
     write_points(folder, 4, nan)
+    far = points[0].copy()
+    far[7] = 1e30
+    write_points(folder, 1, far)
     # Not unless it is asked for.
     assert prepare_disfa(root, tmp_path / "out", *more) == 2
     assert f"{folder / 'l00004_lm.mat'}: landmarks are NaN or infinite" in caplog.text
+    assert (
+        f"{folder / 'l00001_lm.mat'}: landmarks are no face's: point 8 is at (1e+30" in caplog.text
+    )
+    assert f"{folder}: lacks the files of 2 of 6 frames, the first is frame 2" in caplog.text
+    write_points(folder, 1, points[0])
     assert prepare_disfa(root, tmp_path / "out", *more, "--find-landmarks") == 0
     labels = FaceShards(tmp_path / "out", "SN031").labels
     assert len(labels.landmarks) == 5
@@ -74,7 +82,7 @@ def test_disfa_gets_landmarks_that_are_missing_or_nan(tmp_path, caplog, clip):
     assert [row["landmarks_found"] for row in table] == [False, True, False, True, False]
     # A data set with found landmarks is another one.
     write_points(folder, 4, points[3])
-    assert prepare_disfa(root, tmp_path / "out", *more) == 2
+    assert prepare_disfa(root, tmp_path / "out", *more, "--allow-missing") == 2
     assert "another recipe" in caplog.text
 
 

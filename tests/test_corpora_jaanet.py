@@ -112,6 +112,18 @@ SPOILT = {
         lambda lists, imgs: put(lists / "BP4D_part2_land.txt", 1, "nan " * 98),
         r"part2_land.txt, line 1: is not 98 finite numbers",
     ),
+    "a point far away": (
+        lambda lists, imgs: put(lists / "BP4D_part2_land.txt", 1, "9e9 " + "5 7 " * 48 + "5"),
+        r"part2_land.txt, line 1: is no face's landmarks: point 1 is at \(9e\+09, 5\)",
+    ),
+    "both eyes at one place": (
+        lambda lists, imgs: put(lists / "BP4D_part2_land.txt", 1, "5 7 " * 49),
+        r"part2_land.txt, line 1: is no face's landmarks: both eyes are at one place",
+    ),
+    "a label of very many digits": (
+        lambda lists, imgs: put(lists / "BP4D_part3_AUoccur.txt", 1, "0 " * 11 + "1" * 5000),
+        r"part3_AUoccur.txt, line 1: is not 12 labels of 0, 1 or 9",
+    ),
     "label of 2": (
         lambda lists, imgs: put(lists / "BP4D_part3_AUoccur.txt", 1, "0 " * 11 + "2"),
         r"part3_AUoccur.txt, line 1: is not 12 labels of 0, 1 or 9",

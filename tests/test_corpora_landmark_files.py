@@ -24,6 +24,13 @@ def write_text(path, sets, numbers=None):
     path.write_text("\n".join(lines) + "\n")
 
 
+def moved(which, to):
+    """Give a face, some of whose points are elsewhere."""
+    points = drawn_corpora.FACE.copy()
+    points[which] = to
+    return points
+
+
 def full(sets):
     return np.array([np.zeros((49, 2)) if points is None else points for points in sets])
 
@@ -89,6 +96,20 @@ def test_landmarks_in_every_form(tmp_path, form):
             lambda p: write_text(p.with_suffix(".csv"), [np.ones((49, 2)), np.full((49, 2), INF)]),
             r"landmarks are NaN or infinite \(line 2\)",
         ),
+        (lambda p: np.save(p, moved(30, 1e30)), r"point 31 is at \(1e\+30, 1e\+30\), far from all"),
+        (lambda p: np.save(p, moved(0, -900)), r"point 1 is at \(-900, -900\).*\(set 1\)"),
+        (
+            lambda p: write_text(p.with_suffix(".txt"), [drawn_corpora.FACE, moved(slice(9), 0)]),
+            r"no face's: 9 of 49 points are 0 and the others are not \(line 2\)",
+        ),
+        (
+            lambda p: write_text(p.with_suffix(".csv"), [drawn_corpora.FACE] * 2, [3, 4.5]),
+            r"4.5 is no frame number \(line 2\)",
+        ),
+        (
+            lambda p: np.save(p, np.column_stack([[4, np.nan], np.ones((2, 98))])),
+            r"nan is no frame number \(set 2\)",
+        ),
     ],
 )  # fmt: skip
 def test_broken_landmark_files_are_named(tmp_path, write, message):
@@ -99,6 +120,20 @@ def test_broken_landmark_files_are_named(tmp_path, write, message):
     (line,) = problems.lines()
     assert line.startswith(str(path))
     assert re.search(message, line), line
+
+
+def test_faces_that_are_turned_away_are_faces(tmp_path):
+    sets = np.array([drawn_corpora.FACE * squeeze for squeeze in ([0.1, 1], [1, 0.2], [1, 1])])
+    np.save(tmp_path / "a.npy", sets)
+    problems = Problems()
+    found = read_point_sets(tmp_path / "a.npy", 49, problems)
+    np.testing.assert_array_equal(found.points, sets)
+    # What is no face's counts as none where that is asked for.
+    sets[1] = moved(5, 3000)
+    np.save(tmp_path / "a.npy", sets)
+    found = read_point_sets(tmp_path / "a.npy", 49, problems, broken_is_none=True)
+    assert not problems
+    assert np.isnan(found.points).all((1, 2)).tolist() == [False, True, False]
 
 
 def test_pictures_are_in_the_order_of_their_numbers(tmp_path):

@@ -21,7 +21,7 @@ from export.errors import ExportError
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
-from runtime.launch_plan import (
+from runtime.cuda.launch_plan import (
     ALIGNMENT,
     lifetimes,
     read_launch_plan,

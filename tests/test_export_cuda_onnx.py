@@ -19,7 +19,7 @@ from export.errors import ExportError
 from export.half import halve
 from export.plain import PlainGraph
 from export.serialise import save, to_onnx
-from runtime.launch_plan import Code, read_launch_plan
+from runtime.cuda.launch_plan import Code, read_launch_plan
 from runtime.packaged import FOLDER
 
 FIX = "python -m export.onnx CHECKPOINT --graph plain"

@@ -25,8 +25,8 @@ from export.tensorrt.library import RTX_TARGETS, load_tensorrt
 from export.tensorrt.network import parse, read_onnx
 from lgrnet.config import model_config
 from lgrnet.networks import build_network
+from runtime.backends.tensorrt_plan import file_sha256, read_plan, sidecar, write_plan
 from runtime.packaged import model_path
-from runtime.plan import file_sha256, read_plan, sidecar, write_plan
 from runtime.spec import ModelSpec
 
 rtx = pytest.importorskip("tensorrt_rtx")

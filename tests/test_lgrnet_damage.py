@@ -1,8 +1,10 @@
 """Damaged files of a data set and of a run: each is named, with what to do."""
 
+import json
 from pathlib import Path
 
 import drawn_corpora
+import numpy as np
 import pytest
 import torch
 from tiny_corpus import write_tiny_corpus
@@ -33,6 +35,11 @@ def scramble(data):
 
 def scramble_the_end(data):
     return data[:-60] + scramble(data[-60:-20]) + data[-20:]
+
+
+def flip_a_bit(data):
+    middle = len(data) // 2  # where the landmarks are
+    return data[:middle] + bytes([data[middle] ^ 16]) + data[middle + 1 :]
 
 
 WAYS = [halve, empty, scramble]
@@ -92,9 +99,13 @@ def test_a_damaged_checkpoint_is_named(lab, caplog, spoil, way):
     assert str(path) in caplog.text
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_damaged_faces_are_named(lab, caplog, spoil, way):
-    path = spoil(lab / "data" / "SN003-00000.faces.npy", way)
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [(f"SN003-00000.{kind}", way) for kind in ("faces.npy", "labels.npz") for way in WAYS]
+    + [("SN003-00000.labels.npz", flip_a_bit)],
+)
+def test_damaged_faces_are_named(lab, caplog, spoil, name, way):
+    path = spoil(lab / "data" / name, way)
     checkpoint = lab / "runs" / "lgrnet" / "fold1" / "last.pt"
     command = [str(checkpoint), "--data", str(lab / "data"), "--split", "SN003"]
     assert evaluate([*command, "--json", str(lab / "scores.json")]) == 2
@@ -110,7 +121,38 @@ def test_an_experiment_that_is_no_text_is_named(tmp_path, caplog, way):
     assert f"{path} is not TOML" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["SN001-00000.frames.json", "dataset.json"])
+@pytest.mark.parametrize("what", ["splits", "aus", "recipe"])
+def test_a_senseless_index_is_named(lab, caplog, spoil, what):
+    path = spoil(
+        lab / "data" / "dataset.json",
+        lambda data: json.dumps(json.loads(data) | {what: ["SN001"]}).encode(),
+    )
+    assert train(arguments(lab)) == 2
+    assert f"{path} is damaged" in caplog.text
+
+
+def test_labels_of_another_shape_are_named(lab, caplog, spoil):
+    path = lab / "data" / "SN003-00000.labels.npz"
+    with np.load(path) as labels:
+        arrays = dict(labels)
+    spoil(path, empty)
+    np.savez(path, **{**arrays, "presence": arrays["presence"][:, :-1]})
+    checkpoint = lab / "runs" / "lgrnet" / "fold1" / "last.pt"
+    assert evaluate([str(checkpoint), "--data", str(lab / "data"), "--split", "SN003"]) == 2
+    assert f"{path} is damaged (presence has the shape (2, 7), 2 subjects)" in caplog.text
+
+
+def test_what_a_killed_run_left_half_written_is_removed(lab, caplog):
+    folder = lab / "runs" / "lgrnet" / "fold1"
+    for name in (".state.pt.99.partial", ".last.99.part.json"):
+        (folder / name).write_bytes(b"left behind")
+    assert train(arguments(lab)) == 0
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["SN001-00000.frames.json", "SN001-00000.labels.npz", "dataset.json"]
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_preparing_again_names_what_it_cannot_read(tmp_path, caplog, spoil, name, way):
     drawn_corpora.write_disfa(tmp_path / "disfa", subjects=("SN001",), frames=2)

@@ -165,7 +165,7 @@ def test_variants_are_told_apart(name):
 def test_files_that_are_no_scores_are_named(tmp_path):
     path = tmp_path / "last.json"
     for text, message in (("{", "cannot be read"), ("{}", FORMAT), ("[]", FORMAT),
-                          (json.dumps({"format": FORMAT}), "lacks aus")):  # fmt: skip
+                          (json.dumps({"format": FORMAT}), "lacks something")):  # fmt: skip
         path.write_text(text)
         with pytest.raises(ScoresError, match=message):
             read_fold_scores(path)

@@ -1,6 +1,7 @@
 """``python -m lgrnet.tables``: figures counted again from its JSON, and what is missing."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -140,13 +141,65 @@ def test_an_au_that_a_fold_does_not_show_has_no_average(tmp_path):
         write_run(runs, "disfa", "lgrnet", fold)
     path = runs / "disfa" / "lgrnet" / "fold2" / "last.json"
     scores = json.loads(path.read_text())
-    scores["aus"]["AU09"]["f1"] = None
+    counts = dict.fromkeys(("true_positives", "false_positives", "false_negatives"), 0)
+    scores["aus"]["AU09"] |= {**counts, "f1": None}
     path.write_text(json.dumps(scores))
     found, _ = tables(runs, out=tmp_path / "t")
     values = measured(found["I", "last"], "LGRNet")["values"]
     assert [value is None for value in values] == [*[False] * 4, True, *[False] * 3, True]
     assert "AU09 is neither seen nor there in fold 2" in " ".join(found["I", "last"]["notes"])
     assert None not in measured(found["I", "best"], "LGRNet")["values"]
+
+
+DAMAGE = {
+    "another F1": (
+        lambda s: s["aus"]["AU09"].update(f1=0.125),
+        "has F1 0.125 of AU09, whose counts",
+    ),
+    "no F1": (lambda s: s["aus"]["AU09"].update(f1=None), "has F1 None of AU09, whose counts give"),
+    "counts": (lambda s: s["aus"]["AU09"].update(frames=3), "has senseless counts of AU09"),
+    "no counts": (lambda s: s["aus"].update(AU09={}), "lacks something"),
+    "a list": (lambda s: s.update(aus=[1, 2]), "lacks something"),
+    "words": (lambda s: s.update(epoch="two"), "lacks something"),
+    "no experiment": (lambda s: s.pop("experiment"), "lacks something.*'experiment'"),
+    "no failures": (lambda s: s.pop("failure_rate"), "lacks something.*'failure_rate'"),
+    "an infinite error": (
+        lambda s: s.update(landmark_error=1e999),
+        "has a senseless landmark_error",
+    ),
+    "a fold": (lambda s: s.update(fold=4), "has a senseless fold"),
+    "a network": (lambda s: s.update(variant="other"), "has a senseless variant"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_scores_are_named(tmp_path, caplog, damage):
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    path = tmp_path / "runs" / "disfa" / "lgrnet" / "fold1" / "last.json"
+    scores = json.loads(path.read_text())
+    spoil, message = DAMAGE[damage]
+    spoil(scores)
+    path.write_text(json.dumps(scores))
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+    assert re.search(f"^{re.escape(str(path))} {message}", caplog.messages[0]), caplog.messages
+    assert "train that fold again" in caplog.text
+    assert not list(tmp_path.glob("t.*"))
+
+
+def test_folds_of_other_data_are_refused(tmp_path, caplog):
+    for fold in (1, 2):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold)
+    for path in (tmp_path / "runs" / "disfa" / "lgrnet" / "fold2").iterdir():
+        path.write_text(path.read_text().replace("made for", "made by"))
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+    assert "were not trained alike (they differ in prepared data)" in caplog.text
+
+
+def test_tables_that_cannot_be_written_are_told(tmp_path, caplog):
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    (tmp_path / "t.md").mkdir()
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+    assert str(tmp_path / "t.md") in caplog.text
 
 
 def test_all_rows_of_the_paper_are_there(tmp_path):
@@ -176,8 +229,8 @@ def test_all_rows_of_the_paper_are_there(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-@pytest.mark.parametrize("whole", [True, False])
-def test_latex_compiles_and_fits_the_page(tmp_path, whole):
+@pytest.mark.parametrize(("whole", "columns"), [(True, 2), (True, 1), (False, 2)])
+def test_latex_compiles_and_fits_the_page(tmp_path, whole, columns):
     runs = tmp_path / "runs"
     words = r"training_data=all_of: 50 % \\of #1 {x} ~ ^ <&> $5 | × `y`, synthetic"
     for corpus in ("bp4d", "disfa") if whole else ("bp4d",):
@@ -185,7 +238,8 @@ def test_latex_compiles_and_fits_the_page(tmp_path, whole):
             for fold in (1, 2, 3):
                 write_run(runs, corpus, variant, fold, words, seed=len(variant))
     tables(runs, out=tmp_path / "t")
-    page = r"\documentclass[twocolumn]{article}\begin{document}\input{t}\end{document}"
+    option = "twocolumn" if columns == 2 else "onecolumn"
+    page = rf"\documentclass[{option}]{{article}}\begin{{document}}\input{{t}}\end{{document}}"
     (tmp_path / "page.tex").write_text(page)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -99,31 +99,6 @@ def test_a_run_begins_with_the_checkpoint(config, tmp_path):  # noqa: F811
     assert all(kept for name, kept in same.items() if not name.startswith("heads."))
 
 
-def test_the_rest_comes_from_a_second_checkpoint(config, tmp_path):  # noqa: F811
-    whole = saved(tmp_path / "whole.pt")
-    part = saved(tmp_path / "part.pt", relation="none")
-    model = network()
-    assert not torch.equal(whole.heads.logit.weight, part.heads.logit.weight)
-    for path in ("whole.pt", "part.pt"):
-        warm_start(model, tmp_path / path)
-    wanted = {**whole.state_dict(), **part.state_dict()}
-    assert any(name.startswith("relation.") for name in wanted)
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, wanted[name]), name
-
-    # The same as a run: what stands in init comes before what stands in init_rest.
-    assert run(config, tmp_path / "whole", "optim.epochs=1") == 0
-    assert run(config, tmp_path / "part", "optim.epochs=1", "seed=1", "model.relation=none") == 0
-    whole, part = (load_checkpoint(tmp_path / name / "last.pt")[0] for name in ("whole", "part"))
-    changes = [f"init={tmp_path}/part/last.pt", f"init_rest={tmp_path}/whole/last.pt"]
-    changes += ["optim.epochs=1", "optim.lr=1e-12", "optim.weight_decay=0.0"]
-    assert run(config, tmp_path / "both", *changes) == 0
-    both = load_checkpoint(tmp_path / "both" / "last.pt")[0]
-    wanted = {**dict(whole.named_parameters()), **dict(part.named_parameters())}
-    for name, weights in both.named_parameters():
-        torch.testing.assert_close(weights, wanted[name], rtol=0, atol=1e-9, msg=name)
-
-
 def test_a_missing_checkpoint_is_named(config, tmp_path, caplog):  # noqa: F811
     assert run(config, tmp_path / "run", "init=nowhere.pt") == 2
     assert "nowhere.pt: no such file" in caplog.text
@@ -267,7 +242,5 @@ def test_disfa_begins_with_bp4d_as_jaanet_does(tmp_path, variant):
 def test_a_rule_without_a_checkpoint_is_refused(config, tmp_path, caplog):  # noqa: F811
     assert run(config, tmp_path / "run", "init_rule=jaanet") == 2
     assert "init_rule: say with init=CHECKPOINT" in caplog.text
-    assert run(config, tmp_path / "run", "init_rest=x.pt") == 2
-    assert "init_rest: say with init=CHECKPOINT" in caplog.text
     assert run(config, tmp_path / "run", "init=x.pt", "init_rule=nearest") == 2
     assert "init_rule: 'nearest' is not one of 'shared', 'jaanet'" in caplog.text

@@ -7,8 +7,8 @@ from test_runtime_fixtures import SpotFinder, spot, wall, write_model
 
 from runtime.detector import Detector
 from runtime.errors import InputError
-from runtime.image import read_image
 from runtime.sources import images
+from runtime.sources.images import read_image
 
 PICTURES = [
     spot(100, 120),

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_runtime_fixtures import MEAN_FACE, astronaut, write_model
+from test_runtime_fixtures import MEAN_FACE, astronaut, wall, write_model
 
 from runtime import cli
 from runtime.cli import main
@@ -87,9 +87,20 @@ def test_image_and_folder(tmp_path, capsys, model):
     assert [row["success"] for row in rows(out / "one.csv")] == ["0"]
 
 
+def test_no_face_at_all_is_said_with_what_may_help(tmp_path, capsys, model):
+    cv2.imwrite(str(tmp_path / "wall.png"), wall())
+    code, out, _ = run(capsys, tmp_path / "wall.png", "--out", tmp_path / "out", "--model", model)
+    assert code == 0
+    assert "a face in 0 of them: for faces smaller than 6 %" in out
+    assert "--search-side" in out
+    record = json.loads((tmp_path / "out" / "wall.latency.json").read_text())
+    assert record["frames_with_a_face"] == 0
+
+
 def test_without_video(tmp_path, capsys, model):
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
-    run(capsys, clip, "--out", out, "--model", model, "--no-video")
+    said = run(capsys, clip, "--out", out, "--model", model, "--no-video")[1]
+    assert "a face in 6 of them\n" in said
     assert names(out) == ["clip.csv", "clip.latency.json"]
 
 

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime import show
 from runtime.cli import main
 from runtime.commands import doctor
+from runtime.drawing import window
 from runtime.errors import OpenCVError
 from runtime.packaged import MODELS, model_path
 
@@ -91,18 +91,18 @@ def build(toolkit: str) -> str:
 def test_window_where_opencv_has_none(monkeypatch):
     monkeypatch.setattr(cv2, "getBuildInformation", lambda: build("NONE"))
     with pytest.raises(OpenCVError, match=r"--show: this OpenCV \(.*headless\) has no windows"):
-        show.Window("x")
+        window.Window("x")
 
 
 def test_window_without_a_screen(monkeypatch):
     monkeypatch.setattr(cv2, "getBuildInformation", lambda: build("QT5"))
-    monkeypatch.setattr(show.sys, "platform", "linux")
+    monkeypatch.setattr(window.sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(OpenCVError, match=r"--show: there is no screen \(DISPLAY is not set\)"):
-        show.Window("x")
+        window.Window("x")
     monkeypatch.setenv("DISPLAY", ":1")
-    assert show.why_no_window() is None
+    assert window.why_no_window() is None
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_window_without_a_screen(monkeypatch):
 )
 def test_window(monkeypatch, key, visible, goes_on):
     done = []
-    monkeypatch.setattr(show, "why_no_window", lambda: None)
+    monkeypatch.setattr(window, "why_no_window", lambda: None)
     fakes = {
         "namedWindow": lambda *a: done.append("open"),
         "resizeWindow": lambda *a: None,
@@ -121,9 +121,24 @@ def test_window(monkeypatch, key, visible, goes_on):
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(cv2, name, fake, raising=False)
-    with show.Window("x") as window:
-        assert window.show(np.zeros((4, 6, 3), np.uint8)) is goes_on
+    with window.Window("x") as opened:
+        assert opened.show(np.zeros((4, 6, 3), np.uint8)) is goes_on
     assert done == ["open", (4, 6, 3), "closed"]
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_window_that_somebody_closed(monkeypatch, opens):
+    def gone(*_):
+        raise cv2.error("NULL guiMainThread (please create a window)")
+
+    monkeypatch.setattr(window, "why_no_window", lambda: None)
+    fakes = dict.fromkeys(("namedWindow", "resizeWindow", "imshow"), lambda *a: None)
+    fakes |= {"waitKey": lambda wait: -1, "getWindowProperty": gone, "destroyWindow": gone}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(cv2, name, fake, raising=False)
+    with window.Window("x") as opened:
+        if opens:
+            assert opened.show(np.zeros((4, 6, 3), np.uint8)) is False
 
 
 def test_show_without_windows_is_one_line(capsys, monkeypatch, tmp_path):

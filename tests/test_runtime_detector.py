@@ -211,6 +211,21 @@ def test_stream_follows_a_moving_face(model, finder):
     assert finder.finds == 1
 
 
+def test_stream_of_every_fourth_frame(model, finder):
+    frames = [spot(100 + 2 * i, 90 + i) for i in range(25)]
+    results = list(Detector(model, finder=finder).stream(frames, every=4))
+    assert [result.index for result in results] == list(range(0, 25, 4))
+    for result in results[1:]:
+        (face,) = result
+        assert face.id == 0
+        np.testing.assert_allclose(where(face), [100 + 2 * result.index, 90 + result.index], atol=1)
+    alone = list(Detector(model, finder=finder).stream(frames[::4]))
+    for here, there in zip(results, alone, strict=True):
+        assert [face.aus for face in here] == [face.aus for face in there]
+    with pytest.raises(ValueError, match="every must be 1 or more, got 0"):
+        next(Detector(model, finder=finder).stream(frames, every=0))
+
+
 def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):
     import cv2
 

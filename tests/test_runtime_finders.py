@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 from test_runtime_fixtures import YUNET, SpotFinder, astronaut
 
-from runtime import finders
 from runtime.align import invert, transform, warp
 from runtime.errors import InputError, OpenCVError
 from runtime.finders import CascadeFinder, YuNetFinder, align_box, open_finder
@@ -144,13 +143,13 @@ def test_box_becomes_an_alignment():
 
 
 def test_opencv_5_has_no_cascades(monkeypatch):
-    monkeypatch.delattr(finders.cv2, "CascadeClassifier")
+    monkeypatch.delattr(cv2, "CascadeClassifier")
     with pytest.raises(OpenCVError, match=r"YuNet.*or install OpenCV 4"):
         open_finder(None)
 
 
 def test_wheel_without_cascade_files(monkeypatch, tmp_path):
-    monkeypatch.setattr(finders.cv2.data, "haarcascades", f"{tmp_path}/")
+    monkeypatch.setattr(cv2.data, "haarcascades", f"{tmp_path}/")
     with pytest.raises(OpenCVError, match="cannot be read: reinstall OpenCV"):
         CascadeFinder()
 
@@ -187,7 +186,7 @@ def test_yunet_drops_boxes_that_are_none(monkeypatch, tmp_path):
         def detect(self, image):
             return 1, np.concatenate([garbage, sane])
 
-    monkeypatch.setattr(finders.cv2.FaceDetectorYN, "create", lambda *_: Network())
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *_: Network())
     (tmp_path / "x.onnx").touch()
     (face,) = YuNetFinder(tmp_path / "x.onnx").find(np.zeros((300, 20, 3), np.uint8))
     assert face.box == (0, 1, 2, 3)

@@ -11,9 +11,9 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime.errors import InputError
 from runtime.formats import FORMATS, Layout, open_writer, output_path
+from runtime.formats.growing import partial_path
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.formats.subtitles import clock
-from runtime.growing import partial_path
 from runtime.results import Result
 
 AUS = ("AU06", "AU12", "AU24")
@@ -193,6 +193,21 @@ def test_parquet_holds_no_more_than_a_group(tmp_path, monkeypatch):
     rows_held, bytes_held = np.array(held).T
     assert rows_held.max() < 4
     assert bytes_held[160:].max() <= 1.1 * bytes_held[:160].max()
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_parquet_after_ctrl_c(tmp_path, count):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "clip.parquet").write_text("old")
+    with pytest.raises(KeyboardInterrupt), open_writer("parquet", tmp_path / "clip", LAYOUT) as w:  # noqa: PT012
+        for index in range(count):
+            w.write(some_result(index))
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.parquet"]
+    if count:
+        assert parquet.read_table(tmp_path / "clip.parquet")["frame"].to_pylist() == [0, 1, 2]
+    else:
+        assert (tmp_path / "clip.parquet").read_text() == "old"
 
 
 def test_parquet_after_an_error_is_not_there(tmp_path):

@@ -19,12 +19,12 @@ from export.cuda.network import build_network
 from runtime.align import warp
 from runtime.backends import FrameBackend, open_backend
 from runtime.backends.fused import best_target
-from runtime.errors import DeviceError, ModelError, SpecError
-from runtime.launch_plan import (
+from runtime.cuda.launch_plan import (
     Code,
     validate,
     write_launch_plan,
 )
+from runtime.errors import DeviceError, ModelError, SpecError
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,10 @@ def test_files_that_are_none(engine, tmp_path):
     write(arena=256)
     with pytest.raises(ModelError, match="does not lie in the 256 bytes of arena"):
         open_backend(engine, "cuda")
+    shorter = {"landmarks": {**plan["arrays"]["landmarks"], "shape": [2, 48, 2]}}
+    write(arrays={**plan["arrays"], **shorter})
+    with pytest.raises(ModelError, match=r"'landmarks' should be float32 \[2, 49, 2\] as its meta"):
+        open_backend(engine, "cuda")
     write(spec={})
     with pytest.raises(SpecError, match="no lgrnet metadata"):
         open_backend(engine, "cuda")
@@ -167,6 +171,7 @@ def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, capability, t
     assert gpu.runs == 2 * len(plan.launches), "once to load the kernels, once for the faces"
     assert gpu.memory.keys() == before.keys()
     assert len(before) == 2
+    backend.close()
     backend.close()
     assert not gpu.memory
     assert gpu.pushed == 0
@@ -215,6 +220,17 @@ def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, f
     np.testing.assert_array_equal(crops.reshape(2, 176, 176, 3)[0], warp(large, matrices[0], 176))
     assert len(gpu.memory) == len(before) == 3
     assert len(backend.from_frame(large, []).probability) == 0
+
+    def refuse(work):
+        raise DeviceError("the driver has enough")
+
+    larger = rng.integers(0, 256, (500, 300, 3), np.uint8)
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "_recorded", refuse)
+        with pytest.raises(DeviceError, match="enough"):
+            backend.from_frame(larger, matrices[:1])
+    backend.from_frame(larger, matrices[:1])  # what was recorded for another place is not launched
+    np.testing.assert_array_equal(crops.reshape(2, 176, 176, 3)[0], warp(larger, matrices[0], 176))
     with pytest.raises(ValueError, match=r"a frame is \(H, W, 3\) uint8, got \(9, 9\)"):
         backend.from_frame(np.zeros((9, 9), np.uint8), matrices[:1])
     backend.close()

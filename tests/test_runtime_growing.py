@@ -3,9 +3,9 @@ import os
 
 import pytest
 
-from runtime import growing
 from runtime.errors import InputError, OutputError
-from runtime.growing import GrowingText, partial_path
+from runtime.formats import growing
+from runtime.formats.growing import GrowingText, partial_path
 
 
 @pytest.fixture
@@ -53,11 +53,14 @@ def test_error_keeps_what_there_is_beside_the_old_file(target, error):
     assert partial_path(target).read_text() == "new"
 
 
-def test_error_before_anything_worth_keeping(target):
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_error_before_anything_worth_keeping(target, error):
+    target.write_text("old")
     text = GrowingText(target)
     text.append("header", counts=False)
-    text.finish(RuntimeError)
-    assert list(target.parent.iterdir()) == []
+    text.finish(error)
+    assert list(target.parent.iterdir()) == [target]
+    assert target.read_text() == "old"
 
 
 def test_ctrl_c_ends_the_file(target):
@@ -106,6 +109,27 @@ def test_two_runs_cannot_write_one_file(target):
     text.finish(None)
     GrowingText(target).finish(RuntimeError)
     assert target.read_text() == "mine"
+
+
+def test_a_run_that_finishes_while_another_begins(target, monkeypatch):
+    first, lock = GrowingText(target), growing.fcntl.flock
+    first.append("whole")
+
+    def late(file, how):
+        first.finish(None)
+        lock(file, how)
+
+    monkeypatch.setattr(growing.fcntl, "flock", late)
+    with pytest.raises(InputError, match="another run has just finished"):
+        GrowingText(target)
+    assert target.read_text() == "whole"
+
+
+def test_a_file_that_became_shorter(target):
+    partial_path(target).write_text("ab")
+    with pytest.raises(InputError, match="changed meanwhile"):
+        GrowingText(target, keep=3)
+    assert partial_path(target).read_text() == "ab"
 
 
 def test_unwritable_folder(tmp_path):

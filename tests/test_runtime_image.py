@@ -6,8 +6,9 @@ import pytest
 from test_runtime_fixtures import astronaut
 
 from runtime.errors import InputError
-from runtime.image import check_frame, read_image
-from runtime.truncation import image_damage
+from runtime.image import check_frame
+from runtime.sources.images import read_image
+from runtime.sources.truncation import image_damage
 
 
 def encoded(suffix: str, image: np.ndarray | None = None) -> bytes:

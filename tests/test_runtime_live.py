@@ -171,7 +171,7 @@ def test_pauses_double_and_end(monkeypatch, caplog):
     clock = Clock()
     monkeypatch.setattr(live, "time", clock)
     source = feed_source(Feed(0, then=None), give_up=40)
-    source._stopped = clock
+    source._reader.stopped = clock
     assert [number(shot) for shot in source] == [0]
     assert clock.pauses == [0.5, 1, 2, 4, 8, 10, 10, 4.5]
     assert source.failures == ["feed"]
@@ -185,7 +185,7 @@ def test_server_that_answers_but_sends_nothing_is_not_pestered(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(live, "time", clock)
     source = feed_source(Feed(0, then=None), *(Feed(then=None) for _ in range(9)), give_up=7.5)
-    source._stopped = clock
+    source._reader.stopped = clock
     assert len(list(source)) == 1
     assert clock.pauses == [0.5, 1, 2, 4]
 

@@ -1,7 +1,9 @@
 """The native engine: that it computes the network, in every form, and refuses what it cannot."""
 
 import dataclasses
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -103,9 +105,17 @@ def test_many_threads_give_the_same_every_time(network):
 
 
 def compiled_for(target, folder):
-    """Open the engine for an instruction set, compiling it only where it is not what runs here."""
+    """Open the engine for an instruction set, compiling it only where it is not what runs here.
+
+    Then it is optimised less, which takes half the time; what is users' is compiled in full.
+    """
     known = library.library_path(target)
-    return library.open_library(known if known.exists() else compile_engine(target, folder))
+    if known.exists():
+        return library.open_library(known)
+    flags = ["-O1" if flag == "-O3" else flag for flag in library.FLAGS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiling, "FLAGS", flags)
+        return library.open_library(compile_engine(target, folder))
 
 
 @pytest.mark.parametrize("target", ["portable", "avx2"])
@@ -218,13 +228,30 @@ def test_other_devices_suffixes_and_precisions_are_refused(file, tmp_path):
         open_backend(tmp_path / "m.onnx", backend="native")
 
 
-@pytest.mark.parametrize("kind", ["empty", "text", "cut", "noise", "pickle"])
+KINDS = ("empty", "text", "cut", "noise", "pickle", "array", "locked", "method", "header")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_damaged_file(file, kind):
     whole = file.read_bytes()
+    entry = whole.rindex(b"PK\x01\x02")  # of the archive's table, which says how to read the last
     if kind == "pickle":
         np.savez(file, lgrnet=np.array([{"a": 1}], object))
+    elif kind == "array":
+        with file.open("wb") as opened:
+            np.save(opened, np.zeros(3))
+    elif kind == "header":
+        with zipfile.ZipFile(file, "w") as archive, io.BytesIO() as array:
+            np.save(array, np.zeros(3))
+            archive.writestr("shape.npy", array.getvalue().replace(b"}", b" "))
     else:
-        content = {"empty": b"", "text": b"hello", "cut": whole[:-500]}
+        content = {
+            "empty": b"",
+            "text": b"hello",
+            "cut": whole[:-500],
+            "locked": whole[: entry + 8] + b"\1" + whole[entry + 9 :],
+            "method": whole[: entry + 10] + b"\x63" + whole[entry + 11 :],
+        }
         file.write_bytes(content.get(kind, np.random.default_rng(0).bytes(5000)))
     with pytest.raises(ModelError, match=r"net\.npz cannot be opened") as caught:
         open_backend(file)
@@ -237,10 +264,13 @@ def test_damaged_file(file, kind):
         ({"heads.bias": None}, ModelError, "array heads.bias is missing"),
         ({"align.0.bias": np.zeros(3)}, ModelError, "align.0.bias holds 3 numbers instead of 8"),
         ({"up.hidden.range": np.ones(5)}, ModelError, "holds 5 numbers instead of 16"),
-        ({"refine.1.tile": None}, ModelError, "array refine.1.tile is missing"),
+        ({"refine.1.tile": None}, ModelError, "array refine.1.tile is missing: export it again"),
+        ({"align.2.tile": np.array([3])}, ModelError, r"align\.2\.tile is not 2 or 4: export it"),
+        ({"down.hidden.bias": np.full(48, np.nan)}, ModelError, "holds numbers that are not fini"),
         ({"heads.order": np.arange(5) + 1}, ModelError, "heads.order is no order"),
         ({"patches.eyes": np.array([22, 49])}, ModelError, "names landmarks that there are not"),
         ({"shape": np.array("{}")}, ModelError, "is not usable"),
+        ({"shape": np.array("[]")}, ModelError, "is not usable"),
         ({"lgrnet": None}, SpecError, "holds no lgrnet metadata"),
     ],
     ids=str,
@@ -253,12 +283,13 @@ def test_files_that_do_not_fit_together(file, change, error, message):
         open_backend(file)
 
 
-@pytest.mark.parametrize("field", ["input", "grid", "stem", "cells", "aus", "refine"])
+@pytest.mark.parametrize("field", ["input", "grid", "stem", "cells", "aus", "refine", "slope"])
 def test_shapes_that_no_network_has(file, field):
     with np.load(file) as archive:
         content = dict(archive)
     shape = json.loads(str(content["shape"]))
-    shape[field] = [-8] * len(shape[field]) if isinstance(shape[field], list) else -8
+    wrong = np.nan if field == "slope" else -8
+    shape[field] = [-8] * len(shape[field]) if isinstance(shape[field], list) else wrong
     np.savez(file, **content | {"shape": np.array(json.dumps(shape))})
     with pytest.raises(ModelError, match="no such network"):
         open_backend(file)
@@ -273,6 +304,31 @@ def test_a_file_of_int8_is_stored_in_halves(tmp_path, network):
         assert archive["refine.0.bias"].dtype == np.float32
     read = read_model(tmp_path / "net.npz").arrays["refine.0.weight"]
     np.testing.assert_allclose(read, model.arrays["refine.0.weight"], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [np.nan, 1e9])
+def test_weights_that_halves_do_not_hold_are_not_written(tmp_path, network, factor):
+    model = native_model(network)
+    weight = model.arrays["refine.0.weight"] * np.float32(factor)
+    model = dataclasses.replace(
+        model,
+        spec=dataclasses.replace(model.spec, precision="int8"),
+        arrays={**model.arrays, "refine.0.weight": weight},
+    )
+    with pytest.raises(ValueError, match=r"refine\.0\.weight .* not finite in float16"):
+        write_model(tmp_path / "net.npz", model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_observing_is_for_one_thread(network):
+    backend = NativeBackend(native_model(network), "cpu", 2)
+    with pytest.raises(ValueError, match="observed on 1 thread, not 2"):
+        backend.observe()
+
+
+def test_no_threads_to_run_on(network):
+    with pytest.raises(ModelError, match=r"in memory cannot be opened .*1 thread or more"):
+        NativeBackend(native_model(network), "cpu", 0)
 
 
 def test_an_engine_that_is_not_compiled(tmp_path):
@@ -290,6 +346,20 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch, capsys, command, why):
     assert capsys.readouterr().err.startswith("error: the native engine could not be compiled")
 
 
+def test_a_faster_instruction_set_that_does_not_compile_is_told(tmp_path, monkeypatch, caplog):
+    def run(command, source, output):
+        if "-mavx2" in command:
+            raise CompileError("it has a bug")
+        output.write_bytes(b"library")
+
+    monkeypatch.setattr(compiling, "compiler", lambda: ["c++"])
+    monkeypatch.setattr(compiling, "probe", lambda command: None)
+    monkeypatch.setattr(compiling, "_run", run)
+    monkeypatch.setattr(compiling, "targets", lambda: ("avx2", "portable"))
+    assert compile_engine(folder=tmp_path) == library.library_path("portable", tmp_path)
+    assert "avx2, which may be faster, was not compiled: it has a bug" in caplog.text
+
+
 def test_no_compiler_at_all(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
@@ -300,7 +370,13 @@ def test_no_compiler_at_all(monkeypatch):
     assert compiling.compiler()[1:] == ["-m", "ziglang", "c++"]
 
 
-def test_a_library_of_other_sources_is_not_taken(tmp_path, monkeypatch):
-    path = library.library_path("portable", tmp_path)
-    monkeypatch.setattr(library, "digest", lambda: "0" * 12)
-    assert library.library_path("portable", tmp_path) != path
+def test_a_library_of_other_sources_or_flags_is_not_taken(tmp_path, monkeypatch):
+    here = library.digest.__wrapped__()
+    monkeypatch.setattr(library, "FLAGS", (*library.FLAGS, "-O1"))
+    flags = library.digest.__wrapped__()
+    monkeypatch.setattr(library, "ENGINE", tmp_path)
+    (tmp_path / "engine.cpp").write_text("int x;")
+    sources = library.digest.__wrapped__()
+    assert len({here, flags, sources}) == 3
+    (tmp_path / "engine.cpp~").write_text("int y;")
+    assert library.digest.__wrapped__() == sources, "what an editor leaves is no source"

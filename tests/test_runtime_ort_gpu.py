@@ -174,6 +174,14 @@ def test_damaged_model_is_no_device_error_on_auto(monkeypatch, tmp_path):
         open_backend(tmp_path / "m.onnx", "auto")
 
 
+def test_damaged_model_is_no_other_error_in_tensorrt(monkeypatch, tmp_path):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
+    (tmp_path / "m.onnx").write_bytes(b"hello")
+    with pytest.raises(ModelError, match="damaged, or not an ONNX file"):
+        open_backend(tmp_path / "m.onnx", "cuda", backend="tensorrt")
+
+
 @pytest.mark.gpu
 def test_cuda_equals_cpu(tmp_path):
     path = write_model(tmp_path / "m.onnx", batch=2)

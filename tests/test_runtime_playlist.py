@@ -97,7 +97,9 @@ def test_list_of_paths(tmp_path, monkeypatch):
     ]
     monkeypatch.chdir(tmp_path)
     assert [s.name for s in open_source([os.path.join("one", "a.png")])] == ["a.png"]
-    with pytest.raises(FileNotFoundError, match=r"no such file: nope\.png, two"):
-        open_source(["nope.png", "two", "one/a.png"])
+    with pytest.raises(FileNotFoundError, match=r"no such file: nope\.png, no/a\.png$"):
+        open_source(["nope.png", "no/a.png", "one/a.png"])
+    with pytest.raises(InputError, match=r"a list of paths holds the folder .*: give it by itself"):
+        open_source(["one/a.png", "two"])
     with pytest.raises(InputError, match="a list of paths holds a ndarray"):
         open_source(["one/a.png", GOOD])

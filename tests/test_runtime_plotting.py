@@ -11,7 +11,7 @@ from runtime import plot
 from runtime.cli import main
 from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
-from runtime.plotting import AREA, AREA_PRESENT, _clock, _ticks
+from runtime.outputs.plotting import AREA, AREA_PRESENT, _clock, _ticks
 
 AUS = ("AU06", "AU12")
 

@@ -3,9 +3,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from lgrnet.faces.drawing.camera import PIVOT, Pose, project
-from runtime.face_model import FACE_MM
 from runtime.landmarks import MIRROR
 from runtime.pose import FOCAL_LENGTH, head_pose
+from runtime.pose.face_model import FACE_MM
 
 WIDTH, HEIGHT = 1280, 720
 FOCAL = FOCAL_LENGTH * WIDTH

@@ -10,12 +10,12 @@ import pytest
 from test_runtime_fixtures import SpotFinder, spot, write_model
 from test_runtime_sources import write_video
 
-from runtime import cli, prefetch, sources
+from runtime import cli, sources
 from runtime import detector as detector_module
 from runtime.detector import Detector
 from runtime.errors import InputError
-from runtime.prefetch import DEPTH, ReadAhead, read_ahead
-from runtime.sources import Arrays, Camera, Source, open_source
+from runtime.sources import Arrays, Camera, Source, open_source, prefetch
+from runtime.sources.prefetch import DEPTH, ReadAhead, read_ahead
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20
@@ -268,7 +268,7 @@ def test_command_line_reads_videos_ahead(monkeypatch, tmp_path, clip, model):
 def test_program_ends_although_a_loop_is_not_finished(clip):
     # The loop hangs on a global, so that nothing but the interpreter's end stops it.
     code = (
-        f"from runtime.prefetch import *; from runtime import open_source as o\n"
+        f"from runtime.sources.prefetch import *; from runtime import open_source as o\n"
         f"shots = iter(read_ahead(o({str(clip)!r}))); print(next(shots).index)"
     )
     done = subprocess.run(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,11 +18,11 @@ from some_results import some_face, some_result
 from test_runtime_cli import ROOT, names, rows, run, write_clip
 from test_runtime_fixtures import write_model
 
-from runtime import cli, growing
-from runtime.continued import ContinuedIds
+from runtime import cli
 from runtime.errors import InputError
-from runtime.formats import Layout
+from runtime.formats import Layout, growing
 from runtime.outputs import Outputs, Wanted
+from runtime.outputs.continued import ContinuedIds
 from runtime.sources import Source
 
 TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
@@ -186,6 +187,96 @@ def test_resume_with_every_second_frame(tmp_path, capsys, monkeypatch, model):
     assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(5)
 
 
+def test_interrupted_before_a_frame_that_is_new(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--format", "jsonl", "--resume")
+    with monkeypatch.context() as patch:
+        cut(patch, 5)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    with monkeypatch.context() as patch:
+        cut(patch, 0, KeyboardInterrupt)
+        assert run(capsys, *given)[0] == 130
+    assert not json.loads((out / "clip.latency.json").read_text())["complete"]
+    code, _, err = run(capsys, *given)
+    assert (code, "going on behind frame" in err) == (0, True)
+    assert [row["frame"] for row in rows(out / "clip.csv")] == list("012345")
+    assert len((out / "clip.jsonl").read_text().splitlines()) == 6
+
+
+def test_a_run_that_was_killed_behind_a_whole_one(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video")
+    assert run(capsys, *given)[0] == 0
+    whole = (out / "clip.csv").read_text()
+    with monkeypatch.context() as patch:
+        cut(patch, 0, KeyboardInterrupt)
+        assert run(capsys, *given)[0] == 130
+    assert (out / "clip.csv").read_text() == whole  # nothing is no reason to drop it
+    with monkeypatch.context() as patch:
+        cut(patch, 4)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    code, _, err = run(capsys, *given, "--resume")
+    assert (code, "going on behind frame 2" in err) == (0, True)
+    assert names(out) == ["clip.csv", "clip.latency.json"]
+
+
+def test_resume_with_a_file_that_was_not_wanted_before(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi", 3), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--resume")
+    assert run(capsys, *given, "--no-video")[0] == 0
+    assert "done before" in run(capsys, *given, "--no-video")[2]
+    assert "done before" not in run(capsys, *given)[2]
+    assert frames_of(out / "clip.annotated.mp4") == 3
+    assert "done before" in run(capsys, *given)[2]
+
+
+def test_resume_of_another_source(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--resume")
+    with monkeypatch.context() as patch:
+        cut(patch, 5)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    before = (out / "clip.partial.csv").read_text()
+    code, _, err = run(capsys, *given, "--every", "2")
+    assert (code, "or --every is not" in err) == (2, True)
+    write_clip(clip, 2)
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert "clip.avi ended, but the run that was cut off had come to frame 2" in err
+    assert before.startswith((out / "clip.partial.csv").read_text())
+    assert [row["frame"] for row in rows(out / "clip.partial.csv")] == list("012")
+
+
+def test_faces_keep_their_numbers_behind_a_cut_in_one_of_many_files(
+    tmp_path, capsys, monkeypatch, model
+):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in "ab":
+        write_clip(clips / f"{name}.avi", 4)
+    given = (clips, "--out", tmp_path / "out", "--model", model, "--no-video", "--resume")
+    track = cli.Detector.track
+
+    def fifth(self, frame, time):
+        result = track(self, frame, time)
+        return replace(result, faces=tuple(replace(face, id=5) for face in result))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.Detector, "track", fifth)
+        cut(patch, 7)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    assert run(capsys, *given)[0] == 0
+    done = rows(tmp_path / "out" / "clips.csv")
+    assert [(row["input"], row["face_id"]) for row in done] == [
+        *(("a.avi", "5"),) * 4,
+        *(("b.avi", "5"),) * 4,
+    ]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_kill_9(tmp_path, capsys, model):
     clip, out = write_clip(tmp_path / "clip.avi", 200), tmp_path / "out"
@@ -290,7 +381,9 @@ def test_ids_go_on():
     here = (some_face(3, x=100), some_face(7, x=400))
     ids = ContinuedIds(some_result(9, *here), highest=8)
     after = ids.apply(some_result(10, some_face(0, x=405), some_face(1, x=95), some_face(2, x=250)))
-    assert [face.id for face in after] == [7, 3, 9]
+    left = some_face(x=0).box[0]
+    assert [face.id for face in after] == [3, 7, 9]
+    assert [face.box[0] - left for face in after] == pytest.approx([95, 405, 250], abs=0.01)
     later = ids.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
     assert [face.id for face in later] == [3, 10]
 

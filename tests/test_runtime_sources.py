@@ -7,7 +7,7 @@ import pytest
 from test_runtime_fixtures import astronaut
 
 from runtime.errors import InputError
-from runtime.sources import Arrays, Video, open_source
+from runtime.sources import Arrays, Video, open_source, read_ahead
 
 
 def write_video(path, frames: int = 20, fps: float = 10, code: str = "mp4v"):
@@ -50,6 +50,12 @@ class VariableRate:
     def set(self, *_):
         return True
 
+    def isOpened(self):
+        return True
+
+    def release(self):
+        pass
+
     def read(self):
         self._next += 1
         return self._next <= 40, np.zeros((48, 64, 3), np.uint8)
@@ -60,6 +66,22 @@ def test_variable_rate_and_a_late_beginning_are_no_missing_end(caplog, late):
     shots = list(Video.of_capture(VariableRate(late), "a.mkv", "a"))
     np.testing.assert_allclose([shot.timestamp for shot in shots], VariableRate.times)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("late", [0.0, 3.0])
+def test_frames_of_a_container_that_does_not_count_them(tmp_path, monkeypatch, late):
+    path = tmp_path / "a.mkv"
+    path.write_bytes(b"\x1a\x45\xdf\xa3" + bytes(100))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: VariableRate(late))
+    with open_source(path) as source:
+        assert source.count == pytest.approx(30 * (6 + 1 / 15 + late), abs=1)
+        counts = [source.count for _ in source]
+    for i, count in enumerate(counts[1:], 1):
+        played = VariableRate.times[i] / (6 + 1 / 15)  # share of the time, as a player shows it
+        assert count == pytest.approx(max(i + 1, i / played), abs=0.01 * count + 1)
+    with read_ahead(open_source(path)) as source:
+        list(source)
+        assert source.count == 40
 
 
 def test_a_missing_end_shows_in_spite_of_a_late_beginning(caplog):
@@ -212,9 +234,9 @@ def test_very_many_bad_frames_do_not_fill_the_log(caplog):
     assert len(caplog.records) == 10 + 2
 
 
-@pytest.mark.parametrize("source", [None, 3.5, True])
+@pytest.mark.parametrize("source", [None, 3.5, True, ""])
 def test_no_source_at_all(source):
-    with pytest.raises(InputError, match="is no source"):
+    with pytest.raises(InputError, match=r"is no source|is an empty text: give a path"):
         open_source(source)
 
 

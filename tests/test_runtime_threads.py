@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime import threads
-from runtime.threads import cpu_quota, default_threads, physical_cores
+from runtime.backends import threads
+from runtime.backends.threads import cpu_quota, default_threads, physical_cores
 
 HYPERTHREADED = {0: "0,4", 1: "1,5", 2: "2,6", 3: "3,7", 4: "0,4", 5: "1,5", 6: "2,6", 7: "3,7"}
 NEIGHBOURS = {0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3", 4: "4"}

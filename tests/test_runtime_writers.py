@@ -1,10 +1,13 @@
+import errno
+import os
+
 import cv2
 import numpy as np
 import pytest
 
 from runtime.atomic import PendingFile
 from runtime.errors import InputError, OpenCVError, OutputError
-from runtime.writers import VideoWriter, check_writable, write_image
+from runtime.outputs.pictures import VideoWriter, check_writable, write_image
 
 
 def interrupted(writer, *items, by: type[BaseException]):
@@ -152,6 +155,16 @@ def test_folder_that_must_not_be_made(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "mkdir", forbidden)
     with pytest.raises(InputError, match=r"x cannot be made \(Permission denied\): give another"):
         check_writable(tmp_path / "x")
+
+
+def test_disc_that_is_read_only(monkeypatch, tmp_path):
+    def forbidden(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("touch", "unlink"):  # removing what is not there is an error there, too
+        monkeypatch.setattr(type(tmp_path), name, forbidden)
+    with pytest.raises(InputError, match=r"written to \(Read-only file system\): give another"):
+        check_writable(tmp_path)
 
 
 def test_output_folder(tmp_path):

@@ -3,5 +3,5 @@
 `export.cuda.kernels` holds the kernels, in Triton's language; `export.cuda.network` turns a network
 into a list of their launches; `export.cuda.memory` places the buffers; `export.cuda.compile` makes
 machine code of them, which needs no GPU, and `export.cuda.interpret` runs the list on the CPU.
-`runtime.launch_plan` is the file.
+`runtime.cuda.launch_plan` is the file.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from export.cuda.kernels import KERNELS, WRITES
-from runtime.launch_plan import FRAME_NAME, Launch
+from runtime.cuda.launch_plan import FRAME_NAME, Launch
 
 Constant = int | float | bool
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from export.cuda.builder import Kernel
 from export.cuda.kernels import KERNELS
 from export.errors import ExportError
-from runtime.launch_plan import Code
+from runtime.cuda.launch_plan import Code
 
 TARGETS = ("8.0", "8.6", "8.9", "9.0", "12.0")
 """Compute capabilities: Ampere, Ada, Hopper, Blackwell of desktops."""

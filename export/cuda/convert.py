@@ -10,7 +10,7 @@ from pathlib import Path
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.model import LGRNet
 from runtime.atomic import PendingFile
-from runtime.launch_plan import SUFFIX, read_launch_plan, write_launch_plan
+from runtime.cuda.launch_plan import SUFFIX, read_launch_plan, write_launch_plan
 from runtime.spec import ModelSpec
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import torch
 from export.cuda.builder import Kernel
 from export.cuda.kernels import KERNELS
 from export.cuda.memory import view
-from runtime.launch_plan import LaunchPlan
+from runtime.cuda.launch_plan import LaunchPlan
 from runtime.spec import INPUT_NAME
 
 

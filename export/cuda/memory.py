@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from export.cuda.builder import Builder
-from runtime.launch_plan import ALIGNMENT, Array, LaunchPlan, lifetimes, validate
+from runtime.cuda.launch_plan import ALIGNMENT, Array, LaunchPlan, lifetimes, validate
 from runtime.spec import ModelSpec
 
 

@@ -9,8 +9,8 @@ from lgrnet.fusion import EPSILON
 from lgrnet.heads import STRONGEST
 from lgrnet.model import LGRNet
 from runtime.align import BORDER
+from runtime.cuda.launch_plan import CUT_NUMBERS, FRAME_NAME, TABLE_NAME
 from runtime.landmarks import COUNT, LEFT_EYE_INNER, RIGHT_EYE_INNER
-from runtime.launch_plan import CUT_NUMBERS, FRAME_NAME, TABLE_NAME
 from runtime.native.model import NetworkShape
 from runtime.spec import INPUT_NAME, INTENSITY_NAME, OUTPUT_NAMES
 

@@ -2,5 +2,5 @@
 
 `export.tensorrt.library` loads one of the two TensorRTs, `export.tensorrt.network` has it read the
 graph, and `export.tensorrt.build` compiles that and writes the engine with its sidecar
-(`runtime.plan`).
+(`runtime.backends.tensorrt_plan`).
 """

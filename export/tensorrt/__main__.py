@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.errors import ExportError
+from runtime.backends.tensorrt_plan import FLAVOURS
 from runtime.errors import DeviceError, InputError, SpecError
-from runtime.plan import FLAVOURS
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,9 +14,9 @@ from export.errors import ExportError
 from export.tensorrt.library import RTX_TARGETS, load_tensorrt, make_log
 from export.tensorrt.network import parse, read_onnx
 from runtime.atomic import PendingFile
+from runtime.backends.tensorrt_plan import SUFFIX, EnginePlan, file_sha256, read_plan, write_plan
 from runtime.cuda.device import open_gpu
 from runtime.errors import ModelError
-from runtime.plan import SUFFIX, EnginePlan, file_sha256, read_plan, write_plan
 from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def build_engine(
         force: Build also where an engine that fits is there.
 
     Returns:
-        The engine file; `runtime.plan.sidecar` names the JSON beside it.
+        The engine file; `runtime.backends.tensorrt_plan.sidecar` names the JSON beside it.
 
     Raises:
         FileNotFoundError: There is no such model.

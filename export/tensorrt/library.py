@@ -4,7 +4,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from runtime.plan import FLAVOURS
+from runtime.backends.tensorrt_plan import FLAVOURS
 
 EXTRAS = {"tensorrt": "tensorrt", "rtx": "rtx"}
 """Flavour → the extra of this package that installs it."""
@@ -21,7 +21,7 @@ def load_tensorrt(flavour: str) -> ModuleType:
     """Import a TensorRT.
 
     Args:
-        flavour: One of `runtime.plan.FLAVOURS`.
+        flavour: One of `runtime.backends.tensorrt_plan.FLAVOURS`.
 
     Returns:
         The module.

@@ -197,8 +197,17 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
         tuple(pictures[int(number)] for number in numbers[chosen]),
         dropped=dropped,
         unlabelled=len(pictures) - int(pictured.sum()),
+        notes=_note_gaps(table, frames),
     )
     return Checked(sequence, (), left_out)
+
+
+def _note_gaps(table: Path, frames: np.ndarray) -> tuple[str, ...]:
+    """Tell where the numbers of the frames of a label table leap: a line may have been lost."""
+    leaps = np.flatnonzero(np.diff(frames) > 1)
+    return tuple(
+        f"{table}: after frame {frames[place]} comes frame {frames[place + 1]}" for place in leaps
+    )
 
 
 def _check_numbers(
@@ -217,8 +226,12 @@ def _check_numbers(
     if not (count := lacking(options.offset)):
         return []
     span = f" ({min(pictures)} to {max(pictures)})" if pictures else ""
-    fits = [shift for shift in _LIKELY_OFFSETS if not lacking(shift)]
-    hint = f"; with --offset {fits[0]} all would have one" if fits else ""
+    first = next(int(frame) for frame in frames if int(frame) + options.offset not in pictures)
+    hint = f"; frame {first} is the first"
+    if pictures and max(pictures) - min(pictures) + 1 == len(pictures):
+        # Otherwise pictures are missing, and an offset by which none is would be a wrong one.
+        fits = [shift for shift in _LIKELY_OFFSETS if not lacking(shift)]
+        hint = f"; with --offset {fits[0]} all would have one" if fits else hint
     what = (
         f"{len(frames)} frames ({frames[0]} to {frames[-1]}), {count} of them without a picture "
         f"at offset {options.offset}: {folder} holds {len(pictures)} pictures{span}{hint}"

@@ -167,7 +167,8 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
                 problems.add(video, what)
     points, notes = np.zeros((count, COUNT, 2)), ()
     if folder not in absent:
-        points, notes = read_landmarks(folder, subject, count, problems, options.find_landmarks)
+        points, notes, lacking = read_landmarks(folder, subject, count, options, problems)
+        left_out += lacking
     if problems:
         return Checked(None, problems.lines())
     presence = np.where(
@@ -276,19 +277,20 @@ def _declared_size(path: Path) -> int | None:
 
 
 def read_landmarks(
-    folder: Path, subject: str, count: int, problems: Problems, broken_is_none: bool = False
-) -> tuple[np.ndarray, tuple[str, ...]]:
+    folder: Path, subject: str, count: int, options: Options, problems: Problems
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
     """Read the landmarks of a subject, without those of the jaw.
 
     Args:
         folder: ``tmp_frame_lm``.
         subject: Name.
         count: How many frames are labelled; 0 if that is not known.
+        options: Of the corpus.
         problems: Where to say what is wrong.
-        broken_is_none: Whether landmarks that are NaN count as none; else they are a problem.
 
     Returns:
-        (count, 49, 2) float64, 0-based pixels, NaN where there are none; and what was mended.
+        (count, 49, 2) float64, 0-based pixels, NaN where there are none; what was mended; and what
+        is missing and may be, each a line.
     """
     files: dict[int, Path] = {}
     for path in sorted(folder.glob("*.mat")):
@@ -307,8 +309,7 @@ def read_landmarks(
             problems.add(path, f"is of frame {frame}, the labels have frames 1{last}")
         else:
             files[frame] = path
-    if not files:
-        problems.add(folder, "holds no landmark files")
+    known = count > 0
     count = count or max(files, default=0)
     points = np.full((count, COUNT, 2), np.nan)
     notes = []
@@ -316,11 +317,31 @@ def read_landmarks(
         if name == subject and frame <= count and frame not in files and neighbour in files:
             files[frame] = files[neighbour]
             notes.append(f"frame {frame} has no landmarks, those of frame {neighbour} are used")
+    lacking = _check_files(folder, files, count if known else 0, options, problems)
     for frame, path in files.items():
-        if (sets := read_point_sets(path, _POINTS, problems, broken_is_none)) is None:
+        sets = read_point_sets(path, _POINTS, problems, options.find_landmarks, _JAW)
+        if sets is None:
             continue
         if len(sets.points) != 1:
             problems.add(path, f"holds {len(sets.points)} sets of landmarks, not one")
         else:
             points[frame - 1] = sets.points[0, _JAW:] - _ORIGIN
-    return points, tuple(notes)
+    return points, tuple(notes), lacking
+
+
+def _check_files(
+    folder: Path, files: dict[int, Path], count: int, options: Options, problems: Problems
+) -> list[str]:
+    """Check that frames 1 to `count` have landmark files; returns what is missing and may be."""
+    if not files:
+        problems.add(folder, "holds no landmark files")
+        return []
+    absent = [frame for frame in range(1, count + 1) if frame not in files]
+    if not absent or options.find_landmarks:
+        return []
+    what = f"lacks the files of {len(absent)} of {count} frames, the first is frame {absent[0]}"
+    if options.allow_missing:
+        return [f"{folder}: {what}"]
+    hint = "copy them again; --allow-missing drops these frames, --find-landmarks finds theirs"
+    problems.add(folder, f"{what}: {hint}")
+    return []

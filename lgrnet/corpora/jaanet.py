@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from lgrnet.corpora import folds
+from lgrnet.corpora.plausible import find_fault
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import Row, integer, read_rows
 from lgrnet.corpora.sequence import FrameSequence, keep
@@ -34,8 +35,8 @@ AUS: dict[str, tuple[int, ...]] = {"bp4d": BP4D_AUS, "disfa": DISFA_AUS}
 _PARTS = ("part1", "part2", "part3", "combine_1_2", "combine_1_3", "combine_2_3")
 _LISTS = ("path", "land", "AUoccur")
 _PATH = {
-    "bp4d": re.compile(r"BP4D/([FM]\d{3})/(T\d)/(\d+)\.jpg"),
-    "disfa": re.compile(r"DISFA/(SN\d{3})()/(\d+)\.jpg"),
+    "bp4d": re.compile(r"BP4D/([FM]\d{3})/(T\d)/(\d{1,9})\.jpg"),
+    "disfa": re.compile(r"DISFA/(SN\d{3})()/(\d{1,9})\.jpg"),
 }
 _FIRST_FRAME = {"bp4d": 0, "disfa": 1}  # a DISFA picture is its frame's place in the video, from 0
 _TOLERANCE = 0.01  # relative, between the squared distance that is listed and the landmarks'
@@ -184,7 +185,13 @@ def _read_face(
         problems.add(_list_path(stem, "land"), f"is not {2 * COUNT} finite numbers", line)
     else:
         points = numbers.reshape(COUNT, 2)
-        _check_distance(stem, rows, index, points, problems)
+        fault = find_fault(points)
+        if fault is None and points.any() and not inter_ocular(points) > 0:
+            fault = "both eyes are at one place"
+        if fault is not None:
+            problems.add(_list_path(stem, "land"), f"is no face's landmarks: {fault}", line)
+        else:
+            _check_distance(stem, rows, index, points, problems)
 
     line, cells = rows["AUoccur"][index]
     labels = [integer(cell) for cell in cells]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lgrnet.corpora.plausible import find_fault
 from lgrnet.corpora.problems import Problems
 from lgrnet.corpora.rows import read_rows
 
@@ -15,6 +16,7 @@ SUFFIXES = (".mat", ".npy", ".npz", ".csv", ".txt")
 _trace: Path | None = None  # where to write which file is being read
 
 _INSTALL = 'pip install "lgrnet[corpora]"'
+_MOST_FRAMES = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ def trace_to(path: Path) -> None:
 
 
 def read_point_sets(
-    path: Path, count: int, problems: Problems, broken_is_none: bool = False
+    path: Path, count: int, problems: Problems, broken_is_none: bool = False, unused: int = 0
 ) -> PointSets | None:
     """Read a landmark file.
 
@@ -56,8 +58,9 @@ def read_point_sets(
         path: The file; its suffix, one of :data:`SUFFIXES`, says what it is.
         count: P, how many points a face has.
         problems: Where to say what is wrong.
-        broken_is_none: Whether a set with NaN or infinity among its numbers counts as none; else
-            it is a problem.
+        broken_is_none: Whether a set that cannot be a face's, with NaN or infinity among its
+            numbers for example, counts as none; else it is a problem.
+        unused: How many points, the first ones, need not be a face's.
 
     Returns:
         The points; None if there is a problem. A set that is empty or all 0 counts as none.
@@ -73,16 +76,25 @@ def read_point_sets(
         sets = _from_array(path, count, problems)
     if sets is None:
         return None
-    broken = np.flatnonzero(~np.isfinite(sets.points).all((1, 2)))
-    if broken_is_none:
-        sets.points[broken] = np.nan
-        broken = broken[:0]
-    for index in broken:
-        problems.add(path, f"landmarks are NaN or infinite ({sets.places[index]})")
-    if len(broken):
+    faults = _find_faults(sets.points, unused)
+    if faults and not broken_is_none:
+        for index, fault in faults.items():
+            problems.add(path, f"{fault} ({sets.places[index]})")
         return None
+    sets.points[list(faults)] = np.nan
     sets.points[~sets.points.any((1, 2))] = np.nan  # NaN is not 0, so it stays
     return sets
+
+
+def _find_faults(sets: np.ndarray, unused: int) -> dict[int, str]:
+    """Tell what is wrong with which sets."""
+    faults: dict[int, str] = {}
+    for index, points in enumerate(sets):
+        if not np.isfinite(points).all():
+            faults[index] = "landmarks are NaN or infinite"
+        elif points.any() and (fault := find_fault(points[unused:])):
+            faults[index] = f"landmarks are no face's: {fault}"
+    return faults
 
 
 def _from_text(path: Path, count: int, problems: Problems) -> PointSets | None:
@@ -103,14 +115,23 @@ def _from_text(path: Path, count: int, problems: Problems) -> PointSets | None:
         if len(cells) not in (2 * count, 2 * count + 1) or len(cells) != len(numbers[0]):
             problems.add(path, f"has {len(cells)} numbers, not {count} points x y", line)
             return None
-    return _split(np.array(numbers), count, tuple(f"line {line}" for line, _ in rows))
+    places = tuple(f"line {line}" for line, _ in rows)
+    return _split(path, np.array(numbers), count, places, problems)
 
 
-def _split(table: np.ndarray, count: int, places: tuple[str, ...]) -> PointSets:
+def _split(
+    path: Path, table: np.ndarray, count: int, places: tuple[str, ...], problems: Problems
+) -> PointSets | None:
     """Make points of rows x1 y1 x2 y2 …, with or without a frame number before them."""
-    numbered = table.shape[1] == 2 * count + 1
-    points = table[:, 1:] if numbered else table
-    numbers = table[:, 0].astype(np.int64) if numbered else None
+    points, numbers = table, None
+    if table.shape[1] == 2 * count + 1:
+        points, numbers = table[:, 1:], table[:, 0]
+        whole = (numbers == np.round(numbers)) & (np.abs(numbers) < _MOST_FRAMES)
+        for index in np.flatnonzero(~whole):
+            problems.add(path, f"{numbers[index]:g} is no frame number ({places[index]})")
+        if not whole.all():
+            return None
+        numbers = numbers.astype(np.int64)
     return PointSets(points.reshape(len(table), count, 2).astype(np.float64), places, numbers)
 
 
@@ -135,7 +156,7 @@ def _from_array(path: Path, count: int, problems: Problems) -> PointSets | None:
     elif len(shape) == 3 and shape[:2] == (count, 2):
         array = array.transpose(2, 0, 1)
     elif len(shape) == 2 and shape[1] in (2 * count, 2 * count + 1):
-        return _split(array.astype(np.float64), count, _places(shape[0]))
+        return _split(path, array.astype(np.float64), count, _places(shape[0]), problems)
     else:
         problems.add(path, f"is an array of shape {shape}, which is no set of {count} points")
         return None

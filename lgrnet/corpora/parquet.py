@@ -21,7 +21,7 @@ from types import ModuleType
 import numpy as np
 
 from lgrnet.corpora.writing import read_frames
-from lgrnet.shards import MISSING
+from lgrnet.shards import MISSING, read_labels
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 
@@ -55,14 +55,15 @@ def write_parquet(out: Path, aus: Sequence[int], shards: Sequence[tuple[str, str
         shards: Subject and name of each shard, in order.
 
     Raises:
+        DatasetError: A shard's labels are damaged.
         ImportError: pyarrow is not installed.
     """
     pyarrow = require_pyarrow()
     parts = []
     for subject, shard in shards:
         listed = read_frames(out, shard)
-        with np.load(out / f"{shard}.labels.npz", allow_pickle=False) as labels:
-            presence, intensity = labels["presence"], labels["intensity"]
+        labels = read_labels(out / f"{shard}.labels.npz", len(aus))
+        presence, intensity = labels["presence"], labels["intensity"]
         count = len(listed["frames"])
         columns: dict[str, object] = {
             "subject": pyarrow.array([subject] * count, pyarrow.string()),

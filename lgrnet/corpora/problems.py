@@ -8,6 +8,8 @@ from lgrnet.shards import DatasetError
 _PER_FILE = 5
 """Problems of one file that are listed; one wrong column would fill the screen otherwise."""
 
+_LONGEST = 600  # letters of a problem, which may quote what stands in a damaged file
+
 
 class CorpusError(DatasetError):
     """A corpus is not as it should be.
@@ -52,6 +54,8 @@ class Problems:
         self._counts[path] = self._counts.get(path, 0) + 1
         if self._counts[path] <= _PER_FILE:
             place = "" if line is None else f", line {line}"
+            if len(what) > _LONGEST:
+                what = what[:_LONGEST] + " …"
             self._lines.append(f"{path}{place}: {what}")
 
     def take(self, others: "Problems") -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from lgrnet.corpora import folds
 from lgrnet.corpora.sequence import REASONS, FrameSequence
 from lgrnet.corpora.writing import read_frames, shard_table
-from lgrnet.shards import MISSING
+from lgrnet.shards import MISSING, read_labels
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 
@@ -49,8 +49,7 @@ def make_report(
             lost += [tuple(entry) for entry in listed["dropped"]]
             mended += listed["found"]
             written[sequence.subject] = written.get(sequence.subject, 0) + len(listed["frames"])
-            with np.load(out / f"{shard}.labels.npz", allow_pickle=False) as labels:
-                presence = labels["presence"]
+            presence = read_labels(out / f"{shard}.labels.npz", len(aus))["presence"]
             present += (presence == 1).sum(0)
             absent += (presence == 0).sum(0)
             unknown += (presence == MISSING).sum(0)

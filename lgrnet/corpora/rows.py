@@ -37,8 +37,11 @@ def read_rows(path: Path, problems: Problems, separator: str | None = None) -> l
     except FileNotFoundError:
         problems.add(path, "is missing")
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        problems.add(path, f"cannot be read as text ({error})")
+    except UnicodeDecodeError as error:
+        problems.add(path, f"is no UTF-8 text, damaged or saved in another form ({error})")
+        return []
+    except OSError as error:
+        problems.add(path, f"cannot be read ({error.strerror})")
         return []
     rows = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -47,12 +50,23 @@ def read_rows(path: Path, problems: Problems, separator: str | None = None) -> l
             rows.append(Row(number, [part.strip() for part in parts]))
     if not rows:
         problems.add(path, "is empty")
+    elif separator and (other := _other_separator(rows, separator)):
+        problems.add(path, f"has {other} between its cells, not {separator!r}", rows[0].line)
+        return []
     return rows
 
 
+def _other_separator(rows: list[Row], separator: str) -> str | None:
+    """Name what parts the cells of a table in which the separator never stands, if anything."""
+    if any(len(cells) > 1 for _, cells in rows):
+        return None
+    found = _SEPARATOR.search(rows[0].cells[0])
+    return None if found is None else repr(found[0])
+
+
 def integer(cell: str) -> int | None:
-    """Read a whole number; None for anything else."""
-    return int(cell) if re.fullmatch(r"[+-]?\d+", cell) else None
+    """Read a whole number of up to nine digits; None for anything else."""
+    return int(cell) if re.fullmatch(r"[+-]?\d{1,9}", cell) else None
 
 
 def read_scores(
@@ -72,7 +86,8 @@ def read_scores(
     for line, cells in read_rows(path, problems, ","):
         values = [integer(cell) for cell in cells]
         if len(values) != 2 or None in values:
-            problems.add(path, f"is not 'frame,intensity' but {','.join(cells)!r}", line)
+            found = ",".join(cells)
+            problems.add(path, f"is not two whole numbers frame,intensity but {found!r}", line)
         elif values[1] not in allowed:
             expected = ", ".join(map(str, sorted(allowed)))
             problems.add(path, f"intensity {values[1]}, expected one of {expected}", line)

@@ -23,6 +23,7 @@ from lgrnet.corpora.sequence import NO_LANDMARKS, OUTSIDE, UNREADABLE, Dropped, 
 from lgrnet.shards import (
     DatasetError,
     Labels,
+    remove_shard,
     shard_is_complete,
     shard_name,
     write_index,
@@ -171,10 +172,11 @@ def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequ
         How many frames were looked at.
 
     Raises:
-        CorpusError: The video ends early, or no picture of a shard can be read.
+        CorpusError: The video ends early, which removes what was written of it, or no picture of a
+            shard can be read.
     """
     done = 0
-    pictures = _read_pictures(sequence)
+    pictures = _read_pictures(out, sequence, shards)
     for chunk, shard in zip(sequence.chunks(), shards, strict=True):
         if is_whole(out, shard):
             if sequence.video is not None:
@@ -217,6 +219,8 @@ def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequ
         }
         _write(out, corpus, sequence, shard, np.stack(faces), np.stack(points), rows, listed)
         done += len(chunk)
+    if sequence.video is not None:
+        next(pictures, None)  # so that the video is read to its end
     return done
 
 
@@ -272,25 +276,40 @@ def _read_picture(path: Path) -> np.ndarray | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
-def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:
-    """Read the wanted frames of a video in order."""
+def _read_pictures(
+    out: Path, sequence: FrameSequence, shards: Sequence[str]
+) -> Iterator[np.ndarray]:
+    """Read the wanted frames of a video in order, and then the rest.
+
+    Decoders leap over a frame that they cannot read, so that all later ones would be taken for the
+    next. Only at the video's end one sees that there are too few, and then no shard is to be
+    trusted.
+
+    Raises:
+        CorpusError: There are fewer frames than the video says; the shards are removed.
+    """
     video = cv2.VideoCapture(str(sequence.video))
-    place = -1
+    declared = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    count = 0
     try:
         for wanted in sequence.video_frames:
-            while place < wanted:
-                if not video.grab():
-                    raise CorpusError(
-                        [
-                            f"{sequence.video}: frame {place + 2} cannot be decoded, the video is "
-                            "damaged there or cut off"
-                        ]
-                    )
-                place += 1
+            while count <= wanted and video.grab():
+                count += 1
+            if count <= wanted:
+                break
             _, picture = video.retrieve()
             yield picture
+        while video.grab():
+            count += 1
     finally:
         video.release()
+    if count < max(declared, int(sequence.video_frames.max()) + 1):
+        for shard in shards:
+            remove_shard(out, shard)
+            frames_path(out, shard).unlink(missing_ok=True)
+        what = f"only {count} of {declared} frames can be decoded, it is damaged or cut off"
+        fix = f"nothing of {sequence.name} is kept: copy it again"
+        raise CorpusError([f"{sequence.video}: {what}; {fix}"])
 
 
 def _digest(sequences: Sequence[FrameSequence]) -> str:

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for suffix, content in text.items():
             with PendingFile(args.out.with_name(args.out.name + suffix)) as part:
                 part.write_text(content, "utf-8")
-    except (InputError, ScoresError) as error:
+    except (InputError, OSError, ScoresError) as error:
         logger.error("%s", error)
         return 2
     print(text[".md"])

@@ -111,7 +111,7 @@ def measure(
         absent = [au for au in aus if au not in scores["aus"]]
         if absent:
             raise ScoresError(f"{folder / file} has no scores of {', '.join(absent)}")
-        _require_alike(trained, folder, scores["experiment"])
+        _require_alike(trained, folder, scores)
         folds[fold] = scores
         about, synthetic = _describe(scores), "synthetic" in scores["training_data"].lower()
     whole = len(folds) == len(FOLDS)
@@ -153,9 +153,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _require_alike(trained: dict[str, Any], folder: Path, experiment: dict[str, Any]) -> None:
+def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]) -> None:
     """Refuse to average folds of different networks, data or schedules."""
+    experiment = scores["experiment"]
     plain = {key: value for key, value in experiment.items() if key not in ("out", "data")}
+    plain["prepared data"] = scores["recipe"]
     plain["data"] = {
         key: v for key, v in experiment["data"].items() if key not in ("fold", "workers")
     }

@@ -15,6 +15,12 @@ _LATEX = {
 }  # fmt: skip
 """What LaTeX reads as something else, or its standard fonts lack."""
 
+_SIZE = (
+    r"\ifdim\textwidth<380pt\scriptsize\setlength{\tabcolsep}{1.5pt}"
+    r"\else\footnotesize\setlength{\tabcolsep}{2.5pt}\fi"
+)
+"""Of letters and gaps; ``article`` is 345 pt wide in one column, 410 pt in two."""
+
 
 def ranks(table: Table) -> list[list[int | None]]:
     """Rank the figures of each column: 0 the best, 1 the second best, equal ones alike.
@@ -82,7 +88,8 @@ def to_latex(tables: Sequence[Table]) -> str:
         tables: The tables.
 
     Returns:
-        The text, a ``table*`` environment each. Tables II and IV are as wide as two columns.
+        The text, a ``table*`` environment each. Tables II and IV are as wide as two columns; where
+        the page is narrower, all are set smaller.
     """
     parts = []
     for table in tables:
@@ -91,7 +98,8 @@ def to_latex(tables: Sequence[Table]) -> str:
             r"\begin{table*}[t]",
             r"\centering",
             rf"\caption{{{caption} $\dagger$: as reported.}}",
-            r"\footnotesize\setlength{\tabcolsep}{2.5pt}",
+            rf"\label{{tab:lgrnet-{table.number}-{table.epochs.split()[0]}}}\smallskip",
+            _SIZE,
             r"\begin{tabular}{l" + "c" * len(table.heads) + "}",
             r"\hline",
             " & ".join(map(_escape, ("Method", *table.heads))) + r" \\",

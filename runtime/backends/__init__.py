@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from runtime.backends.base import Backend, FrameBackend
+from runtime.backends.threads import default_threads
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import ENGINES, ONNX_ENGINES
-from runtime.threads import default_threads
 
 __all__ = ["Backend", "FrameBackend", "open_backend"]
 

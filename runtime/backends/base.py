@@ -67,7 +67,7 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the model; calls after this raise RuntimeError."""
+        """Let go of the model; faces after this raise RuntimeError, closing again does nothing."""
         ...
 
 

@@ -65,9 +65,10 @@ class FixedBatch(ABC):
         return Outputs(*results)
 
     def close(self) -> None:
-        """Let go of the model; see `Backend`."""
-        self._closed = True
-        self._release()
+        """Let go of the model, once; see `Backend`."""
+        if not self._closed:
+            self._closed = True
+            self._release()
 
     @abstractmethod
     def _run(self, faces: np.ndarray) -> Sequence[np.ndarray]:

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from runtime.backends.base import Outputs
+from runtime.backends.fixed_batch import check_ports
 from runtime.backends.recorded import RecordedBatch
 from runtime.cuda.cooperative import CooperativeKernel
 from runtime.cuda.device import open_gpu
 from runtime.cuda.frame import FramePart
 from runtime.cuda.graph import CudaGraph
+from runtime.cuda.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
-from runtime.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.spec import INPUT_NAME
 
 _JETSON = ("8.7",)
@@ -42,6 +43,8 @@ class FusedBackend(RecordedBatch):
                 "an .onnx file"
             )
         self._plan, weights, code = read_launch_plan(path)
+        ports = {name: (array.dtype, array.shape) for name, array in self._plan.arrays.items()}
+        check_ports(self._plan.spec, path, ports)
         self._gpu = open_gpu(int(device.partition(":")[2] or 0))
         self.spec, self.precision = self._plan.spec, self._plan.spec.precision
         self.device = f"cuda:{self._gpu.index}"
@@ -73,7 +76,8 @@ class FusedBackend(RecordedBatch):
 
         def run(start: int) -> list[np.ndarray]:
             with self._gpu.current():
-                if self._part.stage(frame, matrices[start : start + batch]):
+                moved = self._part.stage(frame, matrices[start : start + batch])
+                if moved or self._frame_graph is None:
                     self._record_cut()
                 self._part.upload(self._stream)
                 self._frame_graph.launch()
@@ -120,6 +124,7 @@ class FusedBackend(RecordedBatch):
     def _record_cut(self) -> None:
         if self._frame_graph is not None:
             self._frame_graph.free()
+            self._frame_graph = None  # for good, where recording fails
         call = self._call(self._plan.cut)
 
         def work() -> None:

@@ -1,6 +1,7 @@
 """The project's own engine (`runtime.native`), on the CPU."""
 
 import ctypes
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from runtime.landmarks import COUNT
 from runtime.native.library import Take, find_library
 from runtime.native.model import NativeModel, NetworkShape, read_model
 
-_MESSAGE = 500
+_MESSAGE = 500  # bytes
 
 
 class NativeBackend(FixedBatch):
@@ -44,26 +45,28 @@ class NativeBackend(FixedBatch):
     def _open(self, model: NativeModel, name: Path | str) -> int:
         arrays = list(model.arrays.values())
         count = len(arrays)
-        message = ctypes.create_string_buffer(_MESSAGE)
-        handle = self._library.lgrnet_open(
+        handle, message = _call(
+            self._library.lgrnet_open,
             ctypes.byref(_Shape.of(model.shape)),
             (ctypes.c_char_p * count)(*(key.encode() for key in model.arrays)),
             (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays)),
             (ctypes.c_int64 * count)(*(array.size for array in arrays)),
             count,
             self.threads,
-            message,
-            _MESSAGE,
         )
         if not handle:
-            raise ModelError(
-                f"model {name} is not usable ({message.value.decode()}): export it again"
-            )
+            raise ModelError(f"model {name} cannot be opened by the native engine: {message}")
         return handle
 
     def observe(self) -> None:
-        """From now on count what the layers see; for a float32 model on one thread."""
-        self._library.lgrnet_observe(self._handle)
+        """From now on count what the layers see; for a float32 model on one thread.
+
+        Raises:
+            ValueError: There are more threads, which would count over each other.
+        """
+        if self.threads != 1:
+            raise ValueError(f"layers are observed on 1 thread, not {self.threads}")
+        self._do(self._library.lgrnet_observe)
 
     def histograms(self) -> dict[str, np.ndarray]:
         """Give what was counted since `observe`.
@@ -78,7 +81,7 @@ class NativeBackend(FixedBatch):
             shape = (groups, positions, 256)
             found[name.decode()] = np.ctypeslib.as_array(counts, shape).copy()
 
-        self._library.lgrnet_histograms(self._handle, Take(take))
+        self._do(self._library.lgrnet_histograms, Take(take))
         return found
 
     def _run(self, faces: np.ndarray) -> list[np.ndarray]:
@@ -87,8 +90,13 @@ class NativeBackend(FixedBatch):
         landmarks = np.empty((len(faces), COUNT, 2), np.float32)
         intensity = np.empty_like(probability)
         for each in zip(faces, probability, landmarks, intensity, strict=True):
-            self._library.lgrnet_run(self._handle, *(array.ctypes.data for array in each))
+            self._do(self._library.lgrnet_run, *(array.ctypes.data for array in each))
         return [probability, landmarks, *([intensity] if self.spec.intensity else [])]
+
+    def _do(self, function: Callable[..., int], *arguments: object) -> None:
+        done, message = _call(function, self._handle, *arguments)
+        if not done:
+            raise RuntimeError(f"the native engine could not go on: {message}")
 
     def _release(self) -> None:
         handle, self._handle = self._handle, None
@@ -98,6 +106,13 @@ class NativeBackend(FixedBatch):
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
             self._release()
+
+
+def _call(function: Callable[..., int | None], *arguments: object) -> tuple[int | None, str]:
+    """Call a function of the engine; what it returns, and what it says if that is nothing."""
+    message = ctypes.create_string_buffer(_MESSAGE)
+    returned = function(*arguments, message, _MESSAGE)
+    return returned, message.value.decode(errors="replace")
 
 
 class _Shape(ctypes.Structure):

@@ -106,8 +106,11 @@ class OrtBackend(FixedBatch):
                         f"device {device!r} was asked for, but {reason}; or ask for cpu or auto"
                     ) from reason
                 logger.info("using the CPU: %s", reason)
+        return self._open_on_cpu(path), "cpu", False
+
+    def _open_on_cpu(self, path: Path) -> Any:
         try:
-            return self._session_on(path, [CPU]), "cpu", False
+            return self._session_on(path, [CPU])
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise ModelError(
                 f"model {path} cannot be opened by ONNX Runtime {self._ort.__version__}; it is "
@@ -123,12 +126,12 @@ class OrtBackend(FixedBatch):
             )
         precision = "fp32"  # which CUDA need not be told
         if kind == TENSORRT:
-            precision = _spec(self._session_on(path, [CPU]), path).precision
+            precision = _spec(self._open_on_cpu(path), path).precision
         unrecorded = ""
         for record in (True, False):
             try:
                 session = self._session_on(path, providers(kind, index, precision, record))
-            except Exception as error:  # as above; a damaged file fails on the CPU as well
+            except Exception as error:  # as on the CPU, where a damaged file fails as well
                 unrecorded = _first_line(error)
                 continue
             # ONNX Runtime logs a provider that fails and goes on without it: ask what is active.

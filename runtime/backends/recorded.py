@@ -37,7 +37,11 @@ class RecordedBatch(FixedBatch):
 
         It is the time between two events around the recording: upload, network and download,
         without what the CPU does before and after.
+
+        Raises:
+            RuntimeError: The model has been closed.
         """
+        self._check_open()
         with self._gpu.current():
             start, end = self._gpu.driver.Event(), self._gpu.driver.Event()
             start.record(self._stream)

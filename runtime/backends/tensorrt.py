@@ -8,10 +8,10 @@ import numpy as np
 
 from runtime.backends.fixed_batch import check_ports
 from runtime.backends.recorded import RecordedBatch
+from runtime.backends.tensorrt_plan import FLAVOURS, EnginePlan, read_plan
 from runtime.cuda.device import open_gpu
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
-from runtime.plan import FLAVOURS, EnginePlan, read_plan
 from runtime.spec import INPUT_NAME
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class TensorRtBackend(RecordedBatch):
     opening, nothing is allocated on the GPU.
 
     Args:
-        path: The file; `runtime.plan` says what must lie beside it.
+        path: The file; `runtime.backends.tensorrt_plan` says what must lie beside it.
         device: ``"cuda"``, ``"cuda:N"``, or ``"auto"``, which is the first GPU.
         threads: Not used; the CPU only waits.
     """

@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 
 from runtime.backends import open_backend
+from runtime.backends.threads import default_threads
 from runtime.cuda.device import open_gpu
+from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
+from runtime.outputs.pictures import VideoWriter
 from runtime.packaged import model_path
-from runtime.show import why_no_window
 from runtime.sources import open_source
-from runtime.threads import default_threads
-from runtime.writers import VideoWriter
 
 LIBRARIES = {
     "onnxruntime": "cpu",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.plotting import plot
+from runtime.outputs.plotting import plot
 
 
 def main(argv: Sequence[str]) -> int:
@@ -15,7 +15,7 @@ def main(argv: Sequence[str]) -> int:
         argv: Arguments behind ``plot``.
 
     Returns:
-        0; errors are raised, see `runtime.plotting.plot`.
+        0; errors are raised, see `runtime.outputs.plotting.plot`.
     """
     parser = argparse.ArgumentParser(prog="python -m runtime plot", description=__doc__)
     parser.add_argument("table", type=Path, help="native CSV of a run, whole or partial")

@@ -21,7 +21,7 @@ from runtime.drawing.style import (
     text_width,
     write,
 )
-from runtime.results import Face, Result
+from runtime.results import FRAME_SECONDS, Face, Result
 
 SECONDS = 8.0
 """How far back the curves go."""
@@ -35,9 +35,6 @@ THIN_OPACITY = 0.35
 
 LATELY = 2.0
 """Seconds after which presence counts 1/e in choosing the action units."""
-
-FRAME_SECONDS = 1 / 30
-"""Time from frame to frame where the source knows no time."""
 
 _MOST_SAMPLES = 960
 """Samples kept of a face, eight seconds at 120 a second."""

@@ -2,7 +2,7 @@
 
 Every writer is a context manager with ``write(result)``, holds one frame in memory, and hands it
 to the operating system at once (Parquet: a thousand rows together). Until the end its file is
-called ``NAME.partial.SUFFIX``; see `runtime.growing` for what stays after errors and kill -9.
+called ``NAME.partial.SUFFIX``; see `growing` for what stays after errors and kill -9.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.growing import GrowingText, TextWriter
+from runtime.formats.growing import GrowingText, TextWriter
 from runtime.results import Result
 
 Cell = float | int | str | None
@@ -84,13 +84,14 @@ class CsvWriter(TextWriter):
 
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
-        self._file.append(self._lines(self.rows(result)))
+        self._file.append(table_lines(self._columns, self.rows(result)))
 
-    def _lines(self, rows: Iterable[Sequence[Cell]]) -> str:
-        return csv_lines(
-            [column.write(cell) for column, cell in zip(self._columns, row, strict=True)]
-            for row in rows
-        )
+
+def table_lines(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> str:
+    """Write rows of a table as CSV lines, without a header."""
+    return csv_lines(
+        [column.write(cell) for column, cell in zip(columns, row, strict=True)] for row in rows
+    )
 
 
 def csv_lines(rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from runtime.action_units import AU_NAMES
 from runtime.formats.changes import Changes, Event
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout
+from runtime.formats.columns import Cell, Column, CsvWriter, Layout, table_lines
 from runtime.results import Result
 
 
@@ -36,9 +36,10 @@ class EventsWriter(CsvWriter):
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         ended = self._changes.update(result)
-        self._file.append(
-            self._lines(map(self._row, ended)), tail=self._lines(map(self._row, self._changes))
+        settled, open_ones = (
+            table_lines(self._columns, map(self._row, some)) for some in (ended, self._changes)
         )
+        self._file.append(settled, tail=open_ones)
 
     def _row(self, event: Event) -> list[Cell]:
         return [

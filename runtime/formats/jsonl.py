@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TextIO
 
 from runtime.formats.columns import Layout
-from runtime.growing import GrowingText, TextWriter
+from runtime.formats.growing import GrowingText, TextWriter
 from runtime.results import Result
 
 

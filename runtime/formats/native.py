@@ -61,7 +61,7 @@ class NativeWriter(CsvWriter):
     Args:
         path: The file to write.
         layout: What the results hold.
-        keep: As of `runtime.growing.GrowingText`.
+        keep: As of `runtime.formats.growing.GrowingText`.
     """
 
     def __init__(self, path: Path, layout: Layout, keep: int = 0) -> None:

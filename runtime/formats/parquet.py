@@ -8,10 +8,11 @@ of the table that runs keep beside it.
 from pathlib import Path
 from types import TracebackType
 
+from runtime.atomic import drop
 from runtime.errors import OutputError
 from runtime.formats import native
 from runtime.formats.columns import Cell, Column, Layout
-from runtime.growing import PartialFile
+from runtime.formats.growing import PartialFile
 from runtime.results import Result
 
 PACK = 1000
@@ -48,6 +49,7 @@ class ParquetWriter:
         self._columns = native.columns(layout)
         self._schema = pyarrow.schema([(c.name, self._type(c)) for c in self._columns])
         self._rows: list[list[Cell]] = []
+        self._any = False
         self._packs: list = []
         self._partial = PartialFile(path)
         try:
@@ -71,22 +73,24 @@ class ParquetWriter:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        complete = exception is None or issubclass(exception, KeyboardInterrupt)
         try:
-            if exception is None or issubclass(exception, KeyboardInterrupt):
+            if complete:
                 self._pack()
                 self._flush()
             self._writer.close()
         except OSError as error:
-            self._partial.path.unlink(missing_ok=True)
+            drop(self._partial.path)
             if exception is None:
                 raise self._failed(error) from error
             return
         # Without its last rows it would look like a whole file of a shorter video.
-        self._partial.finish(exception, worth_keeping=False)
+        self._partial.finish(exception, worth_keeping=complete and self._any)
 
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         self._rows += native.rows(result, self._layout)
+        self._any = True
         if len(self._rows) < PACK:
             return
         self._pack()

@@ -15,7 +15,7 @@ from runtime.action_units import AU_NAMES
 from runtime.atomic import make_folder
 from runtime.formats.changes import time_of
 from runtime.formats.columns import Layout
-from runtime.growing import GrowingText
+from runtime.formats.growing import GrowingText
 from runtime.results import Result
 
 SUBTITLES = frozenset({"vtt", "srt"})

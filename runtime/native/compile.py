@@ -1,6 +1,7 @@
 """Compiles the native engine for this machine: ``python -m runtime.native``."""
 
 import ctypes
+import logging
 import os
 import shlex
 import shutil
@@ -11,20 +12,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from runtime.atomic import PendingFile
-from runtime.native.library import BUILT, ENGINE, TARGETS, library_path, targets
+from runtime.native.library import BUILT, ENGINE, FLAGS, TARGETS, library_path, targets
 
 COMPILERS = ("c++", "g++", "clang++")
 
-# Vectors wider than a register are split, of which compilers warn call by call.
-# Hidden, as two engines opened in one process would share what has the same name in both.
-FLAGS = (
-    *("-std=c++20", "-O3", "-shared", "-fPIC", "-pthread"),
-    *("-fvisibility=hidden", "-Wno-psabi"),
-)
+logger = logging.getLogger(__name__)
 
 
 class CompileError(RuntimeError):
     """There is no compiler, or it failed; the message says why."""
+
+
+class LackingError(CompileError):
+    """The compiler did its part, and this processor lacks the instructions."""
 
 
 def compiler() -> list[str]:
@@ -53,7 +53,8 @@ def compile_engine(target: str | None = None, folder: Path = BUILT) -> Path:
     """Compile the engine.
 
     Args:
-        target: A key of `runtime.native.library.TARGETS`; None for the fastest that runs here.
+        target: A key of `runtime.native.library.TARGETS`; None for the fastest that runs here. One
+            that does not compile is passed over with a warning.
         folder: Where the library goes.
 
     Returns:
@@ -70,25 +71,37 @@ def compile_engine(target: str | None = None, folder: Path = BUILT) -> Path:
         pending = PendingFile(library_path(name, folder))
         try:
             command = [*compiler(), *FLAGS, *TARGETS[name]]
-            _probe(command)
+            probe(command)
             _run(command, "engine.cpp", pending.path)
             pending.commit()
         except CompileError as error:
-            failures.append(f"{name}: {error}")
+            failures.append((name, error))
         else:
+            for other, reason in failures:
+                if not isinstance(reason, LackingError):
+                    logger.warning("%s, which may be faster, was not compiled: %s", other, reason)
             return pending.target
         finally:
             pending.discard()
-    raise CompileError(f"the native engine could not be compiled; {'; '.join(failures)}")
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in failures)
+    raise CompileError(f"the native engine could not be compiled; {reasons}")
 
 
-def _probe(command: list[str]) -> None:
-    """See whether this processor has the instructions, which takes a second, not many."""
+def probe(command: list[str]) -> None:
+    """See whether this processor has the instructions, which takes a second, not many.
+
+    Args:
+        command: Compiler and flags.
+
+    Raises:
+        LackingError: It has not.
+        CompileError: The compiler fails.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder, "probe.so")
         _run(command, "probe.cpp", path)
         if not ctypes.CDLL(str(path)).lgrnet_runs_here():
-            raise CompileError("this processor lacks these instructions")
+            raise LackingError("this processor lacks these instructions")
 
 
 def _run(command: list[str], source: str, output: Path) -> None:

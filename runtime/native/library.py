@@ -9,6 +9,13 @@ from pathlib import Path
 ENGINE = Path(__file__).parent / "engine"
 BUILT = Path(__file__).parent / "built"
 
+# Vectors wider than a register are split, of which compilers warn call by call.
+# Hidden, as two engines opened in one process would share what has the same name in both.
+FLAGS = (
+    *("-std=c++20", "-O3", "-shared", "-fPIC", "-pthread"),
+    *("-fvisibility=hidden", "-Wno-psabi"),
+)
+
 _X86 = ("x86_64", "amd64")
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -36,9 +43,9 @@ def targets() -> tuple[str, ...]:
 
 @cache
 def digest() -> str:
-    """Hash the C++ files, so that a library of other sources is never opened."""
-    total = hashlib.sha256()
-    for path in sorted(ENGINE.iterdir()):
+    """Hash the C++ files and the flags, so that a library of other sources is never opened."""
+    total = hashlib.sha256(repr((FLAGS, TARGETS)).encode())
+    for path in sorted(ENGINE.glob("*.?pp")):  # not what an editor leaves there
         total.update(path.name.encode())
         total.update(path.read_bytes())
     return total.hexdigest()[:12]
@@ -73,15 +80,13 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     if not library.lgrnet_runs_here():
         return None
     pointer, text, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+    message = [text, whole]
     library.lgrnet_instruction_set.restype = text
     library.lgrnet_open.restype = pointer
-    library.lgrnet_open.argtypes = [pointer] * 4 + [whole, whole, text, whole]
-    library.lgrnet_run.argtypes = [pointer] * 5
-    library.lgrnet_run.restype = None
-    library.lgrnet_observe.argtypes = [pointer]
-    library.lgrnet_observe.restype = None
-    library.lgrnet_histograms.argtypes = [pointer, Take]
-    library.lgrnet_histograms.restype = None
+    library.lgrnet_open.argtypes = [pointer] * 4 + [whole, whole, *message]
+    library.lgrnet_run.argtypes = [pointer] * 5 + message
+    library.lgrnet_observe.argtypes = [pointer, *message]
+    library.lgrnet_histograms.argtypes = [pointer, Take, *message]
     library.lgrnet_close.argtypes = [pointer]
     library.lgrnet_close.restype = None
     return library

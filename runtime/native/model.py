@@ -1,7 +1,7 @@
 """The files of the native engine: NumPy archives of weights, with what they say of themselves."""
 
 import json
-import zipfile
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,6 +57,8 @@ class NetworkShape:
         sound = (
             all(isinstance(size, int) and 0 < size <= WIDEST for size in sizes)
             and (len(self.stem), len(self.feature), len(self.refine)) == (2, 3, 3)
+            and math.isfinite(self.cells_per_pixel)
+            and math.isfinite(self.slope)
             and self.input % (16 * self.stride) == 0
             and self.grid == self.input // (4 * self.stride) >= 8
             and self.cells in (self.grid, self.grid + 8)
@@ -88,12 +90,17 @@ def write_model(path: Path, model: NativeModel) -> None:
     Args:
         path: Where to, ``.npz``.
         model: The content.
+
+    Raises:
+        ValueError: A weight is none, or too large for half precision.
     """
     stored = np.float16 if model.spec.precision == "int8" else np.float32
-    arrays = {
-        name: array.astype(stored if name.endswith(".weight") else np.float32)
-        for name, array in model.arrays.items()
-    }
+    with np.errstate(over="ignore"):  # what has become infinite is found below
+        arrays = {
+            name: array.astype(stored if name.endswith(".weight") else np.float32)
+            for name, array in model.arrays.items()
+        }
+    _check_finite(arrays)
     texts = {**model.spec.to_metadata(), SHAPE_KEY: json.dumps(asdict(model.shape))}
     # Through a file object, as NumPy would add a suffix to a name.
     with path.open("wb") as file:
@@ -116,7 +123,7 @@ def read_model(path: Path) -> NativeModel:
     try:
         with np.load(path, allow_pickle=False) as archive:
             content = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except Exception as error:  # zipfile's, NumPy's and, of arrays' headers, the tokenizer's
         raise ModelError(
             f"model {path} cannot be opened; it is damaged, or not a file of the native engine: "
             f"{' '.join(str(error).split())}"
@@ -124,11 +131,12 @@ def read_model(path: Path) -> NativeModel:
     texts = {key: str(content.pop(key)) for key in (METADATA_KEY, SHAPE_KEY) if key in content}
     spec = ModelSpec.from_metadata(texts, str(path))
     try:
-        values = json.loads(texts[SHAPE_KEY])
+        values = dict(json.loads(texts[SHAPE_KEY]))
         shape = NetworkShape(
             **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         )
         arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in content.items()}
+        _check_finite(arrays)
         _check_indices(arrays, shape)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model {path} is not usable ({error}): export it again") from error
@@ -136,6 +144,13 @@ def read_model(path: Path) -> NativeModel:
     if (*told, spec.batch) != (len(spec.aus), spec.crop_size, spec.intensity, 1):
         raise SpecError(f"{path}: its metadata do not fit its network: export it again")
     return NativeModel(spec, shape, arrays)
+
+
+def _check_finite(arrays: Mapping[str, np.ndarray]) -> None:
+    """Check that all are numbers: a ReLU makes zeros of others, and nobody would see it."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds numbers that are not finite in {array.dtype}")
 
 
 def _check_indices(arrays: Mapping[str, np.ndarray], shape: NetworkShape) -> None:

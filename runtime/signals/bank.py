@@ -6,14 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from runtime.errors import InputError
-from runtime.results import Face, Result
+from runtime.results import FRAME_SECONDS, Face, Result
 from runtime.signals.baseline import Baseline
 from runtime.signals.hysteresis import Hysteresis
 from runtime.signals.options import Signals
 from runtime.signals.smoothing import Filter, make_filter
-
-FRAME_SECONDS = 1 / 30
-"""Time from frame to frame where the source knows no time."""
 
 FORGET = 300
 """Frames without a face after which it is forgotten, in case nobody says that it ended."""

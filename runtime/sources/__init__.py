@@ -1,6 +1,8 @@
 """Where frames come from: videos, images, folders, cameras, networks, arrays; one at a time.
 
-A file a kind of source; `opening` chooses among them, `base` says what they have in common.
+A file a kind of source; `opening` chooses among them, `base` says what they have in common,
+`prefetch` reads ahead, in a thread of `background`, `thinning` leaves frames out, `truncation`
+tells whether an image file is whole.
 """
 
 from runtime.sources.arrays import Arrays
@@ -9,6 +11,8 @@ from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles
 from runtime.sources.live import GIVE_UP, Camera, NetworkStream
 from runtime.sources.opening import AnySource, open_source
 from runtime.sources.playlist import Playlist
+from runtime.sources.prefetch import read_ahead
+from runtime.sources.thinning import every_nth
 from runtime.sources.video import Video
 
 __all__ = [
@@ -23,5 +27,7 @@ __all__ = [
     "Shot",
     "Source",
     "Video",
+    "every_nth",
     "open_source",
+    "read_ahead",
 ]

@@ -12,6 +12,9 @@ logger = logging.getLogger(__name__)
 MOST_NAMED = 100
 """Names in `Source.failures` at most: a run of a week must not grow."""
 
+FALLBACK_FPS = 25.0
+"""Frames a second where a video does not say its own."""
+
 _LOGGED = 10
 
 
@@ -27,7 +30,7 @@ class Shot:
             they are the file's own, of a camera or network stream those of arrival.
         decode_ms: What reading and decoding it took, on whichever thread.
         wait_ms: What whoever asked for it waited; the same, unless it was read ahead
-            (`runtime.prefetch`).
+            (`runtime.sources.prefetch`).
         name: Its file's name, where the source holds many files.
         captured: When it arrived from a camera or network, on the clock of `time.perf_counter`;
             None for all other sources.
@@ -57,9 +60,11 @@ class Source:
         still: Whether it is one single picture.
         many: Whether it holds many files, and shots say which (`Shot.name`).
         live: Whether it is a camera or a network stream, of which only the newest frame counts.
-        ahead: Whether reading frames before they are asked for is of use; see `runtime.prefetch`.
+        ahead: Whether reading frames before they are asked for is of use; see
+            `runtime.sources.prefetch`.
         fps: Frames a second, or None where it is unknown.
-        count: Number of frames as far as known beforehand, or None.
+        count: Number of frames as far as known, or None. Of videos whose container does not count
+            them it is an estimate, which gets better while they are read.
         failures: Files that could not be read so far, and a live source that was lost; the log
             says why. The first 100 of them.
         skipped: Frames that could not be decoded and were left out so far.

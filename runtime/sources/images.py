@@ -4,9 +4,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from runtime.errors import InputError
-from runtime.image import read_image
+from runtime.image import check_frame
 from runtime.sources.base import Shot, Source, taken
+from runtime.sources.truncation import image_damage
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -64,3 +68,39 @@ def _images_of(folder: Path) -> list[tuple[str, Path]]:
     if not files:
         raise InputError(f"folder {folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return files
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image file, upright as its EXIF says.
+
+    Args:
+        path: JPEG, PNG, WebP, BMP, TIFF or whatever else this OpenCV decodes.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: It is a folder, not an image, or truncated.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file: give an image")
+    data = path.read_bytes()
+    if not data:
+        raise InputError(f"{path} is empty (0 bytes): copy it again from where it came")
+    damage = image_damage(data)
+    if damage:
+        raise InputError(f"{path} is truncated or damaged ({damage}): copy it again")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise InputError(f"{path}: OpenCV cannot decode it ({error.err})") from error
+    if image is None:
+        raise InputError(
+            f"{path} is not an image that OpenCV can decode, or it is truncated: give a whole "
+            "JPEG, PNG, WebP, BMP or TIFF of 8 or 16 bits"
+        )
+    return check_frame(image, str(path))

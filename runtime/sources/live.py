@@ -1,6 +1,5 @@
 """Cameras and network streams: a thread keeps the newest frame, and gets back what was lost."""
 
-import atexit
 import logging
 import re
 import threading
@@ -14,6 +13,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
+from runtime.sources.background import Background
 from runtime.sources.base import Shot, Source
 
 logger = logging.getLogger(__name__)
@@ -75,21 +75,16 @@ class LiveSource(Source):
         self.dropped = 0
         self._capture, self._again = capture, again
         self._give_up, self._advice = give_up, advice
-        self._stopped = threading.Event()
+        self._reader = Background(self._watch, "lgrnet-live")
         self._slot = threading.Condition()
         self._newest: Shot | None = None
         self._end: BaseException | bool = False
-        self._thread: threading.Thread | None = None
 
     def __iter__(self) -> Iterator[Shot]:
-        if self._thread is not None:
+        if self._reader.started:
             # Two threads in one capture would tear its frames apart.
             raise RuntimeError(f"the frames of {self.name} are read once: open it again")
-        # A daemon, since a loop that nobody finished must not keep the program from ending; and
-        # stopped at exit, since FFmpeg must not be torn down under a thread that is inside it.
-        self._thread = threading.Thread(target=self._watch, name="lgrnet-live", daemon=True)
-        atexit.register(self._stop)
-        self._thread.start()
+        self._reader.start()
         try:
             while True:
                 start = time.perf_counter()
@@ -99,18 +94,12 @@ class LiveSource(Source):
                 yield replace(shot, wait_ms=(time.perf_counter() - start) * 1e3)
                 del shot  # or this loop would keep one more frame alive
         finally:
-            self._stop()
+            self._reader.stop()
 
     def close(self) -> None:
         """Stop the thread, which may take until its read times out; let go of the capture."""
-        self._stop()
+        self._reader.stop()
         self._capture.release()
-
-    def _stop(self) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-        atexit.unregister(self._stop)
 
     def _next(self) -> Shot | None:
         with self._slot:
@@ -140,7 +129,7 @@ class LiveSource(Source):
         """Read until stopped or lost for good."""
         index = slips = attempts = 0
         began = lost = None
-        while not self._stopped.is_set():
+        while not self._reader.stopped.is_set():
             asked = time.perf_counter()
             frame, captured = self._grab()
             if frame is not None:
@@ -162,7 +151,7 @@ class LiveSource(Source):
             attempts += 1
             self._capture = self._again()
             slips = _SLIPS  # one failure is enough to wait again
-        if self._stopped.is_set():
+        if self._reader.stopped.is_set():
             return
         if index == 0:
             raise InputError(f"{self.name} gives no frames: {self._advice}")
@@ -194,7 +183,7 @@ class LiveSource(Source):
                 *(self.name, frames, self._give_up),
             )
         pause = min(FIRST_PAUSE * 2**attempts, LONGEST_PAUSE, left)
-        return not self._stopped.wait(pause)
+        return not self._reader.stopped.wait(pause)
 
 
 class Camera(LiveSource):

@@ -67,6 +67,8 @@ def open_source(source: AnySource, give_up: float = GIVE_UP) -> Source:
 
 
 def _open_text(text: str, give_up: float) -> Source:
+    if not text:
+        raise InputError("the source is an empty text: give a path, a URL, or cam:0")
     camera = re.fullmatch(r"cam:(\d+)", text)
     if camera:
         return Camera(int(camera[1]), give_up)
@@ -112,9 +114,15 @@ def _open_list(paths: Sequence[str | Path]) -> Source:
             f"a list of paths holds a {type(wrong[0]).__name__}: give paths only, or frames only"
         )
     files = [Path(item) for item in paths]
-    missing = [str(file) for file in files if not file.is_file()]
+    missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise FileNotFoundError(f"no such file: {', '.join(missing)}")
+    folders = [str(file) for file in files if file.is_dir()]
+    if folders:
+        raise InputError(
+            f"a list of paths holds the folder {folders[0]}: give it by itself, or its files as a "
+            f'pattern such as "{folders[0]}/*"'
+        )
     try:
         base = Path(os.path.commonpath([file.absolute().parent for file in files]))
     except ValueError:  # on several drives

@@ -10,9 +10,14 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
-from runtime.sources.base import Shot, Source, taken
+from runtime.sources.base import FALLBACK_FPS, Shot, Source, taken
 
 logger = logging.getLogger(__name__)
+
+COUNTING = {b"ftyp": 4, b"AVI ": 8}
+"""Marks, and the bytes that they begin at, of the containers that count their frames: MP4 with its
+kin, and AVI. Of others OpenCV makes a count of length and nominal rate, from which videos of
+variable rate are far."""
 
 MOST_BAD = 50
 """Frames in a row that may fail to decode before a video counts as ended."""
@@ -44,7 +49,7 @@ class Video(Source):
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.name} converted.mp4"
             )
-        self._take_over(capture, str(path), path.stem)
+        self._take_over(capture, str(path), path.stem, counted=_counts_frames(path))
 
     @classmethod
     def of_capture(cls, capture: cv2.VideoCapture, name: str, stem: str) -> "Video":
@@ -59,10 +64,10 @@ class Video(Source):
             The source.
         """
         video = cls.__new__(cls)
-        video._take_over(capture, name, stem)
+        video._take_over(capture, name, stem, counted=True)
         return video
 
-    def _take_over(self, capture: cv2.VideoCapture, name: str, stem: str) -> None:
+    def _take_over(self, capture: cv2.VideoCapture, name: str, stem: str, counted: bool) -> None:
         self._capture = capture
         # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
@@ -70,6 +75,7 @@ class Video(Source):
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         count = int(count) if 0 < count < 2**53 else None
         super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
+        self._counted, self._said = counted, count
 
     def __iter__(self) -> Iterator[Shot]:
         index = bad = 0
@@ -79,7 +85,7 @@ class Video(Source):
             frame = self._read()
             if frame is None:
                 bad += 1
-                if bad > MOST_BAD or (self.count and index + bad > self.count):
+                if bad > MOST_BAD or (self._counted and self.count and index + bad > self.count):
                     break
                 continue
             for number in range(index, index + bad):
@@ -88,15 +94,19 @@ class Video(Source):
             before, last = last, self._timestamp(last)
             begin = self._begin(last) if before is None else begin
             gap = max(gap, last - (before or 0.0))
+            if not self._counted:
+                self._estimate(index + 1, last, begin)
             yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
             index += 1
+        if not self._counted:
+            self.count = index
         if index == self.skipped:
             raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
         if self._ends_early(index, last, gap, begin):
             logger.warning(
                 "%s ends early: %d of %d frames could be read, their results are kept; copy the "
                 "file again if it should be whole",
-                *(self.name, index - self.skipped, self.count),
+                *(self.name, index - self.skipped, self._said),
             )
 
     def _ends_early(self, frames: int, last: float | None, gap: float, begin: float) -> bool:
@@ -111,10 +121,16 @@ class Video(Source):
         Containers that only know their length, such as Matroska, have their frames counted from it
         and a nominal rate, which those of variable rate are far from. So time must be missing too.
         """
-        if not self.count or frames >= self.count - max(1, self.count // 100):
+        if not self._said or frames >= self._said - max(1, self._said // 100):
             return False
-        length = self.count / (self.fps or 25.0)
+        length = self._said / (self.fps or FALLBACK_FPS)
         return last is None or begin + last + 2 * gap < 0.99 * length
+
+    def _estimate(self, frames: int, last: float, begin: float) -> None:
+        """Correct the number of frames by how many there were so far; arguments as above."""
+        if self._said and self.fps and last > 0:
+            length = self._said / self.fps - begin
+            self.count = max(frames, round(length * (frames - 1) / last))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -141,8 +157,14 @@ class Video(Source):
         now = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
         # Files without times of their own, such as bare MPEG-4 streams, have each frame at 0.
         if last is not None and not now > last:
-            return last + 1 / (self.fps or 25.0)
+            return last + 1 / (self.fps or FALLBACK_FPS)
         return now if np.isfinite(now) else 0.0
+
+
+def _counts_frames(path: Path) -> bool:
+    with open(path, "rb") as file:
+        start = file.read(16)
+    return any(start[at:].startswith(mark) for mark, at in COUNTING.items())
 
 
 def _is_text(path: Path) -> bool:

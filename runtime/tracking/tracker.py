@@ -18,6 +18,7 @@ import numpy as np
 from runtime.align import alignment_matrix, transform
 from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
 from runtime.finders import FoundFace
+from runtime.image import size_of
 from runtime.latency import Stopwatch
 from runtime.pipeline import Look, Pipeline, Sighting
 from runtime.tracking.assignment import FORBIDDEN, assign
@@ -205,7 +206,7 @@ class Tracker:
 
     def _follow(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
         """Move the tracks on to this frame; return those that were lost."""
-        size = (frame.shape[1], frame.shape[0])
+        size = size_of(frame)
         used = [_expected(track) for track in self._tracks]
         looks = self._pipeline.run(frame, used, watch)
         steps, lost = [], []

@@ -11,6 +11,7 @@ from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.performance import Frame
 from runtime.action_units import BP4D_AUS, au_key
 from runtime.atomic import PendingFile, make_folder
+from runtime.errors import OpenCVError
 
 HEIGHT, WIDTH = 264, 224
 """Size of a picture; the corpus's own are 1392 × 1040."""
@@ -45,6 +46,9 @@ def write_sequence(
         task: T1 to T8.
         frames: Its labelled frames.
         rng: Source of frame numbers, unknown labels and lost landmarks.
+
+    Raises:
+        OpenCVError: A picture cannot be written.
     """
     start = int(rng.integers(_AROUND, 2500))
     numbers = range(start - _AROUND, start + len(frames) + _AROUND)
@@ -53,9 +57,9 @@ def write_sequence(
     folder = root / "Sequences" / subject / task
     make_folder(folder)
     for number, frame in zip(numbers, shown, strict=True):
-        cv2.imwrite(
-            str(folder / f"{number:0{digits}d}.jpg"), frame.picture, [cv2.IMWRITE_JPEG_QUALITY, 92]
-        )
+        path = folder / f"{number:0{digits}d}.jpg"
+        if not cv2.imwrite(str(path), frame.picture, [cv2.IMWRITE_JPEG_QUALITY, 92]):
+            raise OpenCVError(f"OpenCV cannot write {path}: is the disc full?")
     lost = rng.random(len(shown)) < _LOST
     lost[_AROUND] = False
     points = [

@@ -1,7 +1,10 @@
 // What Python calls (runtime.backends.native, through ctypes). Nothing is thrown across: functions
-// that can fail return null or false and leave the reason in `message`.
+// that can fail return null or 0 and leave the reason in `message`.
 #include <cstdio>
 #include <exception>
+#include <new>
+#include <utility>
+#include <vector>
 
 #include "network.hpp"
 
@@ -11,7 +14,19 @@ namespace {
 
 Network& network(void* engine) { return *static_cast<Network*>(engine); }
 
-void tell(char* message, int size, const char* text) { std::snprintf(message, size, "%s", text); }
+// What work() returns; if it throws, the reason goes into `message`, and nothing is returned.
+template <class Work>
+auto guarded(char* message, int message_size, const Work& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    std::snprintf(message, message_size, "there is not memory enough");
+    return {};
+  } catch (const std::exception& error) {
+    std::snprintf(message, message_size, "%s", error.what());
+    return {};
+  }
+}
 
 }  // namespace
 
@@ -25,38 +40,47 @@ int lgrnet_runs_here() { return lgrnet::runs_here(); }
 // names, data, sizes: `count` arrays, which must stay where they are while the engine is open.
 void* lgrnet_open(const lgrnet::Shape* shape, const char* const* names, const float* const* data,
                   const int64_t* sizes, int count, int threads, char* message, int message_size) {
-  try {
+  return guarded(message, message_size, [&] {
     lgrnet::Weights weights;
     for (int i = 0; i < count; ++i) weights.add(names[i], {data[i], sizes[i]});
     return new Network(*shape, weights, threads);
-  } catch (const std::exception& error) {
-    tell(message, message_size, error.what());
-    return nullptr;
-  }
+  });
 }
 
-void lgrnet_run(void* engine, const uint8_t* face, float* probability, float* landmarks,
-                float* intensity) {
-  network(engine).run(face, probability, landmarks, intensity);
+// Network::run.
+int lgrnet_run(void* engine, const uint8_t* face, float* probability, float* landmarks,
+               float* intensity, char* message, int message_size) {
+  return guarded(message, message_size, [&] {
+    network(engine).run(face, probability, landmarks, intensity);
+    return 1;
+  });
 }
 
 // From now on what layers see is counted; for one thread, and floating point.
-void lgrnet_observe(void* engine) {
-  for (auto& [name, groups] : network(engine).observed())
-    for (auto* layer : groups) layer->observe();
+int lgrnet_observe(void* engine, char* message, int message_size) {
+  return guarded(message, message_size, [&] {
+    for (auto& [name, groups] : network(engine).observed())
+      for (auto* layer : groups) layer->observe();
+    return 1;
+  });
 }
 
 // Gives take(name, groups, positions, counts) the histograms, (groups, positions, 256).
-void lgrnet_histograms(void* engine, void (*take)(const char*, int, int, const float*)) {
+int lgrnet_histograms(void* engine, void (*take)(const char*, int, int, const float*),
+                      char* message, int message_size) {
   using lgrnet::BINS;
-  for (auto& [name, groups] : network(engine).observed()) {
-    const size_t positions = groups[0]->seen().size();
-    std::vector<float> counts(groups.size() * positions * BINS);
-    float* to = counts.data();
-    for (auto* layer : groups)
-      for (const auto& histogram : layer->seen()) histogram.give(std::exchange(to, to + BINS));
-    take(name.c_str(), static_cast<int>(groups.size()), static_cast<int>(positions), counts.data());
-  }
+  return guarded(message, message_size, [&] {
+    for (auto& [name, groups] : network(engine).observed()) {
+      const int count = static_cast<int>(groups.size());
+      const int positions = static_cast<int>(groups[0]->seen().size());
+      std::vector<float> counts(static_cast<size_t>(count) * positions * BINS);
+      float* to = counts.data();
+      for (auto* layer : groups)
+        for (const auto& histogram : layer->seen()) histogram.give(std::exchange(to, to + BINS));
+      take(name.c_str(), count, positions, counts.data());
+    }
+    return 1;
+  });
 }
 
 void lgrnet_close(void* engine) { delete static_cast<Network*>(engine); }

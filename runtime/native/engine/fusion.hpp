@@ -1,6 +1,9 @@
 // What the whole face adds to each AU's patch (section III-C, eq. 11 and 12): lgrnet.fusion.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "layers.hpp"

@@ -1,6 +1,9 @@
 // Convolutions and linear layers over maps, made of the parts below them.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -28,6 +31,8 @@ std::vector<Winograd<OUT>> read_convolutions(const Weights& weights, const std::
   return convolutions;
 }
 
+constexpr int MOST_CHANNELS = 4096;  // of a map; runtime.native.model.WIDEST
+
 // Where the tiles of a map lie in memory; cells outside of it are zero.
 class PaddedTiles {
  public:
@@ -42,7 +47,7 @@ class PaddedTiles {
         for (int j = 0; j < SIDE; ++j) from[SIDE * i + j] = map_.at(top + i, left + j);
       return;
     }
-    static constexpr float zeros[4096] = {};
+    static constexpr float zeros[MOST_CHANNELS] = {};
     for (int i = 0; i < SIDE; ++i) {
       const int row = top + i;
       for (int j = 0; j < SIDE; ++j) {
@@ -116,6 +121,7 @@ class Convolutions {
  public:
   Convolutions(const Weights& weights, const std::string& name, int groups, int out, int in)
       : side(static_cast<int>(*weights.get(name + ".tile", 1))) {
+    if (side != 2 && side != 4) unusable("array " + name + ".tile is not 2 or 4");
     if (side == 4)
       large = read_convolutions<4>(weights, name, groups, out, in);
     else

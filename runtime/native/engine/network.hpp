@@ -1,9 +1,9 @@
 // LGRNet, from a face to its action units and landmarks: lgrnet.model.
 #pragma once
 
-#include <functional>
-#include <memory>
+#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fusion.hpp"
@@ -42,7 +42,7 @@ class Network {
         refine_(weights, "refine", shape.aus, shape.stem[1], shape.refine),
         align_maps_(align_.make_maps(shape.grid, shape.grid)),
         global_maps_(global_.make_maps(shape.grid, shape.grid)) {
-    const int cells = side_ * side_;
+    const int64_t cells = static_cast<int64_t>(side_) * side_;
     landmark_weight_ = weights.get("landmarks.weight", 2 * LANDMARKS * cells * shape.feature[2]);
     landmark_bias_ = weights.get("landmarks.bias", 2 * LANDMARKS);
     head_weight_ = weights.get("heads.weight", shape.aus * cells * shape.refine[2]);

@@ -1,7 +1,10 @@
 // The skip-BiLSTM (section III-B, eq. 6 to 9): lgrnet.relation.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layers.hpp"
@@ -17,9 +20,9 @@ class Direction {
   Direction(const Weights& weights, const std::string& name, int aus, int channels, int grid)
       : input(make_cell(weights, name + ".input", channels, false)),
         hidden(make_cell(weights, name + ".hidden", channels, true)),
-        channels_(channels),
         reaching(grid, grid, channels),
         cell(grid, grid, channels),
+        channels_(channels),
         factors_(static_cast<size_t>(aus) * aus * padded(channels)),
         gate_weight_(weights.get(name + ".gates.weight", gates(aus, channels) * channels)),
         gate_bias_(weights.get(name + ".gates.bias", gates(aus, channels))) {
@@ -28,11 +31,6 @@ class Direction {
   }
 
   Winograd<2> input, hidden;
-
- private:
-  int channels_;
-
- public:
   Map reaching;                         // Σ_j h_j f_j of the step at hand
   Map cell;                             // c of the step before
   std::vector<Buffer<int16_t>> states;  // h of each step, fixed point: reading them takes long
@@ -86,6 +84,7 @@ class Direction {
   }
 
  private:
+  int channels_;
   Buffer<float> factors_;
   const float *gate_weight_, *gate_bias_;
 
@@ -216,7 +215,7 @@ class Recurrence {
 
     for (const auto& part : hidden.parts()) {
       if (!starting) hidden.multiply_positions<4>(part, count, scratch, 0);
-      input.multiply_positions<4>(part, touched, scratch, 1);
+      if (touched) input.multiply_positions<4>(part, touched, scratch, 1);
       for (int tile = 0; tile < count; ++tile) {
         const int driven = patch.place[first + tile] - skipped;
         const bool has_input = patch.place[first + tile] >= 0;

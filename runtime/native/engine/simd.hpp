@@ -8,11 +8,23 @@
 #include <immintrin.h>
 #endif
 
+// What is made use of, decided here only: a compiler may have been told of more, as by $CXX with
+// -march=native, such as of AVX-512 without VNNI.
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
+    defined(__AVX512VL__)
+#define LGRNET_AVX512
+#elif defined(__AVXVNNI__)
+#define LGRNET_AVXVNNI
+#define LGRNET_AVX2
+#elif defined(__AVX2__)
+#define LGRNET_AVX2
+#endif
+
 namespace lgrnet {
 
-#if defined(__AVX512F__)
+#if defined(LGRNET_AVX512)
 constexpr int LANES = 16;
-#elif defined(__AVX2__)
+#elif defined(LGRNET_AVX2)
 constexpr int LANES = 8;
 #else
 constexpr int LANES = 4;
@@ -43,10 +55,10 @@ inline Floats all(float x) { return x - Floats{}; }
 inline Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
 inline Floats to_floats(Floats x) { return x; }
 
-#if defined(__AVX512F__)
+#if defined(LGRNET_AVX512)
 inline Floats max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 inline Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
-#elif defined(__AVX2__)
+#elif defined(LGRNET_AVX2)
 inline Floats max(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 inline Floats min(Floats a, Floats b) { return _mm256_min_ps(a, b); }
 #else
@@ -72,9 +84,9 @@ inline void store_fixed(int16_t* to, Floats x) {
 
 // Sum of the lanes.
 inline float sum(Floats x) {
-#if defined(__AVX512F__)
+#if defined(LGRNET_AVX512)
   return _mm512_reduce_add_ps(x);
-#elif defined(__AVX2__)
+#elif defined(LGRNET_AVX2)
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
@@ -91,9 +103,9 @@ inline Floats round_to_whole(Floats x) {
   return (x + shift) - shift;
 }
 
-// 2^x within 3e-7 of itself, for x up to 126; below -126 it is nearly zero.
+// 2^x within 2e-7 of itself, for x up to 126; below -126 it is nearly zero.
 inline Floats exp2(Floats x) {
-#if defined(__AVX512F__)
+#if defined(LGRNET_AVX512)
   const Floats whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT);
 #else
   x = max(x, all(-126.f));
@@ -101,13 +113,14 @@ inline Floats exp2(Floats x) {
   const Floats whole = shifted - shift;
 #endif
   const Floats rest = x - whole;  // -1/2 … 1/2
-  Floats power = all(1.8775767e-3f);
-  power = power * rest + 8.9893397e-3f;
-  power = power * rest + 5.5826318e-2f;
-  power = power * rest + 2.4015361e-1f;
-  power = power * rest + 6.9315308e-1f;
-  power = power * rest + 9.9999994e-1f;
-#if defined(__AVX512F__)
+  // Of those that are 1 at 0 the one with the least relative error there.
+  Floats power = all(1.32647273e-3f);
+  power = power * rest + 9.67151299e-3f;
+  power = power * rest + 5.55073358e-2f;
+  power = power * rest + 2.40222424e-1f;
+  power = power * rest + 6.93147004e-1f;
+  power = power * rest + 1.f;
+#if defined(LGRNET_AVX512)
   return _mm512_scalef_ps(power, whole);
 #else
   // The last bits of `shifted` are the whole number: added to the exponent.
@@ -121,7 +134,7 @@ inline Floats exp2(Floats x) {
 }
 
 inline Floats reciprocal(Floats x) {
-#if defined(__AVX512F__)
+#if defined(LGRNET_AVX512)
   const Floats guess = _mm512_rcp14_ps(x);
   return guess * (2.f - x * guess);
 #else
@@ -138,7 +151,7 @@ inline Floats sigmoid(Floats x) { return reciprocal(1.f + exp2_held(x * -LOG2_E)
 
 // Numbers of 8 bits, and how an instruction multiplies them: four bytes a lane, one operand being
 // unsigned; or, where that is missing or cuts off sums beyond 16 bits, two of 16 bits.
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#if defined(LGRNET_AVX512) || defined(LGRNET_AVXVNNI)
 using Input8 = uint8_t;
 using Kernel8 = int8_t;
 constexpr int TOGETHER = 4, OFFSET = 128;
@@ -148,19 +161,20 @@ using Kernel8 = int16_t;
 constexpr int TOGETHER = 2, OFFSET = 0;
 #endif
 
-// Four vectors as round(x) + OFFSET, x held to -128 … 127, so that numbers of a product lie side by
-// side: channels 0-3 of the first vector, of the second, …, then channels 4-7, ….
+// Four vectors as round(x) + OFFSET, x held to -128 … 127 (if it is below 2^31, where processors
+// stop counting), so that numbers of a product lie side by side: channels 0-3 of the first vector,
+// of the second, …, then channels 4-7, ….
 inline void store_rounded(Input8* to, const Floats (&x)[4]) {
-#if defined(__AVX512VNNI__)
+#if defined(LGRNET_AVX512)
   const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(x[0]), _mm512_cvtps_epi32(x[1]));
   const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(x[2]), _mm512_cvtps_epi32(x[3]));
   const __m512i bytes = _mm512_packs_epi16(low, high);
   _mm512_storeu_si512(to, _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)));
-#elif defined(__AVX2__)
+#elif defined(LGRNET_AVX2)
   const __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
   const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(x[2]), _mm256_cvtps_epi32(x[3]));
   __m256i* const at = reinterpret_cast<__m256i*>(to);
-#if defined(__AVXVNNI__)
+#if defined(LGRNET_AVXVNNI)
   const __m256i bytes = _mm256_packs_epi16(low, high);
   _mm256_storeu_si256(at, _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
 #else
@@ -182,8 +196,8 @@ inline void store_rounded(Input8* to, const Floats (&x)[4]) {
 // Keeps what compilers would move: a load into an instruction that reads it again for each row, or
 // sums to after all products, for which there are not registers enough.
 template <class Vector>
-void keep(Vector& x) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
+void keep([[maybe_unused]] Vector& x) {
+#if defined(LGRNET_AVX2)
   asm volatile("" : "+x"(x));
 #endif
 }
@@ -205,11 +219,11 @@ inline Ints load_bits(const Kernel8* from) {
 
 // TOGETHER products a lane: total + Σ a · b.
 inline Ints dot(Ints total, Ints a, Ints b) {
-#if defined(__AVX512VNNI__)
+#if defined(LGRNET_AVX512)
   return (Ints)_mm512_dpbusd_epi32((__m512i)total, (__m512i)a, (__m512i)b);
-#elif defined(__AVXVNNI__)
+#elif defined(LGRNET_AVXVNNI)
   return (Ints)_mm256_dpbusd_avx_epi32((__m256i)total, (__m256i)a, (__m256i)b);
-#elif defined(__AVX2__)
+#elif defined(LGRNET_AVX2)
   return total + (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #else
   return total + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
@@ -218,11 +232,11 @@ inline Ints dot(Ints total, Ints a, Ints b) {
 
 // What the library was compiled for, to be told to the user.
 inline const char* instruction_set() {
-#if defined(__AVX512VNNI__)
+#if defined(LGRNET_AVX512)
   return "AVX-512 VNNI";
-#elif defined(__AVXVNNI__)
+#elif defined(LGRNET_AVXVNNI)
   return "AVX-VNNI";
-#elif defined(__AVX2__)
+#elif defined(LGRNET_AVX2)
   return "AVX2";
 #else
   return "portable";
@@ -231,12 +245,12 @@ inline const char* instruction_set() {
 
 // Whether this processor has what the library was compiled for.
 inline bool runs_here() {
-#if defined(__AVX512VNNI__)
+#if defined(LGRNET_AVX512)
   return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#elif defined(__AVXVNNI__)
+#elif defined(LGRNET_AVXVNNI)
   return __builtin_cpu_supports("avxvnni") && __builtin_cpu_supports("fma");
-#elif defined(__AVX2__)
+#elif defined(LGRNET_AVX2)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
   return true;

@@ -1,8 +1,9 @@
 // Hierarchical and multi-scale region learning: lgrnet.region.
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "layers.hpp"
@@ -131,14 +132,14 @@ class RegionUnit {
 class Stem {
  public:
   Stem(const Weights& weights, int crop, int input, int stride, const int* widths)
-      : crop_(crop),
-        input_(input),
-        stride_(stride),
-        first(widths[0], 27, weights.get("stem.0.conv.weight", 27 * widths[0]),
+      : first(widths[0], 27, weights.get("stem.0.conv.weight", 27 * widths[0]),
               weights.get("stem.0.conv.bias", widths[0]), nullptr),
         second(read_convolutions<2>(weights, "stem.1.conv", 1, widths[1], widths[0])),
         units{{weights, "stem.0", widths[0], input / stride, input / stride},
               {weights, "stem.1", widths[1], input / stride / 2, input / stride / 2}},
+        crop_(crop),
+        input_(input),
+        stride_(stride),
         image_(static_cast<size_t>(input + 2) * (input + 2) * 3) {}
 
   // F, (h, w, C); valid until the next face.
@@ -168,15 +169,12 @@ class Stem {
     return units[1].pooled.view();
   }
 
- private:
-  int crop_, input_, stride_;
-
- public:
   Linear first;
   std::vector<Winograd<2>> second;
   RegionUnit units[2];
 
  private:
+  int crop_, input_, stride_;
   Buffer<float> image_;  // with a border of zeros
 
   static void convolve(const Winograd<2>& convolution, View<const float> in, View<float> out,

@@ -8,6 +8,11 @@
 
 namespace lgrnet {
 
+// Says why a file cannot be used.
+[[noreturn]] inline void unusable(const std::string& reason) {
+  throw std::runtime_error(reason + ": export it again");
+}
+
 struct Array {
   const float* data;
   int64_t size;
@@ -20,7 +25,7 @@ class Weights {
   // Throws where the array is missing or of another size.
   const float* get(const std::string& name, int64_t size) const {
     const float* data = find(name, size);
-    if (!data) throw std::runtime_error("array " + name + " is missing");
+    if (!data) unusable("array " + name + " is missing");
     return data;
   }
 
@@ -29,8 +34,8 @@ class Weights {
     const auto found = arrays_.find(name);
     if (found == arrays_.end()) return nullptr;
     if (found->second.size != size)
-      throw std::runtime_error("array " + name + " holds " + std::to_string(found->second.size) +
-                               " numbers instead of " + std::to_string(size));
+      unusable("array " + name + " holds " + std::to_string(found->second.size) +
+               " numbers instead of " + std::to_string(size));
     return found->second.data;
   }
 

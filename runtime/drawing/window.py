@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -63,7 +64,8 @@ class Window:
 
     def __exit__(self, *exception: object) -> None:
         if self._open:
-            cv2.destroyWindow(self._title)
+            with suppress(cv2.error):  # it is gone where somebody has closed it
+                cv2.destroyWindow(self._title)
             self._open = False
 
     def show(self, picture: np.ndarray) -> bool:
@@ -86,4 +88,7 @@ class Window:
         cv2.imshow(self._title, picture)
         if cv2.waitKey(1) & 0xFF in QUIT:
             return False
-        return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # Qt's answer after the last window was closed
+            return False

@@ -25,12 +25,13 @@ class ContinuedIds:
         self._names: dict[int, int] = {}
 
     def apply(self, result: Result) -> Result:
-        """Number the faces of the next frame behind the joint."""
+        """Number the faces of the next frame behind the joint; they come by their new numbers."""
         if self._last is not None:
             self._match(result, self._last)
             self._last = None
         ended = tuple(self._name(number) for number in result.ended)
-        faces = tuple(replace(face, id=self._name(face.id)) for face in result)
+        renamed = [replace(face, id=self._name(face.id)) for face in result]
+        faces = tuple(sorted(renamed, key=lambda face: face.id))
         for number in result.ended:
             self._names.pop(number, None)
         return replace(result, faces=faces, ended=ended)

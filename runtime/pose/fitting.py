@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from runtime.face_model import FACE_MM
+from runtime.pose.face_model import FACE_MM
 
 FOCAL_LENGTH = 0.78
 """Focal length over the longer side of the frame."""

@@ -8,23 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.continued import ContinuedIds
 from runtime.drawing import Annotator, draw
 from runtime.errors import InputError
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
+from runtime.formats.growing import partial_path
 from runtime.formats.native import NativeWriter
 from runtime.formats.stored import StoredFrames
 from runtime.formats.subtitles import SUBTITLES, folder_of_many
-from runtime.growing import partial_path
+from runtime.outputs.continued import ContinuedIds
+from runtime.outputs.pictures import VideoWriter, write_image
 from runtime.results import Result
 from runtime.sources import Shot, Source
-from runtime.sources.base import MOST_NAMED
-from runtime.writers import VideoWriter, write_image
+from runtime.sources.base import FALLBACK_FPS, MOST_NAMED
 
 logger = logging.getLogger(__name__)
-
-FALLBACK_FPS = 25.0
-"""Rate of the annotated video where the source does not say its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,7 @@ class Outputs:
         if result.index != shot.index or result.name != shot.name:
             raise InputError(
                 f"{self._source.name} is not what it was when the earlier run was cut off (frame "
-                f"{result.index} {result.name}): begin anew with --overwrite"
+                f"{result.index} {result.name}), or --every is not: begin anew with --overwrite"
             )
         size = (shot.frame.shape[1], shot.frame.shape[0])
         faces = tuple(replace(face, frame_size=size) for face in result)
@@ -191,6 +188,18 @@ class Outputs:
         self._table.write(result)
         self._write_others(shot, result)
         return result
+
+    def check_end(self) -> None:
+        """See that all frames of an earlier run have been recalled, where the source has ended.
+
+        Raises:
+            InputError: The source is shorter than it was.
+        """
+        if self._next is not None:
+            raise InputError(
+                f"{self._source.name} ended, but the run that was cut off had come to frame "
+                f"{self._done}: give the source that it was of, or begin anew with --overwrite"
+            )
 
     def picture(self, shot: Shot, result: Result) -> np.ndarray:
         """Draw the frame that was written last, for the video or a window.
@@ -247,15 +256,20 @@ def _left_behind(left: Path, layout: Layout, wanted: Wanted) -> StoredFrames | N
     return stored
 
 
+def cut_off(base: Path) -> bool:
+    """Tell whether a run that was killed has left its table."""
+    return partial_path(output_path(base, "native")).exists()
+
+
 def reopen(base: Path) -> None:
     """Turn the table of a run that was interrupted back into one that can be gone on with."""
     table = output_path(base, "native")
-    if table.exists() and not partial_path(table).exists():
+    if table.exists() and not cut_off(base):
         os.replace(table, partial_path(table))
 
 
 def all_written(source: Source, wanted: Wanted) -> bool:
-    """Tell whether every table that is wanted of a source is there."""
+    """Tell whether every file that is wanted of a source is there."""
     base = wanted.folder / source.stem
     paths = [output_path(base, name) for name in ("native", *wanted.formats)]
     if source.many:
@@ -263,4 +277,7 @@ def all_written(source: Source, wanted: Wanted) -> bool:
             folder_of_many(path) if name in SUBTITLES else path
             for name, path in zip(("native", *wanted.formats), paths, strict=True)
         ]
+    if wanted.pictures:
+        ends = ".mp4" if source.moving else ".png" if source.still else ""
+        paths.append(Path(f"{base}.annotated{ends}"))
     return all(path.exists() for path in paths)

@@ -9,7 +9,7 @@ import numpy as np
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.formats import native
-from runtime.formats.columns import Layout, csv_lines
+from runtime.formats.columns import Layout, csv_lines, table_lines
 from runtime.landmarks import COUNT
 from runtime.results import Result
 
@@ -35,11 +35,8 @@ def csv_text(result: Result) -> str:
     """Write the native table of one frame, see `Result.to_csv`."""
     layout = layout_of(result)
     columns = native.columns(layout)
-    rows = [
-        [column.write(cell) for column, cell in zip(columns, row, strict=True)]
-        for row in native.rows(result, layout)
-    ]
-    return csv_lines([[column.name for column in columns], *rows])
+    head = csv_lines([[column.name for column in columns]])
+    return head + table_lines(columns, native.rows(result, layout))
 
 
 def detections(result: Result) -> dict[str, object]:
@@ -75,7 +72,7 @@ def save(result: Result, path: Path, frame: np.ndarray | None) -> None:
         raise InputError(
             f"{path}: give .json or .csv, or the frame as well to save a picture of it"
         )
-    from runtime.writers import write_image
+    from runtime.outputs.pictures import write_image
 
     write_image(path, result.plot(frame))
 

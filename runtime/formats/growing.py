@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from runtime.atomic import make_folder
+from runtime.atomic import drop, make_folder
 from runtime.errors import InputError, OutputError
 
 try:
@@ -44,12 +44,13 @@ class PartialFile:
         Args:
             exception: What ended the block. After None or Ctrl-C the file takes its name, after
                 anything else it stays where it is.
-            worth_keeping: Whether it holds anything; if not, it goes after an error.
+            worth_keeping: Whether it holds anything; if not, it goes after an error and after
+                Ctrl-C, which must not put an empty file in the place of an older one.
         """
-        if exception is None or issubclass(exception, KeyboardInterrupt):
+        if exception is None or (worth_keeping and issubclass(exception, KeyboardInterrupt)):
             os.replace(self.path, self.target)
         elif not worth_keeping:
-            self.path.unlink(missing_ok=True)
+            drop(self.path)
 
 
 class GrowingText:
@@ -77,6 +78,8 @@ class GrowingText:
             raise OutputError(f"{path} cannot be written ({error.strerror})") from error
         try:
             _lock(self._file, path)
+            if os.fstat(self._file).st_size < keep:
+                raise InputError(f"{path} was changed meanwhile: run it again")
             os.ftruncate(self._file, keep)
         except BaseException:
             os.close(self._file)
@@ -160,4 +163,7 @@ def _lock(file: int, path: Path) -> None:
             f"another run is writing {path}: wait for it, or give another --out"
         ) from error
     except OSError:  # some network file systems have no locks
-        pass
+        return
+    # Whoever had the lock may have finished the file between its opening here and its locking.
+    if not (path.exists() and os.path.samestat(os.fstat(file), os.stat(path))):
+        raise InputError(f"another run has just finished {path}: run it again")

@@ -6,14 +6,14 @@ of a folder may be of any size, so that a few of them ahead are no bound on memo
 caller's own iterable are made on the caller's thread, as its author expects.
 """
 
-import atexit
 import queue
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from runtime.sources import Shot, Source
+from runtime.sources.background import Background
+from runtime.sources.base import Shot, Source
 
 DEPTH = 2
 """Frames that lie ready at most. Decoding is many times faster than the network: a second one only
@@ -68,12 +68,12 @@ class ReadAhead(Source):
                 shot = reader.next()
                 if shot is None:
                     return
-                self.skipped = self._source.skipped
+                self.skipped, self.count = self._source.skipped, self._source.count
                 yield replace(shot, wait_ms=(time.perf_counter() - start) * 1e3)
                 del shot  # or this loop would keep one more frame alive
         finally:
             reader.stop()
-            self.skipped = self._source.skipped
+            self.skipped, self.count = self._source.skipped, self._source.count
 
     def close(self) -> None:
         """Stop the thread, then let go of the file."""
@@ -89,11 +89,7 @@ class _Reader:
         self._source = source
         self._slots = threading.Semaphore(depth)
         self._queue: queue.SimpleQueue[Shot | BaseException | None] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        # A daemon, since a loop that nobody finished must not keep the program from ending; and
-        # stopped at exit, since FFmpeg must not be torn down under a thread that is inside it.
-        self._thread = threading.Thread(target=self._read, name="lgrnet-read-ahead", daemon=True)
-        atexit.register(self.stop)
+        self._thread = Background(self._read, "lgrnet-read-ahead", wake=self._slots.release)
         self._thread.start()
 
     def next(self) -> Shot | None:
@@ -106,10 +102,7 @@ class _Reader:
 
     def stop(self) -> None:
         """End the thread and wait for it; harmless when it has ended."""
-        self._stopped.set()
-        self._slots.release()
-        self._thread.join()
-        atexit.unregister(self.stop)
+        self._thread.stop()
 
     def _read(self) -> None:
         end = None
@@ -118,7 +111,7 @@ class _Reader:
             while True:
                 # Before reading, not before queueing: a frame in hand is memory as well.
                 self._slots.acquire()
-                if self._stopped.is_set():
+                if self._thread.stopped.is_set():
                     break
                 shot = next(shots, None)
                 if shot is None:

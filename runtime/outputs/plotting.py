@@ -11,7 +11,7 @@ import numpy as np
 from runtime.action_units import AU_NAMES
 from runtime.drawing.style import Style, text_width, write
 from runtime.errors import InputError
-from runtime.writers import write_image
+from runtime.outputs.pictures import write_image
 
 INK, FAINT, GRID = (60, 50, 44), (140, 132, 126), (232, 228, 226)
 AREA, AREA_PRESENT = (214, 206, 200), (40, 130, 225)

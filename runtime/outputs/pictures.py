@@ -6,9 +6,9 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from runtime.atomic import PendingFile
+from runtime.atomic import PendingFile, drop
 from runtime.errors import InputError, OpenCVError, OutputError
-from runtime.growing import PartialFile
+from runtime.formats.growing import PartialFile
 
 LONGEST_STILL = 10.0
 """Seconds for which a frame is repeated at most; of longer gaps, such as of a camera that was away,
@@ -54,13 +54,13 @@ class VideoWriter:
         traceback: TracebackType | None,
     ) -> None:
         if self._writer is None:
-            self._partial.path.unlink(missing_ok=True)
+            drop(self._partial.path)
             return
         self._writer.release()
         # OpenCV does not say whether anything could be written.
         whole = _frames_in(self._partial.path) >= self._frames
         if exception is None and not whole:
-            self._partial.path.unlink(missing_ok=True)
+            drop(self._partial.path)
             raise OutputError(
                 f"{self._partial.path} could not be finished, the disc may be full: make room, or "
                 "go without a video (--no-video)"

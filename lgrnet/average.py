@@ -1,0 +1,99 @@
+"""The mean of networks: ``python -m lgrnet.average A.pt B.pt -o mean.pt``.
+
+Networks that began with the same weights and were trained on different faces mostly lie in one
+valley of the loss, and their mean in its middle: it knows what both know and often scores higher
+than either (model soups, Wortsman et al., ICML 2022). Networks that began differently have nothing
+in common, and their mean is worthless.
+"""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.model import LGRNet
+
+logger = logging.getLogger(__name__)
+
+FREE_FIELDS = frozenset({"preset", "relation"})
+"""Fields of the configuration in which the networks may differ."""
+
+KEPT = ("training_data", "licence")
+"""What is told of the mean if all networks tell the same. Thresholds it has none: they are chosen
+on validation people, by training."""
+
+
+def average(paths: Sequence[Path]) -> tuple[LGRNet, dict[str, object]]:
+    """Average the weights of networks.
+
+    Args:
+        paths: Checkpoints, two or more, of one structure. The mean is built like the first one;
+            what some lack (a recurrence) is the mean of those that have it.
+
+    Returns:
+        The mean, and what is known of it: where it comes from, and what :data:`KEPT` names.
+
+    Raises:
+        CheckpointError: A file cannot be used.
+        ValueError: There are fewer than two, or they are of different structure.
+    """
+    if len(paths) < 2:
+        raise ValueError(f"a mean needs two checkpoints or more, got {len(paths)}")
+    read = [load_checkpoint(path) for path in paths]
+    mean, _ = read[0]
+    wanted = asdict(mean.config)
+    for path, (model, _) in zip(paths[1:], read[1:], strict=True):
+        found = asdict(model.config)
+        different = [
+            f"{name} = {found[name]}, of the first {wanted[name]}"
+            for name in wanted
+            if name not in FREE_FIELDS and found[name] != wanted[name]
+        ]
+        if different:
+            raise ValueError(f"{path} is another network than {paths[0]}: {'; '.join(different)}")
+    states = [model.state_dict() for model, _ in read]
+    weights = {}
+    for name, first in states[0].items():
+        all_of_them = [state[name] for state in states if name in state]
+        if first.is_floating_point() and all(each.shape == first.shape for each in all_of_them):
+            weights[name] = torch.stack(all_of_them).mean(0)
+        else:  # batch norm's count of batches; gates of a recurrence of another kind
+            weights[name] = first
+    mean.load_state_dict(weights)
+    meta: dict[str, object] = {"mean_of": [str(path) for path in paths]}
+    for name in KEPT:
+        said = {str(meta_of.get(name)) for _, meta_of in read}
+        if len(said) == 1:
+            meta[name] = said.pop()
+    return mean, meta
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lgrnet.average", description="Write the mean of networks as a checkpoint."
+    )
+    add = parser.add_argument
+    add("checkpoints", type=Path, nargs="+", help="two or more, which began with the same weights")
+    add("-o", "--output", type=Path, required=True, help="where to")
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        model, meta = average(args.checkpoints)
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(args.output, model, meta)
+    except (CheckpointError, ValueError, OSError) as error:
+        logger.error("%s", error)
+        return 2
+    logger.info(
+        "%s: the mean of %d networks, without thresholds", args.output, len(args.checkpoints)
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,45 @@
+"""A face finder from what a user gives."""
+
+from pathlib import Path
+
+from runtime.errors import InputError
+from runtime.finders.base import SEARCH_SIDE, FaceFinder
+from runtime.finders.cascade import CascadeFinder
+from runtime.finders.yunet import YuNetFinder
+
+
+def open_finder(
+    finder: FaceFinder | str | Path | None, search_side: int | None = None
+) -> FaceFinder:
+    """Make a finder of what a user gives.
+
+    Args:
+        finder: None for the cascade, the path of a YuNet model, or a finder itself.
+        search_side: Longer side to which larger frames are reduced for the search, pixels; None
+            for `SEARCH_SIDE`.
+
+    Returns:
+        The finder.
+
+    Raises:
+        FileNotFoundError: The path leads nowhere.
+        InputError: The path is no YuNet model, or the object is no finder.
+        OpenCVError: This OpenCV lacks what the finder needs.
+        ValueError: ``search_side`` is too small, or given with a finder of the caller's own.
+    """
+    side = SEARCH_SIDE if search_side is None else search_side
+    if finder is None:
+        return CascadeFinder(search_side=side)
+    if isinstance(finder, str | Path):
+        return YuNetFinder(finder, search_side=side)
+    if search_side is not None:
+        raise ValueError(
+            f"search_side is for the cascade and YuNet: finder {finder!r} searches as it likes"
+        )
+    missing = [part for part in ("name", "find", "confirm") if not hasattr(finder, part)]
+    if missing:
+        raise InputError(
+            f"finder {finder!r} has no {', '.join(missing)}: give None, the path of a YuNet model, "
+            "or an object with the members of runtime.finders.FaceFinder"
+        )
+    return finder

@@ -1,0 +1,76 @@
+"""``python -m lgrnet.average``: against a plain loop, and what cannot be averaged."""
+
+import numpy as np
+import pytest
+import torch
+from test_lgrnet_evaluate import TINY
+
+from lgrnet.average import average, main
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
+from lgrnet.config import model_config
+from lgrnet.networks import build_network
+
+
+def saved(path, seed, meta=None, **changes):
+    torch.manual_seed(seed)
+    model = build_network(model_config("edge", **{**TINY, **changes})).eval()
+    for buffer in model.buffers():  # batch norms that have seen faces
+        if buffer.is_floating_point():
+            torch.nn.init.uniform_(buffer, 0.5, 2)
+    save_checkpoint(path, model, meta)
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def test_every_weight_is_the_mean_of_those_that_have_it(tmp_path):
+    paths = [tmp_path / name for name in ("whole.pt", "part.pt", "third.pt")]
+    whole = saved(paths[0], 1)
+    part = saved(paths[1], 2, relation="none")
+    third = saved(paths[2], 3)
+    assert main([*map(str, paths), "-o", str(tmp_path / "new" / "mean.pt")]) == 0
+    model, meta = load_checkpoint(tmp_path / "new" / "mean.pt")
+    assert model.config.relation == "skip_bilstm"
+    assert meta["mean_of"] == [str(path) for path in paths]
+    assert "thresholds" not in meta
+    seen = {"relation": 0, "rest": 0, "running": 0}
+    for name, tensor in model.state_dict().items():
+        if not tensor.is_floating_point():
+            assert tensor.numpy() == whole[name]
+            continue
+        parts = [whole[name], third[name]]
+        if name.startswith("relation."):
+            assert name not in part
+            seen["relation"] += 1
+        else:
+            parts.append(part[name])
+            seen["running" if "running" in name else "rest"] += 1
+        for place in range(0, tensor.numel(), 97):
+            wanted = sum(float(each.flat[place]) for each in parts) / len(parts)
+            assert float(tensor.flatten()[place]) == pytest.approx(wanted, rel=1e-5, abs=1e-7)
+    assert all(seen.values())
+
+
+def test_a_network_with_itself_stays(tmp_path):
+    told = {"training_data": "synthetic faces only", "licence": "Apache-2.0", "thresholds": [0.3]}
+    state = saved(tmp_path / "a.pt", 1, told)
+    model, meta = average([tmp_path / "a.pt", tmp_path / "a.pt"])
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), state[name])
+    assert {name: meta[name] for name in ("training_data", "licence")} == {
+        "training_data": "synthetic faces only", "licence": "Apache-2.0",
+    }  # fmt: skip
+    saved(tmp_path / "b.pt", 1, {**told, "licence": "another"})
+    assert "licence" not in average([tmp_path / "a.pt", tmp_path / "b.pt"])[1]
+
+
+def test_what_cannot_be_averaged_is_named(tmp_path, caplog):
+    out = tmp_path / "mean.pt"
+    saved(tmp_path / "a.pt", 1)
+    saved(tmp_path / "other.pt", 1, head_hidden=4)
+    assert main([str(tmp_path / "a.pt"), "-o", str(out)]) == 2
+    assert "two checkpoints or more, got 1" in caplog.text
+    assert main([str(tmp_path / "a.pt"), str(tmp_path / "other.pt"), "-o", str(out)]) == 2
+    assert "other.pt is another network" in caplog.text
+    assert "head_hidden = 4, of the first" in caplog.text
+    assert main([str(tmp_path / "a.pt"), str(tmp_path / "none.pt"), "-o", str(out)]) == 2
+    assert "none.pt: no such file" in caplog.text
+    assert not out.exists()
