@@ -13,6 +13,7 @@ pytest.importorskip("triton")
 from tiny_fused import agree, planned, said_by_pytorch, small_model
 from tiny_network import draw_faces
 
+from export.cuda.builder import power_of_two
 from export.cuda.interpret import run_cooperative, run_kernel
 from export.cuda.network import build_network
 from runtime.align import warp
@@ -47,7 +48,7 @@ class InterpretedGpu(fake_cuda.Gpu):
     def __init__(self, kernels, **options):
         super().__init__(**options)
         self.kernels, self.runs, self.works = kernels, 0, True
-        self.only, self.started = None, []
+        self.only, self.started, self.grids = None, [], []
 
     def module(self, content):
         kernel = self.kernels[content.decode()]
@@ -73,6 +74,7 @@ class InterpretedGpu(fake_cuda.Gpu):
     def run(self, kernel, grid, values):
         self.runs += 1
         self.started.append(kernel.name)
+        self.grids.append(grid)
         if not self.works or (self.only and kernel.name != self.only):
             return
         tensors = []
@@ -84,8 +86,12 @@ class InterpretedGpu(fake_cuda.Gpu):
             whole = memory[: len(memory) // item * item]
             tensors.append(torch.from_numpy(np.frombuffer(whole, kind)))
         constants = dict(kernel.constants)
-        if kernel.name == "cut":  # one program for a whole image, which takes the least time
+        # Few large programs take less time than many small ones; test_export_cuda.py runs these.
+        if kernel.name == "cut":
             grid, constants["BLOCK"] = (1, grid[1], 1), 32768
+        if kernel.name == "convolve":
+            rows = power_of_two(grid[0] * constants["BLOCK_M"])
+            grid, constants["BLOCK_M"] = (1, *grid[1:]), rows
         if kernel.name == "recur":
             assert grid == (3, 1, 1)
             run_cooperative(kernel.name, grid[0], tensors, constants)
@@ -247,7 +253,11 @@ def test_the_recurrence_in_one_launch(monkeypatch, model, wanted, tmp_path):
     backend = open_backend(written(network, tmp_path), "cuda")
     gpu.works = True
     gpu.started.clear()
+    gpu.grids.clear()
     agree(backend(draw_faces(2)), wanted)
+    assert gpu.grids == [
+        (3, 1, 1) if launch.cooperative else launch.grid for launch in plan.launches
+    ]
     assert gpu.started.index("clear") + 1 == gpu.started.index("recur")
     backend.close()
     assert gpu.freed
