@@ -1,5 +1,4 @@
 import os
-import signal
 
 import pytest
 
@@ -8,19 +7,17 @@ import pytest
 os.environ["TRITON_INTERPRET"] = "1"
 
 
-@pytest.fixture(autouse=True)
-def child_signal():
-    """Take back the handler of SIGCHLD that PyTorch's data loader leaves behind.
+@pytest.fixture(autouse=True, scope="session")
+def no_child_signal():
+    """Keep PyTorch's data loader from handling SIGCHLD, as if it did so already.
 
-    It would run when any later test's child process ends. After OpenVINO has been used in this
-    process, that is a crash on some machines (openvino 2026.4.1, AMD EPYC with AVX-512).
+    Its handler runs whenever a child process ends. After OpenVINO has been used in this process,
+    that kills it now and then (openvino 2026.4.1, AMD EPYC), without a word.
     """
-    if not hasattr(signal, "SIGCHLD"):  # Windows
-        yield
-        return
-    before = signal.getsignal(signal.SIGCHLD)
-    yield
-    signal.signal(signal.SIGCHLD, before)
+    from torch.utils.data._utils import signal_handling
+
+    assert signal_handling._SIGCHLD_handler_set is False
+    signal_handling._SIGCHLD_handler_set = True
 
 
 @pytest.fixture(scope="session")
