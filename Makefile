@@ -23,9 +23,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install ## detect action units in the demo clip: annotated video, CSV, latency summary in out/
 	$(RUN) -m runtime --out out
 
-# A process a core, each with one thread: threads of PyTorch that wait for each other cost more than they gain.
+# A process a core, each with one thread: threads of PyTorch that wait for each other cost more than they gain. A process
+# that crashes ends the run: xdist would begin another and now and then wait for ever.
 test: install lint ## lint, then all tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --max-worker-restart 0
 
 lint: install ## style, format and the direction of imports
 	$(RUN) -m ruff check .
