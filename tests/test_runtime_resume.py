@@ -1,9 +1,7 @@
 """Runs that are cut off: what stays, and that going on makes the same files."""
 
 import csv
-import errno
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,15 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from some_results import some_face, some_result
 from test_runtime_cli import ROOT, names, rows, run, write_clip
 from test_runtime_fixtures import write_model
 
 from runtime import cli
 from runtime.errors import InputError
-from runtime.formats import Layout, growing
+from runtime.formats import Layout
 from runtime.outputs import Outputs, Wanted
-from runtime.outputs.continued import ContinuedIds
 from runtime.sources import Source
 
 TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
@@ -311,51 +307,6 @@ def test_kill_9(tmp_path, capsys, model):
     assert not [name for name in names(out) if "partial" in name]
 
 
-def test_full_disc(tmp_path, capsys, monkeypatch, model):
-    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
-    given = (clip, "--out", out, "--model", model, "--no-video", "--format", "openface")
-    write, room = os.write, 9000
-
-    def small(file, data):
-        nonlocal room
-        if room <= 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        done = write(file, data[:room])
-        room -= done
-        return done
-
-    with monkeypatch.context() as patch:
-        patch.setattr(growing.os, "write", small)
-        code, _, err = run(capsys, *given)
-    assert code == 3
-    assert err.count("error: ") == 1
-    assert "partial.csv cannot be written further (No space left on device)" in err
-    left = rows(out / "clip.partial.csv")
-    assert 0 < len(left) < 6
-    assert all(None not in row.values() for row in left)
-    assert run(capsys, *given, "--resume")[0] == 0
-    assert len(rows(out / "clip.csv")) == len(rows(out / "clip.openface.csv")) == 6
-
-
-def test_folder_that_cannot_be_written_to(tmp_path, capsys, monkeypatch, model):
-    out = tmp_path / "out"
-    out.mkdir()
-    open_file = os.open
-
-    def forbidden(path, flags, *mode, **how):
-        if flags & os.O_CREAT and Path(path).parent == out:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return open_file(path, flags, *mode, **how)
-
-    monkeypatch.setattr(growing.os, "open", forbidden)
-    given = (write_clip(tmp_path / "clip.avi", 2), "--out", out, "--model", model)
-    code, _, err = run(capsys, *given)
-    assert code in (2, 3)
-    assert "Permission denied" in err
-    assert str(out) in err
-    assert list(out.iterdir()) == []
-
-
 def test_camera_cannot_be_gone_back_to(tmp_path):
     class Camera(Source):
         moving = live = True
@@ -364,33 +315,6 @@ def test_camera_cannot_be_gone_back_to(tmp_path):
     with pytest.raises(InputError, match="--resume: camera 0 cannot be gone back to"):
         Outputs(Camera("camera 0", "camera0"), Layout(("AU12",)), wanted)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_codec_that_is_missing(tmp_path, capsys, monkeypatch, model):
-    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
-    clip, out = write_clip(tmp_path / "clip.avi", 3), tmp_path / "out"
-    # The clip itself was written before; only the run's own video fails.
-    code, _, err = run(capsys, clip, "--out", out, "--model", model)
-    assert code == 2
-    assert "cannot write a video of 320 × 320" in err
-    assert "--no-video" in err
-    assert len(rows(out / "clip.partial.csv")) == 1
-
-
-def test_ids_go_on():
-    here = (some_face(3, x=100), some_face(7, x=400))
-    ids = ContinuedIds(some_result(9, *here), highest=8)
-    after = ids.apply(some_result(10, some_face(0, x=405), some_face(1, x=95), some_face(2, x=250)))
-    left = some_face(x=0).box[0]
-    assert [face.id for face in after] == [3, 7, 9]
-    assert [face.box[0] - left for face in after] == pytest.approx([95, 405, 250], abs=0.01)
-    later = ids.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
-    assert [face.id for face in later] == [3, 10]
-
-
-def test_ids_behind_frames_without_faces():
-    ids = ContinuedIds(None, highest=-1)
-    assert [face.id for face in ids.apply(some_result(0, some_face(5)))] == [0]
 
 
 def test_csv_of_kill_9_is_what_csv_readers_take(tmp_path, capsys, monkeypatch, model):

@@ -1,0 +1,22 @@
+"""Face ids that go on behind a run that was cut off."""
+
+import pytest
+from some_results import some_face, some_result
+
+from runtime.outputs.continued import ContinuedIds
+
+
+def test_ids_go_on():
+    here = (some_face(3, x=100), some_face(7, x=400))
+    ids = ContinuedIds(some_result(9, *here), highest=8)
+    after = ids.apply(some_result(10, some_face(0, x=405), some_face(1, x=95), some_face(2, x=250)))
+    left = some_face(x=0).box[0]
+    assert [face.id for face in after] == [3, 7, 9]
+    assert [face.box[0] - left for face in after] == pytest.approx([95, 405, 250], abs=0.01)
+    later = ids.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
+    assert [face.id for face in later] == [3, 10]
+
+
+def test_ids_behind_frames_without_faces():
+    ids = ContinuedIds(None, highest=-1)
+    assert [face.id for face in ids.apply(some_result(0, some_face(5)))] == [0]
