@@ -175,8 +175,18 @@ def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequ
         CorpusError: The video ends early, which removes what was written of it, or no picture of a
             shard can be read.
     """
+    try:
+        return _write_shards(out, corpus, sequence, shards)
+    except CutVideoError:
+        for shard in shards:
+            remove_shard(out, shard)
+            frames_path(out, shard).unlink(missing_ok=True)
+        raise
+
+
+def _write_shards(out: Path, corpus: str, sequence: FrameSequence, shards: Sequence[str]) -> int:
     done = 0
-    pictures = _read_pictures(out, sequence, shards)
+    pictures = _read_pictures(sequence)
     for chunk, shard in zip(sequence.chunks(), shards, strict=True):
         if is_whole(out, shard):
             if sequence.video is not None:
@@ -276,9 +286,11 @@ def _read_picture(path: Path) -> np.ndarray | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
-def _read_pictures(
-    out: Path, sequence: FrameSequence, shards: Sequence[str]
-) -> Iterator[np.ndarray]:
+class CutVideoError(CorpusError):
+    """A video has fewer frames than it says: none is sure to be the one that it counts as."""
+
+
+def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:
     """Read the wanted frames of a video in order, and then the rest.
 
     Decoders leap over a frame that they cannot read, so that all later ones would be taken for the
@@ -286,7 +298,7 @@ def _read_pictures(
     trusted.
 
     Raises:
-        CorpusError: There are fewer frames than the video says; the shards are removed.
+        CutVideoError: There are fewer frames than the video says.
     """
     video = cv2.VideoCapture(str(sequence.video))
     declared = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -304,12 +316,9 @@ def _read_pictures(
     finally:
         video.release()
     if count < max(declared, int(sequence.video_frames.max()) + 1):
-        for shard in shards:
-            remove_shard(out, shard)
-            frames_path(out, shard).unlink(missing_ok=True)
         what = f"only {count} of {declared} frames can be decoded, it is damaged or cut off"
         fix = f"nothing of {sequence.name} is kept: copy it again"
-        raise CorpusError([f"{sequence.video}: {what}; {fix}"])
+        raise CutVideoError([f"{sequence.video}: {what}; {fix}"])
 
 
 def _digest(sequences: Sequence[FrameSequence]) -> str:

@@ -9,6 +9,7 @@ from runtime.boxes import Box
 from runtime.drawing.panel import draw_row
 from runtime.drawing.places import is_free, is_inside
 from runtime.drawing.style import ACCENT, INK, LINE, PANEL, Style, shade, tag, text_width, write
+from runtime.image import size_of
 from runtime.landmarks import CONTOURS, inter_ocular
 from runtime.results import Face
 
@@ -58,7 +59,7 @@ def draw_tag(
         Left, top, width, height of what was drawn or kept free for it, pixels.
     """
     style = Style(SMALL * style.unit)
-    size = (canvas.shape[1], canvas.shape[0])
+    size = size_of(canvas)
     present = sorted(face.present, key=face.aus.__getitem__, reverse=True)
     wide = text_width("AU00 D 0.00" if face.intensities else "AU00 0.00", style.font)
     wide += 5 * style.pad

@@ -15,6 +15,7 @@ from runtime.formats.growing import partial_path
 from runtime.formats.native import NativeWriter
 from runtime.formats.stored import StoredFrames
 from runtime.formats.subtitles import SUBTITLES, folder_of_many
+from runtime.image import size_of
 from runtime.outputs.continued import ContinuedIds
 from runtime.outputs.pictures import VideoWriter, write_image
 from runtime.results import Result
@@ -157,7 +158,7 @@ class Outputs:
                 f"{self._source.name} is not what it was when the earlier run was cut off (frame "
                 f"{result.index} {result.name}), or --every is not: begin anew with --overwrite"
             )
-        size = (shot.frame.shape[1], shot.frame.shape[0])
+        size = size_of(shot.frame)
         faces = tuple(replace(face, frame_size=size) for face in result)
         result = replace(result, faces=faces, size=size)
         self._last = result

@@ -9,6 +9,7 @@ import numpy as np
 from runtime.atomic import PendingFile, drop
 from runtime.errors import InputError, OpenCVError, OutputError
 from runtime.formats.growing import PartialFile
+from runtime.image import size_of
 
 LONGEST_STILL = 10.0
 """Seconds for which a frame is repeated at most; of longer gaps, such as of a camera that was away,
@@ -79,7 +80,7 @@ class VideoWriter:
             OpenCVError: This OpenCV, or this size of frame, gives no such video.
         """
         if self._writer is None:
-            self._size = (frame.shape[1], frame.shape[0])
+            self._size = size_of(frame)
             self._writer = self._open()
         for _ in range(self._missing(time)):
             self._writer.write(self._last)
