@@ -90,6 +90,7 @@ class Exports:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._made: dict[tuple, ModelFile | Unavailable] = {}
+        self._traced: list[Path] = []
 
     def files(
         self, rows: Iterable[Row], checkpoint: Path, batch: int, trained: bool = True
@@ -125,7 +126,10 @@ class Exports:
                 output = (
                     self._folder / f"{checkpoint.stem}_{row.key}_{origin.hexdigest()[:12]}.onnx"
                 )
-                self._made[wanted] = _export(row, checkpoint, output, batch, trained)
+                file = _export(row, checkpoint, output, batch, trained, self._traced)
+                if isinstance(file, ModelFile) and is_traced(row):
+                    self._traced.append(file.path)
+                self._made[wanted] = file
             file = self._made[wanted]
             if isinstance(file, ModelFile):
                 kind = (row.library, file.graph, row.precision, row.active)
@@ -138,9 +142,11 @@ class Exports:
 
 
 def _export(
-    row: Row, checkpoint: Path, output: Path, batch: int, trained: bool
+    row: Row, checkpoint: Path, output: Path, batch: int, trained: bool, traced: list[Path]
 ) -> ModelFile | Unavailable:
     options: dict = {} if trained or row.precision != "int8" else {"mean_change": math.inf}
+    if row.library not in ("native", "fused"):
+        options["known"] = tuple(traced)
     try:
         path = _kept(row, output) or export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
@@ -193,6 +199,11 @@ def _version(name: str) -> str | None:
         return None
 
 
+def is_traced(row: Row) -> bool:
+    """Tell whether other rows may take the graph of a row's file instead of tracing it again."""
+    return row.precision == "fp32" and row.library in ("onnxruntime", "openvino")
+
+
 def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **options) -> Path:
     """Export a checkpoint as a row runs it.
 
@@ -203,7 +214,8 @@ def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **optio
         checkpoint: The network.
         output: Where to; the suffix becomes that of the engine's files.
         batch: Faces of one call. The native engine takes any number, one after the other.
-        **options: More arguments of the exporter.
+        **options: More arguments of the exporter, such as ``known``, files that it need not trace
+            again.
 
     Returns:
         The file.

@@ -13,34 +13,54 @@ import math
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.exports import export_row, one_line
+from benchmarks.bfloat16 import emulate
+from benchmarks.exports import export_row, is_traced, one_line
 from benchmarks.machine import describe_machine
 from benchmarks.rows import ROWS, Row
 from export.accuracy import Bounds, measure_cost, write_report
-from export.faces import held_out_faces
+from export.faces import LabelledFaces, held_out_faces
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
-from runtime.backends import open_backend
+from runtime.backends import Backend, open_backend
 from runtime.errors import DeviceError
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
 """Half precision is for GPUs: here its accuracy counts, not its speed."""
 
+EMULATED = Row("bf16-emulated", "bf16 products, emulated", "onnxruntime", "plain")
+"""bfloat16 for CPUs that lack it, see `benchmarks.bfloat16`."""
+
 BOUNDS = Bounds()
 
 
-def judge(row: Row, args: argparse.Namespace, reference, faces, thresholds, folder: Path) -> dict:
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What is the same for every row.
+
+    Attributes:
+        args: From the command line.
+        reference: The opened float32 file.
+        faces: From :func:`export.faces.held_out_faces`.
+        folder: Where to export to.
+        traced: Float32 files so far, whose graphs need no tracing again.
+    """
+
+    args: argparse.Namespace
+    reference: Backend
+    faces: LabelledFaces
+    folder: Path
+    traced: list[Path]
+
+
+def judge(row: Row, setting: Setting) -> dict:
     """Export one row and compare it.
 
     Args:
         row: Engine and precision.
-        args: From the command line.
-        reference: The opened float32 file.
-        faces: From :func:`export.faces.held_out_faces`.
-        thresholds: Of each AU.
-        folder: Where to export to.
+        setting: What it is compared with.
 
     Returns:
         The cost as plain values, and whether it is within the exporter's default bounds; or why
@@ -48,16 +68,35 @@ def judge(row: Row, args: argparse.Namespace, reference, faces, thresholds, fold
     """
     named = {"key": row.key, "name": row.name}
     try:
-        path = export_row(row, args.checkpoint, folder / f"{row.key}.onnx", calibration=args.data)
-        backend = open_backend(path, "cpu", args.threads, row.library, row.active)
+        path = _export(row, setting)
+        if row is EMULATED:
+            emulate(path, path := setting.folder / "emulated.onnx")
+        backend = open_backend(path, "cpu", setting.args.threads, row.library, row.active)
     except (ImportError, DeviceError) as error:
         return {**named, "unavailable": one_line(error)}
+    reference = setting.reference
     try:
-        cost = measure_cost(reference, backend, faces, thresholds)
+        cost = measure_cost(reference, backend, setting.faces, reference.spec.thresholds)
     finally:
         backend.close()
-    record = {**named, "provider": backend.provider, "precision": backend.precision}
+    precision = "bf16, emulated" if row is EMULATED else backend.precision
+    record = {**named, "provider": backend.provider, "precision": precision}
     return {**record, "within_bounds": not cost.failures(BOUNDS), **cost.as_dict()}
+
+
+def _export(row: Row, setting: Setting) -> Path:
+    args = setting.args
+    options: dict = {"calibration": args.data}
+    if row.library != "native":
+        options["known"] = setting.traced
+    path = export_row(row, args.checkpoint, setting.folder / f"{row.key}.onnx", **options)
+    if is_traced(row):
+        setting.traced.append(path)
+    return path
+
+
+def _is_plain_float(row: Row) -> bool:
+    return row.precision == "fp32" and row.active is None and row is not EMULATED
 
 
 def table(rows: Sequence[dict]) -> str:
@@ -85,7 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.precision", description=(__doc__ or "").splitlines()[0]
     )
-    keys = [row.key for row in (*ROWS, HALF) if row.library != "pytorch"]
+    candidates = [row for row in (*ROWS, EMULATED, HALF) if row.library != "pytorch"]
+    keys = [row.key for row in candidates]
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data/faces"), help="data set")
     parser.add_argument("--faces", type=int, default=3000, help="most test faces")
@@ -93,11 +133,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, default=Path("out/cost.json"))
     args = parser.parse_args(argv)
-    rows = [row for row in (*ROWS, HALF) if row.library != "pytorch"]
     if args.engines:
-        rows = [row for row in rows if row.key in args.engines]
+        rows = [row for row in candidates if row.key in args.engines]
     else:
-        rows = [row for row in rows if row.precision != "fp32" or row.active is not None]
+        rows = [row for row in candidates if not _is_plain_float(row)]
     model, meta = load_checkpoint(args.checkpoint)
     aus = model.config.aus
     faces = held_out_faces(args.data, aus, args.faces)
@@ -110,13 +149,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        reference = open_backend(
-            export_onnx(args.checkpoint, folder / "fp32.onnx"), "cpu", args.threads
-        )
-        thresholds = reference.spec.thresholds
+        exact = export_onnx(args.checkpoint, folder / "fp32.onnx")
+        reference = open_backend(exact, "cpu", args.threads)
+        setting = Setting(args, reference, faces, folder, [exact])
         for row in rows:
             print(f"{row.name} …", file=sys.stderr, flush=True)
-            record["rows"].append(judge(row, args, reference, faces, thresholds, folder))
+            record["rows"].append(judge(row, setting))
             write_report(args.json, record)
         reference.close()
     print(table(record["rows"]))

@@ -56,6 +56,7 @@ def export_onnx(
     held_out_faces: int = HELD_OUT,
     bounds: "Bounds | None" = None,
     judge: bool = True,
+    known: Sequence[Path] = (),
 ) -> Path:
     """Write a checkpoint's network as a static ONNX graph, and compare the two on faces.
 
@@ -84,6 +85,9 @@ def export_onnx(
         held_out_faces: How many of them at most.
         bounds: int8 and fp16: what they may cost; None for the defaults.
         judge: int8 and fp16: whether they are judged at all, which random weights need not be.
+        known: Float32 files that this function wrote before. If one is of this checkpoint, graph
+            and batch, its graph is taken, which saves the minute that tracing takes; it is
+            compared with PyTorch all the same.
 
     Returns:
         The file.
@@ -104,7 +108,7 @@ def export_onnx(
     from export.judge import require_equal
     from export.provenance import describe
     from export.recipes import fastest_graph
-    from export.serialise import OPSET, save, to_onnx
+    from export.serialise import OPSET, find_traced, save, to_onnx
     from lgrnet.checkpoint import load_checkpoint
 
     checkpoint = Path(checkpoint)
@@ -128,7 +132,9 @@ def export_onnx(
         require_faces(calibration, held_out, spec.aus)
     pending = PendingFile(output)
     try:
-        proto = to_onnx(_graph(model, batch, graph), batch, spec.outputs)
+        proto = find_traced(known, spec)
+        if proto is None:
+            proto = to_onnx(_graph(model, batch, graph), batch, spec.outputs)
         save(proto, replace(spec, precision="fp32"), pending.path)
         with closing(_require_valid(pending.path, engine)) as backend:
             require_equal(model, backend, crops, tolerance, landmark_tolerance)

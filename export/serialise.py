@@ -6,7 +6,8 @@ import io
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -94,6 +95,27 @@ def _name_nodes(model: onnx_ir.Model) -> None:
 def _should_fold(node: onnx_ir.Node) -> bool | None:
     """Leave products of constants to who loads the file: our kernels, which are larger after it."""
     return False if node.op_type == "MatMul" else None
+
+
+def find_traced(known: Iterable[Path], spec: ModelSpec) -> onnx.ModelProto | None:
+    """Find a graph that was traced before.
+
+    Args:
+        known: Exported files.
+        spec: What the file to write says of itself.
+
+    Returns:
+        The model of the first of them that is in float32 and differs from ``spec`` in engine and
+        precision alone; None if there is none.
+    """
+    for path in known:
+        proto = onnx.load(path)
+        metadata = {each.key: each.value for each in proto.metadata_props}
+        found = ModelSpec.from_metadata(metadata, str(path))
+        same = replace(found, engine=spec.engine, precision=spec.precision) == spec
+        if same and found.precision == "fp32":
+            return proto
+    return None
 
 
 def save(proto: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:

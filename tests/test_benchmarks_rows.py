@@ -129,12 +129,19 @@ def test_rows_that_share_a_file_share_the_export(monkeypatch, checkpoint, tmp_pa
     ]
     exports = Exports(tmp_path)
     files = exports.files(rows, checkpoint, batch=3)
-    expected = [("openvino", "plain", "fp32", 3, {}), ("onnxruntime", "plain", "fp32", 3, {})]
+    # The graph of the first need not be traced again for the second.
+    known = [{"known": ()}, {"known": (files["a"].path,)}]
+    expected = [
+        ("openvino", "plain", "fp32", 3, known[0]),
+        ("onnxruntime", "plain", "fp32", 3, known[1]),
+    ]
     assert asked == expected
     assert exports.files(rows, checkpoint, batch=3) == files
     assert asked == expected
     other = exports.files(rows[3:], checkpoint, batch=1)["c"]
-    assert asked[2:] == [("onnxruntime", "plain", "fp32", 1, {})]
+    *same, options = asked[2]
+    assert same == ["onnxruntime", "plain", "fp32", 1]
+    assert options["known"] == (files["a"].path, files["c"].path)
     assert other.path != files["c"].path
     assert files["eager"].path == checkpoint
     assert files["eager"].nodes is None
@@ -182,7 +189,8 @@ def test_accuracy_is_not_judged_and_random_weights_have_none(
     rows = [Row("a", "A", "openvino", "direct", "int8")]
     Exports(tmp_path).files(rows, checkpoint, batch=1, trained=trained)
     ((*_, options),) = asked
-    assert options == {"judge": False, **({} if trained else {"mean_change": float("inf")})}
+    random = {} if trained else {"mean_change": float("inf")}
+    assert options == {"judge": False, "known": (), **random}
 
 
 @pytest.mark.parametrize(

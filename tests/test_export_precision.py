@@ -1,6 +1,7 @@
 """int8 and fp16, from the command line to a file that runs."""
 
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from export.plain import PlainGraph
 from export.quantise import part_of, quantise
 from export.recipes import fastest_graph
 from export.serialise import to_onnx
+from lgrnet.checkpoint import save_checkpoint
 from lgrnet.shards import FaceShards
 from runtime.backends import open_backend
 
@@ -90,6 +92,32 @@ def int8(folder):
         return made[engine]
 
     return make
+
+
+def test_a_graph_that_is_known_is_not_traced_again(folder, model, monkeypatch):
+    """And only where it is of the same weights, batch and kind of graph."""
+
+    def refuse(graph, batch, outputs):
+        raise RuntimeError("traced")
+
+    checkpoint = folder / "net.pt"
+    exact = export_onnx(checkpoint, folder / "exact.onnx", graph="plain", faces=folder / "faces")
+    half = folder / "half.onnx"
+    monkeypatch.setattr("export.serialise.to_onnx", refuse)
+    options = {"graph": "plain", "faces": folder / "faces", "judge": False, "known": [half, exact]}
+    shutil.copy(exact, half)  # the first is in fp32 too, until it is replaced by one in fp16
+    export_onnx(checkpoint, half, precision="fp16", **options)
+    export_onnx(checkpoint, folder / "again.onnx", engine="openvino", **options)
+    assert open_backend(folder / "again.onnx").spec.engine == "openvino"
+    faces = draw_faces(3, seed=8)
+    a, b = (open_backend(folder / f"{name}.onnx")(faces) for name in ("exact", "again"))
+    np.testing.assert_array_equal(a.probability, b.probability)
+    with pytest.raises(RuntimeError, match="traced"):
+        export_onnx(checkpoint, folder / "two.onnx", batch=2, **options)
+    other = folder / "other.pt"
+    save_checkpoint(other, tiny_network(aus=[1, 12], seed=1), {"thresholds": [0.5, 0.5]})
+    with pytest.raises(RuntimeError, match="traced"):
+        export_onnx(other, folder / "other.onnx", **options)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
