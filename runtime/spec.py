@@ -150,5 +150,7 @@ class ModelSpec:
                     "thresholds": tuple(fields["thresholds"]),
                 }
             )
+        except SpecError as error:
+            raise SpecError(f"{source}: {error}") from error
         except (KeyError, TypeError) as error:
             raise SpecError(f"{source}: its lgrnet metadata is incomplete ({error})") from error

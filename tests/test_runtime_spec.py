@@ -48,6 +48,13 @@ def test_foreign_metadata_are_refused(text, message):
     assert "x.onnx" in str(caught.value)
 
 
+def test_contradictions_in_a_file_are_told_with_its_name():
+    fields = json.loads(make_spec().to_metadata()[METADATA_KEY])
+    fields["thresholds"] = [0.5]
+    with pytest.raises(SpecError, match="^x.onnx: 3 AUs but 1 thresholds"):
+        ModelSpec.from_metadata({METADATA_KEY: json.dumps(fields)}, "x.onnx")
+
+
 @pytest.mark.parametrize(("name", "value"), [("graph", "direct"), ("engine", "openvino")])
 def test_version_2_has_graph_and_engine(name, value):
     metadata = make_spec(**{name: value}).to_metadata()
