@@ -175,7 +175,7 @@ def test_the_packaged_network_looks_at_the_mouth_for_parted_lips(tmp_path):
         (["--aus", "5"], "not [5]"),
         (["--frames", "7"], "no frame 7"),
         (["--device", "cuda:99"], "sees"),
-        ([], "no face was found"),
+        ([], "grey.png: give another picture"),
     ],
 )
 def test_what_does_not_fit_is_named(model, tmp_path, caplog, options, message):
@@ -194,6 +194,6 @@ def test_a_picture_that_is_not_aligned_is_refused(model, tmp_path, caplog):
     save_checkpoint(tmp_path / "net.pt", model)
     cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((100, 200, 3), np.uint8))
     assert main([str(tmp_path / "net.pt"), str(tmp_path / "wide.png"), "--aligned"]) == 2
-    assert "wide is 200 × 100" in caplog.text
+    assert "wide.png is 200 × 100" in caplog.text
     assert main([str(tmp_path / "net.pt"), str(tmp_path / "none.png")]) == 2
     assert "does not exist" in caplog.text

@@ -67,10 +67,11 @@ def read_faces(
                 name = shot.name or source.stem
                 if source.moving:
                     name = f"{name} {shot.index}"
+                where = str(path) if name == source.stem else f"{path} ({name})"
                 if aligned:
-                    yield name, _middle(shot.frame, name)
+                    yield name, _middle(shot.frame, where)
                 else:
-                    yield name, _largest(pipeline, shot.frame, name)
+                    yield name, _largest(pipeline, shot.frame, where)
                 if left is not None:
                     left.discard(shot.index)
                     if not left:
@@ -79,23 +80,23 @@ def read_faces(
                 raise InputError(f"{path} has no frame {', '.join(map(str, sorted(left)))}")
 
 
-def _middle(frame: np.ndarray, name: str) -> np.ndarray:
+def _middle(frame: np.ndarray, where: str) -> np.ndarray:
     if frame.shape[:2] == (ALIGNED_SIZE, ALIGNED_SIZE):
         inside = slice(CROP_OFFSET, CROP_OFFSET + CROP_SIZE)
         frame = frame[inside, inside]
     if frame.shape[:2] != (CROP_SIZE, CROP_SIZE):
         raise InputError(
-            f"{name} is {frame.shape[1]} × {frame.shape[0]}: with --aligned give faces of "
+            f"{where} is {frame.shape[1]} × {frame.shape[0]}: with --aligned give faces of "
             f"{ALIGNED_SIZE} × {ALIGNED_SIZE} or {CROP_SIZE} × {CROP_SIZE}, or leave it out"
         )
     return np.ascontiguousarray(frame)
 
 
-def _largest(pipeline: Pipeline, frame: np.ndarray, name: str) -> np.ndarray:
+def _largest(pipeline: Pipeline, frame: np.ndarray, where: str) -> np.ndarray:
     watch = Stopwatch()
     seen = pipeline.look_twice(frame, pipeline.find(frame, watch), watch)
     if not seen:
-        raise InputError(f"no face was found in {name}: give another picture, or --aligned faces")
+        raise InputError(f"no face was found in {where}: give another picture, or --aligned faces")
     return warp(frame, crop_matrix(alignment_matrix(seen[0].look.landmarks)), CROP_SIZE)
 
 
