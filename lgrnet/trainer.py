@@ -279,7 +279,7 @@ class Trainer:
                 raise ValueError(
                     f"{path} is damaged ({error}): delete it if the run in its folder is this one"
                 ) from error
-            if found != config:
+            if _what_decides(found) != _what_decides(config):
                 raise ValueError(
                     f"{out} holds a run with another configuration: choose another folder "
                     "(--set out=FOLDER) or delete that one"
@@ -330,3 +330,9 @@ class Trainer:
                 f"{path} is damaged ({str(error)[:200] or type(error).__name__}): put a copy "
                 "there, or delete it to train this run again from its beginning"
             ) from error
+
+
+def _what_decides(config: dict) -> dict:
+    """Leave out what changes how fast a run is, and not what comes of it."""
+    data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
+    return {**config, "data": data, "save_every": None}

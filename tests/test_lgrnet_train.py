@@ -101,6 +101,8 @@ def test_a_folder_with_another_run_is_refused(config, tmp_path, caplog):
     before = (tmp_path / "run" / "last.pt").read_bytes()
     assert run(config, tmp_path / "run", "optim.epochs=2") == 2
     assert "another configuration" in caplog.text
+    # What only changes how fast it is makes it no other run.
+    assert run(config, tmp_path / "run", "optim.epochs=1", "data.workers=1", "save_every=7") == 0
     assert (tmp_path / "run" / "last.pt").read_bytes() == before
 
 

@@ -51,7 +51,7 @@ def test_foreign_metadata_are_refused(text, message):
 def test_contradictions_in_a_file_are_told_with_its_name():
     fields = json.loads(make_spec().to_metadata()[METADATA_KEY])
     fields["thresholds"] = [0.5]
-    with pytest.raises(SpecError, match="^x.onnx: 3 AUs but 1 thresholds"):
+    with pytest.raises(SpecError, match=r"^x\.onnx: 3 AUs but 1 thresholds"):
         ModelSpec.from_metadata({METADATA_KEY: json.dumps(fields)}, "x.onnx")
 
 
