@@ -11,9 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import live_tables
 from benchmarks.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
+from lgrnet.strength import LEVELS
+from runtime.action_units import BP4D_AUS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
@@ -65,6 +69,35 @@ def scores(root: Path) -> str:
 def _at_threshold(row: dict) -> str:
     limit = f" ({row['threshold']:.2f})" if "threshold" in row else ""
     return f"{row['f1_at_threshold']:.3f}{limit}"
+
+
+def strength(root: Path) -> str:
+    """Tabulate how often an AU is called, by how strong it is."""
+    evaluation = _read(root, "evaluation_edge")
+    rows = [
+        {
+            "au": key,
+            "f1": row["f1_at_threshold"],
+            "plain": row["plain_f1_at_threshold"],
+            **dict(zip(LEVELS, row["strength"]["called"], strict=True)),
+        }
+        for key, row in evaluation["aus"].items()
+    ]
+    means = []
+    for part, name in (("all", f"mean, all {len(rows)}"), ("BP4D-12", "mean, the 12 of BP4D")):
+        few = [row for row in rows if part == "all" or int(row["au"][2:]) in BP4D_AUS]
+        keys = ("f1", "plain", *LEVELS)
+        averages = {key: float(np.mean([row[key] for row in few])) for key in keys}
+        means.append({"au": name, **averages})
+    rows += means
+    columns: list[Column] = [("AU", "---", lambda row: row["au"])]
+    for level in LEVELS:
+        columns.append((f"{level} %", "---:", number(level, 0, 100)))
+    columns += [
+        ("F1 at threshold", "---:", number("f1", 3)),
+        ("F1 without B", "---:", number("plain", 3)),
+    ]
+    return markdown(columns, rows)
 
 
 def groups(root: Path) -> str:
@@ -144,6 +177,8 @@ def clips(root: Path) -> str:
         ("AUC", "---:", number("auc", 3)),
         ("median where it is there", "---:", number("median_on", 2)),
         ("where not", "---:", number("median_off", 2)),
+        ("called where it is there %", "---:", number("called_on", 0, 100)),
+        ("where not %", "---:", number("called_off", 0, 100)),
         ("frames", "---:", lambda row: f"{row['frames_on']} / {row['frames_off']}"),
     ]
     return markdown(columns, _read(root, "clips_edge")["ranked"])
@@ -152,19 +187,31 @@ def clips(root: Path) -> str:
 def rest(root: Path) -> str:
     """Tabulate what is seen in resting faces, in at least one frame in a hundred."""
     record = _read(root, "clips_edge")
-    rows = []
-    for clip in dict.fromkeys(each["clip"] for each in record["resting"]):
-        seen = [
-            each for each in record["resting"] if each["clip"] == clip and each["share"] >= 0.01
-        ]
-        seen.sort(key=lambda each: -each["share"])
-        said = ", ".join(f"{each['au']} {100 * each['share']:.0f} %" for each in seen)
-        rows.append({"clip": clip, "seen": said or "none"})
+    later = record["with_baseline"]
+    either = [*record["resting"], *later["resting"]]
+    rows = [
+        {
+            "clip": clip,
+            "raw": _seen(record["resting"], clip),
+            "later": _seen(later["resting"], clip),
+        }
+        for clip in dict.fromkeys(each["clip"] for each in either)
+    ]
     columns: list[Column] = [
         ("at rest", "---", lambda row: row["clip"]),
-        ("AUs that are called, and in how many of the frames", "---", lambda row: row["seen"]),
+        ("AUs that are called, and in how many of the frames", "---", lambda row: row["raw"]),
+        (
+            f"with a baseline of the clip's first {later['frames']} frames",
+            *("---", lambda row: row["later"]),
+        ),
     ]
     return markdown(columns, rows)
+
+
+def _seen(resting: list[dict], clip: str) -> str:
+    seen = [each for each in resting if each["clip"] == clip and each["share"] >= 0.01]
+    seen.sort(key=lambda each: -each["share"])
+    return ", ".join(f"{each['au']} {100 * each['share']:.0f} %" for each in seen) or "none"
 
 
 def precision(root: Path) -> str:
@@ -276,7 +323,7 @@ def _pace(engine: dict | None) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        *(scores, groups, summary, ablation, clips, rest, precision, agreement),
+        *(scores, strength, groups, summary, ablation, clips, rest, precision, agreement),
         *(speed, speed_avx512, detectors, speed_in_full),
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
         *(live_tables.tracking, live_tables.tracking_scenes),

@@ -2,7 +2,8 @@
 
 ``benchmarks/clips.toml`` says, for some public clips, in which frames an AU is plainly there and in
 which it is plainly not, and when a face is at rest. The detector tracks each clip as in use;
-reported are how well probabilities rank those frames (AUC) and which AUs it sees in resting faces.
+reported are how well probabilities rank those frames (AUC), which of them it calls, and which AUs
+it sees in resting faces; and all that again with a baseline, learned from a clip's first frames.
 The clips are not ours to hand out: put those you have into a folder, under their names.
 """
 
@@ -20,8 +21,10 @@ from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
 from runtime.errors import InputError
+from runtime.signals import Signals
+from runtime.signals.baseline import Baseline
 
-FORMAT = "lgrnet-clips-1"
+FORMAT = "lgrnet-clips-2"
 ANNOTATIONS = Path(__file__).with_name("clips.toml")
 
 
@@ -78,6 +81,28 @@ def rank_area(on: np.ndarray, off: np.ndarray) -> float:
     return float((above + 0.5 * (on[:, None] == off[None])).mean())
 
 
+def with_baseline(found: Curves, frames: int) -> Curves:
+    """Take off what the face shows at rest, as ``Signals(baseline=frames)`` does.
+
+    Args:
+        found: What the detector says of a clip.
+        frames: First frames with a face, which the rest is learned from.
+
+    Returns:
+        The same; NaN, so that they are not judged, where the rest was still being learned.
+    """
+    baseline = Baseline(frames, Signals().baseline_quantile)
+    judged = np.full_like(found.probability, np.nan)
+    for row, probability in enumerate(found.probability):
+        if np.isnan(probability).any():
+            continue
+        known = baseline.learned
+        adjusted = baseline(probability)
+        if known:
+            judged[row] = adjusted
+    return found._replace(probability=judged)
+
+
 def judge_clip(clip: Mapping, found: Curves) -> tuple[list[dict], list[dict]]:
     """Compare a detector's curves with what is to be seen.
 
@@ -86,8 +111,9 @@ def judge_clip(clip: Mapping, found: Curves) -> tuple[list[dict], list[dict]]:
         found: What the detector says of it.
 
     Returns:
-        A row for each AU that is ranked (``auc``, medians, frames, share of frames without a face),
-        and a row for each AU that is on in resting faces (``share`` of their frames).
+        A row for each AU that is ranked (``auc``, medians, share of frames in which it is called,
+        frames, share of frames that could not be judged), and a row for each AU that is on in
+        resting faces (``share`` of their frames).
     """
     ranked, resting = [], []
     for rank in clip.get("rank", []):
@@ -95,16 +121,19 @@ def judge_clip(clip: Mapping, found: Curves) -> tuple[list[dict], list[dict]]:
         row = {"clip": clip["file"], "au": key}
         if key not in found.aus:
             continue
-        curve = found.probability[:, found.aus.index(key)]
+        column = found.aus.index(key)
+        curve, threshold = found.probability[:, column], found.thresholds[column]
         on, off = (curve[frames_of(rank[side], len(curve))] for side in ("on", "off"))
         lost = float(np.isnan(np.concatenate([on, off])).mean())
         on, off = on[~np.isnan(on)], off[~np.isnan(off)]
         ranked.append(
             {
                 **row,
-                "auc": rank_area(on, off),
+                "auc": rank_area(on, off) if len(on) and len(off) else None,
                 "median_on": float(np.median(on)) if len(on) else None,
                 "median_off": float(np.median(off)) if len(off) else None,
+                "called_on": float((on >= threshold).mean()) if len(on) else None,
+                "called_off": float((off >= threshold).mean()) if len(off) else None,
                 "frames_on": len(on),
                 "frames_off": len(off),
                 "lost": lost,
@@ -126,15 +155,24 @@ _RANKED: tuple[Column, ...] = (
     ("AUC", "---:", number("auc", 3)),
     ("median on", "---:", number("median_on", 2)),
     ("median off", "---:", number("median_off", 2)),
+    ("called on %", "---:", number("called_on", 0, 100)),
+    ("called off %", "---:", number("called_off", 0, 100)),
     ("frames on", "---:", lambda row: str(row["frames_on"])),
     ("off", "---:", lambda row: str(row["frames_off"])),
-    ("no face %", "---:", number("lost", 1, 100)),
+    ("not judged %", "---:", number("lost", 1, 100)),
 )
 _RESTING: tuple[Column, ...] = (
     ("resting face", "---", lambda row: row["clip"]),
     ("AU", "---", lambda row: row["au"]),
     ("on in % of frames", "---:", number("share", 0, 100)),
 )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,9 +183,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="holds the clips, or some of them")
     parser.add_argument("--model", default="edge", metavar="FILE[@ENGINE[@bf16]]")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--baseline",
+        type=_positive,
+        default=15,
+        metavar="FRAMES",
+        help="first frames of a clip that a baseline learns from (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, default=Path("out/clips.json"))
     args = parser.parse_args(argv)
     ranked, resting, missing, used, active = [], [], [], [], ""
+    later: dict[str, list[dict]] = {"ranked": [], "resting": []}
     try:
         clips = load_annotations(ANNOTATIONS)
         for clip in clips:
@@ -160,6 +206,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             active = found.detector
             for rows, new in zip((ranked, resting), judge_clip(clip, found), strict=True):
                 rows += new
+            adjusted = judge_clip(clip, with_baseline(found, args.baseline))
+            for rows, new in zip(later.values(), adjusted, strict=True):
+                rows += new
             used.append(clip["file"])
         if not used:
             raise InputError(f"folder {args.folder} holds none of the clips named above")
@@ -169,9 +218,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(active)
     print(markdown(_RANKED, ranked))
     print(markdown(_RESTING, resting))
+    print(f"with a baseline of the first {args.baseline} frames:")
+    print(markdown(_RANKED, later["ranked"]))
+    print(markdown(_RESTING, later["resting"]))
     record = {
         "format": FORMAT, "machine": describe_machine(), "detector": active, "clips": used,
         "missing": missing, "ranked": ranked, "resting": resting,
+        "with_baseline": {"frames": args.baseline, **later},
     }  # fmt: skip
     write_record(record, args.json)
     print(f"written to {args.json}")

@@ -7,6 +7,7 @@ import numpy as np
 
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.calibration import reliability
+from lgrnet.data import scored
 from lgrnet.groups import groups
 from lgrnet.metrics import (
     MISSING,
@@ -20,6 +21,7 @@ from lgrnet.metrics import (
     recognised,
 )
 from lgrnet.shards import Labels
+from lgrnet.strength import LEVELS, by_strength
 from runtime.action_units import AU_NAMES, BP4D_AUS, DISFA_AUS, au_key
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 _AVERAGED = (
     "always_on_f1", "f1", "f1_at_threshold", "precision", "recall", "auc", "calibration_error",
-    "intensity_icc", "intensity_mae",
+    "intensity_icc", "intensity_mae", "plain_f1_at_threshold",
 )  # fmt: skip
 
 
@@ -44,10 +46,14 @@ def report(
 
     Returns:
         Per-AU and mean scores, also over the subsets of BP4D and DISFA where they are complete;
-        intervals of mean F1 at the thresholds over people; groups by conditions.
+        intervals of mean F1 at the thresholds over people; groups by conditions; calls by
+        the AUs' strength where the split knows it.
     """
     present = recognised(result.probability, np.asarray(thresholds))
     rows = _rows(aus, result, thresholds, present)
+    strength = scored(labels.intensity)
+    if not np.isnan(strength).all():
+        _add_strength(rows, present, result.presence, strength)
     means, intervals = {}, {}
     counts = f1_counts(present, result.presence, labels.subject)
     for name, subset in (("all", tuple(aus)), ("BP4D-12", BP4D_AUS), ("DISFA-8", DISFA_AUS)):
@@ -107,6 +113,21 @@ def _rows(
     return rows
 
 
+def _add_strength(
+    rows: dict[str, dict], present: np.ndarray, presence: np.ndarray, strength: np.ndarray
+) -> None:
+    found = by_strength(present, presence, strength)
+    for i, row in enumerate(rows.values()):
+        row |= {
+            "plain_f1_at_threshold": float(found.plain_f1[i]),
+            "strength": {
+                "levels": LEVELS,
+                "called": _plain(found.called[:, i]),
+                "frames": found.frames[:, i].tolist(),
+            },
+        }
+
+
 def _groups(result: "Evaluation", present: np.ndarray, labels: Labels) -> list[dict]:
     rows = []
     for condition, name, chosen in groups(labels.conditions):
@@ -162,12 +183,28 @@ def format_report(scores: dict) -> str:
         f"landmarks: mean error {100 * scores['landmark_error']:.2f} % of inter-ocular distance, "
         f"{100 * scores['failure_rate']:.2f} % of {scores['frames']} faces above 10 %"
     )
+    lines += _format_strength(scores)
     lines.append("F1 at 0.5; with * at the checkpoint's thresholds, tuned on validation people,")
     lines.append("or 0.5 too if it is of a fold, which has none;")
     lines.append("ECE: expected calibration error")
     if "intensity_icc" in scores["mean"]["all"]:
         lines.append("ICC(3,1) and mean absolute error of the intensities, 0 to 5")
     return "\n".join(lines + _format_groups(scores["groups"]))
+
+
+def _format_strength(scores: dict) -> list[str]:
+    rows = [row["strength"] for row in scores["aus"].values() if "strength" in row]
+    if not rows:
+        return []
+    said = []
+    for number, level in enumerate(LEVELS):
+        shares = [row["called"][number] for row in rows if row["called"][number] is not None]
+        said.append(f"{level} {100 * np.mean(shares):.0f} %" if shares else f"{level} -")
+    plain = scores["mean"]["all"]["plain_f1_at_threshold"]
+    return [
+        f"called at the thresholds by how strong an AU is, mean of the AUs: {', '.join(said)};",
+        f"F1* without those present and weaker than C: {plain:.3f}",
+    ]
 
 
 def _format_groups(rows: list[dict]) -> list[str]:

@@ -51,6 +51,17 @@ def test_numbers_are_those_of_the_file(root):
     assert "0.432" in card.summary(root)
 
 
+def test_calls_by_strength_are_averaged_over_aus(root):
+    path = root / "docs" / "evaluation_edge.json"
+    record = json.loads(path.read_text())
+    for number, row in enumerate(record["aus"].values()):
+        row["strength"]["called"] = [0.01, 0.02, 0.3, 0.4, 0.5, 0.6 if number else 0.79]
+    path.write_text(json.dumps(record))
+    assert cells(card.strength(root), "AU01")[1:7] == ["1", "2", "30", "40", "50", "79"]
+    assert cells(card.strength(root), "mean, all 19")[6] == "61"  # (0.79 + 18 × 0.6) / 19
+    assert cells(card.strength(root), "mean, the 12 of BP4D")[6] == "62"  # (0.79 + 11 × 0.6) / 12
+
+
 def test_tracking_is_told_on_known_and_on_held_out_clips(root):
     path = root / "benchmarks" / "results" / "tracking_held_out.json"
     record = json.loads(path.read_text())
@@ -93,9 +104,12 @@ def test_what_is_seen_at_rest_is_sorted_and_rare_things_are_left_out(root):
     shares = (("a.mp4", "AU01", 0.2), ("a.mp4", "AU02", 0.9), ("a.mp4", "AU04", 0.001))
     shares += (("b.mp4", "AU04", 0.001),)
     record["resting"] = [{"clip": c, "au": au, "share": s} for c, au, s in shares]
+    later = [{"clip": c, "au": "AU12", "share": 0.3} for c in ("b.mp4", "c.mp4")]
+    record["with_baseline"] = {"frames": 9, "ranked": [], "resting": later}
     path.write_text(json.dumps(record))
-    assert cells(card.rest(root), "a.mp4")[1] == "AU02 90 %, AU01 20 %"
-    assert cells(card.rest(root), "b.mp4")[1] == "none"
+    assert cells(card.rest(root), "a.mp4")[1:] == ["AU02 90 %, AU01 20 %", "none"]
+    assert cells(card.rest(root), "b.mp4")[1:] == ["none", "AU12 30 %"]
+    assert cells(card.rest(root), "c.mp4")[1:] == ["none", "AU12 30 %"]
 
 
 def test_the_worst_au_of_8_bits_is_named(root):

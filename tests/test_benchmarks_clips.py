@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import pytest
 
 from benchmarks import clips
 from benchmarks.agreement import Curves
-from benchmarks.clips import frames_of, judge_clip, load_annotations, main, rank_area
+from benchmarks.clips import frames_of, judge_clip, load_annotations, main, rank_area, with_baseline
 from lgrnet.metrics import area_under_curve
 from runtime.errors import InputError
 
@@ -44,18 +45,38 @@ def test_a_clip_is_judged_on_its_frames_alone():
         "rank": [
             {"au": 12, "on": [[0, 0], [2, 3]], "off": [[4, 5]]},
             {"au": 28, "on": [[0, 0]], "off": [[1, 1]]},  # not of this model
+            {"au": 1, "on": [[0, 1]], "off": [[3, 3]]},  # no face there
         ],
     }
     ranked, resting = judge_clip(clip, found)
-    assert [row["au"] for row in ranked] == ["AU12"]
-    row = ranked[0]
+    assert [row["au"] for row in ranked] == ["AU12", "AU01"]
+    row, one_sided = ranked
+    assert (one_sided["auc"], one_sided["called_off"], one_sided["frames_off"]) == (None, None, 0)
     assert (row["auc"], row["frames_on"], row["frames_off"]) == (1.0, 2, 2)
     assert row["lost"] == pytest.approx(1 / 5)
     assert row["median_on"] == pytest.approx(0.85)
+    assert (row["called_on"], row["called_off"]) == (1.0, 0.0)
     # Of frames 5 to 7 AU 12 is at or over 0.65 in one, AU 1 at or over 0.5 in one.
     assert {row["au"]: row["share"] for row in resting} == pytest.approx(
         {"AU01": 1 / 3, "AU12": 1 / 3}
     )
+
+
+def test_a_baseline_takes_off_the_rest_of_the_first_frames():
+    rng = np.random.default_rng(3)
+    probability = rng.uniform(0.05, 0.95, (12, 2))
+    probability[2] = np.nan  # no face there, so the sixth frame is the fifth with a face
+    judged = with_baseline(Curves("d", ("AU01", "AU12"), probability, (0.5, 0.5)), 5).probability
+    assert np.isnan(judged[:6]).all(), "judged while the rest is still being learned"
+    for column in range(2):
+        first = [probability[row, column] for row in (0, 1, 3, 4, 5)]
+        rest = sorted(math.log(p / (1 - p)) for p in first)[2]
+        excess = max(0.0, rest - math.log(0.1 / 0.9))
+        assert excess > 0
+        for row in range(6, 12):
+            p = probability[row, column]
+            odds = math.log(p / (1 - p)) - excess
+            assert judged[row, column] == pytest.approx(1 / (1 + math.exp(-odds)))
 
 
 @pytest.mark.parametrize(
@@ -85,10 +106,12 @@ def test_the_command_tracks_the_clips_that_are_there(tmp_path, monkeypatch, caps
     folder.mkdir()
     _first_frames(DEMO, folder / "clip.mp4", 8)
     record = tmp_path / "r.json"
-    assert main([str(folder), "--json", str(record)]) == 0
+    assert main([str(folder), "--baseline", "2", "--json", str(record)]) == 0
     said = json.loads(record.read_text())
     assert said["clips"] == ["clip.mp4"]
     assert said["missing"] == ["other.mp4"]
+    assert said["with_baseline"]["frames"] == 2
+    assert said["with_baseline"]["ranked"][0]["frames_on"] == 1  # of 0 to 2, the third
     assert said["ranked"][0]["frames_on"] + said["ranked"][0]["frames_off"] == 6
     assert "npm y" in capsys.readouterr().out
     empty = tmp_path / "empty"

@@ -1,6 +1,7 @@
 """Reliability, resampling of people, groups, and the report that holds them."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from lgrnet.groups import groups
 from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, precision_recall
 from lgrnet.report import format_report, report
 from lgrnet.shards import Labels
+from lgrnet.strength import by_strength
 
 AUS = (1, 12)
 
@@ -26,7 +28,7 @@ def drawn(frames=400, people=20, seed=0):
     probability = (0.4 * (presence == 1) + 0.6 * rng.random((frames, 2))).astype(np.float32)
     labels = Labels(
         presence=presence,
-        intensity=np.zeros((frames, 2), np.float32),
+        intensity=np.where(presence == 1, 0.8, 0).astype(np.float32),
         landmarks=np.zeros((frames, 49, 2), np.float32),
         subject=np.sort(rng.integers(0, people, frames)),
         conditions={
@@ -36,6 +38,45 @@ def drawn(frames=400, people=20, seed=0):
         },
     )
     return Evaluation(probability, presence, rng.random(frames) * 0.2), labels
+
+
+def test_strength_is_what_a_loop_counts():
+    rng = np.random.default_rng(4)
+    presence = rng.choice([0, 1, 9], (300, 2), p=[0.5, 0.4, 0.1]).astype(np.uint8)
+    intensity = rng.uniform(0, 5, (300, 2)).astype(np.float32)
+    intensity[:20, 1] = np.nan
+    intensity[20, 0] = 2.5  # C begins here
+    present = rng.random((300, 2)) < 0.5
+    found = by_strength(present, presence, intensity)
+    for au in range(2):
+        frames, called = [0] * 6, [0] * 6
+        hits = wrong = 0
+        for row in range(300):
+            strong, label = intensity[row, au], presence[row, au]
+            if label == 9 or strong != strong:
+                continue
+            level = int(strong + 0.5)
+            frames[level] += 1
+            called[level] += present[row, au]
+            if label == 1 and strong < 2.5:
+                continue
+            hits += label == 1 and present[row, au]
+            wrong += (label == 1) != present[row, au]
+        assert found.frames[:, au].tolist() == frames
+        assert found.called[:, au] == pytest.approx(np.divide(called, frames))
+        assert found.plain_f1[au] == pytest.approx(2 * hits / (2 * hits + wrong))
+
+
+def test_a_split_without_intensities_tells_nothing_of_strength():
+    result, labels = drawn()
+    unknown = replace(labels, intensity=np.full((400, 2), np.nan, np.float32))
+    scores = report(AUS, result, (0.5, 0.5), unknown)
+    assert "strength" not in scores["aus"]["AU01"]
+    assert "weaker than C" not in format_report(scores)
+    known = report(AUS, result, (0.5, 0.5), labels)
+    assert known["aus"]["AU01"]["strength"]["frames"][0] == (labels.presence[:, 0] == 0).sum()
+    assert known["aus"]["AU01"]["strength"]["called"][1] is None
+    assert "weaker than C" in format_report(known)
 
 
 def test_reliability_is_what_a_loop_counts():
