@@ -60,9 +60,9 @@ def report(
         if set(subset) <= set(aus):
             picked = [rows[au_key(au)] for au in subset]
             means[name] = {
-                key: mean_f1(np.array([row[key] for row in picked]))
+                key: mean_f1(np.array([row[key] for row in picked if key in row]))
                 for key in _AVERAGED
-                if key in picked[0]
+                if any(key in row for row in picked)
             }
             columns = [aus.index(au) for au in subset]
             intervals[name] = interval(resampled_mean_f1(counts[:, columns]))
@@ -118,6 +118,8 @@ def _add_strength(
 ) -> None:
     found = by_strength(present, presence, strength)
     for i, row in enumerate(rows.values()):
+        if np.isnan(found.plain_f1[i]):  # as where a corpus codes no intensity of this AU
+            continue
         row |= {
             "plain_f1_at_threshold": float(found.plain_f1[i]),
             "strength": {

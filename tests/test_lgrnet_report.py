@@ -73,6 +73,13 @@ def test_a_split_without_intensities_tells_nothing_of_strength():
     scores = report(AUS, result, (0.5, 0.5), unknown)
     assert "strength" not in scores["aus"]["AU01"]
     assert "weaker than C" not in format_report(scores)
+    half = labels.intensity.copy()
+    half[:, 0] = np.nan
+    scores = report(AUS, result, (0.5, 0.5), replace(labels, intensity=half))
+    assert "strength" not in scores["aus"]["AU01"]
+    one = scores["aus"]["AU12"]["plain_f1_at_threshold"]
+    assert scores["mean"]["all"]["plain_f1_at_threshold"] == pytest.approx(one)
+    json.dumps(scores, allow_nan=False)
     known = report(AUS, result, (0.5, 0.5), labels)
     assert known["aus"]["AU01"]["strength"]["frames"][0] == (labels.presence[:, 0] == 0).sum()
     assert known["aus"]["AU01"]["strength"]["called"][1] is None
