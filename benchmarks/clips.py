@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.agreement import Curves, curves
 from benchmarks.machine import describe_machine
+from benchmarks.options import positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
@@ -168,13 +169,6 @@ _RESTING: tuple[Column, ...] = (
 )
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -185,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--baseline",
-        type=_positive,
+        type=positive,
         default=15,
         metavar="FRAMES",
         help="first frames of a clip that a baseline learns from (default: %(default)s)",

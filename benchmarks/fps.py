@@ -27,6 +27,7 @@ from benchmarks.exports import Exports, random_checkpoint
 from benchmarks.machine import describe_machine
 from benchmarks.networks import Task, measure_network
 from benchmarks.noise import load_warnings
+from benchmarks.options import positive
 from benchmarks.probe import ProbeError
 from benchmarks.record import FORMAT, write_record
 from benchmarks.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
@@ -141,8 +142,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--checkpoint", type=Path, help="another network, instead of the presets")
     add("--engines", nargs="+", choices=keys, metavar="ENGINE", help=f"of {', '.join(keys)}")
     add("--device", choices=["cpu", "cuda"], default="cpu", help="which engines to measure")
-    add("--threads", type=_positive, nargs="+", default=[1, 2], help="one run for each")
-    add("--batch", type=_positive, default=1, help="faces of one call of a network")
+    add("--threads", type=positive, nargs="+", default=[1, 2], help="one run for each")
+    add("--batch", type=positive, default=1, help="faces of one call of a network")
     default = Limits()
     add("--seconds", type=float, default=default.seconds, help="time of each run")
     add("--max-calls", type=int, default=default.max_calls, help="timed calls of each engine")
@@ -170,13 +171,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     return args
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
