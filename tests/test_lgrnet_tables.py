@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,18 @@ def test_tables_that_cannot_be_written_are_told(tmp_path, caplog):
     (tmp_path / "t.md").mkdir()
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
     assert str(tmp_path / "t.md") in caplog.text
+
+
+def test_a_reader_that_goes_early_gets_no_traceback(tmp_path):
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    command = [sys.executable, "-m", "lgrnet.tables", tmp_path / "runs", "--out", tmp_path / "t"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.close()
+        told = run.stderr.read().decode()
+    assert run.returncode == 141
+    assert "Traceback" not in told
+    assert "BrokenPipe" not in told
+    assert (tmp_path / "t.json").is_file()
 
 
 def test_all_rows_of_the_paper_are_there(tmp_path):

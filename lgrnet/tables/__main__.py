@@ -9,6 +9,8 @@ counts of every fold, from which all figures can be computed again.
 import argparse
 import json
 import logging
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +54,7 @@ def to_json(tables: Sequence[Table], sources: dict[str, dict]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; returns the exit code, 141 if the reader of the output has gone."""
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.tables", description=(__doc__ or "").splitlines()[0]
     )
@@ -73,8 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError, ScoresError) as error:
         logger.error("%s", error)
         return 2
-    print(text[".md"])
     logger.info("written to %s.md, .tex and .json", args.out)
+    try:
+        print(text[".md"], flush=True)
+    except BrokenPipeError:
+        # Who read, `head` for one, has gone. Python would complain at its end that it cannot flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0
 
 
