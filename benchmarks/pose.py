@@ -9,19 +9,22 @@ People are in no split of any data set; the camera has the focal length that `ru
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.options import positive
 from benchmarks.record import write_record
 from lgrnet.faces.drawing.camera import Pose
-from lgrnet.faces.head.rig import load_rig
+from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.person.identity import Studio, make_identity, open_studio
 from lgrnet.faces.render import portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
+from runtime.errors import DeviceError, InputError
 from runtime.pose import FOCAL_LENGTH, HeadPose, head_pose
 
 FIRST_PERSON = 90_001_000
@@ -43,6 +46,9 @@ def measure(detector: Detector, studio: Studio, people: int, seed: int = 3) -> d
     Returns:
         ``faces``, ``found`` and, of the pose from the network's landmarks and from the true ones,
         absolute errors of yaw, pitch and roll in degrees: mean, median and 95th percentile.
+
+    Raises:
+        InputError: The detector finds none of the faces.
     """
     rng = np.random.default_rng(seed)
     network, truth, distance = [], [], []
@@ -65,6 +71,8 @@ def measure(detector: Detector, studio: Studio, people: int, seed: int = 3) -> d
         network.append(np.subtract(_angles(seen), angles))
         truth.append(np.subtract(_angles(head_pose(picture.landmarks, (WIDTH, HEIGHT))), angles))
         distance.append(seen.translation[2] / 10 / pose.distance)
+    if not network:
+        raise InputError(f"{detector!r} finds none of {people} rendered faces: give --people more")
     return {
         "detector": repr(detector),
         "faces": people,
@@ -94,11 +102,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pose", description=__doc__)
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument("--model", default="edge-native", help="packaged model or file")
-    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--people", type=positive, default=60)
     parser.add_argument("--json", type=Path, help="file for the record")
     args = parser.parse_args(argv)
-    with Detector(args.model, threads=1) as detector:
-        record = measure(detector, open_studio(load_rig(args.rig)), args.people)
+    try:
+        studio = open_studio(load_rig(args.rig))
+        with Detector(args.model, threads=1) as detector:
+            record = measure(detector, studio, args.people)
+    except (RigError, InputError, DeviceError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(json.dumps(record, indent=2))
     if args.json:
         write_record(record, args.json)

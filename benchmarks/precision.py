@@ -23,9 +23,10 @@ from benchmarks.rows import ROWS, Row
 from export.accuracy import Bounds, measure_cost, write_report
 from export.faces import LabelledFaces, held_out_faces
 from export.onnx import export_onnx
-from lgrnet.checkpoint import load_checkpoint
+from lgrnet.checkpoint import CheckpointError, load_checkpoint
+from lgrnet.shards import DatasetError
 from runtime.backends import Backend, open_backend
-from runtime.errors import DeviceError
+from runtime.errors import DeviceError, InputError
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
 """Half precision is for GPUs: here its accuracy counts, not its speed."""
@@ -137,9 +138,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = [row for row in candidates if row.key in args.engines]
     else:
         rows = [row for row in candidates if not _is_plain_float(row)]
-    model, meta = load_checkpoint(args.checkpoint)
-    aus = model.config.aus
-    faces = held_out_faces(args.data, aus, args.faces)
+    try:
+        model, meta = load_checkpoint(args.checkpoint)
+        faces = held_out_faces(args.data, model.config.aus, args.faces)
+    except (CheckpointError, DatasetError, InputError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     record = {
         "machine": describe_machine(),
         "checkpoint": args.checkpoint.name,

@@ -10,14 +10,16 @@ shows three AUs a frame for six.
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.options import positive
 from benchmarks.record import write_record
 from lgrnet.faces.drawing.camera import Pose
-from lgrnet.faces.head.rig import load_rig
+from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.motion.labels import au_presence
@@ -27,6 +29,7 @@ from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.action_units import au_key
 from runtime.cli import DEMO_CLIP, DEMO_TRUTH
+from runtime.errors import DeviceError, InputError
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
 from runtime.truth import Agreement, read_truth
@@ -86,7 +89,7 @@ def resting(detector: Detector, studio: Studio, people: int, seed: int = 5) -> d
 
     Returns:
         Way → ``false_at_rest`` in the last two resting frames, then ``hits``, ``false``,
-        ``missed`` and ``micro_f1`` in those with AUs.
+        ``missed`` and ``micro_f1`` in those with AUs (None where no face was found).
     """
     rng = np.random.default_rng(seed)
     ways = {"raw": Signals(), f"baseline {LEARNING}": Signals(baseline=LEARNING)}
@@ -113,9 +116,10 @@ def resting(detector: Detector, studio: Studio, people: int, seed: int = 5) -> d
 
 def _row(counts: list[int]) -> dict:
     rest, hits, false, missed = counts
-    f1 = 2 * hits / (2 * hits + false + missed)
+    judged = 2 * hits + false + missed
+    f1 = round(2 * hits / judged, 4) if judged else None
     keys = ("false_at_rest", "hits", "false", "missed", "micro_f1")
-    return dict(zip(keys, (rest, hits, false, missed, round(f1, 4)), strict=True))
+    return dict(zip(keys, (rest, hits, false, missed, f1), strict=True))
 
 
 def _some_aus(rng: np.random.Generator) -> dict[int, float]:
@@ -142,15 +146,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.signals", description=__doc__)
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument("--model", default="edge-native", help="packaged model or file")
-    parser.add_argument("--people", type=int, default=24)
+    parser.add_argument("--people", type=positive, default=24)
     parser.add_argument("--json", type=Path, help="file for the record")
     args = parser.parse_args(argv)
-    with Detector(args.model, threads=1) as detector:
-        record = {
-            "detector": repr(detector),
-            "demo_clip": demo(detector),
-            "resting_faces": resting(detector, open_studio(load_rig(args.rig)), args.people),
-        }
+    try:
+        studio = open_studio(load_rig(args.rig))
+        with Detector(args.model, threads=1) as detector:
+            record = {
+                "detector": repr(detector),
+                "demo_clip": demo(detector),
+                "resting_faces": resting(detector, studio, args.people),
+            }
+    except (RigError, InputError, DeviceError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(json.dumps(record, indent=2))
     if args.json:
         write_record(record, args.json)
