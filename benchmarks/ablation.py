@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
@@ -191,7 +192,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--runs", type=Path, default=Path("runs/ablation"), help="folder of the runs")
     add("--data", type=Path, default=Path("data/faces"), help="data set with a control split")
     add("--config", type=Path, default=CONFIG, help="experiment that the variants change")
-    add("--seeds", type=int, default=3, help="how many of each")
+    add("--seeds", type=positive, default=3, help="how many of each")
     add("--epochs", type=int, default=1, help="passes over the faces")
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train what is not trained yet")

@@ -85,7 +85,16 @@ def compare(reference: Curves, other: Curves) -> dict:
         probability and the share of the calls (present or not, each model by its own thresholds)
         that change, of all AUs together and of each, there with the correlation (None where a
         curve is flat, and all of it where no frame has a face in both).
+
+    Raises:
+        InputError: They do not know the same AUs.
     """
+    if reference.aus != other.aus:
+        apart = sorted(set(reference.aus) ^ set(other.aus))
+        raise InputError(
+            f"{other.detector} and {reference.detector} cannot be compared: only one of them "
+            f"knows {', '.join(apart)}"
+        )
     seen = ~np.isnan(reference.probability[:, 0])
     also = ~np.isnan(other.probability[:, 0])
     both = seen & also
@@ -127,7 +136,10 @@ def draw(path: Path, found: Sequence[Curves]) -> None:
 
     seen = found[0].probability[~np.isnan(found[0].probability[:, 0])]
     moving = np.argsort(-seen.std(0) if len(seen) else np.arange(len(found[0].aus)))[:SHOWN]
-    figure, axes = pyplot.subplots(len(moving), 1, figsize=(9, 1.5 * len(moving)), sharex=True)
+    figure, axes = pyplot.subplots(
+        len(moving), 1, figsize=(9, 1.5 * len(moving)), sharex=True, squeeze=False
+    )
+    axes = axes[:, 0]
     for axis, column in zip(axes, sorted(moving), strict=True):
         for rank, each in enumerate(found):
             style = {"color": "black", "linewidth": 1.8} if rank == 0 else {"linewidth": 1.1}
@@ -168,12 +180,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for clip in args.clips:
         try:
             found = [curves(model, clip, args.threads) for model in args.models]
-        except (OSError, InputError, ModelError, DeviceError) as error:
+            compared = [compare(found[0], each) for each in found[1:]]
+        except (OSError, ImportError, InputError, ModelError, DeviceError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        for each in found[1:]:
-            said = {"clip": clip.name, "detector": each.detector}
-            record["rows"].append({**said, **compare(found[0], each)})
+        for each, row in zip(found[1:], compared, strict=True):
+            record["rows"].append({"clip": clip.name, "detector": each.detector, **row})
         record["reference"] = found[0].detector
         write_record(record, args.json)
         pictures.append(args.json.with_name(f"{args.json.stem}_{clip.stem}.png"))

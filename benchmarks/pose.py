@@ -24,7 +24,7 @@ from lgrnet.faces.person.identity import Studio, make_identity, open_studio
 from lgrnet.faces.render import portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
-from runtime.errors import DeviceError, InputError
+from runtime.errors import DeviceError, InputError, ModelError
 from runtime.pose import FOCAL_LENGTH, HeadPose, head_pose
 
 FIRST_PERSON = 90_001_000
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         studio = open_studio(load_rig(args.rig))
         with Detector(args.model, threads=1) as detector:
             record = measure(detector, studio, args.people)
-    except (RigError, InputError, DeviceError) as error:
+    except (RigError, InputError, DeviceError, ModelError, ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(json.dumps(record, indent=2))

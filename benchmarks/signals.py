@@ -29,7 +29,7 @@ from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.action_units import au_key
 from runtime.cli import DEMO_CLIP, DEMO_TRUTH
-from runtime.errors import DeviceError, InputError
+from runtime.errors import DeviceError, InputError, ModelError
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
 from runtime.truth import Agreement, read_truth
@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "demo_clip": demo(detector),
                 "resting_faces": resting(detector, studio, args.people),
             }
-    except (RigError, InputError, DeviceError) as error:
+    except (RigError, InputError, DeviceError, ModelError, ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(json.dumps(record, indent=2))

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.memory import resident_megabytes
+from benchmarks.options import positive, positive_real
 from benchmarks.players import PLAYERS, Player, length
 from benchmarks.record import write_record
 from runtime import Detector
@@ -129,11 +130,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("clips", nargs="*", type=Path, default=[DEMO], help="videos; else the demo clip")
-    add("--minutes", type=float, default=30.0)
-    add("--pause", type=float, default=10.0, help="seconds between samples of the memory")
+    add("--minutes", type=positive_real, default=30.0)
+    add("--pause", type=positive_real, default=10.0, help="seconds between samples of the memory")
     add("--model", help="exported file, or a packaged model")
-    add("--threads", type=int, default=1, help="CPU threads of each network")
-    add("--copies", type=int, default=len(PLAYERS), help="threads a clip")
+    add("--threads", type=positive, default=1, help="CPU threads of each network")
+    add("--copies", type=positive, default=len(PLAYERS), help="threads a clip")
     add("--json", type=Path, default=Path("benchmarks/results/soak.json"))
     return parser.parse_args(argv)
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.memory import resident_megabytes
+from benchmarks.options import positive
 from benchmarks.record import write_record
 from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
@@ -127,11 +128,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m benchmarks.writing", description="See whether writers grow."
     )
     add = parser.add_argument
-    add("--rows", type=int, default=200_000, help="faces, two a frame")
+    add("--rows", type=positive, default=200_000, help="faces, two a frame")
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     add("--json", type=Path, default=Path("benchmarks/results/writing.json"))
     add("--one", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.rows < FACES:
+        parser.error(f"argument --rows: a frame has {FACES}, give as many at least")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:

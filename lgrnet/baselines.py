@@ -6,7 +6,6 @@ Each is trained on the training split and judged on the test split at 0.5; nothi
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +20,20 @@ from lgrnet.augment import AugmentConfig
 from lgrnet.data import TrainingFaces, evaluation_batches, to_input, training_batches
 from lgrnet.losses import au_weights, dice_loss, recognition_loss
 from lgrnet.metrics import always_on_f1, f1_frame, mean_f1, recognised
+from lgrnet.report import to_json
 from lgrnet.shards import DatasetError, FaceShards
 from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
+from runtime.atomic import PendingFile
+from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 CNN_INPUT = 96
 """Side at which the plain network sees a face, pixels."""
+
+BATCH = 64
+"""Faces of a step of its training."""
 
 
 def landmark_perceptron(train: FaceShards, test: FaceShards, epochs: int = 40) -> np.ndarray:
@@ -93,20 +98,19 @@ def convolutional(
     torch.manual_seed(0)
     model = nn.Sequential(plain_cnn(), nn.Linear(192, len(train.aus)))
     model = model.to(memory_format=torch.channels_last)
-    batch = 64
-    steps = epochs * (len(train) // batch)
+    steps = epochs * (len(train) // BATCH)
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
     weights = au_weights(torch.from_numpy(train.labels.presence))
     faces = TrainingFaces(train, AugmentConfig(), seed=0)
-    with tqdm(total=steps * batch, unit="img", disable=not progress) as bar:
+    with tqdm(total=steps * BATCH, unit="img", disable=not progress) as bar:
         for epoch in range(epochs):
-            for each in training_batches(faces, batch, epoch):
+            for each in training_batches(faces, BATCH, epoch):
                 with torch.autocast("cpu", torch.bfloat16):
                     logits = model(_small(each.faces))
                 _step(logits.float(), each.presence, weights, optimiser)
                 schedule.step()
-                bar.update(batch)
+                bar.update(BATCH)
     model.eval()
     with torch.inference_mode():
         answers = [model(_small(each.faces)).sigmoid() for each in evaluation_batches(test)]
@@ -151,7 +155,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         train, test = FaceShards(args.data, "train"), FaceShards(args.data, "test")
-    except DatasetError as error:
+        au_weights(torch.from_numpy(train.labels.presence), train.aus)  # all must occur
+        if args.cnn_epochs and len(train) < BATCH:
+            raise DatasetError(
+                f"{args.data}: {len(train)} training faces are fewer than a batch of {BATCH}: give "
+                "more, or leave the network out with --cnn-epochs 0"
+            )
+    except (DatasetError, ValueError) as error:
         logger.error("%s", error)
         return 2
     truth = test.labels.presence
@@ -167,9 +177,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, row in result["baselines"].items():
         print(f"{name:<32} BP4D-12 {row['mean_BP4D-12']:.3f}   all {row['mean_all']:.3f}")
     if args.json:
-        partial = args.json.with_name(f".{args.json.name}.partial")
-        partial.write_text(json.dumps(result, indent=2) + "\n")
-        partial.replace(args.json)
+        try:
+            with PendingFile(args.json) as part:
+                part.write_text(to_json(result), "utf-8")
+        except (InputError, OSError) as error:
+            logger.error("%s", error)
+            return 2
     return 0
 
 

@@ -8,7 +8,6 @@ and more as JSON, and with ``--page`` as a page of plots.
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +23,12 @@ from lgrnet.corpora.folds import CORPORA, FOLDS, test_subjects
 from lgrnet.data import evaluation_batches, scored
 from lgrnet.evaluation_page import require_page, write_page
 from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
-from lgrnet.report import format_report, report
+from lgrnet.report import format_report, report, to_json
 from lgrnet.shards import DatasetError, FaceShards
 from runtime.align import CROP_OFFSET
 from runtime.atomic import PendingFile
 from runtime.backends.base import Outputs
-from runtime.errors import DeviceError, ModelError
+from runtime.errors import DeviceError, InputError, ModelError
 from runtime.spec import ENGINES
 
 logger = logging.getLogger(__name__)
@@ -157,6 +156,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--threads", type=int, help="CPU threads; the default of what computes if not given")
     args = parser.parse_args(argv)
+    if args.threads is not None and args.threads < 1:
+        parser.error(f"--threads: give at least 1, not {args.threads}")
     if (args.fold is None) != (args.corpus is None):
         parser.error("--fold and --corpus go together: a fold is one of a corpus")
     return args
@@ -197,12 +198,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     print(format_report(scores))
     path = args.json or Path("out") / f"{args.model.stem}_{name}.json"
-    with PendingFile(path) as part:
-        part.write_text(json.dumps(scores, indent=2) + "\n")
-    logger.info("written to %s", path)
-    if args.page is not None:
-        write_page(scores, args.page)
-        logger.info("plotted in %s", args.page)
+    try:
+        with PendingFile(path) as part:
+            part.write_text(to_json(scores), "utf-8")
+        logger.info("written to %s", path)
+        if args.page is not None:
+            write_page(scores, args.page)
+            logger.info("plotted in %s", args.page)
+    except (InputError, OSError) as error:
+        logger.error("%s", error)
+        return 2
     return 0
 
 

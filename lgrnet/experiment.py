@@ -129,8 +129,10 @@ class Experiment:
     init_rule: Literal["shared", "jaanet"] = "shared"
 
     def __post_init__(self) -> None:
-        """Check the rule."""
+        """Check the ranges and the rule."""
         check_types(self)
+        if self.save_every < 1:
+            raise ValueError(f"save_every: must be at least 1, got {self.save_every}")
         if self.init is None and self.init_rule != "shared":
             raise ValueError("init_rule: say with init=CHECKPOINT which weights it is about")
 

@@ -170,7 +170,8 @@ def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray
         f1 = np.nan_to_num(f1_frame(present, presence), nan=-1.0)
         # Too many false alarms are worse than any F1, the more so the lower the threshold.
         scores.append(np.where(alarms <= FALSE_ALARMS, f1, value - 3.0))
-    return grid[np.stack(scores).argmax(0)]
+    chosen = grid[np.stack(scores).argmax(0)]
+    return np.where((presence == 1).any(0), chosen, 0.5)
 
 
 def area_under_curve(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:

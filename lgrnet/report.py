@@ -1,5 +1,7 @@
 """The scores of an evaluation as plain values, and as tables for people."""
 
+import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -145,6 +147,27 @@ def _groups(result: "Evaluation", present: np.ndarray, labels: Labels) -> list[d
             }
         rows.append(row)
     return rows
+
+
+def to_json(scores: object) -> str:
+    """Write scores as JSON; what is undefined, NaN here, is null there.
+
+    Args:
+        scores: Plain values: dicts, lists, numbers and strings.
+
+    Returns:
+        The text, with a line end.
+    """
+    return json.dumps(_defined(scores), indent=2, allow_nan=False) + "\n"
+
+
+def _defined(value: object) -> object:
+    """Turn NaN into None, however deep it lies."""
+    if isinstance(value, dict):
+        return {key: _defined(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_defined(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _share(values: np.ndarray) -> float:

@@ -5,7 +5,8 @@ import pytest
 from test_runtime_fixtures import write_model
 from test_runtime_sources import write_video
 
-from benchmarks.agreement import Curves, compare, main
+from benchmarks.agreement import Curves, compare, draw, main
+from runtime.errors import InputError
 
 
 def test_a_comparison_counts_frame_by_frame():
@@ -36,6 +37,19 @@ def test_a_comparison_counts_frame_by_frame():
     assert said["calls_changed"] == pytest.approx(changed / 96)
     assert said["aus"]["AU12"]["correlation"] is None
     assert abs(said["aus"]["AU01"]["correlation"]) < 0.5
+
+
+def test_models_of_other_aus_are_not_compared():
+    one, other = np.zeros((2, 4, 2))
+    first = Curves("a", ("AU01", "AU12"), one, (0.5, 0.5))
+    with pytest.raises(InputError, match=r"b and a cannot be compared: only one .* AU06, AU12"):
+        compare(first, Curves("b", ("AU01", "AU06"), other, (0.5, 0.5)))
+
+
+def test_one_au_is_drawn(tmp_path):
+    curve = np.random.default_rng(0).random((9, 1))
+    draw(tmp_path / "one.png", [Curves("a", ("AU01",), curve, (0.5,))])
+    assert (tmp_path / "one.png").stat().st_size > 1000
 
 
 def test_no_face_in_both_is_no_agreement():

@@ -179,6 +179,13 @@ def test_the_targets_are_held_against_what_was_measured():
     assert len(found) == 9
 
 
+def test_the_faster_engine_is_the_one_that_has_to_be_right():
+    name = "paper, largest change of a probability"
+    slow = engine("cuda-fused", 0.6, max_au_difference=0.001)
+    fast = engine("cuda-fused-persistent", 0.4, max_au_difference=0.02)
+    assert outcomes(record(("paper", 1, [slow, fast])))[name] == ("fail", 0.02)
+
+
 def test_engines_are_compared_where_they_took_turns():
     alone = record(("paper", 1, [engine("cuda-ort", 9.0)]))
     ours = record(("paper", 1, [engine("cuda-fused", 1.0)]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import pose, signals
+from benchmarks import ablation, pose, signals, soak, writing
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from runtime.action_units import au_key
 from runtime.errors import InputError
@@ -79,6 +79,28 @@ def test_a_detector_that_finds_nobody_is_named(toy_studio, monkeypatch):
 def test_without_a_rig_they_say_how_to_get_one(program, tmp_path, capsys):
     assert program.main(["--rig", str(tmp_path / "none.npz")]) == 2
     assert "none.npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", [pose, signals])
+def test_without_a_model_they_name_it(program, toy_rig_file, tmp_path, capsys):
+    model = tmp_path / "no_model.npz"
+    assert program.main(["--rig", str(toy_rig_file), "--model", str(model)]) == 2
+    assert "no_model.npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("parse", "options"),
+    [
+        (soak.parse_args, ["--minutes", "0"]),
+        (soak.parse_args, ["--copies", "0"]),
+        (writing.parse_args, ["--rows", "1"]),
+        (ablation.parse_args, ["--seeds", "0", "judge"]),
+    ],
+)
+def test_measurements_of_nothing_are_refused(parse, options, capsys):
+    with pytest.raises(SystemExit):
+        parse(options)
+    assert options[0] in capsys.readouterr().err
 
 
 def test_an_onset_is_what_was_not_there_before():

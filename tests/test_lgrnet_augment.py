@@ -104,11 +104,38 @@ def test_occlusion_covers_a_part_and_leaves_the_rest(points):
     assert max(covered) < 0.5
 
 
-def test_recolouring_is_monotone_in_each_channel(points):
+def test_recolouring_is_one_power_law_a_channel(points):
+    """Fit gamma and gain of each channel to what came out, and compute it again."""
     ramp = np.tile(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], (200, 1, 3))
-    crop, _ = augment(np.random.default_rng(0), ramp, points, AugmentConfig(0, photometric=1))
-    assert (np.diff(crop.astype(int), axis=1) >= 0).all()
-    assert not np.array_equal(crop, cv2.getRectSubPix(ramp, (176, 176), (99.5, 99.5)))
+    gammas = []
+    for seed in range(40):
+        configs = (AugmentConfig(0, photometric=strength) for strength in (0, 1))
+        plain, changed = (
+            augment(np.random.default_rng(seed), ramp, points, config)[0] for config in configs
+        )
+        for channel in range(3):
+            before, after = plain[..., channel], changed[..., channel]
+            inside = (after > 20) & (after < 250) & (before > 20)
+            x, y = np.log(before[inside] / 255), np.log(after[inside] / 255)
+            gamma, gain = np.polyfit(x, y, 1)
+            again = (np.exp(gain) * (before / 255.0) ** gamma * 255).clip(0, 255)
+            assert np.abs(again - after.astype(float)).max() < 4
+            gammas.append(gamma)
+    assert 0.15 < np.log(gammas).std() < 0.35  # 0.25 at full strength
+
+
+def test_faces_turn_and_grow_as_much_as_asked(points):
+    """Fit the similarity that takes the points to where they went."""
+    config = AugmentConfig(0.0, rotation=8, scale=0.1)
+    face, angles, sizes = np.zeros((200, 200, 3), np.uint8), [], []
+    for seed in range(300):
+        _, moved = augment(np.random.default_rng(seed), face, points, config)
+        matrix, _ = cv2.estimateAffinePartial2D(points, moved)
+        angles.append(np.rad2deg(np.arctan2(matrix[1, 0], matrix[0, 0])))
+        sizes.append(np.log(np.hypot(matrix[0, 0], matrix[1, 0])))
+    assert 7 < np.std(angles) < 9
+    assert 0.085 < np.std(sizes) < 0.115
+    assert abs(np.mean(angles)) < 1.5
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tiny_shards import AUS, write_tiny_shards
 
-from lgrnet.baselines import landmark_perceptron
+from lgrnet.baselines import convolutional, landmark_perceptron
+from lgrnet.baselines import main as baselines
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.evaluate import evaluate, main
@@ -74,6 +75,12 @@ def test_a_threshold_that_changes_nothing_stays_in_the_middle():
     assert best_thresholds(np.array([[0.01], [0.99]]), np.array([[0], [1]])) == [0.5]
 
 
+def test_an_au_that_never_occurs_keeps_the_middle():
+    probability = np.array([[0.42, 0.1]] + [[0.0, 0.9]] * 9)
+    presence = np.array([[0, 9]] + [[0, 9]] * 9)
+    assert best_thresholds(probability, presence).tolist() == [0.5, 0.5]
+
+
 def test_evaluation_agrees_with_a_plain_loop(root):
     torch.manual_seed(0)
     model = LGRNet(model_config("edge", **TINY)).eval()
@@ -125,6 +132,45 @@ def test_command_prints_a_table_and_writes_json(root, tmp_path, capsys):
     assert scores["aus"]["AU12"]["always_on_f1"] == pytest.approx(2 * rate / (1 + rate))
 
 
+def test_what_is_undefined_is_null(root, tmp_path, capsys):
+    """AU 12 is there in no face, AU 1 in every one."""
+    data = tmp_path / "data"
+    write_index(data, AUS, {"test": 1}, {})
+    faces = FaceShards(root, "test")
+    always = np.tile(np.array([[1, 0]], np.uint8), (len(faces), 1))
+    labels = Labels(
+        presence=always, intensity=np.full(always.shape, np.nan, np.float32),
+        landmarks=faces.labels.landmarks, subject=faces.labels.subject,
+    )  # fmt: skip
+    pictures = np.stack([faces.face(index) for index in range(len(faces))])
+    write_shard(data, shard_name("test", 0), pictures, labels)
+    save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY, intensity=True)))
+    path, page = tmp_path / "scores.json", tmp_path / "page.png"
+    command = [tmp_path / "tiny.pt", "--data", data, "--json", path, "--page", page]
+    assert main([*map(str, command)]) == 0
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    scores = json.loads(path.read_text(), parse_constant=refuse)
+    assert scores["aus"]["AU12"]["recall"] is None
+    assert scores["aus"]["AU01"]["auc"] is None
+    assert scores["aus"]["AU01"]["intensity_mae"] is None
+    assert scores["aus"]["AU01"]["base_rate"] == 1
+    assert "nan" in capsys.readouterr().out
+    assert cv2.imread(str(page)) is not None
+
+
+@pytest.mark.parametrize("option", ["--json", "--page"])
+def test_scores_that_cannot_be_written_are_told(root, tmp_path, caplog, option):
+    save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)))
+    (tmp_path / "file").write_text("not a folder")
+    given = {"--json": tmp_path / "scores.json", option: tmp_path / "file" / "page.png"}
+    command = [tmp_path / "tiny.pt", "--data", root, *(x for pair in given.items() for x in pair)]
+    assert main([*map(str, command)]) == 2
+    assert str(tmp_path / "file") in caplog.text
+
+
 def test_a_page_of_plots(root, tmp_path, caplog):
     save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)).eval())
     arguments = [str(tmp_path / "tiny.pt"), "--data", str(root)]
@@ -154,6 +200,36 @@ def test_bad_input_exits_with_2(root, tmp_path, caplog):
     assert "lgrnet.faces.generate" in caplog.text
     assert main([str(tmp_path / "tiny.pt"), "--data", str(root), "--split", "exam"]) == 2
     assert "exam" in caplog.text
+
+
+def test_baselines_are_what_a_loop_counts(root, tmp_path, caplog, capsys):
+    path = tmp_path / "new" / "baselines.json"
+    command = [f"--data={root}", f"--json={path}", "--no-progress"]
+    assert baselines([*command, "--cnn-epochs", "0"]) == 0
+    record = json.loads(path.read_text())
+    rows = record["baselines"]
+    assert list(rows) == ["always on", "perceptron on true landmarks"]
+    presence = FaceShards(root, "test").labels.presence
+    for column, key in ((0, "AU01"), (1, "AU12")):
+        judged = [label for label in presence[:, column].tolist() if label != 9]
+        there = sum(label == 1 for label in judged)
+        expected = 2 * there / (2 * there + len(judged) - there)
+        assert rows["always on"]["f1"][key] == pytest.approx(expected)
+    for row in rows.values():
+        assert row["mean_all"] == pytest.approx(sum(row["f1"].values()) / 2)
+        assert row["mean_BP4D-12"] == row["mean_all"]  # both are of BP4D
+    assert "always on" in capsys.readouterr().out
+    assert baselines(command) == 2  # 24 faces are no batch of the network
+    assert "--cnn-epochs 0" in caplog.text
+
+
+def test_the_plain_network_is_trained_and_asked(tmp_path):
+    root = write_tiny_shards(tmp_path / "data", 32)
+    train, test = FaceShards(root, "train"), FaceShards(root, "test")
+    said = convolutional(train, test, 1, progress=False)
+    assert said.shape == (32, 2)
+    assert ((said > 0) & (said < 1)).all()
+    assert said.std(0).min() > 0
 
 
 def test_the_perceptron_learns_what_landmarks_show(tmp_path):

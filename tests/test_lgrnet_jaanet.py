@@ -3,15 +3,17 @@ import torch
 from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
 from tiny_network import draw_faces
 
+from lgrnet.au_geometry import muscle_order
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.data import to_input
 from lgrnet.jaanet import JAANet
 from lgrnet.losses import joint_loss
 from lgrnet.networks import build_network
+from lgrnet.region import resize_input
 
 JAANET = {"architecture": "jaanet", "relation": "none", "fusion": False}
-AUS = (1, 2, 12, 25)
+AUS = (1, 6, 7, 17, 25)  # from brow to chin they come in another order
 SMALL = {
     "aus": AUS, "input_size": 64, "stem_stride": 1, "stem_widths": (8, 12),
     "feature_widths": (8, 12, 16), "align_hidden": 16, "head_hidden": 8,
@@ -48,22 +50,38 @@ def test_each_au_has_a_branch_of_its_own(model):
         feature = model.stem(torch.nn.functional.interpolate(
             faces(), size=(64, 64), mode="bilinear", align_corners=False))  # fmt: skip
         maps = model.attention(model.patches(prediction.landmarks))
-        for place, au in enumerate(AUS):  # these are in muscle order as well
+        for place, au in enumerate(muscle_order(AUS)):
             x = feature * maps[:, [place]]
             for layer in model.local_blocks:
                 if isinstance(layer, torch.nn.Conv2d):
-                    x = torch.nn.functional.conv2d(x, *branch(layer, place, 4), padding=1)
+                    x = torch.nn.functional.conv2d(x, *branch(layer, place, 5), padding=1)
                 elif isinstance(layer, torch.nn.BatchNorm2d):
-                    mean, var = (b.chunk(4)[place] for b in (layer.running_mean, layer.running_var))
-                    x = torch.nn.functional.batch_norm(x, mean, var, *branch(layer, place, 4))
+                    mean, var = (b.chunk(5)[place] for b in (layer.running_mean, layer.running_var))
+                    x = torch.nn.functional.batch_norm(x, mean, var, *branch(layer, place, 5))
                 else:
                     x = layer(x)
             heads = model.local_heads
-            hidden = torch.nn.functional.conv2d(x, *branch(heads.hidden, place, 4))
-            logit = torch.nn.functional.conv2d(hidden, *branch(heads.logit, place, 4))
+            hidden = torch.nn.functional.conv2d(x, *branch(heads.hidden, place, 5))
+            logit = torch.nn.functional.conv2d(hidden, *branch(heads.logit, place, 5))
             found = prediction.local_logits[:, AUS.index(au)]
             torch.testing.assert_close(found, logit.flatten(), rtol=0, atol=1e-4)
     assert prediction.local_logits.std(0).min() > 1e-3
+
+
+def test_the_final_head_sees_alignment_the_whole_face_and_the_mean_of_all_branches(model):
+    assert muscle_order(AUS) != AUS
+    with torch.inference_mode():
+        prediction = model(faces())
+        feature = model.stem(resize_input(faces(), 64))
+        maps = model.attention(model.patches(prediction.landmarks))
+        local = model.local_blocks((feature[:, None] * maps[:, :, None]).flatten(1, 2))
+        mean = sum(local.chunk(len(AUS), 1)) / len(AUS)
+        whole = [model.align.blocks(feature), model.global_blocks(feature), mean]
+        seen = torch.cat([each.flatten(1) for each in whole], 1)
+        weight, bias = model.logit.weight, model.logit.bias
+        logits = (seen @ model.hidden.weight.T + model.hidden.bias) @ weight.T + bias
+    torch.testing.assert_close(prediction.au_logits, logits, rtol=0, atol=1e-4)
+    assert prediction.au_logits.std(0).min() > 1e-3
 
 
 def test_gradients_flow_as_in_the_second_version(model):
@@ -86,14 +104,14 @@ def test_gradients_flow_as_in_the_second_version(model):
     assert local == {"stem", "attention", "local_blocks", "local_heads"}
     assert reached(model(faces()).landmarks.square().sum()) == {"stem", "align"}
     whole = model(faces())
-    labels, points = torch.ones(6, 4, dtype=torch.uint8), whole.landmarks.detach() + 1
+    labels, points = torch.ones(6, 5, dtype=torch.uint8), whole.landmarks.detach() + 1
     losses = joint_loss(
-        whole.au_logits, whole.landmarks, labels, points, torch.ones(4),
+        whole.au_logits, whole.landmarks, labels, points, torch.ones(5),
         local_logits=whole.local_logits,
     )  # fmt: skip
     assert reached(losses.total) == parts
-    alone = joint_loss(whole.au_logits, whole.landmarks, labels, points, torch.ones(4))
-    local_alone = joint_loss(whole.local_logits, whole.landmarks, labels, points, torch.ones(4))
+    alone = joint_loss(whole.au_logits, whole.landmarks, labels, points, torch.ones(5))
+    local_alone = joint_loss(whole.local_logits, whole.landmarks, labels, points, torch.ones(5))
     both = alone.recognition + local_alone.recognition
     torch.testing.assert_close(losses.recognition, both)
     torch.testing.assert_close(losses.dice, alone.dice + local_alone.dice)

@@ -146,6 +146,40 @@ def test_alike_detectors_do_not_differ_in_any_draw():
     assert low < mean_f1(f1_frame(result.probability >= 0.5, result.presence)) < high
 
 
+def test_an_interval_leaves_out_a_fortieth_on_each_side():
+    values = np.random.default_rng(1).permutation(2001)
+    assert interval(values) == (50, 1950)
+
+
+def test_means_are_those_of_the_aus_of_each_corpus():
+    rng = np.random.default_rng(2)
+    aus = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 23, 24, 25, 26)
+    presence = rng.integers(0, 2, (300, len(aus))).astype(np.uint8)
+    probability = (0.3 * presence + 0.7 * rng.random(presence.shape)).astype(np.float32)
+    labels = Labels(
+        presence=presence, intensity=np.full(presence.shape, np.nan, np.float32),
+        landmarks=np.zeros((300, 49, 2), np.float32), subject=np.repeat(np.arange(10), 30),
+    )  # fmt: skip
+    result = Evaluation(probability, presence, np.full(300, 0.05))
+    scores = report(aus, result, [0.6] * len(aus), labels)
+    corpora = {
+        "BP4D-12": (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24),
+        "DISFA-8": (1, 2, 4, 6, 9, 12, 25, 26),
+        "all": aus,
+    }
+    assert scores["mean"].keys() == scores["f1_at_threshold_95"].keys() == corpora.keys()
+    for name, subset in corpora.items():
+        for key, threshold in (("f1", 0.5), ("f1_at_threshold", 0.6)):
+            each = []
+            for au in subset:
+                said = probability[:, aus.index(au)] >= threshold
+                true = presence[:, aus.index(au)] == 1
+                each.append(2 * (said & true).sum() / (said.sum() + true.sum()))
+            assert scores["mean"][name][key] == pytest.approx(sum(each) / len(each))
+        low, high = scores["f1_at_threshold_95"][name]
+        assert low < scores["mean"][name]["f1_at_threshold"] < high
+
+
 def test_every_frame_is_in_one_group_of_each_condition():
     values = np.array([-45.0, -10, -9.9, 0, 9.9, 10, 20, 29.9, 30, 44])
     found = list(groups({"yaw": values, "unknown": values}))

@@ -301,6 +301,12 @@ def test_the_best_is_bold_and_synthetic_data_do_not_compete(tmp_path):
     assert (tmp_path / "drawn.md").read_text().startswith("# Tables on synthetic data, not on")
 
 
+def test_folds_saved_more_or_less_often_go_together(tmp_path):
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 2, "save_every=7", "data.workers=0")
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 0
+
+
 def test_runs_that_do_not_go_together_are_refused(tmp_path, caplog):
     assert main([str(tmp_path)]) == 2
     assert "holds no last.json" in caplog.text

@@ -96,6 +96,37 @@ def test_killed_run_ends_as_the_uninterrupted_one(config, tmp_path):
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
 
 
+def test_the_best_epoch_is_kept_across_an_interruption(config, tmp_path, monkeypatch):
+    """Epochs judged as 0.4, 0.8 and 0.6, with an interruption after the second."""
+    scores = {1: 0.4, 2: 0.8, 3: 0.6}
+
+    class Judged:
+        presence = np.ones((4, 2), np.uint8)
+        probability = np.full((4, 2), 0.9, np.float32)
+        f1, landmark_error = np.zeros(2), 0.1
+
+    def judge(trainer):
+        judged = Judged()
+        judged.mean_f1 = scores[trainer.epoch + 1]
+        return judged
+
+    close = Trainer._close_epoch
+
+    def stop_after_the_second(trainer, log):
+        close(trainer, log)
+        if trainer.epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_judge", judge)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Trainer, "_close_epoch", stop_after_the_second)
+        assert run(config, tmp_path / "run") == 130
+    assert run(config, tmp_path / "run") == 0
+    best, last = (load_checkpoint(tmp_path / "run" / name)[1] for name in ("best.pt", "last.pt"))
+    assert (best["epoch"], best["validation"]["mean_f1"]) == (2, 0.8)
+    assert (last["epoch"], last["validation"]["mean_f1"]) == (3, 0.6)
+
+
 def test_a_folder_with_another_run_is_refused(config, tmp_path, caplog):
     assert run(config, tmp_path / "run", "optim.epochs=1") == 0
     before = (tmp_path / "run" / "last.pt").read_bytes()
@@ -118,6 +149,7 @@ def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):
         ("optim.optimiser=lion", "optim.optimiser"),
         ("model.aus=[12, 1]", "ascending"),
         ("optim.lr", "key=value"),
+        ("save_every=0", "save_every: must be at least 1"),
         ("data.root=/nowhere", "lgrnet.faces.generate"),
         ("optim.batch=100", "fewer than one batch"),
         ("data.val=train", "people are in both"),

@@ -290,7 +290,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             decorrelated=args.decorrelated, resting=args.resting,
         )  # fmt: skip
         generate(args.out, recipe, args.rig, args.workers, args.progress)
-    except (RigError, DatasetError, ValueError) as error:
+    except (RigError, DatasetError, OSError, ValueError) as error:
         logger.error("%s", error)
         return 2
     except KeyboardInterrupt:

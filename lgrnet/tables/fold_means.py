@@ -156,7 +156,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]) -> None:
     """Refuse to average folds of different networks, data or schedules."""
     experiment = scores["experiment"]
-    plain = {key: value for key, value in experiment.items() if key not in ("out", "data")}
+    plain = {key: v for key, v in experiment.items() if key not in ("out", "data", "save_every")}
     plain["prepared data"] = scores["recipe"]
     plain["data"] = {
         key: v for key, v in experiment["data"].items() if key not in ("fold", "workers")
