@@ -11,8 +11,8 @@ from runtime.errors import InputError
 class PendingFile:
     """A file that is written beside its target and takes the target's name when it is done.
 
-    As a context manager it takes the name at the end of the block. An exception drops what was
-    written and leaves an older target as it was, except Ctrl-C, which keeps what there is.
+    As a context manager it takes the name at the end of the block. An exception, Ctrl-C too, drops
+    what was written and leaves an older target as it was.
 
     Attributes:
         target: Where the file will be; its folder is made if need be.
@@ -37,17 +37,6 @@ class PendingFile:
         """Remove what was written, where that can be."""
         drop(self.path)
 
-    def finish(self, exception: type[BaseException] | None) -> None:
-        """End a block: commit or discard by how it ended, see the class.
-
-        Args:
-            exception: What ended the block, None where nothing went wrong.
-        """
-        if exception is None or issubclass(exception, KeyboardInterrupt):
-            self.commit()
-        else:
-            self.discard()
-
     def __enter__(self) -> Path:
         return self.path
 
@@ -57,7 +46,10 @@ class PendingFile:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.finish(exception)
+        if exception is None:
+            self.commit()
+        else:
+            self.discard()
 
 
 def drop(path: Path) -> None:

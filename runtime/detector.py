@@ -221,6 +221,12 @@ class Detector:
                 finder = finder.clone()
         return Detector(finder=finder, **self._settings)
 
+    @property
+    def options(self) -> dict[str, object]:
+        """What it was opened with, as plain values; without finder and signals."""
+        given = {**self._settings, "model": str(self._settings["model"] or "the packaged model")}
+        return {name: value for name, value in given.items() if name != "signals"}
+
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
         with self._alone:

@@ -11,7 +11,6 @@ from typing import TextIO
 
 import cv2
 
-from runtime.atomic import PendingFile
 from runtime.detector import Detector
 from runtime.drawing import Annotator
 from runtime.drawing.window import Window
@@ -19,6 +18,7 @@ from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
 from runtime.outputs import Outputs, Wanted, all_written, cut_off, reopen
+from runtime.outputs.pictures import write_whole
 from runtime.results import Result
 from runtime.sources import Shot, Source, every_nth
 from runtime.truth import Agreement
@@ -198,17 +198,27 @@ class Run:
                 "complete": whole,
                 "detector": repr(self.detector),
                 "model": asdict(self.detector.spec),
+                "options": self._options(),
                 "opencv": cv2.__version__,
                 "latency": tally.latency.as_dict(),
                 "frames_with_a_face": tally.with_face,
                 "wall_s_with_drawing_and_writing": wall,
                 "agreement": agreement.as_dict() if agreement else None,
             }
-            with PendingFile(record_path(base)) as part:
-                part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            write_whole(record_path(base), (json.dumps(record, indent=2) + "\n").encode())
             self.say(f"{wall:.1f} s in all, drawing and writing included: {base}.*")
         if agreement:
             self.say(f"\nagreement with the ground truth\n{agreement.table()}")
+
+    def _options(self) -> dict[str, object]:
+        """Collect what the user may choose, and what is active."""
+        signals = self.detector.signals
+        return {
+            **self.detector.options,
+            "signals": None if signals is None else asdict(signals),
+            "aus": list(self.aus),
+            "every": self.every,
+        }
 
 
 class _Undone(Source):

@@ -1,6 +1,7 @@
 """How results agree with a ground truth, for clips that have one."""
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +42,19 @@ def read_truth(path: str | Path) -> dict[int, TrueFace]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: Columns are missing, a cell is no number, or a frame comes twice.
+        InputError: It is no text, columns are missing, a cell is no number, the landmarks are no
+            face's, or a frame comes twice.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"ground truth {path} does not exist")
     points = [f"{axis}_{i}" for axis in "xy" for i in range(COUNT)]
     truth: dict[int, TrueFace] = {}
-    with open(path, newline="", encoding="utf-8") as file:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"ground truth {path} is no text in UTF-8 ({error.reason})") from error
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         aus = [name[:-2] for name in columns if name.startswith("AU") and name.endswith("_c")]
@@ -64,6 +70,10 @@ def read_truth(path: str | Path) -> dict[int, TrueFace]:
                 active = {au: bool(int(row[f"{au}_c"])) for au in aus}
             except (TypeError, ValueError) as error:
                 raise InputError(f"ground truth {path}, line {reader.line_num}: {error}") from error
+            if not inter_ocular(landmarks) > 0 or not np.isfinite(landmarks).all():
+                raise InputError(
+                    f"ground truth {path}, line {reader.line_num}: the landmarks are no face's"
+                )
             if frame in truth:
                 raise InputError(f"ground truth {path} holds frame {frame} twice")
             truth[frame] = TrueFace(active, landmarks)

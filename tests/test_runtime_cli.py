@@ -61,6 +61,10 @@ def test_video(tmp_path, capsys, model):
     record = json.loads((out / "clip.latency.json").read_text())
     assert record["latency"]["frames"] == 6
     assert record["model"]["licence"] == "Apache-2.0"
+    options = record["options"]
+    assert (options["model"], options["threads"], options["max_faces"]) == (str(model), 1, 8)
+    assert (options["signals"], options["every"]) == (None, 1)
+    assert options["aus"] == ["AU12"] or len(options["aus"]) > 1
     assert set(record["latency"]["ms"]) == {
         *("decode", "find", "align", "network", "post", "total")
     }

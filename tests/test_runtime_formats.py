@@ -119,6 +119,19 @@ def test_openface(tmp_path):
     assert filled == {"frame": "2", "timestamp": "0.040", "success": "0"}
 
 
+def test_openface_keeps_what_openface_does_not_tell(tmp_path):
+    aus = ("AU12", "AU24", "AU28")
+    face = replace(
+        some_face(2), aus=dict.fromkeys(aus, 0.9), present=aus,
+        intensities={"AU12": 1.0, "AU24": 2.0, "AU28": 3.0},
+    )  # fmt: skip
+    layout = replace(LAYOUT, aus=aus, intensity=True)
+    (row,) = rows(write(tmp_path, "openface", some_result(0, face), layout=layout))
+    assert list(row)[len(openface_header()) :] == ["AU24_r", "AU28_r", "AU24_c"]
+    assert (row["AU12_r"], row["AU24_r"], row["AU28_r"]) == ("1.00", "2.00", "3.00")
+    assert (row["AU24_c"], row["AU28_c"]) == ("1", "1")
+
+
 def test_openface_of_a_model_without_intensities_has_none(tmp_path):
     (row,) = rows(write(tmp_path, "openface", some_result(0, some_face())))
     assert not [key for key in row if key.endswith("_r")]

@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 from stream_servers import HttpFrames, RtspFrames, Streamer
@@ -13,7 +14,7 @@ from test_runtime_sources import write_video
 
 from runtime.detector import Detector
 from runtime.errors import InputError
-from runtime.sources import NetworkStream, Video, live, open_source
+from runtime.sources import NetworkStream, Video, live, open_source, opening
 from runtime.sources.live import LiveSource, stem_of, without_password
 
 PATIENCE = 20
@@ -321,3 +322,17 @@ def test_names_of_urls():
     assert without_password(url) == "rtsp://camera.local:554/live/1"
     assert stem_of(url) == "camera.local_live_1"
     assert stem_of("udp://@:1234") == "stream"
+    assert without_password("HTTP://host/a?token=1#top") == "http://host/a"
+    for secret in ("se#cret", "se/cret", "se?cret", "se[cret", "se@cret", "se:cret"):
+        url = f"rtsp://me:{secret}@camera.local/live"
+        assert without_password(url) == "rtsp://camera.local/live"
+        assert stem_of(url) == "camera.local_live"
+
+
+def test_an_address_that_cannot_be_opened_is_named_without_its_password(monkeypatch):
+    monkeypatch.setattr(opening, "connect", lambda url: cv2.VideoCapture())
+    for secret in ("se#cret", "se/cret", "se[cret"):
+        with pytest.raises(InputError, match=r"rtsp://camera\.local/live cannot") as told:
+            open_source(f"rtsp://me:{secret}@camera.local/live")
+        assert "cret" not in str(told.value)
+        assert "me:" not in str(told.value)

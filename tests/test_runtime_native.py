@@ -346,6 +346,16 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch, capsys, command, why):
     assert capsys.readouterr().err.startswith("error: the native engine could not be compiled")
 
 
+def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(
+        "runtime.native.__main__.compile_engine",
+        lambda target: compile_engine(target, tmp_path / "file" / "built"),
+    )
+    assert main(["--target", "portable"]) == 1
+    assert str(tmp_path / "file") in capsys.readouterr().err
+
+
 def test_a_faster_instruction_set_that_does_not_compile_is_told(tmp_path, monkeypatch, caplog):
     def run(command, source, output):
         if "-mavx2" in command:

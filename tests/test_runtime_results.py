@@ -109,3 +109,6 @@ def test_saving(tmp_path):
     assert (result.plot(frame) != frame).any()
     with pytest.raises(InputError, match=r"give \.json or \.csv, or the frame"):
         result.save(tmp_path / "b.png")
+    with pytest.raises(InputError, match=r"b\.txt: OpenCV .* ends in \.png or \.jpg"):
+        result.save(tmp_path / "b.txt", frame)
+    assert not (tmp_path / "b.txt").exists()

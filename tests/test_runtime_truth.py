@@ -99,11 +99,19 @@ def test_reading(tmp_path):
         (lambda rows: [rows[0].pop("AU06_c"), rows[0].pop("AU12_c")], "lacks the columns AU"),
         (lambda rows: rows[1].update(frame=0), "holds frame 0 twice"),
         (lambda rows: rows[1].update(y_7="far"), "line 3.*far"),
+        (lambda rows: rows[1].update(y_7="inf"), "line 3: the landmarks are no face's"),
+        (lambda rows: rows[1].update({k: 0 for k in rows[1] if k[:2] in ("x_", "y_")}), "line 3"),
     ],
 )
 def test_bad_truths(tmp_path, change, message):
     write(tmp_path / "t.csv", change)
     with pytest.raises(InputError, match=message):
+        read_truth(tmp_path / "t.csv")
+
+
+def test_a_truth_that_is_no_text(tmp_path):
+    (tmp_path / "t.csv").write_bytes("frame,AU12_c,identity\n0,1,Zoë\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"t\.csv is no text in UTF-8"):
         read_truth(tmp_path / "t.csv")
 
 

@@ -22,9 +22,12 @@ def test_failure_keeps_the_old_files(tmp_path):
         (tmp_path / name).write_text("old")
     frame = np.zeros((48, 64, 3), np.uint8)
     interrupted(VideoWriter(tmp_path / "a.mp4", 25), frame, by=RuntimeError)
-    with pytest.raises(RuntimeError), PendingFile(tmp_path / "a.png") as part:  # noqa: PT012
-        part.write_text("new")
-        raise RuntimeError
+    for error in (RuntimeError, KeyboardInterrupt):
+        for begun in (True, False):
+            with pytest.raises(error), PendingFile(tmp_path / "a.png") as part:  # noqa: PT012
+                if begun:
+                    part.write_text("ne")
+                raise error
     assert len(frames_of(tmp_path / "a.partial.mp4")) == 1
     (tmp_path / "a.partial.mp4").unlink()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {

@@ -8,7 +8,7 @@ differences that come from what this project knows:
   corners (`runtime.formats.dlib68`), ``AU45`` and other AUs that the model lacks, and everything
   but ``frame``, ``timestamp`` and ``success`` where no face was found;
 * ``AUxx_r`` are there only if the model tells intensities: a probability is none;
-* AUs that OpenFace does not know, such as AU24, follow after its last column;
+* what OpenFace does not tell, such as AU24 and the intensity of AU28, follows its last column;
 * there is no gaze.
 
 ``frame`` begins with 1. Head rotation is in radians, see `runtime.pose.HeadPose.openface`.
@@ -41,12 +41,11 @@ class OpenFaceWriter(CsvWriter):
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._named = layout.named
-        others = [au for au in layout.aus if au not in PRESENCE_AUS]
         self._aus = [
             *((au, "r") for au in INTENSITY_AUS if layout.intensity),
             *((au, "c") for au in PRESENCE_AUS),
-            *((au, "r") for au in others if layout.intensity),
-            *((au, "c") for au in others),
+            *((au, "r") for au in layout.aus if layout.intensity and au not in INTENSITY_AUS),
+            *((au, "c") for au in layout.aus if au not in PRESENCE_AUS),
         ]
         columns = [
             *(Column("frame"), Column("face_id"), Column("timestamp", 3)),

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from runtime.errors import InputError
 from runtime.native.compile import CompileError, compile_engine
 from runtime.native.library import TARGETS, open_library
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         path = compile_engine(args.target)
-    except CompileError as error:
+    except (CompileError, InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     library = open_library(path)

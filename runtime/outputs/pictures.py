@@ -121,15 +121,38 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         image: (H, W, 3) uint8, BGR.
 
     Raises:
-        InputError: The folder cannot be made.
-        OSError: The file cannot be written.
+        InputError: The folder cannot be made, or the suffix is of no format that OpenCV writes.
+        OutputError: The file cannot be written.
     """
     path = Path(path)
-    done, data = cv2.imencode(path.suffix, image)
+    try:
+        done, data = cv2.imencode(path.suffix, image)
+    except cv2.error:  # of a suffix that it does not know
+        done = False
     if not done:
-        raise OSError(f"OpenCV {cv2.__version__} cannot encode {path}")
-    with PendingFile(path) as part:
-        part.write_bytes(data.tobytes())
+        raise InputError(
+            f"{path}: OpenCV {cv2.__version__} writes no such images, give a name that ends in "
+            ".png or .jpg"
+        )
+    write_whole(path, data.tobytes())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Args:
+        path: The file.
+        data: What it is to hold.
+
+    Raises:
+        InputError: The folder cannot be made.
+        OutputError: The disc is full, or fails.
+    """
+    try:
+        with PendingFile(path) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
 def check_writable(folder: Path) -> None:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -254,12 +253,23 @@ def is_url(text: str) -> bool:
 
 def without_password(url: str) -> str:
     """Write a URL without user, password and query, as it may stand in logs."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, place, path = _parts(url)
+    return f"{scheme}://{place}{path}"
 
 
 def stem_of(url: str) -> str:
     """Make a file's name of a URL: host and path, such as ``camera.local_live``."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2].partition(":")[0]
-    return re.sub(r"[^\w.-]+", "_", f"{host}{parts.path}").strip("_.") or "stream"
+    _, place, path = _parts(url)
+    host = place.partition(":")[0]
+    return re.sub(r"[^\w.-]+", "_", f"{host}{path}").strip("_.") or "stream"
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    """Split a URL into scheme, host with port, and path.
+
+    People write passwords as they are, with the characters that end a host in a proper URL. So all
+    up to the last @ counts as one; what is cut off too much is missing in a name, not shown.
+    """
+    scheme, _, rest = url.partition("://")
+    place, slash, path = re.split(r"[?#]", rest.rpartition("@")[2])[0].partition("/")
+    return scheme.lower(), place, slash + path
