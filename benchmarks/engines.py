@@ -152,6 +152,10 @@ def _open_pytorch(path: str | Path, threads: int, compiled: bool, device: str) -
     torch.set_num_threads(threads)
     if device != "cpu":
         require_gpu()
+        # PyTorch convolves in TF32, with 10 bits of mantissa, unless it is told not to: what all
+        # are compared with has to be what it is called, fp32.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
     model, _ = load_checkpoint(path)
     graph = PlainGraph(model).eval().to(device)
     if compiled:

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
+import numpy as np
+
 from benchmarks.chart import write_chart
 from benchmarks.crops import benchmark_faces, benchmark_frame
 from benchmarks.end_to_end import measure_end_to_end
@@ -33,13 +35,16 @@ from benchmarks.record import FORMAT, write_record
 from benchmarks.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
 from benchmarks.table import full_tables
 from benchmarks.timing import BURST, Limits
-from lgrnet.checkpoint import CheckpointError
+from export.faces import LabelledFaces, held_out_faces
+from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.config import PRESETS
 from runtime.cli import DEMO_CLIP
 from runtime.errors import DeviceError, InputError
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
 DEFAULT_JSON = Path("out/fps.json")
+LABELLED = 200
+"""Faces of the demo clip on which engines on a GPU are scored."""
 COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -80,7 +85,10 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
             files = exports.files(rows, checkpoint, args.batch, trained)
             for threads in args.threads:
                 _say(f"{preset}: {len(rows)} engines on {threads} thread(s)")
-                task = Task(preset, checkpoint, faces, args.batch, threads, limits, folder, frame)
+                task = Task(
+                    *(preset, checkpoint, faces, args.batch, threads, limits, folder, frame),
+                    labelled=_labelled(checkpoint) if frame and trained else None,
+                )
                 record["networks"].append(measure_network(task, rows, files))
                 yield record
         if args.end_to_end and args.device == "cpu":
@@ -106,6 +114,17 @@ def _checkpoints(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, 
             path = folder / f"{preset}_random.pt"
             random_checkpoint(preset, path)
             yield preset, path, False
+
+
+def _labelled(checkpoint: Path) -> tuple[LabelledFaces, np.ndarray] | None:
+    """Give the faces of the demo clip and a network's thresholds; None if it knows other AUs."""
+    model, meta = load_checkpoint(checkpoint)
+    aus = model.config.aus
+    try:
+        faces = held_out_faces(None, aus, LABELLED)
+    except InputError:
+        return None
+    return faces, np.array(meta.get("thresholds") or [0.5] * len(aus))
 
 
 @contextmanager

@@ -58,6 +58,9 @@ def ask_gpu(what: str) -> str:
         raise OSError(f"nvidia-smi ended with code {error.returncode}: {error.stdout}") from error
 
 
-def gpu_megabytes() -> float:
-    """Return what all processes together hold of the first GPU's memory, 10⁶ bytes."""
-    return float(ask_gpu("memory.used")) * 2**20 / 1e6
+def gpu_megabytes() -> float | None:
+    """Return what all processes hold of the first GPU's memory, 10⁶ bytes; None if unknown."""
+    try:
+        return float(ask_gpu("memory.used")) * 2**20 / 1e6
+    except (OSError, ValueError):  # it is not there, or says [N/A]
+        return None

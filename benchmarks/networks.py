@@ -13,6 +13,9 @@ from benchmarks.noise import interval, resampled_medians, run_warnings
 from benchmarks.probe import NetworkRequest, ProbeError, probe
 from benchmarks.rows import Row
 from benchmarks.timing import Limits, interleave, milliseconds, summarise
+from export.faces import LabelledFaces
+from lgrnet.metrics import f1_frame, mean_f1, recognised
+from runtime.align import warp
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,8 @@ class Task:
         folder: Where files may be put meanwhile.
         frame: A frame with a face and the matrix to its crop, for engines on a GPU that run one
             face at a time; None to leave that out.
+        labelled: Faces whose AUs are known, to tell what each engine costs of F1, and the
+            thresholds of the network's AUs, (n,); None to leave that out.
     """
 
     preset: str
@@ -39,6 +44,7 @@ class Task:
     limits: Limits
     folder: Path
     frame: tuple[np.ndarray, np.ndarray] | None = None
+    labelled: tuple[LabelledFaces, np.ndarray] | None = None
 
 
 def measure_network(
@@ -78,7 +84,8 @@ def measure_network(
         unavailable.append({"key": row.key, "name": row.name, "reason": file.reason})
     engines = {row.key: _open(row, files[row.key], task.threads) for row in chosen}
     try:
-        answers = {key: _answers(engine, task) for key, engine in engines.items()}
+        answers = {key: _answers(engine, task.faces, task) for key, engine in engines.items()}
+        scores = {key: _mean_f1(engine, task) for key, engine in engines.items()}
         calls = {
             row.name: lambda engine=engines[row.key]: engine.run(timed)  # B023: bound at once
             for row in chosen
@@ -132,6 +139,7 @@ def measure_network(
                 ),
                 "ratio_interval": interval(ratios),
                 "max_au_difference": float(difference.max()),
+                "f1_change": _points(scores[row.key], scores[eager.key]),
                 "nodes": file.nodes,
                 "megabytes": file.megabytes,
                 **probes[row.key],
@@ -161,11 +169,12 @@ def measure_gpu(
 
     Returns:
         ``gpu_p50`` and ``gpu_p99``, ms of the GPU itself for a call, copies included; ``kernels``
-        of a call; ``frame_p50`` and ``frame_p99``, ms from a frame in the host's memory to AUs.
-        None where it cannot be known.
+        of a call; ``frame_p50`` and ``frame_p99``, ms from a frame in the host's memory to AUs;
+        ``frame_difference``, how far these AUs are at most from those of the crop that the CPU
+        cuts. None where it cannot be known.
     """
     values: dict[str, float | int | None] = dict.fromkeys(
-        ("gpu_p50", "gpu_p99", "kernels", "frame_p50", "frame_p99")
+        ("gpu_p50", "gpu_p99", "kernels", "frame_p50", "frame_p99", "frame_difference")
     )
     if engine.gpu_seconds is not None:
         engine.run(faces)
@@ -174,7 +183,8 @@ def measure_gpu(
     if engine.kernels is not None:
         values["kernels"] = engine.kernels(faces)
     if engine.from_frame is not None and frame is not None and len(faces) == 1:
-        engine.from_frame(*frame)
+        cut_there, cut_here = engine.from_frame(*frame), engine.run(warp(*frame)[None])
+        values["frame_difference"] = float(np.abs(cut_there - cut_here).max())
         times = [milliseconds(lambda: engine.from_frame(*frame)) for _ in range(calls)]
         values["frame_p50"], values["frame_p99"] = np.percentile(times, (50, 99)).tolist()
     return values
@@ -203,10 +213,23 @@ def _open(row: Row, file: ModelFile, threads: int) -> Engine:
     )
 
 
-def _answers(engine: Engine, task: Task) -> np.ndarray:
-    """Run all faces in batches: (N, n) probabilities."""
-    count = len(task.faces)
-    padded = batch_of(task.faces, -(-count // task.batch) * task.batch)
+def _mean_f1(engine: Engine, task: Task) -> float | None:
+    """Return the mean F1 over AUs on the labelled faces; None without such faces."""
+    if task.labelled is None:
+        return None
+    faces, thresholds = task.labelled
+    present = recognised(_answers(engine, faces.faces, task), thresholds)
+    return mean_f1(f1_frame(present, faces.presence))
+
+
+def _points(score: float | None, reference: float | None) -> float | None:
+    return None if score is None or reference is None else 100 * (score - reference)
+
+
+def _answers(engine: Engine, faces: np.ndarray, task: Task) -> np.ndarray:
+    """Run faces in batches: (N, n) probabilities."""
+    count = len(faces)
+    padded = batch_of(faces, -(-count // task.batch) * task.batch)
     parts = [
         engine.run(padded[start : start + task.batch])
         for start in range(0, len(padded), task.batch)

@@ -27,6 +27,9 @@ FRAMES = 60
 TIMEOUT_S = 1800
 """Compiling can take minutes on a slow machine."""
 
+GPU_TIMEOUT_S = 240
+"""On a GPU only PyTorch compiles; a kernel that waits for ever must not hold up the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkRequest:
@@ -86,7 +89,8 @@ def probe(request: NetworkRequest | PipelineRequest) -> dict[str, float | None]:
         ``import_s`` (importing libraries), ``load_s`` (from the file to readiness; compiling
         counts), ``first_result_s`` (from the start of the process to the first result),
         ``peak_megabytes`` (10⁶ bytes, libraries included; None where the system does not tell) and
-        on a GPU ``gpu_megabytes``, what is in use there after a few calls, less what was before.
+        on a GPU ``gpu_megabytes``, what is in use there after a few calls, less what was before
+        (None where that is not known).
 
     Raises:
         ProbeError: The engine cannot be opened or run.
@@ -94,10 +98,12 @@ def probe(request: NetworkRequest | PipelineRequest) -> dict[str, float | None]:
     started = time.perf_counter()  # system-wide, so that the process can go on counting from it
     command = [sys.executable, "-m", "benchmarks.probe"]
     command += [json.dumps(asdict(request)), repr(started)]
+    ready_made = isinstance(request, NetworkRequest) and not request.compiled
+    limit = GPU_TIMEOUT_S if ready_made and request.device != "cpu" else TIMEOUT_S
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired as error:
-        raise ProbeError(f"no result within {TIMEOUT_S} s") from error
+        raise ProbeError(f"no result within {limit} s") from error
     if done.returncode < 0:
         raise ProbeError(f"its process died of {signal.Signals(-done.returncode).name}")
     lines = done.stdout.splitlines()
@@ -114,7 +120,7 @@ def _network(request: NetworkRequest, started: float) -> dict[str, float | None]
     from benchmarks.engines import import_library, open_engine
 
     faces = np.load(request.faces)
-    free_before = 0.0 if request.device == "cpu" else gpu_megabytes()
+    held_before = None if request.device == "cpu" else gpu_megabytes()
     began = time.perf_counter()
     import_library(request.library)
     imported = time.perf_counter()
@@ -131,7 +137,9 @@ def _network(request: NetworkRequest, started: float) -> dict[str, float | None]
     first = time.perf_counter()
     for _ in range(CALLS):
         engine.run(faces)
-    on_gpu = {} if request.device == "cpu" else {"gpu_megabytes": gpu_megabytes() - free_before}
+    held = None if held_before is None else gpu_megabytes()
+    grown = None if held is None or held_before is None else held - held_before
+    on_gpu = {} if request.device == "cpu" else {"gpu_megabytes": grown}
     return on_gpu | {
         "import_s": imported - began,
         "load_s": (first if request.compiled else loaded) - imported,

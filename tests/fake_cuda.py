@@ -57,6 +57,10 @@ class CudaError(Exception):
     pass
 
 
+class CudaMemoryError(CudaError):
+    pass
+
+
 class Module:
     """What is loaded from machine code: functions that call back with a grid and values."""
 
@@ -140,6 +144,7 @@ def driver(gpu: Gpu) -> ModuleType:
         Event=Event,
         init=lambda: None,
         Error=CudaError,
+        MemoryError=CudaMemoryError,
         Device=Device,
         Context=Context,
         Stream=lambda: Stream(gpu),

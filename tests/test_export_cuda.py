@@ -180,6 +180,46 @@ def test_machine_code_for_every_target(compiled):
             assert each.shared <= 99 * 1024, "more than the smallest of these GPUs has"
 
 
+def test_what_repeats_opencvs_rounding_rounds_after_every_operation(compiled, tmp_path):
+    """A product and a sum in one instruction round once: halves would go the wrong way."""
+    from triton import knobs
+
+    plan, _, code = read_launch_plan(compiled)
+    for target, codes in plan.codes.items():
+        each = codes[plan.cut.code]
+        path = tmp_path / f"cut_{target}.cubin"
+        path.write_bytes(code[each.offset : each.offset + each.size].tobytes())
+        command = [knobs.nvidia.cuobjdump.path, "-sass", str(path)]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "DMUL" in listing, "the places are computed in double precision"
+        assert "DADD" in listing
+        assert "DFMA" not in listing
+        assert "FFMA" not in listing
+
+
+def test_the_recurrence_in_one_launch_compiles(model, tmp_path):
+    save_checkpoint(tmp_path / "net.pt", model)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from export.cuda.compile import _compile\n"
+        "from export.cuda.convert import read_source\n"
+        "from export.cuda.network import build_network\n"
+        "model, _ = read_source(Path(sys.argv[1]))\n"
+        "for kernel in build_network(model, 1, 'persistent').kernels.values():\n"
+        "    if kernel.name in ('recur', 'clear'):\n"
+        "        made, binary = _compile(kernel, '9.0', 0)\n"
+        "        print(kernel.name, binary[:4] == b'\\x7fELF', made.shared)\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    command = [sys.executable, "-c", code, str(tmp_path / "net.pt")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = [line.split() for line in done.stdout.splitlines()]
+    assert {name for name, *_ in made} == {"recur", "clear"}
+    assert all(whole == "True" and int(shared) <= 99 * 1024 for _, whole, shared in made)
+
+
 def test_compiling_is_refused_where_triton_interprets(model, tmp_path):
     save_checkpoint(tmp_path / "net.pt", model)
     command = [sys.executable, "-m", "export.cuda", str(tmp_path / "net.pt")]

@@ -1,6 +1,7 @@
 """The fused engine in the runtime, on a made-up GPU whose kernels are interpreted."""
 
 import json
+import sys
 from dataclasses import replace
 
 import fake_cuda
@@ -278,6 +279,21 @@ def test_code_that_the_driver_does_not_take(monkeypatch, network, engine):
     monkeypatch.setattr(gpu, "module", refuse)
     with pytest.raises(DeviceError, match=r"kernel image is invalid.*made by .*: a driver for an"):
         open_backend(engine, "cuda")
+    assert gpu.pushed == 0
+
+
+def test_memory_that_is_full_is_no_fault_of_the_driver(monkeypatch, network, engine):
+    builder, _, _ = network
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    fake_cuda.install(monkeypatch, gpu, None)
+
+    def refuse(size):
+        raise fake_cuda.CudaMemoryError("cuMemAlloc failed: out of memory")
+
+    monkeypatch.setattr(sys.modules["pycuda.driver"], "mem_alloc", refuse)
+    with pytest.raises(DeviceError, match=r"memory of .* is full .*fewer faces") as told:
+        open_backend(engine, "cuda")
+    assert "older CUDA" not in str(told.value)
     assert gpu.pushed == 0
 
 

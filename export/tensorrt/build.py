@@ -16,7 +16,7 @@ from export.tensorrt.network import parse, read_onnx
 from runtime.atomic import PendingFile
 from runtime.backends.tensorrt_plan import SUFFIX, EnginePlan, file_sha256, read_plan, write_plan
 from runtime.cuda.device import open_gpu
-from runtime.errors import ModelError
+from runtime.errors import ModelError, SpecError
 from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ def _outdated(output: Path, plan: EnginePlan) -> str | None:
         return "it is not there"
     try:
         old = read_plan(output)
-    except ModelError as error:
+    except (ModelError, SpecError) as error:
         return str(error)
     if old.onnx_sha256 != plan.onnx_sha256:
         return "it was built from another model"

@@ -59,6 +59,8 @@ class FusedBackend(RecordedBatch):
         with self._gpu.current():
             try:
                 self._open(target, weights, code)
+            except self._gpu.driver.MemoryError:
+                raise  # no fault of the driver's; `Gpu.current` says what it is
             except self._gpu.driver.Error as error:
                 made = ", ".join(f"{name} {each}" for name, each in self._plan.versions.items())
                 raise DeviceError(

@@ -36,10 +36,21 @@ class Gpu:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the context that of this thread for a block."""
+        """Make the context that of this thread for a block.
+
+        Raises:
+            DeviceError: CUDA fails in the block; the message says how.
+        """
         self._context.push()
         try:
             yield
+        except self.driver.MemoryError as error:
+            raise DeviceError(
+                f"the memory of {self.name} is full ({error}): run fewer faces at a time, or see "
+                "with nvidia-smi who holds it"
+            ) from error
+        except self.driver.Error as error:
+            raise DeviceError(f"CUDA failed on {self.name} ({error})") from error
         finally:
             self.driver.Context.pop()
 
