@@ -13,6 +13,7 @@ from test_runtime_fixtures import MEAN_FACE, astronaut, wall, write_model
 
 from runtime import cli
 from runtime.cli import main
+from runtime.signals import Signals
 
 ROOT = Path(__file__).parents[1]
 
@@ -203,6 +204,12 @@ def test_bad_options(tmp_path, capsys, model, arguments, message):
     ("options", "expected"),
     [
         ([], {"search_every": 30, "min_face": 0, "search_side": None, "give_up": 60}),
+        ([], {"max_faces": 8, "verify_every": 10, "signals": None}),
+        (["--max-faces", 3, "--verify-every", 5], {"max_faces": 3, "verify_every": 5}),
+        (
+            ["--baseline", 9, "--hysteresis", 0.2, "--threshold", "AU12=0.6"],
+            {"signals": Signals(hysteresis=0.2, baseline=9, thresholds={"AU12": 0.6})},
+        ),
         (["--search-side", 800], {"search_side": 800}),
         (["--search-every", 0], {"search_every": None}),
         (["--search-every", 7, "--min-face", 40.5], {"search_every": 7, "min_face": 40.5}),

@@ -4,7 +4,11 @@ import json
 import cv2
 import numpy as np
 import pytest
+from native_engine import require_native
+from test_runtime_cli import write_clip
+from test_runtime_fixtures import write_model
 
+from runtime import cli
 from runtime.cli import main
 from runtime.commands import doctor
 from runtime.drawing import window
@@ -13,6 +17,7 @@ from runtime.packaged import MODELS, model_path
 
 
 def test_models(capsys):
+    require_native()
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     for name in MODELS:
@@ -139,6 +144,35 @@ def test_window_that_somebody_closed(monkeypatch, opens):
     with window.Window("x") as opened:
         if opens:
             assert opened.show(np.zeros((4, 6, 3), np.uint8)) is False
+
+
+def test_a_window_that_is_closed_ends_the_run_with_whole_files(capsys, monkeypatch, tmp_path):
+    shown = []
+
+    class Closed:
+        def __init__(self, title):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def show(self, picture):
+            shown.append(picture)
+            return len(shown) < 3  # somebody presses q
+
+    monkeypatch.setattr(cli, "Window", Closed)
+    clips = [write_clip(tmp_path / f"{name}.avi") for name in "ab"]
+    model, out = write_model(tmp_path / "tiny.onnx"), tmp_path / "out"
+    command = ["--show", *clips, "--out", out, "--model", model, "--no-progress"]
+    assert main([*map(str, command)]) == 0
+    assert len(shown) == 3
+    assert all(picture.dtype == np.uint8 and picture.ndim == 3 for picture in shown)
+    assert len((out / "a.csv").read_text().splitlines()) == 1 + 3
+    assert json.loads((out / "a.latency.json").read_text())["complete"] is False
+    assert not list(out.glob("b*")), "the second clip is not begun"
 
 
 def test_show_without_windows_is_one_line(capsys, monkeypatch, tmp_path):

@@ -230,14 +230,35 @@ def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):
     import cv2
 
     for i in range(3):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100 + 50 * i, 120))
+        cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100 + 3 * i, 120))
     detector = Detector(model, finder=finder)
     results = list(detector.stream(tmp_path / ""))
     assert [result.name for result in results] == ["0.png", "1.png", "2.png"]
-    assert [round(where(result.faces[0])[0]) for result in results] == [100, 150, 200]
+    assert [round(where(result.faces[0])[0]) for result in results] == [100, 103, 106]
     assert finder.finds == 3
-    list(detector.stream(tmp_path, track=True))
-    assert finder.finds > 3
+    followed = list(detector.stream(tmp_path, track=True))
+    assert finder.finds == 4, "only the first is searched, the others follow"
+    assert [result.faces[0].id for result in followed] == [0, 0, 0]
+
+
+def test_each_file_of_several_begins_anew(model, finder, tmp_path):
+    clips = [
+        write_video(tmp_path / f"{name}.avi", [spot(x, 120), spot(x + 3, 120)])
+        for name, x in (("a", 100), ("b", 104))
+    ]
+    results = list(Detector(model, finder=finder).stream(clips))
+    assert [result.faces[0].id for result in results] == [0, 0, 0, 0]
+    assert finder.finds == 2, "the second file's face is near the first's, and another's"
+
+
+def write_video(path, frames):
+    import cv2
+
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, frames[0].shape[1::-1])
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
 
 
 def test_single_frames_do_not_disturb_the_track(model, finder):

@@ -52,14 +52,24 @@ def test_cuda_that_does_not_become_active(monkeypatch, tmp_path):
 
 
 def test_cuda_that_works(monkeypatch, tmp_path):
+    asked = []
+
+    def session(path, options, providers):
+        asked.append(providers)
+        return FakeSession(path, options, providers)
+
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
-    monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     monkeypatch.setattr(FakeSession, "works", (CUDA,))
     monkeypatch.setattr(ort, "BoundSession", bound_on_the_cpu)
-    for device, chosen in [("cuda", "cuda:0"), ("cuda:1", "cuda:1"), ("auto", "cuda:0")]:
+    for device, index in [("cuda", 0), ("cuda:1", 1), ("auto", 0)]:
+        asked.clear()
         backend = open_backend(write_model(tmp_path / "m.onnx"), device)
-        assert backend.device == chosen
+        assert backend.device == f"cuda:{index}"
         assert backend.provider.endswith(f"{CUDA}, CUDA graph")
+        # An fp32 file is computed in fp32, not in TF32.
+        options = {"device_id": index, "use_tf32": 0, "enable_cuda_graph": 1}
+        assert asked[-1][0] == (CUDA, options)
 
 
 def bound_on_the_cpu(module, session, spec, device, index):
@@ -117,6 +127,7 @@ def test_tensorrt_in_onnxruntime(monkeypatch, tmp_path):
     name, options = asked[-1][0]
     assert name == TENSORRT
     assert options["device_id"] == 2
+    assert asked[-1][1] == (CUDA, {"device_id": 2, "use_tf32": 0})
     assert options["trt_fp16_enable"]
     assert options["trt_engine_cache_enable"]
     assert options["trt_engine_cache_path"] == str(tmp_path / "cache" / "lgrnet" / "tensorrt")

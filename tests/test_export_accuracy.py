@@ -1,0 +1,50 @@
+"""Which bounds a precision breaks, one at a time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from export.accuracy import Bounds, Cost
+
+SAME = Cost(
+    aus=(1, 12), source="tests", frames=10, positives=np.array([5, 5]),
+    f1_fp32=np.array([0.8, 0.9]), f1=np.array([0.8, 0.9]),
+    max_change=np.array([0.3, 0.1]), mean_change=np.zeros(2), flipped=np.zeros(2),
+    landmarks=(0.0, 0.0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "bounds", "told"),
+    [
+        ({}, Bounds(), []),
+        (
+            {"f1": np.array([0.8, 0.87])},
+            Bounds(f1=0.02, mean_f1=1),
+            ["AU12 loses 0.030 of F1 (0.900 → 0.870), the bound is 0.02"],
+        ),
+        (
+            {"f1": np.array([0.79, 0.89])},
+            Bounds(f1=0.02, mean_f1=0.005),
+            ["mean F1 falls by 0.0100 (0.8500 → 0.8400), the bound is 0.005"],
+        ),
+        ({}, Bounds(change=0.2), ["AU01 changes by up to 0.300, the bound is 0.2"]),
+        # What nobody shows has no F1 to lose; what is no number has changed too much.
+        ({"f1_fp32": np.array([np.nan, 0.9]), "f1": np.array([np.nan, 0.9])}, Bounds(), []),
+        (
+            {"max_change": np.array([np.nan, 0.1])},
+            Bounds(),
+            ["AU01 changes by up to nan, the bound is 1"],
+        ),
+        ({"f1": np.array([0.9, 1.0])}, Bounds(f1=0, mean_f1=0), []),  # a gain is no loss
+    ],
+)
+def test_each_bound_is_told_by_itself(change, bounds, told):
+    assert replace(SAME, **change).failures(bounds) == told
+
+
+@pytest.mark.parametrize("bound", [{"f1": -0.1}, {"mean_f1": float("nan")}, {"change": -1}])
+def test_bounds_that_are_none(bound):
+    with pytest.raises(ValueError, match=f"bound {next(iter(bound))}"):
+        Bounds(**bound)
