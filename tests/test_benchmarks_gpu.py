@@ -2,18 +2,23 @@
 
 import json
 import signal
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tiny_network import tiny_network
 
 from benchmarks import exports, gpu, gpu_targets
 from benchmarks.crops import benchmark_frame
 from benchmarks.engines import Engine, _of_backend, count_kernels
-from benchmarks.networks import measure_gpu
+from benchmarks.fps import EDGE_CHECKPOINT, _labelled
+from benchmarks.networks import Task, _mean_f1, measure_gpu
 from benchmarks.record import FORMAT, write_record
 from benchmarks.rows import GPU_ROWS
 from benchmarks.table import full_tables
+from export.faces import LabelledFaces
+from lgrnet.checkpoint import save_checkpoint
 from runtime.align import warp
 from runtime.backends.base import Outputs
 
@@ -53,6 +58,37 @@ def test_what_an_engine_on_a_gpu_is_measured_by():
     assert values["frame_difference"] == pytest.approx(0.25)
     assert len(frames) == 4, "one that does not count, then three"
     assert all(frame is picture and matrix is MATRIX for frame, matrix in frames)
+
+
+def test_f1_is_that_of_all_labelled_faces_in_batches(tmp_path):
+    """Seven faces in batches of three, the brightness of each being its probability."""
+    levels = np.array([10, 200, 30, 220, 140, 40, 250], np.uint8)
+    crops = np.broadcast_to(levels[:, None, None, None], (7, 176, 176, 3))
+    presence = np.array([[0], [1], [0], [1], [0], [1], [1]], np.uint8)
+    sizes = []
+
+    def run(faces):
+        sizes.append(len(faces))
+        return faces[:, 0, 0, :1] / np.float32(255)
+
+    labelled = LabelledFaces(crops, presence, "tests"), np.array([0.5])
+    task = Task("edge", tmp_path, crops, 3, 1, None, tmp_path, labelled=labelled)
+    engine = Engine(run, "x", "fp16", 1)
+    # Present are the 2nd, 4th, 6th and last; called the 2nd, 4th, 5th and last.
+    assert _mean_f1(engine, task) == pytest.approx(2 * 3 / (2 * 3 + 1 + 1))
+    assert sizes == [3, 3, 3]
+    assert _mean_f1(engine, replace(task, labelled=None)) is None
+
+
+def test_the_demo_clip_labels_what_the_packaged_network_knows(tmp_path):
+    faces, thresholds = _labelled(EDGE_CHECKPOINT)
+    assert len(faces.faces) == len(faces.presence) >= 100
+    assert faces.presence.shape[1] == len(thresholds) == 19
+    assert 0 < (faces.presence == 1).mean() < 1
+    save_checkpoint(tmp_path / "other.pt", tiny_network())
+    few, without_thresholds = _labelled(tmp_path / "other.pt")
+    assert few.presence.shape[1] == 5
+    assert without_thresholds.tolist() == [0.5] * 5
 
 
 def test_what_cannot_be_known_is_none():
