@@ -268,11 +268,16 @@ def test_the_recurrence_in_one_launch(monkeypatch, model, wanted, tmp_path):
         validate(replace(plan, launches=launches), len(network[2]))
 
 
-def test_code_that_the_driver_does_not_take(monkeypatch, network, engine):
+@pytest.fixture
+def gpu(monkeypatch, network):
+    """Return a GPU of compute capability 8.6 that runs the network's kernels."""
     builder, _, _ = network
-    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
-    fake_cuda.install(monkeypatch, gpu, None)
+    fake = InterpretedGpu(builder.kernels, capability=(8, 6))
+    fake_cuda.install(monkeypatch, fake, None)
+    return fake
 
+
+def test_code_that_the_driver_does_not_take(monkeypatch, gpu, engine):
     def refuse(content):
         raise fake_cuda.CudaError("cuModuleLoadDataEx failed: device kernel image is invalid")
 
@@ -282,11 +287,7 @@ def test_code_that_the_driver_does_not_take(monkeypatch, network, engine):
     assert gpu.pushed == 0
 
 
-def test_memory_that_is_full_is_no_fault_of_the_driver(monkeypatch, network, engine):
-    builder, _, _ = network
-    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
-    fake_cuda.install(monkeypatch, gpu, None)
-
+def test_memory_that_is_full_is_no_fault_of_the_driver(monkeypatch, gpu, engine):
     def refuse(size):
         raise fake_cuda.CudaMemoryError("cuMemAlloc failed: out of memory")
 
