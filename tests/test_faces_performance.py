@@ -8,7 +8,7 @@ from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.labels import LIPS_PART_FROM
 from lgrnet.faces.person.identity import make_identity
 
-INNER_LIPS = ((48, 43), (47, 44), (46, 45))
+INNER_LIPS = ((48, 43), (47, 44), (46, 45))  # lower and upper point, of the 49
 
 
 def test_labels_are_of_what_was_drawn(toy_studio, monkeypatch):
@@ -31,9 +31,7 @@ def test_labels_are_of_what_was_drawn(toy_studio, monkeypatch):
         np.testing.assert_array_equal(frame.landmarks, picture.landmarks)
         points = picture.landmarks
         eyes = np.linalg.norm(points[19:25].mean(0) - points[25:31].mean(0))
-        gap = np.mean(
-            [points[low, 1] - points[up, 1] for low, up in ((48, 43), (47, 44), (46, 45))]
-        )
+        gap = np.mean([points[low, 1] - points[up, 1] for low, up in INNER_LIPS])
         for place, au in enumerate(FACE_AUS):
             strength = expression.intensity.get(au, 0.0)
             assert frame.intensity[place] == pytest.approx(strength)
