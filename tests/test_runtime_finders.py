@@ -69,6 +69,28 @@ def test_search_runs_on_a_reduced_frame_and_answers_in_pixels_of_the_whole(size,
     np.testing.assert_allclose(transform(middle, face.alignment), [99.5, 99.5], atol=1e-9)
 
 
+@pytest.mark.parametrize("zoom", [1, 4])
+def test_cascade_finds_a_face_that_fills_the_picture(zoom):
+    crop = cv2.resize(astronaut()[66:160, 178:272], None, fx=zoom, fy=zoom)
+    (face,) = CascadeFinder().find(crop)
+    x, y, w, h = np.array(face.box) / zoom
+    points = FACE - [178, 66]
+    assert (x < points[:, 0]).all()
+    assert (points[:, 0] < x + w).all()
+    assert (y < points[:, 1]).all()
+    assert (points[:, 1] < y + h).all()
+    assert w > 0.7 * len(crop) / zoom
+    middle = transform(points * zoom, face.alignment).mean(0)
+    np.testing.assert_allclose(middle, [99.5, 99.5], atol=12)
+
+
+def test_cascade_sees_no_face_in_what_is_none():
+    rng = np.random.default_rng(0)
+    noise = cv2.resize(rng.integers(0, 255, (12, 16, 3), np.uint8), (320, 240))
+    assert CascadeFinder().find(noise) == []
+    assert CascadeFinder().find(np.zeros((1, 1, 3), np.uint8)) == []
+
+
 def test_face_of_a_fourteenth_of_the_frame_is_still_found(finder):
     side = 460
     frame = np.full((720, 1280, 3), 90, np.uint8)
