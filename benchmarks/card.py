@@ -29,6 +29,9 @@ SPEED_AVX512 = _RESULTS / "amd_epyc_zen4_2_cores_native.json"
 END_TO_END = SPEED
 """The measurement from file to result that they show."""
 
+_OFTEN = 0.1
+"""Share of people at rest from which an AU that few faces show is listed."""
+
 _MARKED = re.compile(r"(<!-- table: ([\w-]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
 _OURS = "**LGRNet `edge`**"
 _ENGINES = (
@@ -208,6 +211,32 @@ def rest(root: Path) -> str:
     return markdown(columns, rows)
 
 
+def stills(root: Path) -> str:
+    """Tabulate what is called in photographs of people at rest, and in those that show an AU."""
+    record = _read(root, "stills_edge")
+    shown = {row["au"]: row for row in record["aus"]}
+    rows = [
+        {"au": key, "rest": share, **shown.get(key, {})}
+        for key, share in record["rest"]["share"].items()
+        if key in shown or share >= _OFTEN
+    ]
+    columns: list[Column] = [
+        ("AU", "---", lambda row: row["au"]),
+        (f"called at rest, % of {record['rest']['people']} people", "---:", number("rest", 0, 100)),
+        (
+            *("faces that show it", "---:"),
+            lambda row: str(row["faces"]) if "faces" in row else "",
+        ),
+        (
+            "called in them %",
+            "---:",
+            lambda row: f"{100 * row['called']:.0f}" if "called" in row else "",
+        ),
+        ("AUC against rest", "---:", lambda row: f"{row['auc']:.3f}" if "auc" in row else ""),
+    ]
+    return markdown(columns, rows)
+
+
 def _seen(resting: list[dict], clip: str) -> str:
     seen = [each for each in resting if each["clip"] == clip and each["share"] >= 0.01]
     seen.sort(key=lambda each: -each["share"])
@@ -323,7 +352,7 @@ def _pace(engine: dict | None) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        *(scores, strength, groups, summary, ablation, clips, rest, precision, agreement),
+        *(scores, strength, groups, summary, ablation, clips, rest, stills, precision, agreement),
         *(speed, speed_avx512, detectors, speed_in_full),
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
         *(live_tables.tracking, live_tables.tracking_scenes),

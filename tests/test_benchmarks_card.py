@@ -112,6 +112,19 @@ def test_what_is_seen_at_rest_is_sorted_and_rare_things_are_left_out(root):
     assert cells(card.rest(root), "c.mp4")[1:] == ["none", "AU12 30 %"]
 
 
+def test_stills_list_what_is_ranked_or_often_called_at_rest(root):
+    path = root / "docs" / "stills_edge.json"
+    record = json.loads(path.read_text())
+    record["rest"] |= {"people": 7, "share": {"AU04": 0.0, "AU15": 0.25, "AU17": 0.05}}
+    record["aus"] = [{"au": "AU04", "faces": 9, "auc": 0.9, "called": 0.667}]
+    path.write_text(json.dumps(record))
+    table = card.stills(root)
+    assert "% of 7 people" in table
+    assert cells(table, "AU04") == ["AU04", "0", "9", "67", "0.900"]
+    assert cells(table, "AU15") == ["AU15", "25", "", "", ""]
+    assert "AU17" not in table
+
+
 def test_the_worst_au_of_8_bits_is_named(root):
     path = root / "runtime" / "models" / "lgrnet_edge_int8.accuracy.json"
     report = json.loads(path.read_text())

@@ -1,0 +1,253 @@
+"""How a model does on photographs of real people: ``python -m benchmarks.stills FOLDER``.
+
+``benchmarks/stills.toml`` says for each face of some public pictures which AUs it plainly shows and
+whether it rests. Each face is cut out with what is around it and given to the detector as a picture
+of its own; reported are in how many of a person's resting pictures each AU is called, how well
+probabilities rank faces that show an AU above resting ones (AUC), and which faces are not found.
+The pictures are not ours to hand out: ``--list`` tells where they come from; put those you
+have into a folder, under ``PACKAGE-VERSION/NAME``.
+"""
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from benchmarks.clips import rank_area
+from benchmarks.machine import describe_machine
+from benchmarks.options import positive
+from benchmarks.record import write_record
+from benchmarks.table import Column, markdown, number
+from runtime import Detector
+from runtime.action_units import au_key
+from runtime.errors import InputError
+
+FORMAT = "lgrnet-stills-1"
+ANNOTATIONS = Path(__file__).with_name("stills.toml")
+
+FEWEST = 5
+"""Faces that must show an AU for it to be ranked."""
+
+
+class Answers(NamedTuple):
+    """What a detector says of the faces.
+
+    Attributes:
+        detector: What was active.
+        aus: Keys of the AUs.
+        probability: (faces, n), NaN where no face was found.
+        thresholds: From which an AU counts as present, (n,).
+    """
+
+    detector: str
+    aus: tuple[str, ...]
+    probability: np.ndarray
+    thresholds: np.ndarray
+
+
+def load_annotations(path: Path = ANNOTATIONS) -> list[dict]:
+    """Read what which face shows.
+
+    Args:
+        path: A TOML file in the form of ``stills.toml``.
+
+    Returns:
+        The faces, as plain values: ``package``, ``picture`` (and ``frame``, of a video), ``box``
+        (left, top, width, height, pixels; it may reach over the border), ``person``, ``rest``,
+        ``shows``.
+
+    Raises:
+        InputError: The file is missing, is no TOML, or an entry lacks something; the message says
+            which.
+    """
+    try:
+        stills = tomllib.loads(path.read_text(encoding="utf-8"))["still"]
+        for still in stills:
+            where = f"{still['package']}: {still['picture']}"
+            _, shows, rest = still["person"], still["shows"], still["rest"]
+            if len(still["box"]) != 4 or min(still["box"][2:]) < 1:
+                raise ValueError(f"{where}: {still['box']} is no box")
+            if rest and shows:
+                raise ValueError(f"{where}: a face at rest shows no AU")
+    except OSError as error:
+        raise InputError(f"annotations {path} cannot be read ({error.strerror})") from error
+    except KeyError as error:
+        raise InputError(f"annotations {path}: an entry lacks {error}") from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"annotations {path}: {error}") from error
+    return stills
+
+
+def place(folder: Path, still: Mapping) -> Path:
+    """Return where a picture lies."""
+    _, name, version = still["package"].split()
+    return folder / f"{name}-{version}" / Path(still["picture"]).name
+
+
+def cut_out(path: Path, still: Mapping) -> np.ndarray:
+    """Read a face with what is around it.
+
+    Args:
+        path: A picture or a video.
+        still: From :func:`load_annotations`.
+
+    Returns:
+        (height, width, 3) uint8, BGR; what lies beyond the border is black.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if "frame" in still:
+        video = cv2.VideoCapture(str(path))
+        for _ in range(still["frame"]):  # seeking is not exact in every file
+            video.grab()
+        read, picture = video.read()
+        video.release()
+    else:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        read = picture is not None
+    if not read:
+        raise InputError(f"{path} cannot be read: it comes with {still['package']}")
+    left, top, width, height = still["box"]
+    shift = np.array([[1.0, 0, -left], [0, 1, -top]])
+    return cv2.warpAffine(picture, shift, (width, height), flags=cv2.INTER_NEAREST)
+
+
+def ask(model: str, crops: Sequence[np.ndarray], threads: int) -> Answers:
+    """Give each face to the detector, as a picture of its own.
+
+    Args:
+        model: A packaged model or a file.
+        crops: From :func:`cut_out`.
+        threads: CPU threads.
+
+    Returns:
+        What it says of the largest face of each.
+    """
+    with Detector(model, threads=threads) as detector:
+        rows = np.full((len(crops), len(detector.aus)), np.nan)
+        for row, crop in zip(rows, crops, strict=True):
+            faces = detector(crop).faces
+            if faces:
+                largest = max(faces, key=lambda face: face.box[2] * face.box[3])
+                row[:] = list(largest.aus.values())
+        thresholds = np.array(detector.spec.thresholds)
+        return Answers(repr(detector), detector.aus, rows, thresholds)
+
+
+def judge(stills: Sequence[Mapping], answers: Answers) -> dict:
+    """Compare answers with what is to be seen.
+
+    Args:
+        stills: From :func:`load_annotations`.
+        answers: What a detector says of them.
+
+    Returns:
+        ``faces``, ``people``, ``not_found``; ``rest``: how many people, AUs called of each on
+        average, how many of them without any (in more than half of their pictures), and the share
+        of people by AU; ``aus``: a row for each AU that at least :data:`FEWEST` faces show
+        (``auc`` against resting faces, share called, ``faces``).
+    """
+    found = ~np.isnan(answers.probability[:, 0])
+    called = answers.probability >= answers.thresholds
+    people = np.array([still["person"] for still in stills])
+    rest = np.array([still["rest"] for still in stills]) & found
+    shares = np.array(
+        [called[rest & (people == who)].mean(0) for who in dict.fromkeys(people[rest])]
+    ).reshape(-1, len(answers.aus))
+    rows = []
+    for column, key in enumerate(answers.aus):
+        shows = found & [key in {au_key(au) for au in still["shows"]} for still in stills]
+        if shows.sum() < FEWEST:
+            continue
+        probability = answers.probability[:, column]
+        auc = rank_area(probability[shows], probability[rest]) if rest.any() else None
+        share = float(called[shows, column].mean())
+        rows.append({"au": key, "auc": auc, "called": share, "faces": int(shows.sum())})
+    resting = {
+        "people": len(shares),
+        "faces": int(rest.sum()),
+        "aus_called": float(shares.sum(1).mean()) if len(shares) else None,
+        "without": int((shares <= 0.5).all(1).sum()),
+        "share": {key: float(share) for key, share in zip(answers.aus, shares.mean(0), strict=True)}
+        if len(shares)
+        else {},
+    }
+    return {
+        "faces": len(stills),
+        "people": len(set(people)),
+        "not_found": int((~found).sum()),
+        "rest": resting,
+        "aus": rows,
+    }
+
+
+_SHOWN: tuple[Column, ...] = (
+    ("AU", "---", lambda row: row["au"]),
+    ("faces that show it", "---:", lambda row: str(row["faces"])),
+    ("AUC against rest", "---:", number("auc", 3)),
+    ("called %", "---:", number("called", 0, 100)),
+)
+_RESTING: tuple[Column, ...] = (
+    ("at rest", "---", lambda row: row["au"]),
+    ("called, % of people", "---:", number("share", 0, 100)),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.stills", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("folder", type=Path, help="holds the pictures, or some of them")
+    parser.add_argument("--list", action="store_true", help="tell which these are, and end")
+    parser.add_argument("--model", default="edge", metavar="FILE")
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--json", type=Path, default=Path("out/stills.json"))
+    args = parser.parse_args(argv)
+    try:
+        stills = load_annotations(ANNOTATIONS)
+        if args.list:
+            for still in stills:
+                print(f"{place(args.folder, still)}: {still['package']}, {still['picture']}")
+            return 0
+        there = [still for still in stills if place(args.folder, still).is_file()]
+        if not there:
+            raise InputError(f"folder {args.folder} holds none of the pictures: --list names them")
+        crops = [cut_out(place(args.folder, still), still) for still in there]
+        answers = ask(args.model, crops, args.threads)
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    judged = judge(there, answers)
+    missing = len(stills) - len(there)
+    print(answers.detector)
+    print(
+        f"{judged['faces']} faces of {judged['people']} people ({missing} more are not in "
+        f"{args.folder}); in {judged['not_found']} no face was found"
+    )
+    print(markdown(_SHOWN, judged["aus"]))
+    rest = judged["rest"]
+    if rest["people"]:
+        print(
+            f"{rest['people']} people at rest: {rest['aus_called']:.2f} AUs called of each on "
+            f"average, {rest['without']} without any"
+        )
+        seen = [{"au": key, "share": share} for key, share in rest["share"].items() if share]
+        print(markdown(_RESTING, sorted(seen, key=lambda row: -row["share"])))
+    record = {
+        "format": FORMAT, "machine": describe_machine(), "detector": answers.detector,
+        "missing": missing, **judged,
+    }  # fmt: skip
+    write_record(record, args.json)
+    print(f"written to {args.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import stills
+from benchmarks.stills import Answers, cut_out, judge, load_annotations, main, place
+from runtime.errors import InputError
+
+DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"
+
+ENTRY = """
+[[still]]
+package = "PyPI some_faces 1.0"
+picture = "data/a.png"
+box = [10, -4, 30, 20]
+person = "someone"
+rest = true
+shows = []
+"""
+
+
+def test_the_annotations_are_sound_and_name_their_sources():
+    found = load_annotations()
+    assert len(found) > 100
+    assert len({(each["package"], each["picture"], *each["box"]) for each in found}) == len(found)
+    for still in found:
+        source, name, version = still["package"].split()
+        assert source in ("PyPI", "npm")
+        assert place(Path("x"), still).parent == Path("x") / f"{name}-{version}"
+    places = {(each["package"], each["picture"]) for each in found}
+    assert len({place(Path(), {"package": a, "picture": b}) for a, b in places}) == len(places)
+
+
+def still(person, rest, *shows):
+    return {"person": person, "rest": rest, "shows": list(shows)}
+
+
+def test_faces_are_judged_person_by_person():
+    faces = [
+        *(still("a", True), still("a", True), still("b", True), still("c", True)),
+        *(still("d", False, 12) for _ in range(5)),
+        *(still("e", False, 1), still("e", False)),
+    ]
+    lost = np.nan
+    smile = [0.2, 0.7, 0.4, lost, 0.9, 0.9, 0.6, 0.3, 0.7, 0.5, 0.5]
+    brow = [0.9, 0.1, 0.2, lost, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9, 0.5]
+    answers = Answers("d", ("AU01", "AU12"), np.array([brow, smile]).T, np.array([0.8, 0.6]))
+    judged = judge(faces, answers)
+    assert (judged["faces"], judged["people"], judged["not_found"]) == (11, 5, 1)
+    rest = judged["rest"]
+    assert (rest["people"], rest["faces"]) == (2, 3), "c was not found"
+    assert rest["share"] == pytest.approx({"AU01": 0.25, "AU12": 0.25})  # half of a's pictures
+    assert rest["aus_called"] == pytest.approx(0.5)
+    assert rest["without"] == 2, "half of the pictures is not more than half"
+    (row,) = judged["aus"]  # one face shows AU 1: too few
+    assert (row["au"], row["faces"]) == ("AU12", 5)
+    # Of 5 × 3 pairs with 0.2, 0.7 and 0.4: 0.9 and 0.9 win all, 0.6 and 0.3 two and one, 0.7 two
+    # and a half.
+    assert row["auc"] == pytest.approx((3 + 3 + 2 + 1 + 2.5) / 15)
+    assert row["called"] == pytest.approx(4 / 5)
+
+
+def test_without_a_resting_face_there_is_nothing_to_rank_against():
+    faces = [still("d", False, 12) for _ in range(5)]
+    judged = judge(faces, Answers("d", ("AU12",), np.full((5, 1), 0.9), np.array([0.5])))
+    assert judged["rest"]["people"] == 0
+    assert judged["rest"]["aus_called"] is None
+    assert judged["aus"][0]["auc"] is None
+    json.dumps(judged)
+
+
+def test_a_face_is_cut_out_also_over_the_border(tmp_path):
+    picture = np.random.default_rng(0).integers(1, 255, (40, 50, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    crop = cut_out(tmp_path / "a.png", {"box": [30, -4, 30, 20], "package": "p"})
+    assert crop.shape == (20, 30, 3)
+    np.testing.assert_array_equal(crop[4:, :20], picture[:16, 30:])
+    assert not crop[:4].any()
+    assert not crop[:, 20:].any()
+
+
+def test_a_frame_of_a_video_is_cut_out():
+    video = cv2.VideoCapture(str(DEMO))
+    frames = [video.read()[1] for _ in range(8)]
+    crop = cut_out(DEMO, {"box": [100, 50, 200, 180], "frame": 7, "package": "p"})
+    np.testing.assert_array_equal(crop, frames[7][50:230, 100:300])
+
+
+def test_the_command_judges_what_is_there(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "some_faces-1.0"
+    folder.mkdir()
+    frame = cv2.VideoCapture(str(DEMO)).read()[1]
+    cv2.imwrite(str(folder / "a.png"), frame)
+    height, width = frame.shape[:2]
+    toml = ENTRY.replace("[10, -4, 30, 20]", f"[0, 0, {width}, {height}]")
+    toml += ENTRY.replace("a.png", "missing.png")
+    (tmp_path / "stills.toml").write_text(toml)
+    monkeypatch.setattr(stills, "ANNOTATIONS", tmp_path / "stills.toml")
+    assert main([str(tmp_path), "--json", str(tmp_path / "s.json")]) == 0
+    said = json.loads((tmp_path / "s.json").read_text())
+    assert (said["faces"], said["missing"], said["not_found"]) == (1, 1, 0)
+    assert said["rest"]["people"] == 1
+    assert "1 more are not in" in capsys.readouterr().out
+    assert main([str(tmp_path), "--list"]) == 0
+    assert "missing.png: PyPI some_faces 1.0, data/missing.png" in capsys.readouterr().out
+
+
+def test_a_folder_without_the_pictures_is_named(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    assert f"{tmp_path} holds none of the pictures" in capsys.readouterr().err
+
+
+def test_a_damaged_picture_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    for frame in ({}, {"frame": 3}):
+        with pytest.raises(InputError, match=r"a\.png cannot be read: it comes with PyPI p 1"):
+            cut_out(tmp_path / "a.png", {"box": [0, 0, 9, 9], "package": "PyPI p 1", **frame})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('person = "someone"\n', "", "an entry lacks 'person'"),
+        ("30, 20]", "30]", r"a\.png: \[10, -4, 30\] is no box"),
+        ("30, 20]", "30, 0]", "is no box"),
+        ("shows = []", "shows = [12]", "a face at rest shows no AU"),
+        ("shows = []", "shows = [", "annotations"),
+    ],
+)
+def test_wrong_annotations_are_named(tmp_path, old, new, message):
+    path = tmp_path / "stills.toml"
+    path.write_text(ENTRY.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        load_annotations(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_annotations(tmp_path / "nothing.toml")
