@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import live_tables
+from benchmarks import live_tables, real_tables
 from benchmarks.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.strength import LEVELS
@@ -28,9 +28,6 @@ SPEED_AVX512 = _RESULTS / "amd_epyc_zen4_2_cores_native.json"
 """The same of the native engine, with AVX-512."""
 END_TO_END = SPEED
 """The measurement from file to result that they show."""
-
-_OFTEN = 0.1
-"""Share of people at rest from which an AU that few faces show is listed."""
 
 _MARKED = re.compile(r"(<!-- table: ([\w-]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
 _OURS = "**LGRNet `edge`**"
@@ -172,77 +169,6 @@ def ablation(root: Path) -> str:
     return markdown(columns, rows)
 
 
-def clips(root: Path) -> str:
-    """Tabulate how frames of real people are ranked."""
-    columns: list[Column] = [
-        ("clip", "---", lambda row: row["clip"]),
-        ("AU", "---", lambda row: row["au"]),
-        ("AUC", "---:", number("auc", 3)),
-        ("median where it is there", "---:", number("median_on", 2)),
-        ("where not", "---:", number("median_off", 2)),
-        ("called where it is there %", "---:", number("called_on", 0, 100)),
-        ("where not %", "---:", number("called_off", 0, 100)),
-        ("frames", "---:", lambda row: f"{row['frames_on']} / {row['frames_off']}"),
-    ]
-    return markdown(columns, _read(root, "clips_edge")["ranked"])
-
-
-def rest(root: Path) -> str:
-    """Tabulate what is seen in resting faces, in at least one frame in a hundred."""
-    record = _read(root, "clips_edge")
-    later = record["with_baseline"]
-    either = [*record["resting"], *later["resting"]]
-    rows = [
-        {
-            "clip": clip,
-            "raw": _seen(record["resting"], clip),
-            "later": _seen(later["resting"], clip),
-        }
-        for clip in dict.fromkeys(each["clip"] for each in either)
-    ]
-    columns: list[Column] = [
-        ("at rest", "---", lambda row: row["clip"]),
-        ("AUs that are called, and in how many of the frames", "---", lambda row: row["raw"]),
-        (
-            f"with a baseline of the clip's first {later['frames']} frames",
-            *("---", lambda row: row["later"]),
-        ),
-    ]
-    return markdown(columns, rows)
-
-
-def stills(root: Path) -> str:
-    """Tabulate what is called in photographs of people at rest, and in those that show an AU."""
-    record = _read(root, "stills_edge")
-    shown = {row["au"]: row for row in record["aus"]}
-    rows = [
-        {"au": key, "rest": share, **shown.get(key, {})}
-        for key, share in record["rest"]["share"].items()
-        if key in shown or share >= _OFTEN
-    ]
-    columns: list[Column] = [
-        ("AU", "---", lambda row: row["au"]),
-        (f"called at rest, % of {record['rest']['people']} people", "---:", number("rest", 0, 100)),
-        (
-            *("faces that show it", "---:"),
-            lambda row: str(row["faces"]) if "faces" in row else "",
-        ),
-        (
-            "called in them %",
-            "---:",
-            lambda row: f"{100 * row['called']:.0f}" if "called" in row else "",
-        ),
-        ("AUC against rest", "---:", lambda row: f"{row['auc']:.3f}" if "auc" in row else ""),
-    ]
-    return markdown(columns, rows)
-
-
-def _seen(resting: list[dict], clip: str) -> str:
-    seen = [each for each in resting if each["clip"] == clip and each["share"] >= 0.01]
-    seen.sort(key=lambda each: -each["share"])
-    return ", ".join(f"{each['au']} {100 * each['share']:.0f} %" for each in seen) or "none"
-
-
 def precision(root: Path) -> str:
     """Tabulate what 8 bits cost, each engine beside fp32 on the same faces."""
     rows = []
@@ -264,23 +190,6 @@ def precision(root: Path) -> str:
         ("mean change of a probability", "---:", number("mean_change", 4)),
         ("largest", "---:", number("max_change", 2)),
         ("of an intensity (0 to 5)", "---:", number("intensity", 3)),
-    ]
-    return markdown(columns, rows)
-
-
-def agreement(root: Path) -> str:
-    """Tabulate how far 8 bits agree with fp32 on clips of real people."""
-    rows = []
-    for row in _read(root, "agreement_edge")["rows"]:
-        precision, engine, *_ = row["detector"].removeprefix("Detector(edge ").split(", ")
-        rows.append({**row, "engine": f"{engine}, {precision}"})
-    columns: list[Column] = [
-        ("clip", "---", lambda row: row["clip"]),
-        ("model", "---", lambda row: row["engine"]),
-        ("frames", "---:", number("frames", 0)),
-        ("mean change of a probability", "---:", number("mean_difference", 4)),
-        ("largest", "---:", number("max_difference", 2)),
-        ("calls that change %", "---:", number("calls_changed", 2, 100)),
     ]
     return markdown(columns, rows)
 
@@ -352,7 +261,8 @@ def _pace(engine: dict | None) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        *(scores, strength, groups, summary, ablation, clips, rest, stills, precision, agreement),
+        *(scores, strength, groups, summary, ablation, precision),
+        *(real_tables.clips, real_tables.rest, real_tables.stills, real_tables.agreement),
         *(speed, speed_avx512, detectors, speed_in_full),
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
         *(live_tables.tracking, live_tables.tracking_scenes),

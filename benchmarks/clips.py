@@ -9,13 +9,13 @@ The clips are not ours to hand out: put those you have into a folder, under thei
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.agreement import Curves, curves
+from benchmarks.annotations import read_annotations
 from benchmarks.machine import describe_machine
 from benchmarks.options import positive
 from benchmarks.record import write_record
@@ -42,23 +42,16 @@ def load_annotations(path: Path = ANNOTATIONS) -> list[dict]:
         InputError: The file is missing, is no TOML, or an entry lacks something; the message says
             which.
     """
-    try:
-        clips = tomllib.loads(path.read_text(encoding="utf-8"))["clip"]
-        for clip in clips:
-            file, _ = clip["file"], clip["source"]
-            ranks = clip.get("rank", [])
-            named = [(f"AU {rank['au']}", rank["on"] + rank["off"]) for rank in ranks]
-            for what, ranges in [*named, ("at rest", clip.get("neutral", []))]:
-                for first, last in ranges:
-                    if not 0 <= first <= last:
-                        raise ValueError(f"{file}, {what}: [{first}, {last}] is no range")
-    except OSError as error:
-        raise InputError(f"annotations {path} cannot be read ({error.strerror})") from error
-    except KeyError as error:
-        raise InputError(f"annotations {path}: an entry lacks {error}") from error
-    except (ValueError, TypeError) as error:
-        raise InputError(f"annotations {path}: {error}") from error
-    return clips
+    return read_annotations(path, "clip", _check)
+
+
+def _check(clip: Mapping) -> None:
+    file, _ = clip["file"], clip["source"]
+    named = [(f"AU {rank['au']}", rank["on"] + rank["off"]) for rank in clip.get("rank", [])]
+    for what, ranges in [*named, ("at rest", clip.get("neutral", []))]:
+        for first, last in ranges:
+            if not 0 <= first <= last:
+                raise ValueError(f"{file}, {what}: [{first}, {last}] is no range")
 
 
 def frames_of(ranges: Sequence[Sequence[int]], count: int) -> np.ndarray:

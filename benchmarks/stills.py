@@ -10,7 +10,6 @@ have into a folder, under ``PACKAGE-VERSION/NAME``.
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from benchmarks.annotations import read_annotations
 from benchmarks.clips import rank_area
 from benchmarks.machine import describe_machine
 from benchmarks.options import positive
@@ -65,22 +65,16 @@ def load_annotations(path: Path = ANNOTATIONS) -> list[dict]:
         InputError: The file is missing, is no TOML, or an entry lacks something; the message says
             which.
     """
-    try:
-        stills = tomllib.loads(path.read_text(encoding="utf-8"))["still"]
-        for still in stills:
-            where = f"{still['package']}: {still['picture']}"
-            _, shows, rest = still["person"], still["shows"], still["rest"]
-            if len(still["box"]) != 4 or min(still["box"][2:]) < 1:
-                raise ValueError(f"{where}: {still['box']} is no box")
-            if rest and shows:
-                raise ValueError(f"{where}: a face at rest shows no AU")
-    except OSError as error:
-        raise InputError(f"annotations {path} cannot be read ({error.strerror})") from error
-    except KeyError as error:
-        raise InputError(f"annotations {path}: an entry lacks {error}") from error
-    except (ValueError, TypeError) as error:
-        raise InputError(f"annotations {path}: {error}") from error
-    return stills
+    return read_annotations(path, "still", _check)
+
+
+def _check(still: Mapping) -> None:
+    where = f"{still['package']}: {still['picture']}"
+    _, shows, rest = still["person"], still["shows"], still["rest"]
+    if len(still["box"]) != 4 or min(still["box"][2:]) < 1:
+        raise ValueError(f"{where}: {still['box']} is no box")
+    if rest and shows:
+        raise ValueError(f"{where}: a face at rest shows no AU")
 
 
 def place(folder: Path, still: Mapping) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import card, live_tables, writing
+from benchmarks import card, live_tables, real_tables, writing
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,9 +107,9 @@ def test_what_is_seen_at_rest_is_sorted_and_rare_things_are_left_out(root):
     later = [{"clip": c, "au": "AU12", "share": 0.3} for c in ("b.mp4", "c.mp4")]
     record["with_baseline"] = {"frames": 9, "ranked": [], "resting": later}
     path.write_text(json.dumps(record))
-    assert cells(card.rest(root), "a.mp4")[1:] == ["AU02 90 %, AU01 20 %", "none"]
-    assert cells(card.rest(root), "b.mp4")[1:] == ["none", "AU12 30 %"]
-    assert cells(card.rest(root), "c.mp4")[1:] == ["none", "AU12 30 %"]
+    assert cells(real_tables.rest(root), "a.mp4")[1:] == ["AU02 90 %, AU01 20 %", "none"]
+    assert cells(real_tables.rest(root), "b.mp4")[1:] == ["none", "AU12 30 %"]
+    assert cells(real_tables.rest(root), "c.mp4")[1:] == ["none", "AU12 30 %"]
 
 
 def test_stills_list_what_is_ranked_or_often_called_at_rest(root):
@@ -118,7 +118,7 @@ def test_stills_list_what_is_ranked_or_often_called_at_rest(root):
     record["rest"] |= {"people": 7, "share": {"AU04": 0.0, "AU15": 0.25, "AU17": 0.05}}
     record["aus"] = [{"au": "AU04", "faces": 9, "auc": 0.9, "called": 0.667}]
     path.write_text(json.dumps(record))
-    table = card.stills(root)
+    table = real_tables.stills(root)
     assert "% of 7 people" in table
     assert cells(table, "AU04") == ["AU04", "0", "9", "67", "0.900"]
     assert cells(table, "AU15") == ["AU15", "25", "", "", ""]
@@ -139,7 +139,7 @@ def test_agreement_names_engine_and_share_of_calls(root):
     row = {**record["rows"][0], "clip": "c.mp4", "calls_changed": 0.0123, "frames": 7}
     record["rows"] = [{**row, "detector": "Detector(edge int8 on cpu, native AVX2, 1 threads, x)"}]
     path.write_text(json.dumps(record))
-    row = cells(card.agreement(root), "c.mp4")
+    row = cells(real_tables.agreement(root), "c.mp4")
     assert row[1:3] == ["native AVX2, int8 on cpu", "7"]
     assert row[-1] == "1.23"
 
@@ -147,7 +147,7 @@ def test_agreement_names_engine_and_share_of_calls(root):
 def test_only_marked_tables_change(root):
     text = "before\n<!-- table: rest -->\nold\n<!-- end -->\nafter"
     result = card.filled(text, root)
-    assert result == f"before\n<!-- table: rest -->\n{card.rest(root)}\n<!-- end -->\nafter"
+    assert result == f"before\n<!-- table: rest -->\n{real_tables.rest(root)}\n<!-- end -->\nafter"
     with pytest.raises(ValueError, match="table 'nonsense' is unknown"):
         card.filled(text.replace("rest", "nonsense"), root)
 

@@ -45,7 +45,6 @@ CASCADE_DROP = 0.10
 # points), medians 1.162 and 0.114 on 36 frames of the rendered demo clip (against its truth). The
 # box itself comes in steps of 20 %. The value chosen leaves either within 8 %.
 
-
 CLOSE_UP_SIDE = 160
 """Longer side to which a frame is reduced where only faces that fill it are looked for, pixels."""
 
@@ -122,11 +121,12 @@ class CascadeFinder:
         found = self._search(small, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
         if found:
             return [_in_frame(box / zoom, score) for box, score in found]
-        return self._find_close_up(frame)
+        return self._find_close_up(small, zoom)
 
-    def _find_close_up(self, frame: np.ndarray) -> list[FoundFace]:
-        """Search for the one face that fills the frame."""
-        small, zoom = reduce(frame, CLOSE_UP_SIDE)
+    def _find_close_up(self, searched: np.ndarray, zoom: float) -> list[FoundFace]:
+        """Search a frame, already reduced by ``zoom``, for the one face that fills it."""
+        small, further = reduce(searched, CLOSE_UP_SIDE)
+        zoom *= further
         side = min(small.shape[:2])
         margin = round(CLOSE_UP_MARGIN * side)
         wider = cv2.copyMakeBorder(small, *4 * [margin], cv2.BORDER_REPLICATE)
