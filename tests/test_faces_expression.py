@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import toy_rig
 
+from lgrnet.faces.head.rig import Part
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.motion.expression import Expression, pose_vertices, sample_expression
 from lgrnet.faces.person.identity import make_identity
@@ -38,6 +39,25 @@ def test_au2_raises_the_outer_brows(moved):
     up = moved(Expression({2: 1.0}))[:, 1]
     assert min(up[18], up[25]) > 0.3
     assert max(up[21], up[22]) < 0.5 * min(up[18], up[25])
+
+
+def test_au6_raises_the_cheeks_and_au7_the_lower_lids(any_studio, person):
+    rig = any_studio.rig
+    if "cheekRaiser_L" not in rig.shapes or "eyeSquint_L" not in rig.shapes:
+        pytest.skip("the toy rig raises no cheeks")
+    lids = rig.landmarks68[[40, 41, 46, 47]]
+    rest = pose_vertices(any_studio, person, Expression())
+    below = rest[lids] - (0, 2.0, 0)  # two centimetres under the lids is the cheek
+    face = rig.vertices_of(Part.FACE)
+    distance = np.linalg.norm(rest[face][:, None] - below[None], axis=2)
+    cheeks = face[distance.argmin(0)]
+
+    def rise(au, where):
+        return (pose_vertices(any_studio, person, Expression({au: 1.0})) - rest)[where, 1].mean()
+
+    assert rise(6, cheeks) > 1.5 * rise(6, lids)
+    assert rise(6, cheeks) > 1.5 * rise(7, cheeks)
+    assert rise(7, lids) > rise(7, cheeks)
 
 
 def test_au12_draws_the_mouth_corners_up_and_out(moved):

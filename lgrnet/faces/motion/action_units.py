@@ -3,7 +3,8 @@
 Shape names are ARKit's, as ICT-FaceKit has them; a name without ``_L`` or ``_R`` moves both sides.
 Where ICT-FaceKit's own mapping is too weak to see or shows another AU, ours differs: AU 10 is
 mostly ``mouthUpperUp``; AU 1, 2, 4, 5, 6, 7, 15, 17, 20, 23 and 24 are driven past 1, for at 1 they
-drown in the identity's shape.
+drown in the identity's shape. ``cheekSquint`` and ``cheekRaiser`` push the lower lid up as far as AU 7
+does, so AU 6 takes most of that back: the cheek is what it raises.
 """
 
 FACE_AUS: tuple[int, ...] = (
@@ -16,8 +17,8 @@ AU_SHAPES: dict[int, dict[str, float]] = {
     2: {"browOuterUp": 1.45},
     4: {"browDown": 1.45, "eyeSquint": 0.1},
     5: {"eyeWide": 1.8},
-    6: {"cheekSquint": 0.9, "cheekRaiser": 0.85, "eyeSquint": 0.25},
-    7: {"eyeSquint": 1.3, "eyeBlink": 0.15},
+    6: {"cheekSquint": 0.9, "cheekRaiser": 0.9, "eyeSquint": -0.75},
+    7: {"eyeSquint": 1.45, "eyeBlink": 0.18},
     9: {"noseSneer": 1.0, "browDown": 0.15},
     10: {"mouthUpperUp": 0.75, "mouthShrugUpper": 0.2, "noseSneer": 0.08},
     12: {"mouthSmile": 1.0},
@@ -25,8 +26,8 @@ AU_SHAPES: dict[int, dict[str, float]] = {
     15: {"mouthFrown": 1.55},
     17: {"mouthShrugLower": 1.1, "mouthShrugUpper": -0.12},
     20: {"mouthStretch": 1.4},
-    23: {"mouthRollUpper": 0.5, "mouthRollLower": 0.5, "mouthPucker": 0.6},
-    24: {"mouthPress": 1.5, "mouthRollUpper": 0.25, "mouthRollLower": 0.3},
+    23: {"mouthRollUpper": 0.6, "mouthRollLower": 0.6, "mouthPucker": 0.9},
+    24: {"mouthPress": 1.9, "mouthRollUpper": 0.2, "mouthRollLower": 0.2, "mouthShrugLower": 0.25},
     25: {"mouthLowerDown": 0.55, "mouthUpperUp": 0.12, "jawOpen": 0.06},
     26: {"jawOpen": 0.38},
     28: {"mouthRollUpper": 0.85, "mouthRollLower": 0.95, "jawOpen": 0.05, "mouthClose": 0.05},

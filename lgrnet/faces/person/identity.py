@@ -15,7 +15,7 @@ from lgrnet.faces.person.skin import Complexion, Skin, paint_skin, sample_comple
 from lgrnet.faces.person.strain import facial_triangles
 from lgrnet.faces.person.wrinkles import Grooves, WrinkleMaker, wrinkle_maker
 
-_SHAPE_SPREAD = 0.85  # of the modes' standard deviation: 1 gives too many odd heads
+_SHAPE_SPREAD = 0.7  # of the modes' standard deviation, see lgrnet.faces.person.resting
 _RESTING_GAP = 0.02  # cm between the lips of a resting mouth
 _WIDER_GAP = 0.12  # cm more, at most, where resting faces spread twice as far
 _WEAR_GLASSES = 0.22  # share of people

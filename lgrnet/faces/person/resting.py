@@ -3,6 +3,13 @@
 Mouth corners that hang or turn up, heavy lids, low brows and thin lips are what a person looks
 like, not what they do, so they are part of the identity and carry no label. Without them a network
 takes the neutral faces of real people for AU 4, 7, 15 or 17.
+
+Together with the identity modes they make eyes, brows and lips differ between people as much as those
+of real adults do (standard deviations in mm): the opening of the eyes by 1.2 (Read et al., Optometry
+and Vision Science 83, 2006), the height of the brows by 1.8 (Cartwright et al., American Journal of
+Ophthalmology 117, 1994), the vermilion of upper and lower lip by 1.4 and 1.5 and the width of the
+mouth by 3.3 (400 women, Aesthetic Plastic Surgery, "The concept of ideal lips"). Wider spreads drown
+the weaker AUs in shapes that hardly anybody has.
 """
 
 import numpy as np
@@ -10,11 +17,11 @@ import numpy as np
 from lgrnet.faces.head.rig import Rig
 
 _SPREAD: dict[str, float] = {
-    **{"browInnerUp": 0.16, "browOuterUp": 0.20, "browDown": 0.16, "eyeWide": 0.14},
-    **{"eyeSquint": 0.16, "eyeBlink": 0.07, "cheekSquint": 0.10, "noseSneer": 0.06},
-    **{"mouthFrown": 0.16, "mouthSmile": 0.05, "mouthDimple": 0.07, "mouthStretch": 0.08},
-    **{"mouthPress": 0.10, "mouthRollLower": 0.14, "mouthRollUpper": 0.14, "mouthPucker": 0.08},
-    **{"mouthShrugLower": 0.08, "mouthShrugUpper": 0.12, "jawForward": 0.12},
+    **{"browInnerUp": 0.10, "browOuterUp": 0.12, "browDown": 0.10, "eyeWide": 0.13},
+    **{"eyeSquint": 0.14, "eyeBlink": 0.06, "cheekSquint": 0.06, "noseSneer": 0.04},
+    **{"mouthFrown": 0.13, "mouthSmile": 0.04, "mouthDimple": 0.05, "mouthStretch": 0.05},
+    **{"mouthPress": 0.06, "mouthRollLower": 0.085, "mouthRollUpper": 0.085, "mouthPucker": 0.05},
+    **{"mouthShrugLower": 0.05, "mouthShrugUpper": 0.07, "jawForward": 0.12},
 }
 """Shape → standard deviation of its weight at rest; negative weights are the opposite look."""
 

@@ -100,12 +100,12 @@ def _folds(chart: FaceChart) -> np.ndarray:
     """Draw the creases that anatomy places, (S, S) float32, ≤ 0."""
     draw = _Creases(chart)
     total = draw.lines(draw.nasolabial(), 3.2)
-    total += 0.8 * draw.lines(draw.crows_feet(), 1.7)
-    total += 0.7 * draw.lines(draw.under_eyes((0.075, 0.10)), 2.0)
-    total += draw.lines(draw.glabella(), 2.6)
+    total += 1.1 * draw.lines(draw.crows_feet(), 1.7)
+    total += 0.9 * draw.lines(draw.under_eyes((0.075, 0.10)), 2.0)
+    total += 1.2 * draw.lines(draw.glabella(), 2.6)
     total += 0.9 * draw.lines(draw.nose_sides(), 1.9)
     total += 0.9 * draw.lines(draw.mouth_corners(0.03, 0.015, 0.02, 0.05), 2.4)
-    total += 0.6 * draw.lines(draw.lip_lines(7), 1.5)
+    total += 0.8 * draw.lines(draw.lip_lines(7), 1.5)
     return total + draw.chin_dimples()
 
 
