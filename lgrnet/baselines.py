@@ -106,9 +106,7 @@ def convolutional(
     with tqdm(total=steps * BATCH, unit="img", disable=not progress) as bar:
         for epoch in range(epochs):
             for each in training_batches(faces, BATCH, epoch):
-                with torch.autocast("cpu", torch.bfloat16):
-                    logits = model(_small(each.faces))
-                _step(logits.float(), each.presence, weights, optimiser)
+                _step(model(_small(each.faces)), each.presence, weights, optimiser)
                 schedule.step()
                 bar.update(BATCH)
     model.eval()
