@@ -3,8 +3,8 @@
 Shape names are ARKit's, as ICT-FaceKit has them; a name without ``_L`` or ``_R`` moves both sides.
 Where ICT-FaceKit's own mapping is too weak to see or shows another AU, ours differs: AU 10 is
 mostly ``mouthUpperUp``; AU 1, 2, 4, 5, 6, 7, 15, 17, 20, 23 and 24 are driven past 1, for at 1 they
-drown in the identity's shape. ``cheekSquint`` and ``cheekRaiser`` push the lower lid up as far as AU 7
-does, so AU 6 takes most of that back: the cheek is what it raises.
+drown in the identity's shape. ``cheekSquint`` and ``cheekRaiser`` push the lower lid up as far as
+AU 7 does, so AU 6 takes most of that back: the cheek is what it raises.
 """
 
 FACE_AUS: tuple[int, ...] = (

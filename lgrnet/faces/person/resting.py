@@ -4,12 +4,12 @@ Mouth corners that hang or turn up, heavy lids, low brows and thin lips are what
 like, not what they do, so they are part of the identity and carry no label. Without them a network
 takes the neutral faces of real people for AU 4, 7, 15 or 17.
 
-Together with the identity modes they make eyes, brows and lips differ between people as much as those
-of real adults do (standard deviations in mm): the opening of the eyes by 1.2 (Read et al., Optometry
-and Vision Science 83, 2006), the height of the brows by 1.8 (Cartwright et al., American Journal of
-Ophthalmology 117, 1994), the vermilion of upper and lower lip by 1.4 and 1.5 and the width of the
-mouth by 3.3 (400 women, Aesthetic Plastic Surgery, "The concept of ideal lips"). Wider spreads drown
-the weaker AUs in shapes that hardly anybody has.
+Together with the identity modes they make eyes, brows and lips differ between people as much as
+those of real adults do (standard deviations in mm): the opening of the eyes by 1.2 (Read et al.,
+Optometry and Vision Science 83, 2006), the height of the brows by 1.8 (Cartwright et al., American
+Journal of Ophthalmology 117, 1994), the vermilion of upper and lower lip by 1.4 and 1.5 and the
+width of the mouth by 3.3 (400 women, Aesthetic Plastic Surgery, "The concept of ideal lips"). Wider
+spreads drown the weaker AUs in shapes that hardly anybody has.
 """
 
 import numpy as np
