@@ -8,7 +8,7 @@ from runtime.detector import SEARCH_EVERY, Detector
 from runtime.pipeline import Look, Sighting
 from runtime.tracking.loss import why_lost
 from runtime.tracking.motion import Motion
-from runtime.tracking.tracker import MAX_MISSES, REMEMBER, Track
+from runtime.tracking.tracker import MAX_MISSES, REMEMBER, SOON, Track
 
 
 @pytest.fixture
@@ -84,6 +84,20 @@ def test_number_comes_back_with_the_face(detector):
     for _ in range(7):
         seen = ids(detector.track(two(150, 480)))
     assert seen == [0, 1]
+
+
+def test_a_lost_face_is_looked_for_at_once_soon_and_then_less_and_less_often(tmp_path, finder):
+    detector = Detector(
+        write_model(tmp_path / "m.onnx", batch=2), finder=finder,
+        verify_every=40, search_every=None,
+    )  # fmt: skip
+    detector.track(two(150, 480))
+    searched = []
+    for number in range(100):
+        before = finder.finds
+        detector.track(two(150, 150))
+        searched += [number] * (finder.finds - before)
+    assert np.diff(searched).tolist()[:3] == [SOON, 2 * SOON, 4 * SOON]
 
 
 def test_lost_faces_are_forgotten_in_the_end(tmp_path, finder):

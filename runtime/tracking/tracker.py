@@ -189,10 +189,10 @@ class Tracker:
             track.predict(seen=False)
         lost = self._follow(frame, watch)
         self._missing += lost
-        if lost:
-            self._pause = SOON
         if self._must_search(bool(lost)):
             self._search(frame, watch)
+        if lost:
+            self._pause = SOON  # the search of just now is the first one for it
         self._forget()
         self._tracks.sort(key=lambda track: track.id)
         return list(self._tracks)
