@@ -94,6 +94,22 @@ def test_shards_cover_each_person_once():
     assert [person for shard in shards for person in shard] == list(recipe.people("train"))
 
 
+def test_every_second_shard_of_training_people_rests_further_from_the_mean():
+    recipe = Recipe(seed=3, train=10, val=8, people_per_shard=2, resting=1.8)
+    spreads = [recipe.spread("train", number) for number in recipe.people("train")]
+    assert spreads == [1, 1, 1.8, 1.8, 1, 1, 1.8, 1.8, 1, 1]
+    for split in ("val", "test", "control"):
+        assert {recipe.spread(split, number) for number in recipe.people(split)} == {1.0}
+
+
+def test_how_far_they_rest_changes_nobody_else(dataset, toy_rig_file, tmp_path):
+    usual = replace(TINY, resting=1.0)
+    generate(tmp_path, usual, toy_rig_file, workers=1, progress=False)
+    before, now = content(dataset), content(tmp_path)
+    changed = {name for name in before if before[name] != now[name]}
+    assert changed == {"dataset.json", "train-00001.faces.npy", "train-00001.labels.npz"}
+
+
 def test_a_lost_shard_is_made_again(dataset, toy_rig_file):
     before = content(dataset)
     kept = dataset / "train-00000.faces.npy"
