@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall, write_model
 
-from runtime import packaged
+from runtime import latency, packaged
 from runtime.align import alignment_matrix, crop_matrix, transform, warp
 from runtime.detector import Detector
 from runtime.errors import InputError, SpecError
@@ -271,6 +271,37 @@ def test_single_frames_do_not_disturb_the_track(model, finder):
     detector.reset()
     detector.track(spot(103, 120))
     assert finder.finds == 3
+
+
+def test_time_is_booked_on_what_took_it(model, finder, monkeypatch):
+    """A clock that only the face finder and the network move: 3 s and 7 s a call."""
+    detector = Detector(model, finder=finder)
+    now, asked = [100.0], []
+    find, network = finder.find, type(detector._backend)
+
+    def slow_find(frame):
+        now[0] += 3
+        return find(frame)
+
+    answer = network.__call__
+
+    def slow_answer(backend, faces):
+        now[0] += 7
+        asked.append(len(faces))
+        return answer(backend, faces)
+
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(finder, "find", slow_find)
+    monkeypatch.setattr(network, "__call__", slow_answer)
+    for look in (detector, detector.track, detector.track):
+        before, finds = now[0], finder.finds
+        asked.clear()
+        timings = look(spot(100, 120)).timings
+        assert timings.network == pytest.approx(7000 * len(asked))
+        assert timings.find == pytest.approx(3000 * (finder.finds - finds))
+        assert timings.total == pytest.approx(1e3 * (now[0] - before))
+        assert timings.align == timings.post == timings.decode == 0
+    assert asked, "the network is asked in every frame"
 
 
 def test_phases_add_up(model, finder):
