@@ -1,4 +1,4 @@
-"""The resting face: nobody's is the mean one.
+"""The resting face: nobody's is the mean one, and the mean is not the rig's.
 
 Mouth corners that hang or turn up, heavy lids, low brows and thin lips are what a person looks
 like, not what they do, so they are part of the identity and carry no label. Without them a network
@@ -25,16 +25,20 @@ _SPREAD: dict[str, float] = {
 }
 """Shape → standard deviation of its weight at rest; negative weights are the opposite look."""
 
+_MEAN: dict[str, float] = {"browInnerUp": -0.6, "browOuterUp": -0.2, "eyeBlink": 0.07}
+"""Shape → mean weight at rest: the rig's own mean face has brows higher above the eyes, and lids
+wider open, than real people at rest in photographs."""
+
 _UNEVEN = 0.25  # of the weight, from side to side
 
 
 def resting_offset(rng: np.random.Generator, rig: Rig, spread: float = 1.0) -> np.ndarray:
-    """Draw how a person's resting face differs from the mean one beyond the identity modes.
+    """Draw how a person's resting face differs from the rig's beyond the identity modes.
 
     Args:
         rng: Source of randomness.
         rig: The face rig.
-        spread: How far resting faces lie from the mean one; 1 is the usual spread.
+        spread: How far resting faces lie from their mean; 1 is the usual spread, 0 gives the mean.
 
     Returns:
         (V, 3) float32, cm.
@@ -42,9 +46,10 @@ def resting_offset(rng: np.random.Generator, rig: Rig, spread: float = 1.0) -> n
     weights = np.zeros(len(rig.shapes), np.float32)
     for name, usual in _SPREAD.items():
         weight = spread * np.clip(rng.normal(0, usual), -2 * usual, 2 * usual)
+        mean = _MEAN.get(name, 0.0)
         if name in rig.shapes:
-            weights[rig.shapes[name]] = weight
+            weights[rig.shapes[name]] = mean + weight
             continue
         for side in "LR":
-            weights[rig.shapes[f"{name}_{side}"]] = weight * rng.normal(1, _UNEVEN)
+            weights[rig.shapes[f"{name}_{side}"]] = mean + weight * rng.normal(1, _UNEVEN)
     return (weights @ rig.expression).reshape(-1, 3)
