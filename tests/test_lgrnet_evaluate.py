@@ -50,12 +50,15 @@ def test_area_is_undefined_for_an_au_that_never_changes():
     assert np.isnan(area_under_curve(np.ones((4, 1)), np.ones((4, 1), int))).all()
 
 
-def test_thresholds_are_the_best_of_the_grid():
+def test_thresholds_are_the_highest_near_the_best_of_the_grid():
     rng = np.random.default_rng(1)
-    presence = rng.integers(0, 2, (300, 3))
-    probability = (0.3 * presence + 0.5 * rng.random((300, 3))).clip(0, 1)
+    presence = rng.integers(0, 2, (300, 4))
+    probability = (0.3 * presence + 0.5 * rng.random((300, 4))).clip(0, 1)
+    easy = np.where(presence[:, 3], 0.6 + 0.4 * rng.random(300) ** 0.2, 0.3 * rng.random(300))
+    probability[:, 3] = easy
     chosen = best_thresholds(probability, presence)
-    for column in range(3):
+    above_the_best = 0
+    for column in range(4):
         there, absent = probability[:, column], presence[:, column] == 0
         scores = {
             t: f1_frame(probability[:, [column]] >= t, presence[:, [column]])[0]
@@ -63,7 +66,10 @@ def test_thresholds_are_the_best_of_the_grid():
             if (there[absent] >= t).mean() <= 0.2
         }
         assert 0 < len(scores) < 13, "the bound on false alarms decides here"
-        assert scores[chosen[column]] == max(scores.values())
+        near = [t for t, f1 in scores.items() if f1 >= max(scores.values()) - 0.01]
+        assert chosen[column] == max(near)
+        above_the_best += scores[chosen[column]] < max(scores.values())
+    assert above_the_best, "the slack decides here"
 
 
 def test_where_all_thresholds_give_false_alarms_the_highest_is_taken():
@@ -71,8 +77,8 @@ def test_where_all_thresholds_give_false_alarms_the_highest_is_taken():
     assert best_thresholds(np.full((4, 1), 0.9), presence) == [0.8]
 
 
-def test_a_threshold_that_changes_nothing_stays_in_the_middle():
-    assert best_thresholds(np.array([[0.01], [0.99]]), np.array([[0], [1]])) == [0.5]
+def test_among_equal_thresholds_the_highest_is_taken():
+    assert best_thresholds(np.array([[0.01], [0.62]]), np.array([[0], [1]])) == [0.6]
 
 
 def test_an_au_that_never_occurs_keeps_the_middle():
