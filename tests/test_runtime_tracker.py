@@ -228,6 +228,18 @@ def test_small_faces_do_not_count_when_told(tmp_path, finder):
         assert len(detector(frame)) == len(detector.track(frame)) == count
 
 
+def test_followed_face_may_become_a_fifth_smaller_than_a_new_one(tmp_path, finder):
+    model = write_model(tmp_path / "m.onnx")
+    frame = spot(150, 120)
+    _, _, width, height = Detector(model, finder=finder)(frame).faces[0].box
+    for share, stays in ((0.85, True), (0.75, False)):
+        detector = Detector(model, finder=finder)
+        assert len(detector.track(frame)) == 1
+        detector._pipeline.min_face = (width + height) / 2 / share
+        assert [len(detector.track(frame)) for _ in range(3)] == [int(stays)] * 3
+        assert len(Detector(model, finder=finder, min_face=detector._pipeline.min_face)(frame)) == 0
+
+
 def test_faces_are_not_all_verified_on_the_same_frame(detector, finder):
     detector.track(two(150, 480))
     before, looks = finder.confirms, []
