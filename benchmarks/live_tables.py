@@ -7,6 +7,7 @@ from benchmarks import tracking as judging
 from benchmarks import writing as growing
 from benchmarks.record import read_record
 from benchmarks.table import Column, markdown, number
+from runtime.detector import SEARCH_EVERY
 
 _RESULTS = Path("benchmarks", "results")
 SOAK = _RESULTS / "soak.json"
@@ -16,12 +17,12 @@ TRACKING = _RESULTS / "tracking.json"
 HELD_OUT = _RESULTS / "tracking_held_out.json"
 """On clips of another seed: other people, light, backgrounds and motion on the same courses."""
 
-_OURS = "search every 30"
+_DEFAULT = f"search every {SEARCH_EVERY}"
 _TRACKERS = {
-    "before, no search (its default)": "the one before, its default (no search for newcomers)",
-    "before, search every 30": "the one before, a search every 30 frames",
-    _OURS: "this one, a search every 30 frames (default)",
-    f"{_OURS}, YuNet": "this one, with YuNet as `finder`",
+    "no search": "no search for newcomers",
+    "search every 10": "a search every 10 frames",
+    _DEFAULT: f"a search every {SEARCH_EVERY} frames (default)",
+    f"{_DEFAULT}, YuNet": "the same with YuNet as `finder`",
 }
 
 
@@ -67,7 +68,7 @@ def _held(row: dict, part: float) -> float:
 
 def tracking(root: Path) -> str:
     """Tabulate how well faces keep their numbers, on known and on held-out clips."""
-    columns: list[Column] = [("tracker", "---", lambda row: _TRACKERS[row["name"]])]
+    columns: list[Column] = [("followed with", "---", lambda row: _TRACKERS[row["name"]])]
     columns += _metrics("known", "", misses=True) + _metrics("other", ", held out", misses=True)
     known, other = _judged(root)
     rows = [
@@ -78,13 +79,13 @@ def tracking(root: Path) -> str:
 
 
 def tracking_scenes(root: Path) -> str:
-    """Tabulate the same of the tracker there is, scene by scene."""
+    """Tabulate the same of the default, scene by scene."""
     columns: list[Column] = [
         ("scene", "---", lambda row: row["name"].replace("_", " ")),
         ("people", "---:", lambda row: str(row["other"]["num_unique_objects"])),
     ]
     columns += _metrics("known", "", misses=False) + _metrics("other", ", held out", misses=False)
-    known, other = (trackers[_OURS] for trackers in _judged(root))
+    known, other = (trackers[_DEFAULT] for trackers in _judged(root))
     rows = [{"name": name, "known": known[name], "other": other[name]} for name in known]
     return markdown(columns, rows)
 

@@ -5,8 +5,9 @@ On rendered clips of several people (`lgrnet.faces.crowd`), with the metrics of 
 face counts from half of its box visible; what is found on a less visible one is neither right nor
 wrong.
 
-Clips and tracks are kept, and those that are there already are taken as they are. Whatever else
-lies among the tracks is judged as well, such as those of another revision (`benchmarks.tracks`).
+With ``--finder`` also with another face finder. Clips and tracks are kept, and those that are there
+already are taken as they are. Whatever else lies among the tracks is judged as well, such as those
+of another revision (`benchmarks.tracks`).
 """
 
 import argparse
@@ -26,6 +27,7 @@ from lgrnet.faces.crowd_scenes import SCENES
 from lgrnet.faces.head.rig import RigError
 from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
+from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ SAME = 0.5
 IGNORED = 0.3
 """Overlap with a hardly visible face from which a found one is left out of account."""
 
-SEARCHES: tuple[int | None, ...] = (None, 10, 30)
+SEARCHES: tuple[int | None, ...] = (None, 10, SEARCH_EVERY)
 """Values of `search_every` that are compared."""
 
 METRICS = (
@@ -184,6 +186,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     names = [scene.name for scene in SCENES]
     add("--scenes", nargs="+", choices=names, default=names)
     add("--model", help="exported file, or a packaged model")
+    add("--finder", type=Path, help="YuNet .onnx file, to be judged beside the cascade")
     add("--threads", type=int, default=1)
     add("--only-judge", action="store_true", help="take the tracks that are there, find none")
     add("--json", type=Path, default=Path("benchmarks/results/tracking.json"))
@@ -227,9 +230,12 @@ def _run(args: argparse.Namespace) -> dict:
 
 def _find(args: argparse.Namespace, clips: Sequence[tuple[Path, Path]], tracks: Path) -> None:
     cv2.setNumThreads(args.threads)
-    for every in SEARCHES:
-        name = f"search every {every}" if every else "no search"
-        with Detector(args.model, threads=args.threads, search_every=every) as detector:
+    kinds = [(f"search every {n}" if n else "no search", n, None) for n in SEARCHES]
+    if args.finder:
+        kinds.append((f"search every {SEARCH_EVERY}, YuNet", SEARCH_EVERY, args.finder))
+    for name, every, finder in kinds:
+        settings = {"threads": args.threads, "search_every": every, "finder": finder}
+        with Detector(args.model, **settings) as detector:
             for video, _ in clips:
                 keep_tracks(detector, video, tracks / name / f"{video.stem}.json")
                 logger.info("%s: %s done", name, video.stem)

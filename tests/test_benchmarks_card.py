@@ -70,7 +70,7 @@ def test_tracking_is_told_on_known_and_on_held_out_clips(root):
     ours["clips"]["pillar"].update(mota=0.4321, num_switches=3)
     ours["clips"]["all"]["num_false_positives"] = 6
     path.write_text(json.dumps(record))
-    row = cells(live_tables.tracking(root), "this one, a search every 30 frames (default)")
+    row = cells(live_tables.tracking(root), "a search every 30 frames (default)")
     assert row[4:] == ["0.123", "0.568", "7 / 89 / 6"]
     assert "0.123" not in row[1:4]
     row = cells(live_tables.tracking_scenes(root), "pillar")

@@ -1,6 +1,8 @@
 """Metrics of tracking, on cases small enough to count by hand."""
 
 import json
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +92,30 @@ def test_tracks_are_kept_and_not_made_again(tmp_path):
     before = out.stat().st_mtime_ns
     keep_tracks(None, clip, out)
     assert out.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("finder", [None, "yunet.onnx"])
+def test_every_setting_follows_every_clip(tmp_path, monkeypatch, finder):
+    made, kept = [], []
+    monkeypatch.setattr(
+        tracking,
+        "Detector",
+        lambda model, **settings: made.append(settings) or nullcontext(settings),
+    )
+    monkeypatch.setattr(tracking, "keep_tracks", lambda *call: kept.append(call))
+    clips = [(tmp_path / f"{name}.mp4", tmp_path / f"{name}.csv") for name in "ab"]
+    args = tracking.parse_args(["--finder", finder] if finder else [])
+    tracking._find(args, clips, tmp_path)
+    cascade = {"no search": None, "search every 10": 10, "search every 30": 30}
+    wanted = {name: (every, None) for name, every in cascade.items()}
+    if finder:
+        wanted["search every 30, YuNet"] = (30, Path(finder))
+    assert [(one["search_every"], one["finder"]) for one in made] == list(wanted.values())
+    assert {(out.parent.name, out.stem, video.name) for _, video, out in kept} == {
+        (name, clip, f"{clip}.mp4") for name in wanted for clip in "ab"
+    }
+    for settings, _, out in kept:
+        assert (settings["search_every"], settings["finder"]) == wanted[out.parent.name]
 
 
 def test_table_has_a_row_a_tracker(tmp_path, monkeypatch):
