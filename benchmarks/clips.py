@@ -25,7 +25,7 @@ from runtime.errors import InputError
 from runtime.signals import Signals
 from runtime.signals.baseline import Baseline
 
-FORMAT = "lgrnet-clips-2"
+FORMAT = "lgrnet-clips-3"
 ANNOTATIONS = Path(__file__).with_name("clips.toml")
 
 
@@ -106,8 +106,9 @@ def judge_clip(clip: Mapping, found: Curves) -> tuple[list[dict], list[dict]]:
 
     Returns:
         A row for each AU that is ranked (``auc``, medians, share of frames in which it is called,
-        frames, share of frames that could not be judged), and a row for each AU that is on in
-        resting faces (``share`` of their frames).
+        frames, share of frames that could not be judged), and, where the clip has a resting face, a
+        row of it: how many ``frames`` of it were judged, and in which share of them each AU that is
+        on in one of them is ``called``.
     """
     ranked, resting = [], []
     for rank in clip.get("rank", []):
@@ -136,11 +137,18 @@ def judge_clip(clip: Mapping, found: Curves) -> tuple[list[dict], list[dict]]:
     if "neutral" in clip:
         still = found.probability[frames_of(clip["neutral"], len(found.probability))]
         still = still[~np.isnan(still[:, 0])]
-        for key, curve, threshold in zip(found.aus, still.T, found.thresholds, strict=True):
-            share = float((curve >= threshold).mean()) if len(curve) else 0.0
-            if share > 0:
-                resting.append({"clip": clip["file"], "au": key, "share": share})
+        called = (still >= found.thresholds).mean(0) if len(still) else np.zeros(len(found.aus))
+        shares = {key: float(each) for key, each in zip(found.aus, called, strict=True) if each > 0}
+        resting.append({"clip": clip["file"], "frames": len(still), "called": shares})
     return ranked, resting
+
+
+def seen_at_rest(row: Mapping) -> str:
+    """Say what is called in a resting face, in at least one frame in a hundred, the most first."""
+    if not row["frames"]:
+        return "no frame left"
+    seen = sorted(row["called"].items(), key=lambda each: -each[1])
+    return ", ".join(f"{key} {100 * each:.0f} %" for key, each in seen if each >= 0.01) or "none"
 
 
 _RANKED: tuple[Column, ...] = (
@@ -157,8 +165,8 @@ _RANKED: tuple[Column, ...] = (
 )
 _RESTING: tuple[Column, ...] = (
     ("resting face", "---", lambda row: row["clip"]),
-    ("AU", "---", lambda row: row["au"]),
-    ("on in % of frames", "---:", number("share", 0, 100)),
+    ("frames", "---:", lambda row: str(row["frames"])),
+    ("AUs that are called, and in how many of them", "---", seen_at_rest),
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from benchmarks import agreement as engines_on_clips
 from benchmarks import clips as clips_of_people
 from benchmarks import stills as photographs
+from benchmarks.clips import seen_at_rest
 from benchmarks.record import read_record
 from benchmarks.table import Column, markdown, number
 
@@ -31,33 +32,19 @@ def clips(root: Path) -> str:
 
 
 def rest(root: Path) -> str:
-    """Tabulate what is seen in resting faces, in at least one frame in a hundred."""
+    """Tabulate what is seen in resting faces, without and with a baseline."""
     record = _read(root, "clips_edge", clips_of_people.FORMAT)
     later = record["with_baseline"]
-    either = [*record["resting"], *later["resting"]]
-    rows = [
-        {
-            "clip": clip,
-            "raw": _seen(record["resting"], clip),
-            "later": _seen(later["resting"], clip),
-        }
-        for clip in dict.fromkeys(each["clip"] for each in either)
-    ]
     columns: list[Column] = [
-        ("at rest", "---", lambda row: row["clip"]),
-        ("AUs that are called, and in how many of the frames", "---", lambda row: row["raw"]),
+        ("at rest", "---", lambda pair: pair[0]["clip"]),
+        ("frames", "---:", lambda pair: str(pair[0]["frames"])),
+        ("AUs that are called, and in how many of them", "---", lambda pair: seen_at_rest(pair[0])),
         (
             f"with a baseline of the clip's first {later['frames']} frames",
-            *("---", lambda row: row["later"]),
+            *("---", lambda pair: seen_at_rest(pair[1])),
         ),
     ]
-    return markdown(columns, rows)
-
-
-def _seen(resting: list[dict], clip: str) -> str:
-    seen = [each for each in resting if each["clip"] == clip and each["share"] >= 0.01]
-    seen.sort(key=lambda each: -each["share"])
-    return ", ".join(f"{each['au']} {100 * each['share']:.0f} %" for each in seen) or "none"
+    return markdown(columns, list(zip(record["resting"], later["resting"], strict=True)))
 
 
 def stills(root: Path) -> str:

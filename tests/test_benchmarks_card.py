@@ -101,15 +101,17 @@ def test_writers_stay_flat(root):
 def test_what_is_seen_at_rest_is_sorted_and_rare_things_are_left_out(root):
     path = root / "docs" / "clips_edge.json"
     record = json.loads(path.read_text())
-    shares = (("a.mp4", "AU01", 0.2), ("a.mp4", "AU02", 0.9), ("a.mp4", "AU04", 0.001))
-    shares += (("b.mp4", "AU04", 0.001),)
-    record["resting"] = [{"clip": c, "au": au, "share": s} for c, au, s in shares]
-    later = [{"clip": c, "au": "AU12", "share": 0.3} for c in ("b.mp4", "c.mp4")]
+    faces = {"a.mp4": {"AU01": 0.2, "AU02": 0.9, "AU04": 0.001}, "b.mp4": {"AU04": 0.001}}
+    record["resting"] = [{"clip": c, "frames": 8, "called": aus} for c, aus in faces.items()]
+    later = [
+        {"clip": "a.mp4", "frames": 0, "called": {}},
+        {"clip": "b.mp4", "frames": 3, "called": {"AU12": 1 / 3}},
+    ]
     record["with_baseline"] = {"frames": 9, "ranked": [], "resting": later}
     path.write_text(json.dumps(record))
-    assert cells(real_tables.rest(root), "a.mp4")[1:] == ["AU02 90 %, AU01 20 %", "none"]
-    assert cells(real_tables.rest(root), "b.mp4")[1:] == ["none", "AU12 30 %"]
-    assert cells(real_tables.rest(root), "c.mp4")[1:] == ["none", "AU12 30 %"]
+    row = cells(real_tables.rest(root), "a.mp4")
+    assert row[1:] == ["8", "AU02 90 %, AU01 20 %", "no frame left"]
+    assert cells(real_tables.rest(root), "b.mp4")[1:] == ["8", "none", "AU12 33 %"]
 
 
 def test_stills_list_what_is_ranked_or_often_called_at_rest(root):

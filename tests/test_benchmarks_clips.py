@@ -8,7 +8,15 @@ import pytest
 
 from benchmarks import clips
 from benchmarks.agreement import Curves
-from benchmarks.clips import frames_of, judge_clip, load_annotations, main, rank_area, with_baseline
+from benchmarks.clips import (
+    frames_of,
+    judge_clip,
+    load_annotations,
+    main,
+    rank_area,
+    seen_at_rest,
+    with_baseline,
+)
 from lgrnet.metrics import area_under_curve
 from runtime.errors import InputError
 
@@ -57,9 +65,19 @@ def test_a_clip_is_judged_on_its_frames_alone():
     assert row["median_on"] == pytest.approx(0.85)
     assert (row["called_on"], row["called_off"]) == (1.0, 0.0)
     # Of frames 5 to 7 AU 12 is at or over 0.65 in one, AU 1 at or over 0.5 in one.
-    assert {row["au"]: row["share"] for row in resting} == pytest.approx(
-        {"AU01": 1 / 3, "AU12": 1 / 3}
-    )
+    (face,) = resting
+    assert (face["clip"], face["frames"]) == ("c.mp4", 3)
+    assert face["called"] == pytest.approx({"AU01": 1 / 3, "AU12": 1 / 3})
+
+
+def test_resting_faces_of_no_frame_and_of_no_au_are_told_apart():
+    curve = np.array([np.nan, np.nan, 0.1, 0.1])
+    found = Curves("d", ("AU01",), curve[:, None], (0.5,))
+    said = [
+        judge_clip({"file": "c.mp4", "neutral": [frames]}, found)[1] for frames in ([0, 1], [1, 3])
+    ]
+    assert [(row["frames"], row["called"]) for (row,) in said] == [(0, {}), (2, {})]
+    assert [seen_at_rest(row) for (row,) in said] == ["no frame left", "none"]
 
 
 def test_a_baseline_takes_off_the_rest_of_the_first_frames():
