@@ -12,15 +12,17 @@ def test_people_rest_differently_but_a_seed_fixes_them(any_studio):
     assert np.abs(one - other).max() > 0.02
 
 
-def test_on_average_brows_rest_lower_than_the_rigs_and_eyes_narrower(any_studio):
+def test_on_average_brows_lids_and_mouth_rest_as_real_ones_do(any_studio):
     rig = any_studio.rig
     y = np.mean([resting_offset(np.random.default_rng(s), rig)[:, 1] for s in range(300)], axis=0)
     points = rig.landmarks68
-    assert y[points[[20, 21, 22, 23]]].max() < -0.05  # inner brows, cm
+    assert y[points[[20, 21, 22, 23]]].max() < -0.08  # inner brows, cm
     assert y[points[[37, 38, 43, 44]]].max() < y[points[[40, 41, 46, 47]]].min()  # lids
+    corners, lips = y[points[[48, 54]]], y[points[[62, 66]]]
+    assert corners.max() < lips.min()  # the corners hang
     mouth = points[48:68]
     draws = [resting_offset(np.random.default_rng(s), rig)[mouth] for s in range(300)]
-    assert np.abs(np.mean(draws, axis=0)).max() < 0.25 * np.abs(draws).max()
+    assert np.abs(np.mean(draws, axis=0)).max() < 0.5 * np.abs(draws).max()
 
 
 def test_a_resting_face_is_asymmetric_but_little(any_studio):

@@ -61,3 +61,16 @@ def test_an_expression_folds_the_skin_and_rest_does_not(any_studio):
 
     assert difference(Expression()).max() == 0
     assert (difference(Expression({1: 1.0, 2: 1.0})) > 6).sum() > 30
+
+
+def test_raised_brows_furrow_the_forehead_across(any_studio):
+    person = make_identity(any_studio, 8)
+    flat = replace(person, grooves=replace(person.grooves, folds=0 * person.grooves.folds))
+    expression = Expression({1: 1.0, 2: 1.0})
+    pictures = [render(any_studio, who, *scene(expression)) for who in (person, flat)]
+    furrows = np.abs(np.subtract(*(portrait(each).astype(float) for each in pictures))).max(2)
+    brows = int(pictures[0].landmarks[:10, 1].min())
+    forehead = furrows[: brows - 2]
+    assert (forehead > 10).sum() > 30
+    down, right = np.gradient(forehead)
+    assert np.abs(down).sum() > 1.5 * np.abs(right).sum()  # lines that run from side to side

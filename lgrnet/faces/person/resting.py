@@ -25,9 +25,13 @@ _SPREAD: dict[str, float] = {
 }
 """Shape → standard deviation of its weight at rest; negative weights are the opposite look."""
 
-_MEAN: dict[str, float] = {"browInnerUp": -0.6, "browOuterUp": -0.2, "eyeBlink": 0.07}
-"""Shape → mean weight at rest: the rig's own mean face has brows higher above the eyes, and lids
-wider open, than real people at rest in photographs."""
+_MEAN: dict[str, float] = {
+    **{"browInnerUp": -1.0, "browOuterUp": -0.2, "eyeBlink": 0.07},
+    **{"mouthFrown": 0.15, "mouthRollUpper": 0.13},
+}
+"""Shape → mean weight at rest: the rig's own mean face has brows higher above the eyes, lids wider
+open, corners of the mouth that turn up and a fuller upper lip than real people at rest in
+photographs."""
 
 _UNEVEN = 0.25  # of the weight, from side to side
 

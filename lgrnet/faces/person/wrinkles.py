@@ -3,8 +3,8 @@
 Two kinds of pattern. *Lines* are noise stretched along one direction, one texture for each of four
 directions; which of them shows at a place, and how deep, is decided by the strain of the skin there
 (:mod:`lgrnet.faces.person.strain`), so every movement of the face wrinkles it, labelled or not.
-*Folds* are where anatomy puts single deep creases (nasolabial fold, crow's feet, under the eyes,
-beside the mouth, the dimpled chin); squeezed skin deepens them too.
+*Folds* are where anatomy puts single deep creases (the forehead's furrows, the nasolabial fold,
+crow's feet, under the eyes, beside the mouth, the dimpled chin); squeezed skin deepens them too.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,10 @@ DIRECTIONS = 4
 
 _PERIODS = ((30.0, 1.0), (13.0, 0.5))  # texels from line to line, and weight: lines and fine lines
 _LENGTH = 5.0  # how many periods a line is long
+
+_FOREHEAD = 7.0
+"""Depth of the forehead's furrows. The rig's raised brows shorten the forehead little, real ones
+furrow it deeply: that is what tells raised brows (AU 1, 2) from brows that are high at rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,7 @@ def _folds(chart: FaceChart) -> np.ndarray:
     """Draw the creases that anatomy places, (S, S) float32, ≤ 0."""
     draw = _Creases(chart)
     total = draw.lines(draw.nasolabial(), 3.2)
+    total += _FOREHEAD * draw.lines(draw.forehead(), 2.6)
     total += 1.1 * draw.lines(draw.crows_feet(), 1.7)
     total += 0.9 * draw.lines(draw.under_eyes((0.075, 0.10)), 2.0)
     total += 1.2 * draw.lines(draw.glabella(), 2.6)
@@ -134,6 +139,22 @@ class _Creases:
             )
             for side in (-1, 1)
         ]
+
+    def forehead(self) -> list[np.ndarray]:
+        t = np.linspace(-1, 1, 41)
+        brows = self.points[[19, 24], 1].mean()
+        lines = []
+        for rise, reach, phase in (
+            (0.08, 0.3, 0.4),
+            (0.14, 0.4, 2.1),
+            (0.2, 0.42, 3.9),
+            (0.26, 0.3, 5),
+        ):
+            # Furrows follow both brows' arches a little, never quite alike on both sides.
+            wave = 0.004 * np.sin(6 * t + phase) - 0.012 * np.sin(np.pi * np.abs(t))
+            x = self.middle[0] + (reach * t + 0.02 * np.sin(3 * phase)) * self.unit
+            lines.append(np.stack([x, brows + (wave - rise) * self.unit], axis=1))
+        return lines
 
     def crows_feet(self) -> list[np.ndarray]:
         reach = np.linspace(0.03, 0.14, 8) * self.unit
