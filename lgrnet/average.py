@@ -1,5 +1,8 @@
 """The mean of networks: ``python -m lgrnet.average A.pt B.pt -o mean.pt``.
 
+With ``--missing-from C.pt`` what they lack (the recurrence, if they were trained without one) comes
+from another network, and one network will do: its own weights with that recurrence.
+
 Networks that began with the same weights and were trained on different faces mostly lie in one
 valley of the loss, and their mean in its middle: it knows what both know and often scores higher
 than either (model soups, Wortsman et al., ICML 2022). Networks that began differently have nothing
@@ -27,26 +30,31 @@ KEPT = ("training_data", "licence")
 on validation people, by training."""
 
 
-def average(paths: Sequence[Path]) -> tuple[LGRNet, dict[str, object]]:
+def average(
+    paths: Sequence[Path], missing_from: Path | None = None
+) -> tuple[LGRNet, dict[str, object]]:
     """Average the weights of networks.
 
     Args:
         paths: Checkpoints, two or more, of one structure. The mean is built like the first one;
             what some lack (a recurrence) is the mean of those that have it.
+        missing_from: Another checkpoint of that structure, from which only that comes which all of
+            them lack. The mean is built like this one, and one path is enough.
 
     Returns:
         The mean, and what is known of it: where it comes from, and what :data:`KEPT` names.
 
     Raises:
         CheckpointError: A file cannot be used.
-        ValueError: There are fewer than two, or they are of different structure.
+        ValueError: There are too few, or they are of different structure.
     """
-    if len(paths) < 2:
+    if len(paths) < 2 and missing_from is None:
         raise ValueError(f"a mean needs two checkpoints or more, got {len(paths)}")
-    read = [load_checkpoint(path) for path in paths]
+    every = [*paths] if missing_from is None else [missing_from, *paths]
+    read = [load_checkpoint(path) for path in every]
     mean, _ = read[0]
     wanted = asdict(mean.config)
-    for path, (model, _) in zip(paths[1:], read[1:], strict=True):
+    for path, (model, _) in zip(every[1:], read[1:], strict=True):
         found = asdict(model.config)
         different = [
             f"{name} = {found[name]}, of the first {wanted[name]}"
@@ -54,17 +62,19 @@ def average(paths: Sequence[Path]) -> tuple[LGRNet, dict[str, object]]:
             if name not in FREE_FIELDS and found[name] != wanted[name]
         ]
         if different:
-            raise ValueError(f"{path} is another network than {paths[0]}: {'; '.join(different)}")
-    states = [model.state_dict() for model, _ in read]
+            raise ValueError(f"{path} is another network than {every[0]}: {'; '.join(different)}")
+    states = [model.state_dict() for model, _ in read[-len(paths) :]]
     weights = {}
-    for name, first in states[0].items():
-        all_of_them = [state[name] for state in states if name in state]
+    for name, first in mean.state_dict().items():
+        all_of_them = [state[name] for state in states if name in state] or [first]
         if first.is_floating_point() and all(each.shape == first.shape for each in all_of_them):
             weights[name] = torch.stack(all_of_them).mean(0)
         else:  # batch norm's count of batches; gates of a recurrence of another kind
             weights[name] = first
     mean.load_state_dict(weights)
     meta: dict[str, object] = {"mean_of": [str(path) for path in paths]}
+    if missing_from is not None:
+        meta["missing_from"] = str(missing_from)
     for name in KEPT:
         said = {str(meta_of.get(name)) for _, meta_of in read}
         if len(said) == 1:
@@ -79,11 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="two or more, which began with the same weights")
+    add("--missing-from", type=Path, help="one more, for what all of them lack, a recurrence")
     add("-o", "--output", type=Path, required=True, help="where to")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        model, meta = average(args.checkpoints)
+        model, meta = average(args.checkpoints, args.missing_from)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(args.output, model, meta)
     except (CheckpointError, ValueError, OSError) as error:

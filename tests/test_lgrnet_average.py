@@ -49,6 +49,29 @@ def test_every_weight_is_the_mean_of_those_that_have_it(tmp_path):
     assert all(seen.values())
 
 
+def test_what_all_lack_comes_from_another_and_nothing_else_does(tmp_path):
+    paths = [tmp_path / name for name in ("a.pt", "b.pt", "whole.pt")]
+    a, b = (saved(path, seed, relation="none") for path, seed in zip(paths, (1, 2), strict=False))
+    whole = saved(paths[2], 3)
+    told = ["--missing-from", str(paths[2]), "-o", str(tmp_path / "out.pt")]
+    for parts, given in (([a], paths[:1]), ([a, b], paths[:2])):
+        assert main([*map(str, given), *told]) == 0
+        model, meta = load_checkpoint(tmp_path / "out.pt")
+        assert model.config.relation == "skip_bilstm"
+        assert meta["missing_from"] == str(paths[2])
+        seen = set()
+        for name, tensor in model.state_dict().items():
+            if not tensor.is_floating_point():
+                continue
+            if name in a:
+                wanted = sum(part[name] for part in parts) / len(parts)
+            else:
+                wanted = whole[name]
+            seen.add(name in a)
+            np.testing.assert_allclose(tensor.numpy(), wanted, rtol=1e-5, atol=1e-7)
+        assert seen == {True, False}
+
+
 def test_a_network_with_itself_stays(tmp_path):
     told = {"training_data": "synthetic faces only", "licence": "Apache-2.0", "thresholds": [0.3]}
     state = saved(tmp_path / "a.pt", 1, told)
@@ -70,6 +93,9 @@ def test_what_cannot_be_averaged_is_named(tmp_path, caplog):
     assert "two checkpoints or more, got 1" in caplog.text
     assert main([str(tmp_path / "a.pt"), str(tmp_path / "other.pt"), "-o", str(out)]) == 2
     assert "other.pt is another network" in caplog.text
+    strange = ["--missing-from", str(tmp_path / "other.pt")]
+    assert main([str(tmp_path / "a.pt"), *strange, "-o", str(out)]) == 2
+    assert "a.pt is another network than" in caplog.text
     assert "head_hidden = 4, of the first" in caplog.text
     assert main([str(tmp_path / "a.pt"), str(tmp_path / "none.pt"), "-o", str(out)]) == 2
     assert "none.pt: no such file" in caplog.text
