@@ -100,9 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (CheckpointError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
-    logger.info(
-        "%s: the mean of %d networks, without thresholds", args.output, len(args.checkpoints)
-    )
+    names = ", ".join(map(str, args.checkpoints))
+    logger.info("%s: the mean of %s, without thresholds", args.output, names)
     return 0
 
 
