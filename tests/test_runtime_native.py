@@ -11,6 +11,7 @@ import torch
 from native_engine import native_model, require_native
 from tiny_network import draw_faces, tiny_network
 
+from benchmarks.machine import describe_machine
 from export.faces import demo_faces
 from export.native.ranges import best_ranges, bin_edges, measure_ranges
 from export.plain import PlainGraph
@@ -118,10 +119,15 @@ def compiled_for(target, folder):
         return library.open_library(compile_engine(target, folder))
 
 
-@pytest.mark.parametrize("target", ["portable", "avx2"])
+PROVIDERS = {"portable": "native portable", "avx2": "native AVX2", "avxvnni": "native AVX-VNNI"}
+
+
+@pytest.mark.parametrize("target", PROVIDERS)
 def test_other_instruction_sets_compute_the_same(tmp_path, monkeypatch, network, target):
     if target not in library.targets():
         pytest.skip(f"{target} is not for this kind of processor")
+    if target == "avxvnni" and "avx_vnni" not in describe_machine()["cpu_flags"]:
+        pytest.skip("this processor has no AVX-VNNI (compiling to find that out takes long)")
     model = native_model(network)
     ranges = measure_ranges(model, draw_faces(4))
     quantised = dataclasses.replace(model, arrays={**model.arrays, **ranges})
@@ -136,7 +142,7 @@ def test_other_instruction_sets_compute_the_same(tmp_path, monkeypatch, network,
     monkeypatch.setattr("runtime.backends.native.find_library", lambda: opened)
     for (each, faces), (probability, landmarks, _) in zip(pairs, wanted, strict=True):
         backend = NativeBackend(each, "cpu", 2)
-        assert backend.provider == {"portable": "native portable", "avx2": "native AVX2"}[target]
+        assert backend.provider == PROVIDERS[target]
         found = backend(faces)
         # In 8 bits, a number in the middle between two is rounded by its last bit, which products
         # and sums in one instruction change.
