@@ -24,7 +24,7 @@ DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")
 SPEED = _RESULTS / "amd_epyc_zen3_2_cores_native.json"
 """The measurement of all engines that the documents show."""
-SPEED_AVX512 = _RESULTS / "amd_epyc_zen4_2_cores_native.json"
+SPEED_AVX512 = _RESULTS / "amd_epyc_zen5_2_cores.json"
 """The same with AVX-512 and bfloat16, of fewer engines and of both presets."""
 END_TO_END = SPEED
 """The measurement from file to result that they show."""
