@@ -93,10 +93,10 @@ def test_what_cannot_be_averaged_is_named(tmp_path, caplog):
     assert "two checkpoints or more, got 1" in caplog.text
     assert main([str(tmp_path / "a.pt"), str(tmp_path / "other.pt"), "-o", str(out)]) == 2
     assert "other.pt is another network" in caplog.text
+    assert "head_hidden = 4, of the first" in caplog.text
     strange = ["--missing-from", str(tmp_path / "other.pt")]
     assert main([str(tmp_path / "a.pt"), *strange, "-o", str(out)]) == 2
     assert "a.pt is another network than" in caplog.text
-    assert "head_hidden = 4, of the first" in caplog.text
     assert main([str(tmp_path / "a.pt"), str(tmp_path / "none.pt"), "-o", str(out)]) == 2
     assert "none.pt: no such file" in caplog.text
     assert not out.exists()
