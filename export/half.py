@@ -29,7 +29,25 @@ def halve(source: Path, target: Path) -> None:
     half = convert_float_to_float16(
         model, keep_io_types=True, op_block_list=list(KEPT_KINDS), node_block_list=kept
     )
+    drop_twins(half.graph)
     onnx.save_model(half, target)
+
+
+def drop_twins(graph: onnx.GraphProto) -> None:
+    """Keep one of several nodes that are the same, results included.
+
+    ONNX Runtime 1.31 converts a number anew for each node that reads it, under one name, which it
+    does not load then; from 1.32 on it converts it once.
+
+    Args:
+        graph: It is changed.
+    """
+    known = set()
+    for node in list(graph.node):
+        content = node.SerializeToString(deterministic=True)
+        if content in known:
+            graph.node.remove(node)
+        known.add(content)
 
 
 def _is_kept(name: str) -> bool:

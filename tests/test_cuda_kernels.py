@@ -49,8 +49,8 @@ def test_prepare(side, size):
 
 CONVOLUTION = {
     **{"X_OFFSET": 0, "X_GROUPED": False, "OUT_OFFSET": 0, "OUT_GROUPED": False, "STEP": 1},
-    **{"TILES": 1, "ACTIVATE": False, "ATTEND": False, "RELU": False, "POOL": False},
-    **{"BLOCK_M": 16, "BLOCK_N": 16, "BLOCK_K": 16},
+    **{"TILES": 1, "ACTIVATE": False, "SKIP": False, "RELU": False, "POOL": False},
+    **{"BLOCK_M": 16, "BLOCK_N": 16, "BLOCK_K": 16, "BLOCK_SEEN": 64},
 }
 
 
@@ -61,7 +61,7 @@ def convolve(x, weight, bias, out, parts, scale=None, shift=None, attention=None
     kernels = kernels.reshape(parts, size * size * inputs, outputs).contiguous().half()
     sizes = {
         **CONVOLUTION,
-        **{"IMAGES": len(out), "SOURCES": len(x), "HEIGHT": x.shape[1], "WIDTH": x.shape[2]},
+        **{"IMAGES": len(out), "HEIGHT": x.shape[1], "WIDTH": x.shape[2]},
         **{"X_STRIDE": x.shape[3], "OUT_STRIDE": out.shape[3], "INPUTS": inputs},
         **{"OUTPUTS": outputs, "SIZE": size, **constants},
     }
@@ -79,7 +79,9 @@ def convolve(x, weight, bias, out, parts, scale=None, shift=None, attention=None
 
 
 @pytest.mark.parametrize("size", [1, 3])
-@pytest.mark.parametrize(("inputs", "outputs", "side"), [(4, 8, 6), (5, 19, 7), (24, 33, 4)])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "side"), [(4, 8, 6), (5, 19, 7), (24, 33, 4), (32, 8, 5)]
+)
 def test_convolve(size, inputs, outputs, side):
     x, weight = half(2, inputs, side, side), half(outputs, inputs, size, size, scale=0.2)
     bias = half(outputs)
@@ -88,8 +90,9 @@ def test_convolve(size, inputs, outputs, side):
     close(out, rows_last(functional.conv2d(x.float(), weight.float(), bias.float(), 1, size // 2)))
 
 
-def test_convolve_with_a_stride():
-    x, weight, bias = half(2, 4, 8, 8), half(8, 4, 3, 3, scale=0.3), half(8)
+@pytest.mark.parametrize("inputs", [4, 16])
+def test_convolve_with_a_stride(inputs):
+    x, weight, bias = half(2, inputs, 8, 8), half(8, inputs, 3, 3, scale=0.3), half(8)
     out = blank(2, 4, 4, 8)
     convolve(rows_last(x), weight, bias, out, 1, STEP=2)
     close(out, rows_last(functional.conv2d(x.float(), weight.float(), bias.float(), 2, 1)))
@@ -128,13 +131,27 @@ def test_convolve_region_layers_side_by_side(tiles):
     assert out[..., 9:].isnan().all()
 
 
-def test_convolve_patches_of_several_aus():
-    x, attention = half(2, 6, 5, 5), torch.rand(3, 2, 5, 5).half()
-    weight, bias = half(20, 6, 3, 3, scale=0.3), torch.zeros(20)
-    out = blank(6, 5, 5, 20)
-    convolve(rows_last(x), weight, bias, out, 1, attention=attention, ATTEND=True)
-    patches = (x.float() * attention.float()[:, :, None]).flatten(0, 1)
-    close(out, rows_last(functional.conv2d(patches, weight.float(), padding=1)), atol=8e-3)
+@pytest.mark.parametrize("lit", [(0, 0, 0), (1, 6, 2), (2, 3, 6)])
+def test_convolve_leaves_out_what_sees_only_zeros(lit):
+    """One cell has attention: its neighbours, in other blocks too, must not be left out."""
+    attention = torch.zeros(3, 7, 7).half()
+    attention[lit] = 0.5
+    x = half(3, 7, 7, 16) * attention[..., None]
+    weight, bias = half(20, 16, 3, 3, scale=0.3), half(20)
+    out = blank(3, 7, 7, 20)
+    constants = {"SKIP": True, "BLOCK_SEEN": 32}
+    convolve(x, weight, bias, out, 1, attention=attention, **constants)
+    patches = x.float().permute(0, 3, 1, 2)
+    close(out, rows_last(functional.conv2d(patches, weight.float(), bias.float(), padding=1)))
+
+
+def test_convolve_reads_nothing_where_there_is_no_attention():
+    """What is left out is really left out: the product with infinity would not be zero."""
+    x, attention = torch.full((1, 7, 7, 16), float("inf")).half(), torch.zeros(1, 7, 7).half()
+    out = blank(1, 7, 7, 8)
+    constants = {"SKIP": True, "BLOCK_SEEN": 32}
+    convolve(x, half(8, 16, 3, 3), torch.ones(8), out, 1, attention=attention, **constants)
+    assert (out == 1).all()
 
 
 def test_merge():
@@ -147,21 +164,23 @@ def test_merge():
     close(out, rows_last(functional.max_pool2d(wanted.permute(0, 3, 1, 2), 2)))
 
 
-@pytest.mark.parametrize("squash", [False, True])
-def test_project(squash):
-    x, weight, bias = half(2, 9, 3 * 5), half(3, 9, 5, scale=0.2), half(3).float()
+@pytest.mark.parametrize(("squash", "kinds"), [(False, 1), (True, 1), (True, 2)])
+def test_project(squash, kinds):
+    x, weight = half(2, 9, 3 * 5), half(kinds, 3, 9, 5, scale=0.2)
+    bias = half(kinds, 3).float()
     order = torch.tensor([2, 0, 1], dtype=torch.int32)
-    out = blank(2, 3, dtype=torch.float32)
+    outs = [blank(2, 3, dtype=torch.float32) for _ in range(kinds)]
     constants = {
         **{"CELLS": 9, "CHANNELS": 5, "X_STRIDE": 15, "X_STEP": 5, "OUTPUTS": 3},
-        **{"SQUASH": squash, "TIMES": 5.0 if squash else 1.0, "BLOCK": 16},
+        **{"SQUASH": squash, "TIMES": 1.0, "TIMES_SECOND": 5.0, "BLOCK": 16},
     }
-    run_kernel("project", (3, 2, 1), [x, weight, bias, order, out], constants)
-    for output in range(3):
-        part = x[:, :, 5 * output : 5 * output + 5].float()
-        score = (part * weight[output].float()).sum((1, 2)) + bias[output]
-        wanted = 5 * score.sigmoid() if squash else score
-        close(out[:, order[output]], wanted, atol=1e-4)
+    run_kernel("project", (3, 2, kinds), [x, weight, bias, order, outs[0], outs[-1]], constants)
+    for kind, times in zip(range(kinds), (1, 5), strict=False):
+        for output in range(3):
+            part = x[:, :, 5 * output : 5 * output + 5].float()
+            score = (part * weight[kind, output].float()).sum((1, 2)) + bias[kind, output]
+            wanted = times * (score.sigmoid() if squash else score)
+            close(outs[kind][:, order[output]], wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize(("grid", "margin"), [(16, 0), (20, 0), (12, 4)])
@@ -173,23 +192,31 @@ def test_draw_patches(grid, margin):
     landmarks = torch.rand(6, COUNT, 2, generator=generator) * 230 - 25
     landmarks[1] = (landmarks[1] / 176 * cells).floor().add(0.5) / cells * 176
     landmarks[2, :] = landmarks[2, :1]
-    out = blank(4, 6, grid, grid)
+    feature = half(6, grid, grid, 5)
+    attention, cut = blank(4, 6, grid, grid), blank(4, 6, grid, grid, 5)
     constants = {
         **{"IMAGES": 6, "LANDMARKS": COUNT, "LEFT": LEFT_EYE_INNER, "RIGHT": RIGHT_EYE_INNER},
         **{"CELLS": cells, "MARGIN": margin, "GRID": grid, "RADIUS": window_radius(cells)},
         **{"SCALE": cells / 176, "SLOPE": FALL / (cells * EXTENT), "BLOCK": 128},
+        **{"CHANNELS": 5, "BLOCK_C": 8},
     }
     points = patches.points.view(-1, 2).int()
     drops = patches.drops[:, 0, 1:].repeat(1, 2).contiguous()  # one number for both sides
-    run_kernel(
-        "draw_patches", (blocks_of(grid**2, 128), 6, 4), [landmarks, points, drops, out], constants
-    )
+    values = [landmarks, points, drops, feature, attention, cut]
+    run_kernel("draw_patches", (blocks_of(grid**2, 128), 6, 4), values, constants)
     wanted = patches(landmarks)[..., margin : margin + grid, margin : margin + grid]
-    close(out, wanted.transpose(0, 1), atol=1e-3)
+    close(attention, wanted.transpose(0, 1), atol=1e-3)
+    close(cut, wanted.transpose(0, 1)[..., None] * feature, atol=4e-3)
 
 
-def test_the_recurrence_step_by_step():
-    aus, images, channels = 4, 2, 12
+def by_channel(x):
+    """(4 · C, ...), gate by gate → (C, 4, ...) flat, as the kernels have them."""
+    return x.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1)
+
+
+@pytest.mark.parametrize(("channels", "block_k"), [(12, 16), (16, 8)])
+def test_the_recurrence_step_by_step(channels, block_k):
+    aus, images = 4, 2
     torch.manual_seed(aus)
     relation = Recurrence(aus, channels, skip=True)
     sides = (relation.downward, relation.upward)
@@ -210,11 +237,12 @@ def test_the_recurrence_step_by_step():
         down = relation.downward(drives[0], feature.float(), attention.float())
         up = relation.upward(drives[1][::-1], feature.float(), flipped.float())
 
-    driven = torch.stack([torch.cat(each, dim=1) for each in zip(*drives, strict=True)])
-    driven = driven.permute(0, 1, 3, 4, 2).contiguous().half()
-    weight = torch.stack([side.cell.from_hidden.weight.permute(2, 3, 1, 0) for side in sides])
-    weight = weight.reshape(2, 9 * channels, 4 * channels).half().contiguous()
-    bias = torch.stack([side.cell.from_hidden.bias for side in sides])
+    drives = [[by_channel(each.transpose(0, 1)) for each in side] for side in drives]
+    driven = torch.stack([torch.cat(each) for each in zip(*drives, strict=True)])
+    driven = driven.permute(0, 2, 3, 4, 1).contiguous().half()
+    weight = [by_channel(side.cell.from_hidden.weight).permute(2, 3, 1, 0) for side in sides]
+    weight = torch.stack(weight).reshape(2, 9 * channels, 4 * channels).half().contiguous()
+    bias = torch.stack([by_channel(side.cell.from_hidden.bias) for side in sides])
     gates = [torch.stack([each.weight for each in side.gates.maps]) for side in sides]
     offsets = [torch.stack([each.bias for each in side.gates.maps]) for side in sides]
     gates, offsets = torch.stack(gates).half(), torch.stack(offsets).detach()
@@ -223,34 +251,35 @@ def test_the_recurrence_step_by_step():
     factors = blank(2, aus, aus, images, channels, dtype=torch.float32)
     reaching, cell = blank(2, images, cells, channels), blank(2, images, cells, channels).float()
     partial = blank(2, blocks, aus, images, channels, dtype=torch.float32)
-    sizes = {"STEPS": aus, "IMAGES": images, "CHANNELS": channels}
+    earlier = blank(2, images, cells, channels, dtype=torch.float32)
+    sizes = {"STEPS": aus, "IMAGES": images, "CHANNELS": channels, "BLOCKS": blocks}
+    of_channels = blocks_of(channels, 8)
+    more = blocks_of(images * blocks_of(cells, 8), of_channels)
     for step in range(aus):
         if step:
             run_kernel(
                 "gather",
-                (blocks_of(cells * channels, 64), images, 2),
-                [states, factors, reaching, step],
-                {**sizes, "CELLS": cells, "BLOCK": 64},
+                (blocks_of(cells, 8) + aus - 1 - step, images, 2),
+                [states, earlier, partial, gates.detach(), offsets, factors, reaching, step],
+                {
+                    **{**sizes, "CELLS": cells, "BLOCK_M": 8, "BLOCK_B": power_of_two(blocks)},
+                    "BLOCK_C": power_of_two(channels),
+                },
             )
         run_kernel(
             "advance",
-            (images * blocks, blocks_of(channels, 16), 2),
+            (images * blocks + (more if step + 1 < aus else 0), of_channels, 2),
             [
                 *(reaching, driven, weight.detach(), bias.detach(), rows_last(feature)),
-                *(attention.transpose(0, 1).contiguous(), cell, states, partial, step),
+                *(attention.transpose(0, 1).contiguous(), cell, states, partial, factors),
+                *(earlier, step),
             ],
             {
-                **{**sizes, "HEIGHT": grid, "WIDTH": grid, "BLOCKS": blocks},
-                **{"BLOCK_M": 16, "BLOCK_N": 16, "BLOCK_K": 16},
+                **{**sizes, "HEIGHT": grid, "WIDTH": grid, "BLOCK_S": 4},
+                **{"BLOCK_M": 16, "BLOCK_N": 8, "BLOCK_K": block_k, "ROWS": 8},
+                "BLOCK_C": power_of_two(channels),
             },
         )
-        if step + 1 < aus:
-            run_kernel(
-                "weigh",
-                (aus, images, 2),
-                [partial, gates.detach(), offsets, factors, step],
-                {**sizes, "CELLS": cells, "BLOCKS": blocks, "BLOCK": power_of_two(channels)},
-            )
     for direction, wanted in enumerate((down, up)):
         for step, state in enumerate(wanted):
             got = states[direction, step].reshape(images, grid, grid, channels)
@@ -274,8 +303,7 @@ def test_fuse(aus, images, channels, whole):
     torch.manual_seed(aus)
     side, width = 6, 7
     fusion = Fusion(aus, channels, width)
-    feature, attention = half(images, channels, side, side), torch.rand(aus, images, side, side)
-    attention = attention.half()
+    patches = half(aus, images, side, side, channels)
     states = half(2, aus, images, side, side, channels)
     seen = half(images, width, whole, whole)
     with torch.no_grad():
@@ -283,7 +311,7 @@ def test_fuse(aus, images, channels, whole):
         local = []
         for au in range(aus):
             both = states[0, au].float() + states[1, aus - 1 - au].float()
-            patch = feature.float() * attention[au].float()[:, None]
+            patch = patches[au].float().permute(0, 3, 1, 2)
             local.append(patch + both.permute(0, 3, 1, 2) / 2)
         wanted = fusion(torch.cat(local, dim=1), seen.float())
     convs = (fusion.local_gate, fusion.local_value)
@@ -295,8 +323,8 @@ def test_fuse(aus, images, channels, whole):
         "fuse",
         (blocks_of(side * side, 16), images, aus),
         [
-            *(rows_last(feature), attention, states.flatten(3, 4).contiguous()),
-            *(squares[0], biases[0], squares[1], biases[1], maps[0].half(), maps[1].half(), out),
+            *(patches, states.flatten(3, 4).contiguous(), squares[0], biases[0], squares[1]),
+            *(biases[1], torch.cat(maps, dim=3).half(), out),
         ],
         {
             **{"AUS": aus, "IMAGES": images, "HEIGHT": side, "WIDTH": side, "CHANNELS": channels},

@@ -132,7 +132,7 @@ def test_the_command_takes_an_onnx_file(tmp_path, monkeypatch, model, proto):
     path = file_of(tmp_path, proto, model, thresholds=(0.25, 0.5, 0.75))
     monkeypatch.setattr("export.faces.demo_faces", lambda: draw_faces(2))
     codes = lambda kernels, targets: (  # noqa: E731 the compiler, which cannot run in this process
-        {target: {key: Code("k", 4, 0, 2, 0, 1) for key in kernels} for target in targets},
+        {target: {key: Code("k", 4, 0, 2, False, 0, 1) for key in kernels} for target in targets},
         b"x",
     )
     monkeypatch.setattr(compiling, "compile_kernels", codes)

@@ -10,6 +10,7 @@ import torch
 from tiny_export import GENEROUS, write_export_folder
 from tiny_network import draw_faces, tiny_network
 
+from export.half import drop_twins
 from export.onnx import export_onnx, main
 from export.plain import PlainGraph
 from export.quantise import part_of, quantise
@@ -269,3 +270,16 @@ def test_parts_that_cost_most_stay_in_float(folder, tmp_path):
     assert floats(0.1).floats == ("stem.first", "classify.refine")
     assert tried[-1] & {"stem.first", "classify.refine"} == set()
     assert "align" in tried[-1]
+
+
+def test_of_nodes_that_are_twins_one_is_left():
+    """What ONNX Runtime 1.31 makes of one number that two nodes read in float32."""
+
+    def cast(to):
+        return onnx.helper.make_node("Cast", ["x"], ["x_wide"], to=to, name="widen")
+
+    adds = [onnx.helper.make_node("Add", ["x_wide", "x_wide"], [y], name=y) for y in "ab"]
+    graph = onnx.GraphProto(node=[cast(1), adds[0], cast(1), adds[1], cast(10)])
+    drop_twins(graph)
+    assert [node.name for node in graph.node] == ["widen", "a", "b", "widen"]
+    assert graph.node[3].attribute[0].i == 10

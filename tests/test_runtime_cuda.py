@@ -1,6 +1,7 @@
 """Calls of the CUDA driver, against a driver that is made up and keeps its argument order."""
 
 import ctypes
+import struct
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from runtime.cuda import device, driver
-from runtime.cuda.cooperative import CooperativeKernel
 from runtime.cuda.graph import CudaGraph
+from runtime.cuda.kernel import Kernel
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError
 
@@ -86,13 +87,19 @@ class Driver:
         assert (function.value, threads.value, shared.value) == (66, 128, 70_000)
         blocks._obj.value = self.blocks
 
-    def _cuLaunchCooperativeKernel(self, function, *rest):
-        *dimensions, shared, stream, values = rest
-        assert function.value == 66
-        assert (shared.value, stream.value) == (70_000, STREAM.handle)
+    def _cuLaunchKernelEx(self, config, function, values, extra):
+        """Read what the driver would, at the places where its header has them."""
+        assert (function.value, extra) == (66, None)
+        assert (values._length_, ctypes.sizeof(config._obj)) == (3, 56)
+        memory = bytes(config._obj)
+        dimensions = struct.unpack_from("7I", memory)
+        stream, attributes, count = struct.unpack_from("QQI", memory, 32)
+        assert stream == STREAM.handle
+        kept = ctypes.string_at(attributes, 72 * count)
+        flags = [struct.unpack_from("i4xi", kept, 72 * each) for each in range(count)]
         first = ctypes.cast(values[0], ctypes.POINTER(ctypes.c_uint64))[0]
         second = ctypes.cast(values[1], ctypes.POINTER(ctypes.c_int32))[0]
-        self.started = [each.value for each in dimensions], len(values), first, second
+        self.started = list(dimensions), flags, first, second
 
 
 @pytest.fixture
@@ -144,27 +151,33 @@ def test_an_old_driver(use):
 
 
 def kernel():
-    return CooperativeKernel(b"\x7fELF\0and more", "recur", 128, 70_000, 2)
+    return Kernel(b"\x7fELF\0and more", "recur", 128, 70_000)
 
 
-@pytest.mark.parametrize(("blocks", "started"), [(968, 4 * 132), (64, 64)])
-def test_no_more_blocks_are_started_than_the_gpu_holds(use, blocks, started):
+@pytest.mark.parametrize(
+    ("how", "flags"), [({}, []), ({"early": True}, [(6, 1)]), ({"together": True}, [(2, 1)])]
+)
+def test_a_kernel_is_started(use, how, flags):
     made = use()
     recur = kernel()
-    assert recur.most == 4 * 132
-    recur.start(blocks, [("P", 2**40 + 5), ("i", -7), ("P", 0)], STREAM)
-    assert made.started == ([started, 1, 1, 128, 1, 1], 3, 2**40 + 5, -7)
+    recur.start((64, 3, 2), [("P", 2**40 + 5), ("i", -7), ("P", 0)], STREAM, **how)
+    assert made.started == ([64, 3, 2, 128, 1, 1, 70_000], flags, 2**40 + 5, -7)
     recur.free()
     assert made.calls[-1] == "cuModuleUnload"
+
+
+def test_how_many_blocks_a_gpu_holds(use):
+    use()
+    assert kernel().most(2) == 4 * 132
 
 
 def test_gpus_that_cannot(use):
     use(cooperative=0)
     with pytest.raises(DeviceError, match=r"starts no cooperative kernels.*--recurrence steps"):
-        kernel()
+        kernel().most(2)
     use(blocks=0)
     with pytest.raises(DeviceError, match="has no room for a block of recur"):
-        kernel()
+        kernel().most(2)
 
 
 def test_a_gpu_is_opened_once(monkeypatch):

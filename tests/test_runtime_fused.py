@@ -50,25 +50,28 @@ class InterpretedGpu(fake_cuda.Gpu):
         super().__init__(**options)
         self.kernels, self.runs, self.works = kernels, 0, True
         self.only, self.started, self.grids = None, [], []
+        self.loaded, self.early = 0, []
 
-    def module(self, content):
-        kernel = self.kernels[content.decode()]
-        return fake_cuda.Module(lambda grid, values: self.run(kernel, grid, values))
-
-    def cooperative(self, code, entry, threads, shared, index):
-        """Stand in for `CooperativeKernel`, on a GPU that holds three blocks."""
+    def kernel(self, code, entry, threads, shared):
+        """Stand in for `runtime.cuda.kernel.Kernel`, on a GPU that holds three blocks."""
         assert threads % 32 == 0
         gpu, kernel = self, self.kernels[code.decode()]
+        gpu.loaded += 1
 
         class Kernel:
-            most = 3
+            @staticmethod
+            def most(index):
+                return 3
 
-            def start(self, blocks, values, stream):
-                grid = (min(blocks, self.most), 1, 1)
+            @staticmethod
+            def start(grid, values, stream, early=False, together=False):
+                assert together == (kernel.name == "recur")
+                gpu.early.append(early)
                 stream.put(lambda: gpu.run(kernel, grid, [value for _, value in values]))
 
-            def free(self):
-                gpu.freed = True
+            @staticmethod
+            def free():
+                gpu.loaded -= 1
 
         return Kernel()
 
@@ -100,18 +103,23 @@ class InterpretedGpu(fake_cuda.Gpu):
         run_kernel(kernel.name, grid, tensors, constants)
 
 
+def install(monkeypatch, gpu):
+    fake_cuda.install(monkeypatch, gpu, None)
+    monkeypatch.setattr("runtime.backends.fused.Kernel", gpu.kernel)
+
+
 @pytest.fixture
 def engine(network, tmp_path):
     return written(network, tmp_path)
 
 
-def written(network, tmp_path):
+def written(network, tmp_path, waits=False):
     """Write a file whose code is the names of its kernels."""
     builder, plan, weights = network
     block = bytearray()
     codes = {}
     for key in builder.kernels:
-        codes[key] = Code(key.split("-")[0], 4, 1024, 2, len(block), len(key.encode()))
+        codes[key] = Code(key.split("-")[0], 4, 1024, 2, waits, len(block), len(key.encode()))
         block += key.encode()
     path = tmp_path / "net.fused"
     write_launch_plan(path, replace(plan, codes={"8.0": codes, "8.6": codes}), weights, block)
@@ -162,7 +170,7 @@ def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, capability, t
     builder, plan, _ = network
     gpu = InterpretedGpu(builder.kernels, capability=capability)
     gpu.works = False  # that takes its time: test_the_recurrence_in_one_launch looks at results
-    fake_cuda.install(monkeypatch, gpu, None)
+    install(monkeypatch, gpu)
     backend = open_backend(engine, "cuda")
     assert backend.provider == f"fused kernels for {target}, NVIDIA Fake"
     assert (backend.engine, backend.precision, backend.device) == ("fused", "fp16", "cuda:0")
@@ -190,7 +198,7 @@ def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, f
     builder, plan, _ = network
     gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
     gpu.only = "cut"
-    fake_cuda.install(monkeypatch, gpu, None)
+    install(monkeypatch, gpu)
     backend = open_backend(engine, "cuda")
     assert isinstance(backend, FrameBackend)
     rng = np.random.default_rng(0)
@@ -246,11 +254,10 @@ def test_the_recurrence_in_one_launch(monkeypatch, model, wanted, tmp_path):
     waiting = [launch for launch in plan.launches if launch.cooperative]
     assert [launch.code.split("-")[0] for launch in waiting] == ["recur"]
     by_steps = len(build_network(model, 2).launches)
-    assert len(plan.launches) == by_steps - (3 * 3 - 2) + 2
+    assert len(plan.launches) == by_steps - (2 * 3 - 1) + 2
     gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
     gpu.works = False
-    fake_cuda.install(monkeypatch, gpu, None)
-    monkeypatch.setattr("runtime.backends.fused.CooperativeKernel", gpu.cooperative)
+    install(monkeypatch, gpu)
     backend = open_backend(written(network, tmp_path), "cuda")
     gpu.works = True
     gpu.started.clear()
@@ -260,8 +267,9 @@ def test_the_recurrence_in_one_launch(monkeypatch, model, wanted, tmp_path):
         (3, 1, 1) if launch.cooperative else launch.grid for launch in plan.launches
     ]
     assert gpu.started.index("clear") + 1 == gpu.started.index("recur")
+    assert gpu.loaded == len(plan.codes or builder.kernels)
     backend.close()
-    assert gpu.freed
+    assert gpu.loaded == 0
     broken = replace(waiting[0], grid=(4, 2, 1))
     launches = tuple(broken if each.cooperative else each for each in plan.launches)
     with pytest.raises(ValueError, match="is cooperative and has the grid"):
@@ -273,15 +281,15 @@ def gpu(monkeypatch, network):
     """Return a GPU of compute capability 8.6 that runs the network's kernels."""
     builder, _, _ = network
     fake = InterpretedGpu(builder.kernels, capability=(8, 6))
-    fake_cuda.install(monkeypatch, fake, None)
+    install(monkeypatch, fake)
     return fake
 
 
 def test_code_that_the_driver_does_not_take(monkeypatch, gpu, engine):
-    def refuse(content):
-        raise fake_cuda.CudaError("cuModuleLoadDataEx failed: device kernel image is invalid")
+    def refuse(*of_kernel):
+        raise DeviceError("CUDA error 200 in cuModuleLoadData: device kernel image is invalid")
 
-    monkeypatch.setattr(gpu, "module", refuse)
+    monkeypatch.setattr("runtime.backends.fused.Kernel", refuse)
     with pytest.raises(DeviceError, match=r"kernel image is invalid.*made by .*: a driver for an"):
         open_backend(engine, "cuda")
     assert gpu.pushed == 0
@@ -315,7 +323,7 @@ def test_code_runs_where_its_makers_say(capability, targets, best):
 def test_a_gpu_of_another_generation(monkeypatch, network, engine):
     builder, _, _ = network
     for capability in ((7, 5), (9, 0)):
-        fake_cuda.install(monkeypatch, InterpretedGpu(builder.kernels, capability=capability), None)
+        install(monkeypatch, InterpretedGpu(builder.kernels, capability=capability))
         text = ".".join(map(str, capability))
         with pytest.raises(ModelError, match=rf"code for .* 8.0, 8.6, .*--targets {text}"):
             open_backend(engine, "cuda")

@@ -3,12 +3,13 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from export.cuda.kernels import KERNELS, WRITES
+from export.cuda.tiles import Tile, tile_of
 from runtime.cuda.launch_plan import FRAME_NAME, Launch
 
 Constant = int | float | bool
@@ -22,16 +23,22 @@ class Kernel:
         name: Key of :data:`export.cuda.kernels.KERNELS`.
         constants: Name → value.
         types: Of the other arguments, in their order: NumPy's names, or ``"int"``.
+        warps: Of 32 threads, in a program.
+        stages: Loads that are under way at a time in its loops.
     """
 
     name: str
     constants: Mapping[str, Constant]
     types: tuple[str, ...]
+    warps: int = 4
+    stages: int = 3
 
     @property
     def key(self) -> str:
         """A short name that no other has."""
-        text = json.dumps([self.name, dict(self.constants), self.types], sort_keys=True)
+        text = json.dumps(
+            [self.name, dict(self.constants), self.types, self.warps, self.stages], sort_keys=True
+        )
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
@@ -45,6 +52,8 @@ class Builder:
         kernels: Key → kernel.
         launches: So far.
         cut: What makes the input of a frame.
+        choose: Piece of work and what a rule says → its tile.
+        works: Key of a kernel → the piece of work that its tile was chosen for.
     """
 
     weights: dict[str, np.ndarray] = field(default_factory=dict)
@@ -52,6 +61,8 @@ class Builder:
     kernels: dict[str, Kernel] = field(default_factory=dict)
     launches: list[Launch] = field(default_factory=list)
     cut: Launch | None = None
+    choose: Callable[[str, Tile], Tile] = tile_of
+    works: dict[str, str] = field(default_factory=dict)
 
     def weight(self, name: str, array: np.ndarray, dtype: str) -> str:
         """Add an array that the file holds; returns its name."""
@@ -70,10 +81,16 @@ class Builder:
         grid: tuple[int, int, int],
         constants: Mapping[str, Constant],
         cooperative: bool = False,
+        warps: int = 4,
+        stages: int = 3,
+        work: str | None = None,
         **arguments,
     ) -> None:
-        """Start a kernel after those before; see :meth:`started`."""
-        self.launches.append(self.started(kernel, grid, constants, cooperative, **arguments))
+        """Start a kernel after those before; `work` as in `works`, else see :meth:`started`."""
+        made = self.started(kernel, grid, constants, cooperative, warps, stages, **arguments)
+        self.launches.append(made)
+        if work is not None:
+            self.works[made.code] = work
 
     def started(
         self,
@@ -81,6 +98,8 @@ class Builder:
         grid: tuple[int, int, int],
         constants: Mapping[str, Constant],
         cooperative: bool = False,
+        warps: int = 4,
+        stages: int = 3,
         **arguments,
     ) -> Launch:
         """Describe the start of a kernel.
@@ -90,6 +109,8 @@ class Builder:
             grid: Blocks along three axes.
             constants: Its arguments in capitals.
             cooperative: Whether its programs wait for each other.
+            warps: See :class:`Kernel`, as for `stages`.
+            stages: See warps.
             **arguments: The others: names of arrays, or whole numbers.
 
         Returns:
@@ -103,7 +124,7 @@ class Builder:
         if set(names) != set(arguments) or not set(constants) <= set(parameters):
             raise TypeError(f"{kernel} takes {parameters}, got {[*arguments, *constants]}")
         values = tuple(arguments[name] for name in names)
-        made = Kernel(kernel, dict(constants), tuple(map(self._type, values)))
+        made = Kernel(kernel, dict(constants), tuple(map(self._type, values)), warps, stages)
         self.kernels[made.key] = made
         writes = tuple(arguments[name] for name in WRITES.get(kernel, ("out",)))
         return Launch(made.key, values, writes, grid, cooperative)

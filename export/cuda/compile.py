@@ -2,8 +2,11 @@
 
 import os
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from export.cuda.builder import Kernel
 from export.cuda.kernels import KERNELS
@@ -21,7 +24,6 @@ _TYPES = {
     **{"float16": "*fp16", "float32": "*fp32", "float64": "*fp64"},
 }
 _NEWER = "TRITON_PTXAS_BLACKWELL_PATH"
-_WARPS = 4
 _ALIGNED = [["tt.divisibility", 16]]
 
 
@@ -107,7 +109,11 @@ def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
         made = compile(
             source,
             target=GPUTarget("cuda", 10 * int(major) + int(minor), 32),
-            options={"num_warps": _WARPS, "enable_fp_fusion": kernel.name not in EXACT},
+            options={
+                "num_warps": kernel.warps,
+                "num_stages": kernel.stages,
+                "enable_fp_fusion": kernel.name not in EXACT,
+            },
         )
     except TritonError as error:
         reason = " ".join(str(error).split())[:300]
@@ -118,13 +124,59 @@ def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
     # Triton adds pointers of its own, to scratch memory that is not used.
     entry = made.asm["ptx"].split(".entry", 1)[1].split(")", 1)[0]
     hidden = len(re.findall(r"\.param", entry)) - len(names)
-    binary = made.asm["cubin"]
+    waits = int(major) >= _WAITING and kernel.name not in ALONE
+    binary = _assemble(_waiting(made.asm["ptx"]), kernel) if waits else made.asm["cubin"]
     code = Code(
         entry=made.metadata.name,
         warps=made.metadata.num_warps,
         shared=made.metadata.shared,
         hidden=hidden,
+        waits=waits,
         offset=offset,
         size=len(binary),
     )
     return code, binary
+
+
+_WAITING = 9
+"""Hopper and later start a kernel while the one before it ends (PTX ISA, `griddepcontrol`)."""
+
+ALONE = frozenset({"clear", "recur"})
+"""Kernels that start when all before them has ended: programs of `recur` occupy the whole GPU."""
+
+
+def _waiting(ptx: str) -> str:
+    """Let a kernel start early, and then wait until all that the one before it wrote is there.
+
+    The kernel after it starts as soon as all programs of this one are about to write. Started
+    before that, its programs would fill up whatever place is free, some processors more than
+    others: the `paper` network took a tenth longer on an H200 then.
+    """
+    head, brace, body = ptx.partition("\n{\n")
+    write = re.search(r"^\t(@!?%p\d+ )?st\.global", body, re.MULTILINE)
+    if not brace or write is None:
+        raise ExportError("Triton's code has changed: no place to wait in it was found")
+    before, after = body[: write.start()], body[write.start() :]
+    last = "\tgriddepcontrol.launch_dependents;\n"
+    return f"{head}{brace}\tgriddepcontrol.wait;\n{before}{last}{after}"
+
+
+def _assemble(ptx: str, kernel: Kernel) -> bytes:
+    """Make machine code as Triton does, of code that it has not written so."""
+    from triton import knobs
+
+    found = re.search(r"^\.target (\w+)", ptx, re.MULTILINE)
+    if found is None:
+        raise ExportError(f"{kernel.key}: Triton's code names no target")
+    exact = ["--fmad=false"] if kernel.name in EXACT else []
+    with tempfile.TemporaryDirectory() as folder:
+        source, binary = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
+        source.write_text(ptx)
+        command = [knobs.nvidia.ptxas.path, *exact, f"--gpu-name={found[1]}", str(source)]
+        done = subprocess.run(
+            [*command, "-o", str(binary)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reason = " ".join(done.stderr.split())[:300]
+            raise ExportError(f"{kernel.key} cannot be assembled: {reason}")
+        return binary.read_bytes()

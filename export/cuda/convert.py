@@ -56,7 +56,8 @@ def export_cuda(
             compile_kernels,
         )
         from export.cuda.memory import place
-        from export.cuda.network import RECURRENCES, build_network
+        from export.cuda.network import build_network
+        from export.cuda.recurrence import RECURRENCES
     except ModuleNotFoundError as error:
         if error.name != "triton":
             raise

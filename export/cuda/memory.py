@@ -12,8 +12,8 @@ from runtime.spec import ModelSpec
 def place(builder: Builder, spec: ModelSpec) -> tuple[LaunchPlan, bytes]:
     """Give every array its place.
 
-    The largest come first, each at the lowest address at which it meets none that is in use at the
-    same time.
+    Results lie side by side, so that one copy brings them all. Then the largest come first, each at
+    the lowest address at which it meets none that is in use at the same time.
 
     Args:
         builder: The network.
@@ -33,7 +33,7 @@ def place(builder: Builder, spec: ModelSpec) -> tuple[LaunchPlan, bytes]:
     plan = LaunchPlan(spec, arrays, builder.cut, tuple(builder.launches), 0)
     spans = lifetimes(plan)
     taken: list[tuple[int, int, tuple[int, int]]] = []  # offset, end, lifetime
-    for name in sorted(spans, key=lambda each: -arrays[each].size):
+    for name in sorted(spans, key=lambda each: (each not in plan.outputs, -arrays[each].size)):
         first, last = spans[name]
         offset = 0
         for start, end, (begin, finish) in sorted(taken):

@@ -1,18 +1,18 @@
 """Our own GPU kernels, by pycuda."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from runtime.backends.base import Outputs
 from runtime.backends.fixed_batch import check_ports
 from runtime.backends.recorded import RecordedBatch
-from runtime.cuda.cooperative import CooperativeKernel
 from runtime.cuda.device import open_gpu
 from runtime.cuda.frame import FramePart
 from runtime.cuda.graph import CudaGraph
+from runtime.cuda.kernel import Kernel
 from runtime.cuda.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
@@ -59,15 +59,20 @@ class FusedBackend(RecordedBatch):
         with self._gpu.current():
             try:
                 self._open(target, weights, code)
-            except self._gpu.driver.MemoryError:
-                raise  # no fault of the driver's; `Gpu.current` says what it is
-            except self._gpu.driver.Error as error:
+            except self._gpu.driver.Error:
+                raise  # no fault of the file's; `Gpu.current` says what it is
+            except DeviceError as error:
                 made = ", ".join(f"{name} {each}" for name, each in self._plan.versions.items())
                 raise DeviceError(
                     f"{path} cannot be opened on {self._gpu.name} ({error}). Its code was made by "
                     f"{made}: a driver for an older CUDA than that does not take it, install a "
                     "newer one"
                 ) from error
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """What a batch of crops is, in its order; the recording has a kernel for each."""
+        return self._plan.launches
 
     def from_frame(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> Outputs:
         """Cut faces out of a frame on the GPU, and run the network; see `FrameBackend`."""
@@ -84,9 +89,50 @@ class FusedBackend(RecordedBatch):
                 self._part.upload(self._stream)
                 self._frame_graph.launch()
                 self._stream.synchronize()
-            return [output.host for output in self._outputs]
+            return self._hosts
 
         return self._in_batches(len(matrices), run)
+
+    def launch_seconds(self, repeats: int = 20) -> list[float]:
+        """Tell how long the GPU takes for each launch.
+
+        They are timed in their order, on the crops of the last batch. Each is recorded several
+        times in a row and replayed, so what it reads is in the cache, and starting it is part of
+        it. A cooperative launch is timed together with the one before it, which sets its counter to
+        zero; that one counts as nothing.
+
+        Args:
+            repeats: In one recording.
+
+        Returns:
+            Seconds, in the order of `launches`.
+
+        Raises:
+            RuntimeError: The model has been closed.
+        """
+        self._check_open()
+        seconds = []
+        with self._gpu.current():
+            self._input.upload(self._stream)
+            for number, launch in enumerate(self.launches):
+                if number + 1 < len(self.launches) and self.launches[number + 1].cooperative:
+                    seconds.append(0.0)
+                    continue
+                calls = self._calls[number - 1 if launch.cooperative else number : number + 1]
+                seconds.append(self._seconds_of(calls, repeats))
+        return seconds
+
+    def _seconds_of(self, calls: Sequence[Callable[[], None]], repeats: int) -> float:
+        def work() -> None:
+            for _ in range(repeats):
+                for call in calls:
+                    call()
+
+        graph = self._recorded(work)
+        try:
+            return min(graph.seconds(self._gpu.driver, self._stream) for _ in range(5)) / repeats
+        finally:
+            graph.free()
 
     def _open(self, target: str, weights: np.ndarray, code: np.ndarray) -> None:
         driver, plan = self._gpu.driver, self._plan
@@ -95,39 +141,35 @@ class FusedBackend(RecordedBatch):
         self._arena = driver.mem_alloc(plan.arena)
         self._stream = driver.Stream()
         self._input = self._mirror(INPUT_NAME)
-        self._outputs = [self._mirror(name) for name in plan.outputs]
+        self._results = self._all_results()
         self._part = FramePart(self._gpu, self._mirror(TABLE_NAME))
         self._frame_graph: CudaGraph | None = None
-        self._modules = []  # a function lives as long as its module
-        self._waiting: list[CooperativeKernel] = []
-        self._functions: dict[str, tuple[Any, Code]] = {}
-        waiting = {launch.code for launch in plan.launches if launch.cooperative}
+        self._kernels: dict[str, tuple[Kernel, Code]] = {}
         for key, each in plan.codes[target].items():
             binary = code[each.offset : each.offset + each.size].tobytes()
-            if key in waiting:
-                kernel = self._cooperative(binary, each)
-                self._waiting.append(kernel)
-                self._functions[key] = kernel, each
-                continue
-            module = driver.module_from_buffer(binary)
-            self._modules.append(module)
-            function = module.get_function(each.entry)
-            function.set_attribute(
-                driver.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES, each.shared
-            )
-            self._functions[key] = function, each
-        self._calls = [self._call(launch) for launch in plan.launches]
+            self._kernels[key] = Kernel(binary, each.entry, 32 * each.warps, each.shared), each
+        self._calls = [
+            self._call(launch, number > 0) for number, launch in enumerate(plan.launches)
+        ]
         self._record()
 
-    def _cooperative(self, binary: bytes, code: Code) -> CooperativeKernel:
-        threads = 32 * code.warps
-        return CooperativeKernel(binary, code.entry, threads, code.shared, self._gpu.index)
+    def _all_results(self) -> Mirror:
+        """Mirror the memory that the results lie in, which is one copy instead of several."""
+        results = [self._plan.arrays[name] for name in self._plan.outputs]
+        start = min(each.offset for each in results)
+        size = max(each.offset + each.size for each in results) - start
+        whole = Mirror(self._gpu, (size,), np.uint8, int(self._arena) + start)
+        self._hosts = []
+        for each in results:
+            part = whole.host[each.offset - start :][: each.size]
+            self._hosts.append(part.view(each.dtype).reshape(each.shape))
+        return whole
 
     def _record_cut(self) -> None:
         if self._frame_graph is not None:
             self._frame_graph.free()
             self._frame_graph = None  # for good, where recording fails
-        call = self._call(self._plan.cut)
+        call = self._call(self._plan.cut, early=False)
 
         def work() -> None:
             self._part.table.upload(self._stream)
@@ -148,26 +190,25 @@ class FusedBackend(RecordedBatch):
         array = self._plan.arrays[name]
         return Mirror(self._gpu, array.shape, np.dtype(array.dtype), self._address(name))
 
-    def _call(self, launch: Launch) -> Callable[[], None]:
-        function, code = self._functions[launch.code]
-        kinds = ["i" if isinstance(each, int) else "P" for each in launch.arguments]
+    def _call(self, launch: Launch, early: bool) -> Callable[[], None]:
+        kernel, code = self._kernels[launch.code]
         values = [
-            each if isinstance(each, int) else self._address(each) for each in launch.arguments
+            ("i", each) if isinstance(each, int) else ("P", self._address(each))
+            for each in launch.arguments
         ]
-        kinds += "P" * code.hidden
-        values += [0] * code.hidden
+        values += [("P", 0)] * code.hidden
         if launch.cooperative:
-            both = list(zip(kinds, values, strict=True))
-            return lambda: function.start(launch.grid[0], both, self._stream)
-        function.prepare(kinds)
-        block = (32 * code.warps, 1, 1)
-        return lambda: function.prepared_async_call(
-            launch.grid, block, self._stream, *values, shared_size=code.shared
-        )
+            blocks = min(launch.grid[0], kernel.most(self._gpu.index))
+            return partial(kernel.start, (blocks, 1, 1), values, self._stream, together=True)
+        early = early and code.waits
+        return partial(kernel.start, launch.grid, values, self._stream, early=early)
 
     def _launch(self) -> None:
         for call in self._calls:
             call()
+
+    def _download(self) -> None:
+        self._results.download(self._stream)
 
     def _release(self) -> None:
         with self._gpu.current():
@@ -175,9 +216,8 @@ class FusedBackend(RecordedBatch):
             if self._frame_graph is not None:
                 self._frame_graph.free()
             self._part.free()
-            for kernel in self._waiting:
+            for kernel, _ in self._kernels.values():
                 kernel.free()
-            self._calls, self._functions, self._modules = [], {}, []
             for memory in (self._weights, self._arena):
                 memory.free()
 

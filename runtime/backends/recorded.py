@@ -15,7 +15,8 @@ from runtime.cuda.memory import Mirror
 class RecordedBatch(FixedBatch):
     """A `FixedBatch` that is recorded once and replayed; after opening nothing is allocated.
 
-    A subclass sets the attributes, puts the network on the stream in `_launch` and calls `_record`.
+    A subclass sets the attributes, puts the network on the stream in `_launch`, the results in
+    `_download`, and calls `_record`.
 
     Attributes:
         threads: Of the CPU, which only waits.
@@ -25,7 +26,7 @@ class RecordedBatch(FixedBatch):
     _gpu: Gpu
     _stream: Any
     _input: Mirror
-    _outputs: list[Mirror]
+    _hosts: list[np.ndarray]  # of the outputs, after `_download`
 
     @property
     def kernels(self) -> int:
@@ -43,13 +44,7 @@ class RecordedBatch(FixedBatch):
         """
         self._check_open()
         with self._gpu.current():
-            start, end = self._gpu.driver.Event(), self._gpu.driver.Event()
-            start.record(self._stream)
-            self._graph.launch()
-            end.record(self._stream)
-            end.synchronize()
-            seconds = end.time_since(start) * 1e-3
-            del start, end  # while their context is there
+            seconds = self._graph.seconds(self._gpu.driver, self._stream)
         return seconds
 
     @abstractmethod
@@ -71,13 +66,13 @@ class RecordedBatch(FixedBatch):
         self._launch()
         self._download()
 
+    @abstractmethod
     def _download(self) -> None:
-        for output in self._outputs:
-            output.download(self._stream)
+        """Put the copies of the results on the stream."""
 
     def _run(self, faces: np.ndarray) -> list[np.ndarray]:
         with self._gpu.current():
             self._input.host[:] = faces
             self._graph.launch()
             self._stream.synchronize()
-        return [output.host for output in self._outputs]
+        return self._hosts

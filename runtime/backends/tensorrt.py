@@ -81,11 +81,16 @@ class TensorRtBackend(RecordedBatch):
             (INPUT_NAME, *self.spec.outputs), (self._input, *self._outputs), strict=True
         ):
             self._context.set_tensor_address(name, mirror.address)
+        self._hosts = [output.host for output in self._outputs]
         self._record()
 
     def _launch(self) -> None:
         if not self._context.execute_async_v3(self._stream.handle):
             raise DeviceError(f"{self.provider} could not run the network: see its messages above")
+
+    def _download(self) -> None:
+        for output in self._outputs:
+            output.download(self._stream)
 
     def _release(self) -> None:
         with self._gpu.current():

@@ -53,6 +53,20 @@ class CudaGraph:
         """Put the recorded work on the stream."""
         call("cuGraphLaunch", self._launchable, self._stream)
 
+    def seconds(self, driver: Any, stream: Any) -> float:
+        """Run the recorded work, and tell the GPU's own time between two events around it.
+
+        Args:
+            driver: The module ``pycuda.driver``.
+            stream: That on which it was recorded.
+        """
+        start, end = driver.Event(), driver.Event()
+        start.record(stream)
+        self.launch()
+        end.record(stream)
+        end.synchronize()
+        return end.time_since(start) * 1e-3
+
     def free(self) -> None:
         """Forget the recorded work."""
         call("cuGraphExecDestroy", self._launchable)

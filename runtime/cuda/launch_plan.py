@@ -18,7 +18,7 @@ from runtime.spec import INPUT_NAME, ModelSpec, SpecError
 SUFFIX = ".fused"
 """Of these files."""
 
-FORMAT = "lgrnet-launches-2"
+FORMAT = "lgrnet-launches-3"
 ALIGNMENT = 256
 """Bytes at whose multiples arrays begin, so that the GPU can read several numbers at a time."""
 
@@ -87,6 +87,8 @@ class Code:
         warps: Of 32 threads, in a block.
         shared: Bytes of shared memory of a block.
         hidden: Pointers that it takes after its arguments and does not use.
+        waits: Whether it waits by itself for what the launch before it writes, so that it may be
+            started while that one still runs.
         offset: Where in the block of code it begins.
         size: Its bytes.
     """
@@ -95,6 +97,7 @@ class Code:
     warps: int
     shared: int
     hidden: int
+    waits: bool
     offset: int
     size: int
 

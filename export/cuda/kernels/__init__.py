@@ -15,20 +15,22 @@ from export.cuda.kernels.patches import draw_patches
 from export.cuda.kernels.persistent import clear, recur
 from export.cuda.kernels.prepare import prepare
 from export.cuda.kernels.project import project
-from export.cuda.kernels.recurrence import advance, gather, weigh
+from export.cuda.kernels.recurrence import advance, gather
 
 KERNELS: dict[str, Callable] = {
     each.__name__: each
     for each in (
         *(cut, prepare, convolve, merge, project, draw_patches),
-        *(gather, advance, weigh, clear, recur, fuse),
+        *(gather, advance, clear, recur, fuse),
     )
 }
 """Name → kernel."""
 
 WRITES: dict[str, tuple[str, ...]] = {
-    "advance": ("cell", "states", "partial"),
-    "weigh": ("factors",),
-    "recur": ("reaching", "cell", "states", "partial", "factors", "arrived"),
+    "advance": ("states", "cell", "partial", "earlier"),
+    "gather": ("out", "factors"),
+    "project": ("out", "second"),
+    "draw_patches": ("attention", "patches"),
+    "recur": ("states", "reaching", "cell", "partial", "factors", "earlier", "arrived"),
 }
 """Kernel → its arguments that it writes; of all others it is ``out``."""

@@ -12,7 +12,6 @@ def convolve(
     attention,
     out,
     IMAGES: tl.constexpr,
-    SOURCES: tl.constexpr,
     HEIGHT: tl.constexpr,
     WIDTH: tl.constexpr,
     X_STRIDE: tl.constexpr,
@@ -27,28 +26,28 @@ def convolve(
     STEP: tl.constexpr,
     TILES: tl.constexpr,
     ACTIVATE: tl.constexpr,
-    ATTEND: tl.constexpr,
+    SKIP: tl.constexpr,
     RELU: tl.constexpr,
     POOL: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
+    BLOCK_SEEN: tl.constexpr,
 ):
-    """Convolve: out = relu(conv(relu(scale · x + shift) · attention) + bias), max-pooled.
+    """Convolve: out = relu(conv(relu(scale · x + shift)) + bias), max-pooled.
 
     Grid: blocks of positions, blocks of output channels, groups. A group is a group of channels, or
     a tile of the map with weights of its own and zeros around it (the paper's region layers).
 
     Args:
-        x: (SOURCES, TILES · rows, TILES · columns, X_STRIDE) float16; with zeros around each tile.
+        x: (IMAGES, TILES · rows, TILES · columns, X_STRIDE) float16; with zeros around each tile.
         weight: (groups, SIZE² · INPUTS, OUTPUTS) float16, taps row by row, then channels.
         bias: (groups, OUTPUTS) float32.
         scale: (groups, INPUTS) float32, and shift alike; read with ACTIVATE only.
         shift: See scale.
-        attention: (IMAGES, HEIGHT, WIDTH) float16; read with ATTEND only.
+        attention: (IMAGES, HEIGHT, WIDTH) float16, zero where x is; read with SKIP only.
         out: (IMAGES, rows, columns, OUT_STRIDE) float16; half as many of both with POOL.
-        IMAGES: Of the output. More than SOURCES with ATTEND: image i is made of i % SOURCES.
-        SOURCES: Of x.
+        IMAGES: Of x and out.
         HEIGHT: Rows of a tile of x; the whole map where TILES is 1.
         WIDTH: Columns of it.
         X_STRIDE: Channels of x, X_OFFSET the first one that is read.
@@ -63,12 +62,14 @@ def convolve(
         STEP: 1 or 2, from one output to the next.
         TILES: Tiles along a side of the map.
         ACTIVATE: Whether a batch norm and ReLU come before; the padding stays zero.
-        ATTEND: Whether inputs are multiplied by attention.
+        SKIP: Whether blocks that see nothing but zeros are not computed: patches of AUs are zero
+            outside two windows. For 3 × 3 kernels with neither STEP nor TILES nor POOL.
         RELU: Whether a ReLU comes after.
         POOL: Whether the largest of 2 × 2 outputs is written; odd last rows are dropped.
         BLOCK_M: Positions of a program, a multiple of 4.
         BLOCK_N: Output channels of a program.
-        BLOCK_K: Products that are summed at a time.
+        BLOCK_K: Products that are summed at a time; where it divides INPUTS, these share a tap.
+        BLOCK_SEEN: With SKIP a power of two, at least BLOCK_M + 2 · WIDTH + 2.
     """
     group = tl.program_id(2)
     rows: tl.constexpr = HEIGHT // STEP
@@ -90,32 +91,44 @@ def convolve(
     tile_row, tile_column = (group // TILES) % TILES, group % TILES
     full_width: tl.constexpr = TILES * WIDTH
 
-    source = x + (image % SOURCES) * (TILES * HEIGHT) * full_width * X_STRIDE + X_OFFSET
+    source = x + image * (TILES * HEIGHT) * full_width * X_STRIDE + X_OFFSET
     if X_GROUPED:
         source += group * INPUTS
+    products: tl.constexpr = SIZE * SIZE * INPUTS
+    end = products
+    if SKIP:
+        # Cells that a block reads follow each other, from a row and a cell before it on.
+        first = tl.program_id(0) * BLOCK_M - WIDTH - 1
+        near = first + tl.arange(0, BLOCK_SEEN)
+        read = (near >= 0) & (near < IMAGES * kept) & (near <= first + BLOCK_M + 2 * WIDTH + 1)
+        highest = tl.max(tl.load(attention + near, mask=read, other=0.0).to(tl.float32), axis=0)
+        end = tl.where(highest > 0.0, products, 0)
     total = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    for start in range(0, SIZE * SIZE * INPUTS, BLOCK_K):
+    for start in range(0, end, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)
-        tap, channel = k // INPUTS, k % INPUTS
-        known = k < SIZE * SIZE * INPUTS
-        y = row[:, None] * STEP + (tap // SIZE)[None, :] - SIZE // 2
-        z = column[:, None] * STEP + (tap % SIZE)[None, :] - SIZE // 2
+        known = k < products
+        if INPUTS % BLOCK_K == 0:
+            number = start // BLOCK_K
+            tap = number // (INPUTS // BLOCK_K)
+            channel = number % (INPUTS // BLOCK_K) * BLOCK_K + tl.arange(0, BLOCK_K)
+            y, z = row + (tap // SIZE - SIZE // 2), column + (tap % SIZE - SIZE // 2)
+            if STEP > 1:
+                y, z = y + row * (STEP - 1), z + column * (STEP - 1)
+            y, z = y[:, None], z[:, None]
+        else:
+            tap, channel = k // INPUTS, k % INPUTS
+            y = row[:, None] * STEP + (tap // SIZE)[None, :] - SIZE // 2
+            z = column[:, None] * STEP + (tap % SIZE)[None, :] - SIZE // 2
         seen = (y >= 0) & (y < HEIGHT) & (z >= 0) & (z < WIDTH) & real[:, None] & known[None, :]
-        y, z = y + tile_row * HEIGHT, z + tile_column * WIDTH
-        cell = y * full_width + z
+        cell = (y + tile_row * HEIGHT) * full_width + z + tile_column * WIDTH
         value = tl.load(source[:, None] + cell * X_STRIDE + channel[None, :], mask=seen, other=0.0)
         if ACTIVATE:
             factor = tl.load(scale + group * INPUTS + channel, mask=known, other=0.0)
             offset = tl.load(shift + group * INPUTS + channel, mask=known, other=0.0)
             active = tl.maximum(value.to(tl.float32) * factor[None, :] + offset[None, :], 0.0)
             value = tl.where(seen, active, 0.0).to(tl.float16)
-        if ATTEND:
-            looks = tl.load(
-                attention + image[:, None] * HEIGHT * WIDTH + cell, mask=seen, other=0.0
-            )
-            value = value * looks
         kernel = tl.load(
-            weight + group * SIZE * SIZE * INPUTS * OUTPUTS + k[:, None] * OUTPUTS + n[None, :],
+            weight + group * products * OUTPUTS + k[:, None] * OUTPUTS + n[None, :],
             mask=known[:, None] & (n < OUTPUTS)[None, :],
             other=0.0,
         )

@@ -4,15 +4,13 @@ import triton.language as tl
 
 
 def fuse(
-    feature,
-    attention,
+    patches,
     states,
     gate_weight,
     gate_bias,
     value_weight,
     value_bias,
-    whole_gate,
-    whole_value,
+    whole,
     out,
     AUS: tl.constexpr,
     IMAGES: tl.constexpr,
@@ -29,15 +27,13 @@ def fuse(
     Grid: blocks of positions, images, AUs.
 
     Args:
-        feature: F, (IMAGES, HEIGHT, WIDTH, CHANNELS) float16.
-        attention: A, (AUS, IMAGES, HEIGHT, WIDTH) float16.
+        patches: F · A, (AUS, IMAGES, HEIGHT, WIDTH, CHANNELS) float16.
         states: (2, AUS, IMAGES, HEIGHT, WIDTH, CHANNELS) float16, by the steps of each direction.
         gate_weight: C'_l, (AUS, CHANNELS, CHANNELS) float16, inputs first.
         gate_bias: (AUS, CHANNELS) float32.
         value_weight: C_l, as gate_weight.
         value_bias: As gate_bias.
-        whole_gate: C'_g of G, (IMAGES, WHOLE, WHOLE, AUS · CHANNELS) float16.
-        whole_value: C_g of G, the same.
+        whole: C'_g of G and C_g of G, (IMAGES, WHOLE, WHOLE, 2, AUS · CHANNELS) float16.
         out: (IMAGES, HEIGHT, WIDTH, AUS · CHANNELS) float16.
         AUS: n.
         IMAGES: B.
@@ -57,12 +53,8 @@ def fuse(
     valid = (place < cells)[:, None] & there
 
     where = (image * cells + place)[:, None] * CHANNELS + n[None, :]
-    patch = tl.load(feature + where, mask=valid, other=0.0).to(tl.float32)
-    looks = tl.load(
-        attention + (au * IMAGES + image) * cells + place, mask=place < cells, other=0.0
-    )
-    patch = patch * looks.to(tl.float32)[:, None]
     size: tl.constexpr = IMAGES * cells * CHANNELS
+    patch = tl.load(patches + au * size + where, mask=valid, other=0.0).to(tl.float32)
     down = tl.load(states + au * size + where, mask=valid, other=0.0).to(tl.float32)
     up = tl.load(states + (2 * AUS - 1 - au) * size + where, mask=valid, other=0.0).to(tl.float32)
     local = (patch + (down + up) * 0.5).to(tl.float16)  # eq. 10
@@ -79,20 +71,21 @@ def fuse(
     x = tl.maximum((place % WIDTH + 0.5) * (WHOLE / WIDTH) - 0.5, 0.0)
     top, left = y.to(tl.int32), x.to(tl.int32)
     down_by, right_by = (y - top)[:, None], (x - left)[:, None]
-    whole = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    around = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
     for part in tl.static_range(4):
         row = tl.minimum(top + part // 2, WHOLE - 1)
         column = tl.minimum(left + part % 2, WHOLE - 1)
         share = (down_by if part // 2 else 1.0 - down_by) * (
             right_by if part % 2 else 1.0 - right_by
         )
-        corner = ((image * WHOLE + row) * WHOLE + column)[:, None] * (AUS * CHANNELS) + own
-        gate += share * tl.load(whole_gate + corner, mask=valid, other=0.0).to(tl.float32)
-        whole += share * tl.load(whole_value + corner, mask=valid, other=0.0).to(tl.float32)
+        corner = ((image * WHOLE + row) * WHOLE + column)[:, None] * (2 * AUS * CHANNELS) + own
+        gate += share * tl.load(whole + corner, mask=valid, other=0.0).to(tl.float32)
+        corner += AUS * CHANNELS
+        around += share * tl.load(whole + corner, mask=valid, other=0.0).to(tl.float32)
     value = tl.where(valid, value, 0.0)
-    whole = tl.where(valid, whole, 0.0)
+    around = tl.where(valid, around, 0.0)
     value = value * tl.rsqrt(tl.sum(value * value, axis=1) + EPSILON)[:, None]
-    whole = whole * tl.rsqrt(tl.sum(whole * whole, axis=1) + EPSILON)[:, None]
-    mixed = value + (whole - value) / (1.0 + tl.exp(-gate))  # eq. 11 and 12
+    around = around * tl.rsqrt(tl.sum(around * around, axis=1) + EPSILON)[:, None]
+    mixed = value + (around - value) / (1.0 + tl.exp(-gate))  # eq. 11 and 12
     target = out + (image * cells + place)[:, None] * (AUS * CHANNELS) + own
     tl.store(target, mixed.to(tl.float16), mask=valid)

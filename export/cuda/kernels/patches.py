@@ -1,4 +1,4 @@
-"""From landmarks to patches."""
+"""From landmarks and the feature to patches."""
 
 import triton.language as tl
 
@@ -7,7 +7,9 @@ def draw_patches(
     landmarks,
     points,
     drops,
-    out,
+    feature,
+    attention,
+    patches,
     IMAGES: tl.constexpr,
     LANDMARKS: tl.constexpr,
     LEFT: tl.constexpr,
@@ -18,9 +20,11 @@ def draw_patches(
     RADIUS: tl.constexpr,
     SCALE: tl.constexpr,
     SLOPE: tl.constexpr,
+    CHANNELS: tl.constexpr,
     BLOCK: tl.constexpr,
+    BLOCK_C: tl.constexpr,
 ):
-    """Draw the attention maps A, as `lgrnet.patches.Patches` does.
+    """Draw the attention maps A, as `lgrnet.patches.Patches` does, and cut F into patches F · A.
 
     Grid: blocks of cells, images, AUs.
 
@@ -28,7 +32,9 @@ def draw_patches(
         landmarks: (IMAGES, LANDMARKS, 2) float32, pixels of the crop.
         points: (n, 2) int32, landmarks of the centres.
         drops: (n, 2) float32, how far below them the centres lie.
-        out: (n, IMAGES, GRID, GRID) float16.
+        feature: F, (IMAGES, GRID, GRID, CHANNELS) float16.
+        attention: A, (n, IMAGES, GRID, GRID) float16.
+        patches: (n, IMAGES, GRID, GRID, CHANNELS) float16.
         IMAGES: B.
         LANDMARKS: 49.
         LEFT: Landmark of the left eye's inner corner; the ruler is the distance to RIGHT in x.
@@ -39,7 +45,9 @@ def draw_patches(
         RADIUS: Of a window, cells.
         SCALE: Cells in a pixel.
         SLOPE: Loss from one cell to the next.
+        CHANNELS: C.
         BLOCK: Cells of a program.
+        BLOCK_C: A power of two, at least CHANNELS.
     """
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     image, au = tl.program_id(1), tl.program_id(2)
@@ -63,5 +71,11 @@ def draw_patches(
         window = (column >= left) & (column <= right) & (row >= top) & (row <= bottom)
         height = 1.0 - SLOPE * (tl.abs(row - cy) + tl.abs(column - cx))
         highest = tl.maximum(highest, tl.where(window, height, 0.0))
-    target = out + (au * IMAGES + image) * GRID * GRID + place
-    tl.store(target, highest.to(tl.float16), mask=inside)
+    looks = highest.to(tl.float16)
+    target = (au * IMAGES + image) * GRID * GRID + place
+    tl.store(attention + target, looks, mask=inside)
+    n = tl.arange(0, BLOCK_C)
+    known = inside[:, None] & (n < CHANNELS)[None, :]
+    source = (image * GRID * GRID + place)[:, None] * CHANNELS + n[None, :]
+    value = tl.load(feature + source, mask=known, other=0.0)
+    tl.store(patches + target[:, None] * CHANNELS + n[None, :], value * looks[:, None], mask=known)
