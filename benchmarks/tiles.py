@@ -19,8 +19,7 @@ import numpy as np
 
 from benchmarks.crops import batch_of, benchmark_faces
 from benchmarks.machine import describe_machine
-from export.cuda.builder import blocks_of, power_of_two
-from export.cuda.tiles import MEASURED, Tile, read_tiles, tile_of
+from export.cuda.tiles import MEASURED, Tile, blocks_of, power_of_two, read_tiles, tile_of
 from runtime.atomic import PendingFile
 
 FORMAT = "lgrnet-tiles-1"

@@ -6,8 +6,8 @@ import torch
 
 pytest.importorskip("triton")
 
-from export.cuda.builder import blocks_of
 from export.cuda.interpret import run_kernel
+from export.cuda.tiles import blocks_of
 from runtime.align import BORDER, sampling, warp
 from runtime.cuda.frame import describe, read_bounds
 

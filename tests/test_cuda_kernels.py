@@ -8,8 +8,8 @@ from torch.nn import functional
 
 pytest.importorskip("triton")
 
-from export.cuda.builder import blocks_of, power_of_two
 from export.cuda.interpret import run_kernel
+from export.cuda.tiles import blocks_of, power_of_two
 from lgrnet.data import to_input
 from lgrnet.fusion import EPSILON, Fusion
 from lgrnet.patches import EXTENT, FALL, Patches, window_radius

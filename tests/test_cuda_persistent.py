@@ -17,8 +17,8 @@ pytest.importorskip("triton")
 
 from triton.runtime import interpreter
 
-from export.cuda.builder import blocks_of, power_of_two
 from export.cuda.interpret import run_cooperative, run_kernel
+from export.cuda.tiles import blocks_of, power_of_two
 
 AUS, IMAGES, CHANNELS, GRID = 3, 2, 12, 5
 CELLS, BLOCKS = GRID * GRID, 2

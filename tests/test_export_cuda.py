@@ -14,6 +14,7 @@ from tiny_fused import agree, planned, said_by_pytorch, small_model, spec_of
 from tiny_network import draw_faces
 
 from export.cuda.builder import Builder
+from export.cuda.compile import _waiting
 from export.cuda.interpret import interpret
 from export.cuda.memory import place
 from export.cuda.network import build_network
@@ -197,6 +198,46 @@ def test_what_repeats_opencvs_rounding_rounds_after_every_operation(compiled, tm
         assert "FFMA" not in listing
 
 
+def test_kernels_for_hopper_wait_for_the_one_before_and_let_the_next_start(compiled, tmp_path):
+    from triton import knobs
+
+    plan, _, code = read_launch_plan(compiled)
+    for target, codes in plan.codes.items():
+        for key in {launch.code for launch in plan.launches}:
+            each = codes[key]
+            assert each.waits == (target == "9.0")
+            path = tmp_path / f"{key}_{target}.cubin"
+            path.write_bytes(code[each.offset : each.offset + each.size].tobytes())
+            command = [knobs.nvidia.cuobjdump.path, "-sass", str(path)]
+            listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            # The machine's names of griddepcontrol.wait and .launch_dependents.
+            assert ("ACQBULK" in listing) == each.waits
+            assert ("PREEXIT" in listing) == each.waits
+            if each.waits:
+                reads = [listing.find(name) for name in (" LDG", " LDGSTS") if name in listing]
+                assert listing.index("ACQBULK") < min(reads, default=len(listing))
+
+
+def test_where_a_kernel_waits():
+    head = ".visible .entry k(\n\t.param .u64 a\n)\n.reqntid 128\n{\n\t.reg .pred %p<2>;\n"
+    body = "\tld.global.b32 %r1, [%rd1];\n\t@%p1 st.global.b32 [%rd2], %r1;\n\tret;\n}\n"
+    wait, go = "\tgriddepcontrol.wait;\n", "\tgriddepcontrol.launch_dependents;\n"
+    first = head.index("\t.reg")
+    read, write = body.split("\t@", 1)
+    assert _waiting(head + body) == f"{head[:first]}{wait}{head[first:]}{read}{go}\t@{write}"
+    for unknown in ("", head, body):
+        with pytest.raises(ExportError, match="no place to wait"):
+            _waiting(unknown)
+
+
+def test_results_lie_side_by_side(network):
+    _, plan, _ = network
+    arrays = [plan.arrays[name] for name in plan.outputs]
+    ends = [each.offset + each.size for each in arrays]
+    apart = max(ends) - min(each.offset for each in arrays) - sum(each.size for each in arrays)
+    assert 0 <= apart < len(arrays) * ALIGNMENT
+
+
 def test_the_recurrence_in_one_launch_compiles(model, tmp_path):
     save_checkpoint(tmp_path / "net.pt", model)
     code = (
@@ -209,7 +250,7 @@ def test_the_recurrence_in_one_launch_compiles(model, tmp_path):
         "for kernel in build_network(model, 1, 'persistent').kernels.values():\n"
         "    if kernel.name in ('recur', 'clear'):\n"
         "        made, binary = _compile(kernel, '9.0', 0)\n"
-        "        print(kernel.name, binary[:4] == b'\\x7fELF', made.shared)\n"
+        "        print(kernel.name, binary[:4] == b'\\x7fELF', made.shared, made.waits)\n"
     )
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     command = [sys.executable, "-c", code, str(tmp_path / "net.pt")]
@@ -217,7 +258,9 @@ def test_the_recurrence_in_one_launch_compiles(model, tmp_path):
     assert done.returncode == 0, done.stderr
     made = [line.split() for line in done.stdout.splitlines()]
     assert {name for name, *_ in made} == {"recur", "clear"}
-    assert all(whole == "True" and int(shared) <= 99 * 1024 for _, whole, shared in made)
+    for _, whole, shared, waits in made:
+        assert (whole, waits) == ("True", "False"), "its programs need the whole GPU"
+        assert int(shared) <= 99 * 1024
 
 
 def test_compiling_is_refused_where_triton_interprets(model, tmp_path):

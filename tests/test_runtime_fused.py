@@ -14,9 +14,9 @@ pytest.importorskip("triton")
 from tiny_fused import agree, planned, said_by_pytorch, small_model
 from tiny_network import draw_faces
 
-from export.cuda.builder import power_of_two
 from export.cuda.interpret import run_cooperative, run_kernel
 from export.cuda.network import build_network
+from export.cuda.tiles import power_of_two
 from runtime.align import warp
 from runtime.backends import FrameBackend, open_backend
 from runtime.backends.fused import best_target
@@ -184,6 +184,57 @@ def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, capability, t
     backend.close()
     assert not gpu.memory
     assert gpu.pushed == 0
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_launches_start_early_whose_code_waits(monkeypatch, network, tmp_path, waits):
+    builder, plan, _ = network
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    gpu.works = False
+    install(monkeypatch, gpu)
+    backend = open_backend(written(network, tmp_path, waits), "cuda")
+    # Nothing has started before the first one but a copy. All are put there twice: to load the
+    # kernels, and to be recorded.
+    assert gpu.early == 2 * [False, *[waits] * (len(plan.launches) - 1)]
+    backend.close()
+
+
+def test_every_launch_is_timed_on_the_last_crops(monkeypatch, network, engine):
+    builder, plan, _ = network
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    gpu.works = False
+    install(monkeypatch, gpu)
+    backend = open_backend(engine, "cuda")
+    face, block = plan.arrays["face"], gpu.memory[int(backend._arena)]
+    backend(draw_faces(2))
+    block[face.offset : face.offset + face.size] = bytes(face.size)
+    gpu.started.clear()
+    seconds = backend.launch_seconds(repeats=3)
+    assert backend.launches == plan.launches
+    assert seconds == pytest.approx([0.00025 / 3] * len(plan.launches))
+    names = [launch.code.split("-")[0] for launch in plan.launches]
+    assert gpu.started == [name for name in names for _ in range(3 * 6)], "once, and five replays"
+    crops = np.frombuffer(block, np.uint8)[face.offset : face.offset + face.size]
+    np.testing.assert_array_equal(crops, draw_faces(2).ravel())
+    backend.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        backend.launch_seconds()
+
+
+def test_what_waits_is_timed_with_what_clears_its_counter(monkeypatch, model, tmp_path):
+    network = builder, plan, _ = planned(model, "persistent")
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    gpu.works = False
+    install(monkeypatch, gpu)
+    backend = open_backend(written(network, tmp_path), "cuda")
+    gpu.started.clear()
+    seconds = backend.launch_seconds(repeats=2)
+    names = [launch.code.split("-")[0] for launch in plan.launches]
+    assert seconds[names.index("clear")] == 0
+    first = gpu.started.index("clear")
+    assert gpu.started[first : first + 4] == ["clear", "recur"] * 2
+    assert gpu.started.count("clear") == gpu.started.count("recur")
+    backend.close()
 
 
 def shown(scale, degrees, source):

@@ -135,13 +135,3 @@ class Builder:
         if value == FRAME_NAME:
             return "uint8"
         return self.shapes[value][1] if value in self.shapes else self.weights[value].dtype.name
-
-
-def blocks_of(count: int, block: int) -> int:
-    """How many blocks cover a number of things."""
-    return -(-count // block)
-
-
-def power_of_two(least: int) -> int:
-    """The smallest power of two that is not below a number."""
-    return 1 << (least - 1).bit_length()

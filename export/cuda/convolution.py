@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from export.cuda.builder import Builder, blocks_of, power_of_two
-from export.cuda.tiles import Tile
+from export.cuda.builder import Builder
+from export.cuda.tiles import blocks_of, convolution_rule, power_of_two
 
 Norm = tuple[np.ndarray, np.ndarray]
 
@@ -55,15 +55,9 @@ def add_convolution(
     positions = images * kept * kept * (4 if pool else 1)
     flags = (("norm", norm is not None), ("pool", pool), ("skip", attention is not None))
     kind = "".join(f" {each}" for each, on in flags if on)
-    work = f"convolve {parts}x{positions}x{outputs}x{size * size * inputs}{kind}"
-    tile = to.choose(
-        work,
-        Tile(
-            m=64 if positions * parts >= 64 * 64 else 32,
-            n=min(64, max(16, power_of_two(outputs))),
-            k=64 if size * size * inputs >= 256 else 32,
-        ),
-    )
+    sizes = parts, positions, outputs, size * size * inputs
+    work = f"convolve {'x'.join(map(str, sizes))}{kind}"
+    tile = to.choose(work, convolution_rule(*sizes))
     to.launch(
         "convolve",
         (blocks_of(positions, tile.m), blocks_of(outputs, tile.n), parts),

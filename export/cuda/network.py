@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from export.cuda.builder import Builder, blocks_of, power_of_two
+from export.cuda.builder import Builder
 from export.cuda.convolution import add_convolution
 from export.cuda.recurrence import add_recurrence
-from export.cuda.tiles import Tile, tile_of
+from export.cuda.tiles import Tile, blocks_of, power_of_two, rows_rule, tile_of
 from export.native.arrays import network_arrays, network_shape
 from lgrnet.features import FeatureBlocks
 from lgrnet.fusion import EPSILON
@@ -263,7 +263,7 @@ class _Network:
             local[f"{part}_bias"] = to.weight(f"{name}.bias", bias, "float32")
         out = to.array("fused", (batch, grid, grid, n * channels))
         work = f"fuse {n}x{batch}x{grid * grid}x{channels}"
-        tile = to.choose(work, Tile(m=32))
+        tile = to.choose(work, rows_rule(batch * grid * grid * channels))
         to.launch(
             "fuse",
             (blocks_of(grid * grid, tile.m), batch, n),

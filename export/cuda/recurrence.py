@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from export.cuda.builder import Builder, blocks_of, power_of_two
+from export.cuda.builder import Builder
 from export.cuda.convolution import add_convolution
-from export.cuda.tiles import Tile
+from export.cuda.tiles import blocks_of, power_of_two, rows_rule, step_rule
 from runtime.native.model import NetworkShape
 
 RECURRENCES = ("steps", "persistent")
@@ -49,8 +49,8 @@ def add_recurrence(
     hidden = [each.transpose(2, 3, 1, 0).reshape(9 * channels, columns) for each in hidden]
     bias = np.stack([_by_channel(arrays[f"{each}.hidden.bias"]) for each in _SIDES])
     works = {each: f"{each} {batch}x{cells}x{channels}" for each in ("advance", "gather")}
-    advance = to.choose(works["advance"], Tile(m=32))
-    gather = to.choose(works["gather"], Tile(m=16))
+    advance = to.choose(works["advance"], step_rule(batch * cells * channels))
+    gather = to.choose(works["gather"], rows_rule(batch * cells * channels))
     blocks = blocks_of(cells, advance.m)
     pieces, of_channels = blocks_of(cells, gather.m), blocks_of(channels, advance.n)
     states = to.array("states", (2, n, batch, cells, channels))
