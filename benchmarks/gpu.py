@@ -72,8 +72,8 @@ def parts(folder: Path, seconds: float, engines: Sequence[str] | None) -> list[P
             measure("one_face", engines),
             measure("batch_64", engines, "--batch", "64", "--presets", "paper"),
         ]
-    # Blocks of the persistent kernel wait for each other, which no GPU has run yet: what could
-    # wait for ever comes after what cannot.
+    # Blocks of the persistent kernel wait for each other: on a GPU that has not run them yet, what
+    # could wait for ever comes after what cannot.
     first = [
         measure("one_face", FUSED[:1]),
         measure("batch_64", FUSED[:1], "--batch", "64", "--presets", "paper"),
