@@ -50,7 +50,7 @@ def test_cheeks_get_no_lines_and_keep_the_nasolabial_fold(any_studio):
     assert temple.min() < -0.5  # beside the eyes the skin is thin and does fold
 
 
-def test_the_smoothest_skin_has_a_nasolabial_fold(any_studio):
+def test_the_smoothest_skin_folds(any_studio):
     folds = any_studio.wrinkles.person(np.random.default_rng(0), 0.0).folds
     assert folds.min() < -0.3
 

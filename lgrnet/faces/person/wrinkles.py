@@ -31,9 +31,9 @@ _FOREHEAD = 7.0
 furrow it deeply: that is what tells raised brows (AU 1, 2) from brows that are high at rest."""
 
 
-_NASOLABIAL_AT_LEAST = 1.2
-"""Depth of the nasolabial fold in the smoothest skin: it is where the cheek's fat ends, so the
-youngest have it when they smile."""
+_FOLDS_AT_LEAST = 1.2
+"""Depth of folds in the smoothest skin: the youngest have no lines, but their foreheads furrow too,
+and the nasolabial fold is where the cheek's fat ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,6 @@ class WrinkleMaker:
 
     lines: np.ndarray  # (4, S, S) periodic
     folds: np.ndarray
-    nasolabial: np.ndarray
     bulge: np.ndarray
     furrow: np.ndarray
     crows_feet: np.ndarray
@@ -83,14 +82,13 @@ class WrinkleMaker:
             lines[direction] = np.roll(self.lines[direction], shift, (0, 1))
         strength = depth * rng.uniform(0.5, 1.5)
         share = rng.uniform(0.4, 1.4)
-        nasolabial = max(depth, _NASOLABIAL_AT_LEAST) * self.nasolabial
         own = rng.spawn(1)[0]  # leaves what is drawn after the wrinkles as it was
         # Cheekbones lie higher or lower under the eyes.
         cheeks = own.uniform(0.5, 1.25) * np.roll(self.bulge, own.integers(-3, 7), 0)
         cheeks += own.uniform(0.5, 1.4) * self.furrow
         return Grooves(
             lines=lines * (strength * self.soft),
-            folds=share * (depth * self.folds + nasolabial),
+            folds=share * max(depth, _FOLDS_AT_LEAST) * self.folds,
             cheeks=cheeks + depth * own.uniform(0.3, 1.3) * self.crows_feet,
             cheek_light=caught_light(cheeks, self.unit),
         )
@@ -112,7 +110,6 @@ def wrinkle_maker(chart: FaceChart) -> WrinkleMaker:
     return WrinkleMaker(
         lines=lines,
         folds=_folds(chart),
-        nasolabial=_Creases(chart).nasolabial_fold(),
         bulge=bulge(chart),
         furrow=furrow(chart),
         crows_feet=crows_feet(chart),
@@ -165,6 +162,7 @@ def _folds(chart: FaceChart) -> np.ndarray:
     total += 0.9 * draw.lines(draw.under_eyes((0.075, 0.10)), 2.0)
     total += 1.2 * draw.lines(draw.glabella(), 2.6)
     total += 0.9 * draw.lines(draw.nose_sides(), 1.9)
+    total += draw.lines(draw.nasolabial(), 3.2)
     total += 0.9 * draw.lines(draw.mouth_corners(0.03, 0.015, 0.02, 0.05), 2.4)
     total += 0.8 * draw.lines(draw.lip_lines(7), 1.5)
     return total + draw.chin_dimples()
@@ -236,9 +234,6 @@ class _Creases:
             for side in (-1, 1)
             for height in (-0.01, 0.03, 0.07)
         ]
-
-    def nasolabial_fold(self) -> np.ndarray:
-        return self.lines(self.nasolabial(), 3.2)
 
     def nasolabial(self) -> list[np.ndarray]:
         t = np.linspace(0, 1, 20)[:, None]
