@@ -126,7 +126,8 @@ def test_only_facial_pixels_have_texels():
     part = np.array([0, 1], np.uint8)
     flat, calm = np.zeros((4, 8, 8), np.float32), np.zeros((4, 2), np.float32)
     texel, heights = face_texture_buffer(
-        fragments, SQUARE, part, uv, height_map, flat, flat[0], calm
+        *(fragments, SQUARE, part, uv, height_map, flat, flat[0], calm),
+        *(flat[0], calm[:, 0]),
     )
     facial = fragments.triangle == 0
     assert facial.any()
@@ -151,6 +152,20 @@ def test_squeezed_skin_takes_the_lines_of_its_direction_and_the_folds(direction,
     squeeze = np.tile(0.25 * np.array(doubled, np.float32), (4, 1))
     _, heights = face_texture_buffer(
         *(fragments, SQUARE, np.zeros(2, np.uint8), uv, np.ones((8, 8), np.float32)),
-        *(lines, folds, squeeze),
+        *(lines, folds, squeeze, 0 * folds, np.zeros(4, np.float32)),
     )
     np.testing.assert_allclose(heights, 1 - 0.25 * 10.0**direction - 0.25 * 0.5, rtol=1e-4)
+
+
+def test_raised_cheeks_add_their_relief_where_they_are_raised():
+    points = np.array([[0, 0, 1], [0, 8, 1], [8, 8, 1], [8, 0, 1]], np.float32)
+    uv = np.stack([points[:, 0] / 8, 1 - points[:, 1] / 8], 1)
+    fragments = rasterise(points, SQUARE, 8, 8, True)
+    flat = np.zeros((4, 8, 8), np.float32)
+    _, heights = face_texture_buffer(
+        *(fragments, SQUARE, np.zeros(2, np.uint8), uv, flat[0]),
+        *(flat, flat[0], np.zeros((4, 2), np.float32)),
+        *(np.full((8, 8), 3, np.float32), np.array([0, 0, 1, 1], np.float32)),
+    )
+    across = 3 * (np.arange(8) + 0.5) / 8  # raised at the right edge, not at the left one
+    np.testing.assert_allclose(heights, np.tile(across, (8, 1)), atol=1e-4)

@@ -30,6 +30,31 @@ def test_lips_and_lids_do_not_fold(any_studio):
     assert soft[row, column].min() > 0.9
 
 
+def test_cheeks_get_no_lines_and_keep_the_nasolabial_fold(any_studio):
+    chart, unit = any_studio.chart, any_studio.chart.brow_span
+    grooves = any_studio.wrinkles.person(np.random.default_rng(0), 3.4)
+    for corner, nostril, eye, jaw, side in ((48, 31, 36, 4, -1), (54, 35, 45, 12, 1)):
+        beside = chart.landmarks[corner] + (side * 0.12 * unit, 0)
+        cheek = chart.landmarks[eye] + (0, 0.35 * unit)
+        low = (chart.landmarks[corner] + chart.landmarks[jaw]) / 2
+        for place in (beside, cheek, low):
+            column, row = np.round(place).astype(int)
+            near = np.s_[:, row - 4 : row + 5, column - 4 : column + 5]
+            assert np.abs(grooves.lines[near]).max() < 0.1
+        top, bottom = chart.landmarks[nostril], chart.landmarks[corner]
+        row, column = np.round((top + bottom) / 2).astype(int)[::-1]
+        across = np.sort((column, column + side * round(0.15 * unit)))
+        assert grooves.folds[row, across[0] : across[1]].min() < -0.3
+    column, row = np.round(chart.landmarks[36] - (0.08 * unit, 0)).astype(int)
+    temple = grooves.lines[:, row - 8 : row + 9, column - 8 : column + 9]
+    assert temple.min() < -0.5  # beside the eyes the skin is thin and does fold
+
+
+def test_the_smoothest_skin_folds(any_studio):
+    folds = any_studio.wrinkles.person(np.random.default_rng(0), 0.0).folds
+    assert folds.min() < -0.3
+
+
 def test_people_fold_differently_and_the_same_seed_alike(toy_studio):
     one, same, other = (
         toy_studio.wrinkles.person(np.random.default_rng(seed), 2.0) for seed in (1, 1, 2)

@@ -122,7 +122,9 @@ def bilinear(texture, u, v):
 
 
 @numba.njit(cache=True)
-def face_texture_buffer(fragments, triangles, part, uv, relief, lines, folds, squeeze):
+def face_texture_buffer(
+    fragments, triangles, part, uv, relief, lines, folds, squeeze, cheeks, raised
+):
     """Find, for every pixel of facial skin, its place in the texture and its bump height.
 
     Args:
@@ -135,6 +137,8 @@ def face_texture_buffer(fragments, triangles, part, uv, relief, lines, folds, sq
         folds: Wrinkles of skin squeezed in any direction, (S, S) float32.
         squeeze: How much of each shows, (V, 2) float32: strength at the doubled angle, as
             :func:`lgrnet.faces.person.strain.compression` gives it.
+        cheeks: Relief of a raised cheek, (S, S) float32.
+        raised: How much of that shows, (V,) float32.
 
     Returns:
         Texture coordinates (H, W, 2) float32 in texels, and heights (H, W) float32 with
@@ -165,5 +169,8 @@ def face_texture_buffer(fragments, triangles, part, uv, relief, lines, folds, sq
                 height += abs(straight) * bilinear(lines[0 if straight > 0 else 2], u, v)
                 height += abs(slanted) * bilinear(lines[1 if slanted > 0 else 3], u, v)
                 height += strength * bilinear(folds, u, v)
+            lift = raised[a] * wa + raised[b] * wb + raised[c] * wc
+            if lift > 0.02:
+                height += lift * bilinear(cheeks, u, v)
             heights[y, x] = height
     return texel, heights

@@ -35,6 +35,8 @@ class Surface(NamedTuple):
         albedo: (S, S, 3) float32, linear reflectance of the face.
         gloss: (S, S) float32, specular strength of the face.
         roughness: (S, S) float32 in (0, 1), how far the face's highlight spreads.
+        cheek_light: (S, S) float32, by what share fully raised cheeks catch more light.
+        raised: (V,) float32, how far cheeks are raised.
         iris: (3,) float64, sRGB.
         pupil: Pupil radius over iris radius.
         eyes: (2, 7) float64: centre, gaze direction, radius of each eyeball, view axes, cm.
@@ -50,6 +52,8 @@ class Surface(NamedTuple):
     albedo: np.ndarray
     gloss: np.ndarray
     roughness: np.ndarray
+    cheek_light: np.ndarray
+    raised: np.ndarray
     iris: np.ndarray
     pupil: float
     eyes: np.ndarray
@@ -200,6 +204,11 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
                         + surface.albedo[j + 1, i + 1, k] * fu
                     )
                     reflectance[k] = upper * (1 - fv) + lower * fv
+                lift = surface.raised[a] * wa + surface.raised[b] * wb + surface.raised[c] * wc
+                if lift > 0.02:
+                    caught = max(1 + lift * surface.cheek_light[j, i], 0.4)
+                    for k in range(3):
+                        reflectance[k] *= caught
                 gloss = surface.gloss[j, i]
                 # A Blinn-Phong exponent that spreads as a microfacet lobe of this roughness.
                 shininess = 2 / surface.roughness[j, i] ** 4 - 2

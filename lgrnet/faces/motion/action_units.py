@@ -3,8 +3,10 @@
 Shape names are ARKit's, as ICT-FaceKit has them; a name without ``_L`` or ``_R`` moves both sides.
 Where ICT-FaceKit's own mapping is too weak to see or shows another AU, ours differs: AU 10 is
 mostly ``mouthUpperUp``; AU 1, 2, 4, 5, 6, 7, 15, 17, 20, 23 and 24 are driven past 1, for at 1 they
-drown in the identity's shape. ``cheekSquint`` and ``cheekRaiser`` push the lower lid up as far as
-AU 7 does, so AU 6 takes most of that back: the cheek is what it raises.
+drown in the identity's shape. ``cheekSquint`` and ``cheekRaiser`` push the lower lid up farther
+than AU 7 does, so AU 6 takes some of that back: it narrows the eye from below, but above all it
+raises the cheek. What the rig does not have, the cheek that bulges below the lid and the crow's
+feet, is relief, see :data:`CHEEK_RAISED`.
 """
 
 FACE_AUS: tuple[int, ...] = (
@@ -17,7 +19,7 @@ AU_SHAPES: dict[int, dict[str, float]] = {
     2: {"browOuterUp": 1.45},
     4: {"browDown": 1.45, "eyeSquint": 0.1},
     5: {"eyeWide": 1.8},
-    6: {"cheekSquint": 0.9, "cheekRaiser": 0.9, "eyeSquint": -0.75},
+    6: {"cheekSquint": 0.9, "cheekRaiser": 0.9, "eyeSquint": -0.3},
     7: {"eyeSquint": 1.45, "eyeBlink": 0.18},
     9: {"noseSneer": 1.0, "browDown": 0.15},
     10: {"mouthUpperUp": 0.75, "mouthShrugUpper": 0.2, "noseSneer": 0.08},
@@ -34,6 +36,10 @@ AU_SHAPES: dict[int, dict[str, float]] = {
     43: {"eyeBlink": 1.0},
 }
 """AU → shape → weight at intensity 1."""
+
+CHEEK_RAISED: dict[int, float] = {6: 1.0, 9: 0.15, 12: 0.15}
+"""AU → how far it pushes the cheek up against the lower lid at intensity 1. A broad smile and a
+wrinkled nose do a little of what AU 6 does, without being it."""
 
 DISTRACTORS: tuple[str, ...] = (
     *("mouthFunnel", "mouthPucker", "cheekPuff", "jawLeft", "jawRight"),

@@ -7,7 +7,7 @@ import numpy as np
 
 from lgrnet.faces.drawing.camera import rotation
 from lgrnet.faces.head.rig import Rig
-from lgrnet.faces.motion.action_units import AU_SHAPES, DISTRACTORS
+from lgrnet.faces.motion.action_units import AU_SHAPES, CHEEK_RAISED, DISTRACTORS
 from lgrnet.faces.person.identity import Identity, Studio, clear_of_eye
 
 _ONE_SIDED = 0.12  # of active AUs
@@ -69,6 +69,28 @@ def _keep_eyes_open(
         missing = wanted - (rest + weights @ opens)
         if missing > 0 and opens[blink] < 0:
             weights[blink] += missing / opens[blink]
+
+
+def raised_cheeks(studio: Studio, person: Identity, expression: Expression) -> np.ndarray:
+    """Tell how far the skin of either half of the face is pushed up against the eye.
+
+    Args:
+        studio: The rig and what is derived from it.
+        person: Whose face.
+        expression: What it does.
+
+    Returns:
+        (V,) float32, about 1 where the cheek is raised as far as it goes.
+    """
+    rig = studio.rig
+    total = np.zeros(len(rig.vertices), np.float32)
+    for side, half, sign in (("L", rig.vertices[:, 0] > 0, 1), ("R", rig.vertices[:, 0] <= 0, -1)):
+        raised = 0.0
+        for au, share in CHEEK_RAISED.items():
+            lean = expression.lean.get(next(iter(AU_SHAPES[au])), 0.0)
+            raised += share * expression.intensity.get(au, 0.0) * min(1, 1 + sign * lean)
+        total[half] = raised * person.gain[rig.shapes[f"cheekSquint_{side}"]]
+    return total
 
 
 def pose_vertices(studio: Studio, person: Identity, expression: Expression) -> np.ndarray:

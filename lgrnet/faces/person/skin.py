@@ -144,7 +144,7 @@ def paint_skin(
         albedo=(np.clip(painter.albedo, 0.005, 1) ** 2.2).astype(np.float32),
         gloss=painter.gloss(hair_mask),
         roughness=painter.roughness(),
-        pores=(pores * (0.6 + 0.7 * age)).astype(np.float32),
+        pores=(pores * (0.15 + 1.15 * age)).astype(np.float32),
         colour=colour,
         hair_shell=shell,
     )

@@ -1,10 +1,15 @@
 """Wrinkles: where and how a person's skin folds when it is squeezed.
 
-Two kinds of pattern. *Lines* are noise stretched along one direction, one texture for each of four
-directions; which of them shows at a place, and how deep, is decided by the strain of the skin there
-(:mod:`lgrnet.faces.person.strain`), so every movement of the face wrinkles it, labelled or not.
+Three kinds of pattern. *Lines* are noise stretched along one direction, one texture for each of
+four directions; which of them shows at a place, and how deep, is decided by the strain of the skin
+there (:mod:`lgrnet.faces.person.strain`), so every movement of the face wrinkles it, labelled or
+not.
 *Folds* are where anatomy puts single deep creases (the forehead's furrows, the nasolabial fold,
-crow's feet, under the eyes, beside the mouth, the dimpled chin); squeezed skin deepens them too.
+under the eyes, beside the mouth, the dimpled chin); squeezed skin deepens them too. *Cheeks* are
+what AU 6 alone does (:mod:`lgrnet.faces.person.cheeks`).
+
+Cheeks get no lines: the rig shortens their skin a lot where AU 6 and AU 12 lift it, while under
+the real, thick and padded skin nothing folds, and a network takes such lines for what tells AU 6.
 """
 
 from dataclasses import dataclass
@@ -13,6 +18,7 @@ import cv2
 import numpy as np
 
 from lgrnet.faces.person.chart import FaceChart, draw_lines
+from lgrnet.faces.person.cheeks import bulge, caught_light, crows_feet, furrow
 
 DIRECTIONS = 4
 """Lines are drawn for skin squeezed along 0°, 45°, 90° and 135°, counted from u towards v."""
@@ -25,17 +31,26 @@ _FOREHEAD = 7.0
 furrow it deeply: that is what tells raised brows (AU 1, 2) from brows that are high at rest."""
 
 
+_FOLDS_AT_LEAST = 1.2
+"""Depth of folds in the smoothest skin: the youngest have no lines, but their foreheads furrow too,
+and the nasolabial fold is where the cheek's fat ends."""
+
+
 @dataclass(frozen=True, eq=False)
 class Grooves:
-    """Patterns of one person, bump heights ≤ 0 at full strain.
+    """Patterns of one person, bump heights at full strain.
 
     Attributes:
         lines: (4, S, S) float32, for skin squeezed along each of :data:`DIRECTIONS`.
         folds: (S, S) float32.
+        cheeks: (S, S) float32, of fully raised cheeks; the only one that also bulges.
+        cheek_light: (S, S) float32, by what share the relief of the cheeks catches more light.
     """
 
     lines: np.ndarray
     folds: np.ndarray
+    cheeks: np.ndarray
+    cheek_light: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +59,11 @@ class WrinkleMaker:
 
     lines: np.ndarray  # (4, S, S) periodic
     folds: np.ndarray
-    soft: np.ndarray  # (S, S) in [0, 1]: where skin is thick enough to fold
+    bulge: np.ndarray
+    furrow: np.ndarray
+    crows_feet: np.ndarray
+    unit: float  # span of the brows, texels
+    soft: np.ndarray  # (S, S) in [0, 1]: where lines may fold: neither lips and lids nor cheeks
 
     def person(self, rng: np.random.Generator, depth: float) -> Grooves:
         """Draw a person's patterns.
@@ -62,9 +81,16 @@ class WrinkleMaker:
             shift = tuple(rng.integers(0, size, 2).tolist())
             lines[direction] = np.roll(self.lines[direction], shift, (0, 1))
         strength = depth * rng.uniform(0.5, 1.5)
+        share = rng.uniform(0.4, 1.4)
+        own = rng.spawn(1)[0]  # leaves what is drawn after the wrinkles as it was
+        # Cheekbones lie higher or lower under the eyes.
+        cheeks = own.uniform(0.5, 1.25) * np.roll(self.bulge, own.integers(-3, 7), 0)
+        cheeks += own.uniform(0.5, 1.4) * self.furrow
         return Grooves(
             lines=lines * (strength * self.soft),
-            folds=self.folds * (depth * rng.uniform(0.4, 1.4)),
+            folds=share * max(depth, _FOLDS_AT_LEAST) * self.folds,
+            cheeks=cheeks + depth * own.uniform(0.3, 1.3) * self.crows_feet,
+            cheek_light=caught_light(cheeks, self.unit),
         )
 
 
@@ -81,7 +107,36 @@ def wrinkle_maker(chart: FaceChart) -> WrinkleMaker:
     lines = np.stack([_lines(rng, chart.size, 45.0 * each) for each in range(DIRECTIONS)])
     thin = np.maximum(chart.lips, np.maximum(*chart.lashes))
     near = cv2.GaussianBlur(cv2.dilate(thin, np.ones((5, 5))), (0, 0), 3)
-    return WrinkleMaker(lines=lines, folds=_folds(chart), soft=1 - np.clip(near, 0, 1))
+    return WrinkleMaker(
+        lines=lines,
+        folds=_folds(chart),
+        bulge=bulge(chart),
+        furrow=furrow(chart),
+        crows_feet=crows_feet(chart),
+        unit=chart.brow_span,
+        soft=(1 - np.clip(near, 0, 1)) * (1 - _cheek_mask(chart)),
+    )
+
+
+def _cheek_mask(chart: FaceChart) -> np.ndarray:
+    """Mask the cheeks from below the eyes to the jaw, (S, S) float32 in [0, 1]."""
+    unit, points = chart.brow_span, chart.landmarks
+    mask = np.zeros((chart.size, chart.size), np.float32)
+    for side, eye, nostril, corner in ((-1, (36, 39), 31, 48), (1, (45, 42), 35, 54)):
+        outer, inner = points[list(eye)]
+        outline = [
+            inner + np.array([0, 0.12]) * unit,
+            points[nostril] + np.array([side * 0.03, -0.02]) * unit,
+            points[corner] + np.array([side * 0.01, -0.02]) * unit,
+            points[corner] + np.array([side * -0.05, 0.06]) * unit,
+            points[corner] + np.array([side * -0.12, 0.6]) * unit,
+            outer + np.array([side * 0.6, 1.0]) * unit,
+            outer + np.array([side * 0.6, 0.1]) * unit,
+            outer + np.array([side * 0.1, 0.1]) * unit,
+            (inner + outer) / 2 + np.array([0, 0.15]) * unit,
+        ]
+        cv2.fillPoly(mask, [np.int32(outline)], 1.0)
+    return cv2.GaussianBlur(mask, (0, 0), 0.02 * unit)
 
 
 def _lines(rng: np.random.Generator, size: int, angle: float) -> np.ndarray:
@@ -103,12 +158,11 @@ def _lines(rng: np.random.Generator, size: int, angle: float) -> np.ndarray:
 def _folds(chart: FaceChart) -> np.ndarray:
     """Draw the creases that anatomy places, (S, S) float32, ≤ 0."""
     draw = _Creases(chart)
-    total = draw.lines(draw.nasolabial(), 3.2)
-    total += _FOREHEAD * draw.lines(draw.forehead(), 2.6)
-    total += 1.1 * draw.lines(draw.crows_feet(), 1.7)
+    total = _FOREHEAD * draw.lines(draw.forehead(), 2.6)
     total += 0.9 * draw.lines(draw.under_eyes((0.075, 0.10)), 2.0)
     total += 1.2 * draw.lines(draw.glabella(), 2.6)
     total += 0.9 * draw.lines(draw.nose_sides(), 1.9)
+    total += draw.lines(draw.nasolabial(), 3.2)
     total += 0.9 * draw.lines(draw.mouth_corners(0.03, 0.015, 0.02, 0.05), 2.4)
     total += 0.8 * draw.lines(draw.lip_lines(7), 1.5)
     return total + draw.chin_dimples()
@@ -154,16 +208,6 @@ class _Creases:
             wave = 0.004 * np.sin(6 * t + phase) - 0.012 * np.sin(np.pi * np.abs(t))
             x = self.middle[0] + (reach * t + 0.02 * np.sin(3 * phase)) * self.unit
             lines.append(np.stack([x, brows + (wave - rise) * self.unit], axis=1))
-        return lines
-
-    def crows_feet(self) -> list[np.ndarray]:
-        reach = np.linspace(0.03, 0.14, 8) * self.unit
-        lines = []
-        for corner, side in ((36, -1), (45, 1)):
-            for angle in np.deg2rad((-28, -8, 12, 32)):
-                x = self.points[corner, 0] + side * reach * np.cos(angle)
-                y = self.points[corner, 1] + reach * np.sin(angle) + 0.002 * reach**1.5
-                lines.append(np.stack([x, y], axis=1))
         return lines
 
     def under_eyes(self, drops) -> list[np.ndarray]:
