@@ -220,3 +220,8 @@ def test_without_matplotlib_the_chart_says_how_to_get_it(record, tmp_path, monke
     with pytest.raises(ImportError, match="pip install matplotlib"):
         chart.write_chart(record, tmp_path / "speed.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("time", "cell"), [(30.7026, "30.7"), (1.04, "1.0"), (0.21564, "0.216")])
+def test_what_takes_less_than_a_millisecond_has_more_digits(time, cell):
+    assert table.milliseconds("p50", 1)({"p50": time}) == cell

@@ -21,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
         "--recurrence",
         choices=("steps", "persistent"),
         default="steps",
-        help="three launches for each step of the skip-BiLSTM, or one for all (default: steps)",
+        help="two launches for each step of the skip-BiLSTM, or one for all (default: steps)",
     )
     return parser
 

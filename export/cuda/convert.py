@@ -33,7 +33,7 @@ def export_cuda(
         batch: Faces at once.
         targets: Compute capabilities such as ``"8.6"``, of :data:`export.cuda.compile.POSSIBLE`;
             None for all of its ``TARGETS``.
-        recurrence: How the skip-BiLSTM is started: ``"steps"``, three launches a step, or
+        recurrence: How the skip-BiLSTM is started: ``"steps"``, two launches a step, or
             ``"persistent"``, one for all steps.
 
     Returns:
