@@ -220,11 +220,13 @@ def test_kernels_for_hopper_wait_for_the_one_before_and_let_the_next_start(compi
 
 def test_where_a_kernel_waits():
     head = ".visible .entry k(\n\t.param .u64 a\n)\n.reqntid 128\n{\n\t.reg .pred %p<2>;\n"
-    body = "\tld.global.b32 %r1, [%rd1];\n\t@%p1 st.global.b32 [%rd2], %r1;\n\tret;\n}\n"
+    read, write = "\tld.global.b32 %r1, [%rd1];\n", "\t@%p1 st.global.b32 [%rd2], %r1;\n"
+    other = "\tst.global.v4.b32 [%rd2], {%r1, %r2, %r3, %r4};\n\tret;\n}\n"
     wait, go = "\tgriddepcontrol.wait;\n", "\tgriddepcontrol.launch_dependents;\n"
     first = head.index("\t.reg")
-    read, write = body.split("\t@", 1)
-    assert _waiting(head + body) == f"{head[:first]}{wait}{head[first:]}{read}{go}\t@{write}"
+    made = f"{head[:first]}{wait}{head[first:]}{read}{go}{write}{read}{go}{other}"
+    assert _waiting(head + read + write + read + other) == made
+    body = read + write
     for unknown in ("", head, body):
         with pytest.raises(ExportError, match="no place to wait"):
             _waiting(unknown)

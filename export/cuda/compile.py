@@ -138,6 +138,7 @@ def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
     return code, binary
 
 
+_WRITE = re.compile(r"\t(@!?%p\d+ )?st\.global")
 _WAITING = 9
 """Hopper and later start a kernel while the one before it ends (PTX ISA, `griddepcontrol`)."""
 
@@ -153,12 +154,16 @@ def _waiting(ptx: str) -> str:
     others: the `paper` network took a tenth longer on an H200 then.
     """
     head, brace, body = ptx.partition("\n{\n")
-    write = re.search(r"^\t(@!?%p\d+ )?st\.global", body, re.MULTILINE)
-    if not brace or write is None:
+    # Branches write at places of their own; to say it twice does nothing more.
+    lines, found = [], 0
+    for line in body.split("\n"):
+        if _WRITE.match(line):
+            lines.append("\tgriddepcontrol.launch_dependents;")
+            found += 1
+        lines.append(line)
+    if not brace or not found:
         raise ExportError("Triton's code has changed: no place to wait in it was found")
-    before, after = body[: write.start()], body[write.start() :]
-    last = "\tgriddepcontrol.launch_dependents;\n"
-    return f"{head}{brace}\tgriddepcontrol.wait;\n{before}{last}{after}"
+    return "\n".join([f"{head}{brace}\tgriddepcontrol.wait;", *lines])
 
 
 def _assemble(ptx: str, kernel: Kernel) -> bytes:
