@@ -60,7 +60,9 @@ def parts(folder: Path, seconds: float, engines: Sequence[str] | None) -> list[P
         engines: Rows to measure; None for all: ours first, then those of others beside ours, and
             what PyTorch takes minutes to compile at the end.
     """
+    # `paper` first, of which most targets are: a part that runs out of time keeps what it has.
     common = ("benchmarks/fps.py", "--device", "cuda", "--threads", "1", "--no-end-to-end")
+    common += ("--presets", "paper", "edge")
 
     def measure(name: str, rows: Sequence[str], *more: str) -> Part:
         record = folder / f"{name}.json"

@@ -1,6 +1,7 @@
 """Times one network: every engine, in turns, on the same faces."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +153,10 @@ def measure_network(
 GPU_CALLS = 100
 """Calls for each of the numbers of :func:`measure_gpu`."""
 
+_LEAST_CALLS = 10
+GPU_SECONDS = 3.0
+"""After which there are no more, but the first ten: eager PyTorch is slow, and GPUs are lent."""
+
 
 def measure_gpu(
     engine: Engine,
@@ -165,7 +170,7 @@ def measure_gpu(
         engine: An opened engine.
         faces: Crops of one call, (B, 176, 176, 3) uint8.
         frame: See :class:`Task`.
-        calls: Calls of each kind.
+        calls: Calls of each kind, or as many as :data:`GPU_SECONDS` hold.
 
     Returns:
         ``gpu_p50`` and ``gpu_p99``, ms of the GPU itself for a call, copies included; ``kernels``
@@ -178,16 +183,23 @@ def measure_gpu(
     )
     if engine.gpu_seconds is not None:
         engine.run(faces)
-        times = [1e3 * engine.gpu_seconds(faces) for _ in range(calls)]
+        times = _repeat(lambda: 1e3 * engine.gpu_seconds(faces), calls)
         values["gpu_p50"], values["gpu_p99"] = np.percentile(times, (50, 99)).tolist()
     if engine.kernels is not None:
         values["kernels"] = engine.kernels(faces)
     if engine.from_frame is not None and frame is not None and len(faces) == 1:
         cut_there, cut_here = engine.from_frame(*frame), engine.run(warp(*frame)[None])
         values["frame_difference"] = float(np.abs(cut_there - cut_here).max())
-        times = [milliseconds(lambda: engine.from_frame(*frame)) for _ in range(calls)]
+        times = _repeat(lambda: milliseconds(lambda: engine.from_frame(*frame)), calls)
         values["frame_p50"], values["frame_p99"] = np.percentile(times, (50, 99)).tolist()
     return values
+
+
+def _repeat(measure: Callable[[], float], calls: int) -> list[float]:
+    until, times = time.monotonic() + GPU_SECONDS, []
+    while len(times) < calls and (len(times) < _LEAST_CALLS or time.monotonic() < until):
+        times.append(measure())
+    return times
 
 
 def _request(row: Row, file: ModelFile, threads: int, crops: Path) -> NetworkRequest:

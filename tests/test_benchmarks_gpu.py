@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_network import tiny_network
 
-from benchmarks import exports, gpu, gpu_targets
+from benchmarks import exports, gpu, gpu_targets, networks
 from benchmarks.crops import benchmark_frame
 from benchmarks.engines import Engine, _of_backend, count_kernels
 from benchmarks.fps import EDGE_CHECKPOINT, _labelled
@@ -58,6 +58,21 @@ def test_what_an_engine_on_a_gpu_is_measured_by():
     assert values["frame_difference"] == pytest.approx(0.25)
     assert len(frames) == 4, "one that does not count, then three"
     assert all(frame is picture and matrix is MATRIX for frame, matrix in frames)
+
+
+def test_a_slow_engine_is_called_ten_times_only(monkeypatch):
+    monkeypatch.setattr(networks, "GPU_SECONDS", 0.0)
+    asked = []
+
+    def gpu_seconds(faces):
+        asked.append(1)
+        return 0.002
+
+    engine = Engine(*(lambda faces: faces.mean((1, 2, 3)), "x", "fp16", 1), gpu_seconds=gpu_seconds)
+    assert measure_gpu(engine, FACES, None, calls=100)["gpu_p50"] == pytest.approx(2)
+    assert len(asked) == 10
+    assert measure_gpu(engine, FACES, None, calls=3)["gpu_p99"] == pytest.approx(2)
+    assert len(asked) == 13
 
 
 def test_f1_is_that_of_all_labelled_faces_in_batches(tmp_path):
