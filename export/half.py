@@ -42,12 +42,10 @@ def drop_twins(graph: onnx.GraphProto) -> None:
     Args:
         graph: It is changed.
     """
-    known = set()
-    for node in list(graph.node):
-        content = node.SerializeToString(deterministic=True)
-        if content in known:
-            graph.node.remove(node)
-        known.add(content)
+    # The first of each stays in its place: nodes after it read what it makes.
+    kept = dict.fromkeys(node.SerializeToString(deterministic=True) for node in graph.node)
+    del graph.node[:]
+    graph.node.extend(map(onnx.NodeProto.FromString, kept))
 
 
 def _is_kept(name: str) -> bool:

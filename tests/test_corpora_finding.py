@@ -97,7 +97,7 @@ def test_bp4d_gets_landmarks_where_its_tracker_failed(tmp_path, clip):
     drawn_corpora.write_fit_hdf5(root / "2DFeatures" / "F001_T1.mat", sets)
     assert prepare_bp4d(root, tmp_path / "out", *more, "--find-landmarks") == 0
     labels = FaceShards(tmp_path / "out", "F001").labels
-    np.testing.assert_allclose(labels.landmarks[1], aligned_by_hand.align(points[1]), atol=0.5)
+    np.testing.assert_allclose(labels.landmarks[1], aligned_by_hand.align(points[1]), atol=1)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["landmarks_found_frames"] == [
         {"subject": "F001", "task": "T1", "count": 1, "frames": "14"}
