@@ -16,9 +16,9 @@ from benchmarks.machine import describe_machine
 from benchmarks.record import write_record
 from runtime.backends import open_backend
 from runtime.backends.fused import FusedBackend
-from runtime.errors import DeviceError, ModelError
+from runtime.errors import DeviceError, ModelError, SpecError
 
-FORMAT = "lgrnet-launches-1"
+FORMAT = "lgrnet-launch-times-1"
 WHOLE = 200
 """Replays of the whole graph."""
 
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         backend = open_backend(args.model, "cuda", 1, backend="fused")
-    except (DeviceError, ModelError, OSError) as error:
+    except (DeviceError, ImportError, ModelError, OSError, SpecError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:

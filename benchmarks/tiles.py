@@ -5,6 +5,7 @@ candidates and timed alone; the best go to ``export/cuda/tiles.json``, which the
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import re
@@ -20,7 +21,9 @@ import numpy as np
 from benchmarks.crops import batch_of, benchmark_faces
 from benchmarks.machine import describe_machine
 from export.cuda.tiles import MEASURED, Tile, blocks_of, power_of_two, read_tiles, tile_of
+from lgrnet.checkpoint import CheckpointError
 from runtime.atomic import PendingFile
+from runtime.errors import DeviceError
 
 FORMAT = "lgrnet-tiles-1"
 SHARED = 99 * 1024
@@ -87,7 +90,7 @@ def _rows(numbers: list[int]) -> Iterator[Tile]:
                 yield Tile(m, warps=warps)
 
 
-def _make(task: tuple[str, int, int, str, str, str]) -> tuple[str, dict[str, tuple]] | str:
+def _make(task: tuple[str, int, int, str, str, str]) -> tuple[str, dict[str, tuple]]:
     """Compile a network with the candidates of one round; a process of its own each."""
     checkpoint, batch, number, target, folder, only = task
     from export.cuda.compile import compile_kernels
@@ -114,6 +117,8 @@ def _make(task: tuple[str, int, int, str, str, str]) -> tuple[str, dict[str, tup
                 code = replace(made[target][key], offset=len(block))
                 fits = code.shared <= SHARED
             except Exception:  # whatever Triton raises of a tile that it cannot make
+                if builder.works.get(key, "") in ("", *failed):
+                    raise  # no candidate's fault
                 fits = False
             if not fits:
                 failed.add(builder.works[key])
@@ -189,7 +194,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = read_tiles(args.json)
     for checkpoint in args.checkpoints:
         for batch in args.batch:
-            times = measure(checkpoint, batch, args.processes, args.only)
+            try:
+                times = measure(checkpoint, batch, args.processes, args.only)
+            except (CheckpointError, DeviceError, ImportError, OSError) as error:
+                print(f"error: {checkpoint} cannot be measured here: {error}", file=sys.stderr)
+                return 2
             for work, tried in sorted(times.items()):
                 best = min(tried, key=tried.__getitem__)
                 worst = max(tried.values())
@@ -201,8 +210,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_tiles(tiles: dict[str, Tile], path: Path) -> None:
     """Write tiles, one a line, so that a change of one can be read."""
-    import json
-
     machine = describe_machine()
     lines = [f"  {json.dumps(work)}: {list(astuple(tile))}" for work, tile in sorted(tiles.items())]
     head = {"format": FORMAT, "gpu": machine.get("gpu")}

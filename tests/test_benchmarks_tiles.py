@@ -127,3 +127,13 @@ def test_the_fastest_candidate_is_kept(monkeypatch, tmp_path, capsys):
     assert len(opened) == tiles.ROUNDS
     assert not list(tmp_path.glob("*.fused")), "files of hundreds of megabytes are not left"
     assert "gather" in capsys.readouterr().out
+
+
+def test_without_a_gpu_nothing_is_measured(monkeypatch, tmp_path, capsys):
+    def ask(what):
+        raise OSError("no nvidia-smi")
+
+    monkeypatch.setattr("benchmarks.memory.ask_gpu", ask)
+    assert tiles.main(["net.pt", "--json", str(tmp_path / "tiles.json")]) == 2
+    assert "net.pt cannot be measured here: no nvidia-smi" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
