@@ -346,6 +346,26 @@ def test_code_that_the_driver_does_not_take(monkeypatch, gpu, engine):
     assert gpu.pushed == 0
 
 
+def test_a_gpu_that_cannot_start_blocks_together_is_not_told_to_get_a_driver(
+    monkeypatch, model, tmp_path
+):
+    network = builder, _, _ = planned(model, "persistent")
+    gpu = InterpretedGpu(builder.kernels, capability=(8, 6))
+    install(monkeypatch, gpu)
+
+    def refuse(index):
+        raise DeviceError("GPU 0 starts no cooperative kernels: export with --recurrence steps")
+
+    def kernel(*of_kernel):
+        made = gpu.kernel(*of_kernel)
+        made.most = refuse
+        return made
+
+    monkeypatch.setattr("runtime.backends.fused.Kernel", kernel)
+    with pytest.raises(DeviceError, match=r"^GPU 0 starts no .* --recurrence steps$"):
+        open_backend(written(network, tmp_path), "cuda")
+
+
 def test_memory_that_is_full_is_no_fault_of_the_driver(monkeypatch, gpu, engine):
     def refuse(size):
         raise fake_cuda.CudaMemoryError("cuMemAlloc failed: out of memory")

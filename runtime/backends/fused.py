@@ -57,17 +57,7 @@ class FusedBackend(RecordedBatch):
             )
         self.provider = f"fused kernels for {target}, {self._gpu.name}"
         with self._gpu.current():
-            try:
-                self._open(target, weights, code)
-            except self._gpu.driver.Error:
-                raise  # no fault of the file's; `Gpu.current` says what it is
-            except DeviceError as error:
-                made = ", ".join(f"{name} {each}" for name, each in self._plan.versions.items())
-                raise DeviceError(
-                    f"{path} cannot be opened on {self._gpu.name} ({error}). Its code was made by "
-                    f"{made}: a driver for an older CUDA than that does not take it, install a "
-                    "newer one"
-                ) from error
+            self._open(path, target, weights, code)
 
     @property
     def launches(self) -> tuple[Launch, ...]:
@@ -134,7 +124,7 @@ class FusedBackend(RecordedBatch):
         finally:
             graph.free()
 
-    def _open(self, target: str, weights: np.ndarray, code: np.ndarray) -> None:
+    def _open(self, path: Path, target: str, weights: np.ndarray, code: np.ndarray) -> None:
         driver, plan = self._gpu.driver, self._plan
         self._weights = driver.mem_alloc(max(1, len(weights)))
         driver.memcpy_htod(self._weights, weights)
@@ -147,7 +137,16 @@ class FusedBackend(RecordedBatch):
         self._kernels: dict[str, tuple[Kernel, Code]] = {}
         for key, each in plan.codes[target].items():
             binary = code[each.offset : each.offset + each.size].tobytes()
-            self._kernels[key] = Kernel(binary, each.entry, 32 * each.warps, each.shared), each
+            try:
+                kernel = Kernel(binary, each.entry, 32 * each.warps, each.shared)
+            except DeviceError as error:
+                made = ", ".join(f"{name} {each}" for name, each in plan.versions.items())
+                raise DeviceError(
+                    f"{path} cannot be opened on {self._gpu.name} ({error}). Its code was made by "
+                    f"{made}: a driver for an older CUDA than that does not take it, install a "
+                    "newer one"
+                ) from error
+            self._kernels[key] = kernel, each
         self._calls = [
             self._call(launch, number > 0) for number, launch in enumerate(plan.launches)
         ]

@@ -6,7 +6,7 @@ there (:mod:`lgrnet.faces.person.strain`), so every movement of the face wrinkle
 not.
 *Folds* are where anatomy puts single deep creases (the forehead's furrows, the nasolabial fold,
 under the eyes, beside the mouth, the dimpled chin); squeezed skin deepens them too. *Cheeks* are
-what AU 6 alone does (:mod:`lgrnet.faces.person.cheeks`).
+what AU 6 does, other smiles a little (:mod:`lgrnet.faces.person.cheeks`).
 
 Cheeks get no lines: the rig shortens their skin a lot where AU 6 and AU 12 lift it, while under
 the real, thick and padded skin nothing folds, and a network takes such lines for what tells AU 6.
