@@ -95,6 +95,25 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
+class DistilConfig:
+    """Who teaches the network beside its labels, if anybody; the paper has none.
+
+    Attributes:
+        teacher: Checkpoint of a trained network, see :class:`lgrnet.teacher.Teacher`.
+        weight: Of the loss against what it says.
+    """
+
+    teacher: Path | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        check_types(self)
+        if not self.weight > 0:
+            raise ValueError(f"distil.weight: must be positive, got {self.weight}")
+
+
+@dataclass(frozen=True)
 class Experiment:
     """All of it.
 
@@ -103,6 +122,7 @@ class Experiment:
         data: Where the faces are.
         augment: How training faces are disturbed.
         optim: How weights are updated.
+        distil: Who teaches it beside the labels.
         out: Folder for checkpoints, log and the resolved configuration.
         seed: Seed of weights, order and augmentation.
         training_data: What the data are, in words; travels with the weights.
@@ -120,6 +140,7 @@ class Experiment:
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
     out: Path = Path("runs/lgrnet")
     seed: int = 0
     training_data: str = "unknown"

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from lgrnet.parallel import process_count, summed
 from lgrnet.shards import MISSING
+from lgrnet.teacher import Lesson
 from runtime.landmarks import LEFT_EYE, RIGHT_EYE
 
 
@@ -27,6 +28,7 @@ class Losses(NamedTuple):
         dice: L_dice, eq. 3.
         alignment: L_align, eq. 1.
         intensity: See :func:`intensity_loss`; 0 without that head.
+        distillation: See :func:`distillation_loss`; 0 without a teacher.
     """
 
     total: Tensor
@@ -34,6 +36,7 @@ class Losses(NamedTuple):
     dice: Tensor
     alignment: Tensor
     intensity: Tensor
+    distillation: Tensor
 
 
 def au_weights(labels: Tensor, aus: Sequence[int] | None = None) -> Tensor:
@@ -135,6 +138,27 @@ def intensity_loss(intensity: Tensor, target: Tensor, weights: Tensor) -> Tensor
     return (weights * _mean_over_known(error, known)).mean()
 
 
+def distillation_loss(logits: Tensor, labels: Tensor, weights: Tensor, lesson: Lesson) -> Tensor:
+    """Compute the weighted cross-entropy between what pupil and teacher say, averaged over a batch.
+
+    Args:
+        logits: The pupil's, (B, n).
+        labels: (B, n) of 0, 1 or 9: of what cannot be seen, a teacher has nothing to tell.
+        weights: w_i, (n,).
+        lesson: The teacher's.
+
+    Returns:
+        Scalar float32, least where both say the same. AUs that the teacher does not know count as
+        0 in the mean over the n AUs.
+    """
+    columns = lesson.columns
+    known = (labels[:, columns] != MISSING).float()
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits[:, columns].float(), lesson.probability, reduction="none"
+    )  # (B, k)
+    return (weights[columns] * _mean_over_known(entropy, known)).sum() / len(weights)
+
+
 def alignment_loss(landmarks: Tensor, target: Tensor) -> Tensor:
     """Compute the landmark loss of eq. 1, averaged over the batch.
 
@@ -166,6 +190,8 @@ def joint_loss(
     intensity: tuple[Tensor, Tensor] | None = None,
     intensity_weight: float = 0.2,
     local_logits: Tensor | None = None,
+    lesson: Lesson | None = None,
+    distil_weight: float = 1.0,
 ) -> Losses:
     """Compute the joint loss of eq. 5 and its parts.
 
@@ -181,6 +207,8 @@ def joint_loss(
         intensity: Of a network with that head: what it says and what is true, (B, n) each.
         intensity_weight: Of the intensities' loss.
         local_logits: Of JÂA-Net's local heads, (B, n), which are judged as the final one is.
+        lesson: Of a teacher, if there is one.
+        distil_weight: Of the loss against it.
 
     Returns:
         The losses.
@@ -196,7 +224,11 @@ def joint_loss(
     if intensity is not None:
         strength = intensity_loss(*intensity, weights)
         total = total + intensity_weight * strength
-    return Losses(total, recognition, dice, alignment, strength)
+    taught = torch.zeros_like(total)
+    if lesson is not None:
+        taught = distillation_loss(logits, labels, weights, lesson)
+        total = total + distil_weight * taught
+    return Losses(total, recognition, dice, alignment, strength, taught)
 
 
 def _mean_over_known(values: Tensor, known: Tensor) -> Tensor:

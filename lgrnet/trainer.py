@@ -31,6 +31,7 @@ from lgrnet.networks import build_network
 from lgrnet.optimiser import make_optimiser, make_schedule
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.teacher import Teacher
 from lgrnet.warm_start import warm_start
 from runtime.atomic import PendingFile
 
@@ -110,6 +111,9 @@ class Trainer:
         optimiser = make_optimiser(self.model, optim)
         self.schedule = make_schedule(optimiser, optim, self.steps)
         self.trained, self.optimiser = self.together.prepare(Wrapped(self.model), optimiser)
+        self.teacher = None
+        if experiment.distil.teacher is not None:
+            self.teacher = Teacher(experiment.distil.teacher, experiment.model.aus, self.device)
         self.epoch, self.step, self.seconds, self.best = 0, 0, 0.0, -1.0
 
     def run(self) -> None:
@@ -168,7 +172,12 @@ class Trainer:
     def _update(self, batch: Batch) -> Losses:
         """Take one step on this process's share of a batch."""
         optim = self.experiment.optim
-        prediction = self.trained(to_input(batch.faces.to(self.device)))
+        images = to_input(batch.faces.to(self.device))
+        lesson = None
+        if self.teacher is not None:
+            with self.together.autocast():
+                lesson = self.teacher(images)
+        prediction = self.trained(images)
         losses = joint_loss(
             prediction.au_logits,
             prediction.landmarks,
@@ -182,6 +191,8 @@ class Trainer:
             else (prediction.intensity, batch.intensity.to(self.device)),
             intensity_weight=optim.intensity_weight,
             local_logits=prediction.local_logits,
+            lesson=lesson,
+            distil_weight=self.experiment.distil.weight,
         )
         # The loss is the same number in all processes, so all of them stop.
         if not torch.isfinite(losses.total):
@@ -335,4 +346,6 @@ class Trainer:
 def _what_decides(config: dict) -> dict:
     """Leave out what changes how fast a run is, and not what comes of it."""
     data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
-    return {**config, "data": data, "save_every": None}
+    distil = config.get("distil") or {}  # runs that began before there were teachers have none
+    teaching = distil if distil.get("teacher") is not None else None
+    return {**config, "data": data, "distil": teaching, "save_every": None}
