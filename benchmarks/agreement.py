@@ -173,8 +173,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("clips", type=Path, nargs="+", metavar="CLIP")
     add("--models", nargs="+", required=True, metavar="FILE[@ENGINE[@bf16]]")
     add("--threads", type=int, default=1)
-    add("--json", type=Path, default=Path("out/agreement.json"), help="pictures go beside it")
+    add("--json", type=Path, default=Path("out/agreement.json"))
+    add("--pictures", type=Path, help="folder of the curves (default: beside the JSON)")
     args = parser.parse_args(argv)
+    folder = args.pictures or args.json.parent
     record: dict = {"format": FORMAT, "machine": describe_machine(), "rows": []}
     pictures = []
     for clip in args.clips:
@@ -188,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             record["rows"].append({"clip": clip.name, "detector": each.detector, **row})
         record["reference"] = found[0].detector
         write_record(record, args.json)
-        pictures.append(args.json.with_name(f"{args.json.stem}_{clip.stem}.png"))
+        pictures.append(folder / f"{args.json.stem}_{clip.stem}.png")
         draw(pictures[-1], found)
     print(markdown(_COLUMNS, record["rows"]))
     print(f"\nwritten to {', '.join(map(str, (args.json, *pictures)))}")

@@ -23,6 +23,7 @@ _SETTINGS = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"),
     *("KMP_AFFINITY", "KMP_BLOCKTIME", "GOMP_CPU_AFFINITY", "ONEDNN_MAX_CPU_ISA"),
 )
+ROOT = Path(__file__).resolve().parents[1]
 _CPU0 = Path("/sys/devices/system/cpu/cpu0")
 
 
@@ -52,7 +53,7 @@ def describe_machine() -> dict:
         "python": platform.python_version(),
         "versions": _versions(),
         "environment": {key: os.environ[key] for key in _SETTINGS if key in os.environ},
-        "revision": _revision(),
+        "revision": revision(),
     }
 
 
@@ -116,12 +117,28 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _revision() -> str | None:
-    command = ["git", "describe", "--always", "--dirty"]
+_MADE = ("*.md", "docs", "benchmarks/results", "runtime/models", "runtime/demo")
+"""What measurements leave behind: changed there, what is measured is still the commit."""
+
+
+def revision(root: Path = ROOT) -> str | None:
+    """Name the commit whose code runs here.
+
+    Args:
+        root: Folder of the repository.
+
+    Returns:
+        Its short name, with ``-dirty`` where code or weights differ from it; None outside of git.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        name = git("describe", "--always")
+        others = (f":(exclude){each}" for each in _MADE)
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *others)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return f"{name}-dirty" if changed else name

@@ -1,0 +1,194 @@
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import release
+from benchmarks.machine import revision
+from benchmarks.release import ROOT, Release, fill, read_steps
+from benchmarks.sheet import main as sheet_main
+from benchmarks.sheet import sheet
+from runtime.errors import InputError
+
+LIST = """
+[[step]]
+name = "one"
+command = "tool {work}/one.txt first"
+reads = ["weights"]
+writes = ["one.txt"]
+[[step]]
+name = "two"
+command = "tool two.txt {rig}"
+writes = ["two.txt"]
+[[step]]
+name = "three"
+command = "tool three.txt 'a b'"
+reads = ["one.txt"]
+writes = ["three.txt"]
+needs = ["one", "two"]
+"""
+
+TOOL = """
+import sys
+from pathlib import Path
+name, *words = sys.argv[1:]
+if Path("broken").exists() and words[0] == "first":
+    raise SystemExit("no")
+with open("order.txt", "a") as file:
+    print(Path(name).name, file=file)
+Path(name).write_text(" ".join(words))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "list.toml").write_text(LIST)
+    (tmp_path / "tool.py").write_text(TOOL)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "a.pt").write_text("1")
+    return tmp_path
+
+
+def steps_of(folder, rig="face_rig"):
+    return fill(read_steps(folder / "list.toml"), {"rig": rig, "work": "."})
+
+
+def run(folder, lanes=2, force=()):
+    steps, _ = steps_of(folder)
+    outcome = Release(steps, folder / "work", folder).run(lanes, force)
+    order = folder / "order.txt"
+    ran = order.read_text().split() if order.exists() else []
+    order.unlink(missing_ok=True)
+    return outcome, ran
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_every_step_comes_after_what_it_needs(folder, lanes):
+    outcome, ran = run(folder, lanes)
+    assert outcome == dict.fromkeys(("one", "two", "three"), "done")
+    assert sorted(ran[:2]) == ["one.txt", "two.txt"]
+    assert ran[2:] == ["three.txt"]
+    assert (folder / "two.txt").read_text() == "face_rig"
+    assert (folder / "three.txt").read_text() == "a b"
+
+
+def test_only_what_has_changed_is_run_again(folder):
+    run(folder)
+    assert run(folder) == (dict.fromkeys(("one", "two", "three"), "current"), [])
+    (folder / "two.txt").unlink()
+    assert run(folder)[1] == ["two.txt"]
+    (folder / "weights" / "a.pt").write_text("2")
+    assert run(folder)[1] == ["one.txt"]  # what it says is the same, so three is current
+    (folder / "weights" / "b.pt").write_text("")
+    assert run(folder)[1] == ["one.txt"]
+    assert run(folder, force=["two"])[1] == ["two.txt"]
+    changed = (folder / "list.toml").read_text().replace("'a b'", "c")
+    (folder / "list.toml").write_text(changed)
+    assert run(folder)[1] == ["three.txt"]
+
+
+def test_a_failure_stops_only_what_needs_it(folder, capsys):
+    (folder / "broken").touch()
+    outcome, ran = run(folder)
+    assert outcome == {"one": "failed", "two": "done", "three": "skipped"}
+    assert ran == ["two.txt"]
+    assert "one failed after" in capsys.readouterr().err
+    assert (folder / "work" / "one.log").read_text().strip() == "no"
+    (folder / "broken").unlink()
+    assert run(folder)[1] == ["one.txt", "three.txt"]
+
+
+def test_a_step_that_makes_nothing_has_failed(folder, capsys):
+    text = (folder / "list.toml").read_text()
+    (folder / "list.toml").write_text(text.replace('writes = ["two.txt"]', 'writes = ["2.txt"]'))
+    assert run(folder)[0]["two"] == "failed"
+    assert "it made no 2.txt" in capsys.readouterr().err
+
+
+def test_what_is_not_at_hand_is_left_out_and_what_needs_it_goes_on(folder):
+    steps, left_out = steps_of(folder, rig=None)
+    assert left_out == ["two"]
+    assert [(step.name, step.needs) for step in steps] == [("one", ()), ("three", ("one",))]
+
+
+def test_a_list_that_names_later_steps_is_refused(folder):
+    text = LIST.replace('writes = ["one.txt"]', 'writes = ["one.txt"]\nneeds = ["three"]')
+    (folder / "list.toml").write_text(text)
+    with pytest.raises(InputError, match=r"one needs \['three'\], not listed above it"):
+        read_steps(folder / "list.toml")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_steps(folder / "none.toml")
+
+
+def test_the_committed_list_runs_modules_on_files_that_are_here():
+    names = ("rig", "real", "data", "work")
+    steps, left_out = fill(read_steps(), {name: f"given/{name}" for name in names})
+    assert left_out == []
+    for step in steps:
+        module = ROOT / step.command[0].replace(".", "/")
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), step.name
+        for name in (*step.reads, *step.writes):
+            assert name.startswith("given/") or (ROOT / name).exists(), f"{step.name}: {name}"
+        assert "{" not in " ".join((*step.command, *step.reads, *step.writes)), step.name
+
+
+def test_the_command_line_names_what_is_wrong(tmp_path, capsys):
+    assert release.main(["--data", str(tmp_path / "none")]) == 2
+    assert "--data" in capsys.readouterr().err
+    assert release.main(["--data", str(tmp_path), "--force", "everything"]) == 2
+    assert "no step everything" in capsys.readouterr().err
+    assert release.main(["--data", str(tmp_path), "--work", str(tmp_path), "--list"]) == 0
+    said = capsys.readouterr().out
+    assert "to run   onnx: python -m export.onnx weights/lgrnet_edge.pt" in said
+    assert "left out, for want of --rig or --real: " in said
+
+
+def test_measurements_do_not_make_the_code_another(tmp_path):
+    def git(*arguments):
+        named = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        subprocess.run(["git", "-C", str(tmp_path), *named, *arguments], check=True)
+
+    assert revision(tmp_path) is None
+    for name in ("docs/a.json", "README.md", "benchmarks/results/b.json", "lgrnet/c.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "all")
+    clean = revision(tmp_path)
+    for name in ("docs/a.json", "README.md", "benchmarks/results/b.json"):
+        (tmp_path / name).write_text("2")
+    assert revision(tmp_path) == clean
+    assert len(clean) >= 7
+    (tmp_path / "lgrnet/c.py").write_text("2")
+    assert revision(tmp_path) == f"{clean}-dirty"
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (32, 16))
+    for level in range(0, 250, 50):
+        writer.write(np.full((16, 32, 3), level, np.uint8))
+    writer.release()
+    return path
+
+
+def test_a_sheet_has_its_frames_in_order(video):
+    page = sheet(video, [3, 0, 4], columns=2)
+    assert page.shape == (32, 64, 3)
+    quarters = [page[:16, :32], page[:16, 32:], page[16:, :32], page[16:, 32:]]
+    levels = [float(each.mean()) for each in quarters]
+    assert levels == pytest.approx([150, 0, 200, 0], abs=3)
+
+
+def test_a_sheet_of_what_is_not_there_is_refused(video, tmp_path, capsys):
+    page = tmp_path / "page.jpg"
+    assert sheet_main([str(video), "--frames", "9", "-o", str(page)]) == 2
+    assert "has no frame 5" in capsys.readouterr().err
+    assert not page.exists()
+    assert sheet_main([str(video), "--frames", "1", "2", "-o", str(page)]) == 0
+    assert cv2.imread(str(page)).shape == (16, 64, 3)
+    with pytest.raises(SystemExit):
+        sheet_main([str(video), "--frames", "1", "-o", "page.tiff"])
