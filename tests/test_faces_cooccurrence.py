@@ -5,7 +5,7 @@ from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import BASE_RATE, sample_intensities
 
 COUNT = 20_000
-RULED = (10, 12, 20, 23, 24, 25, 26, 28, 43)  # AUs that a rule of FACS touches
+RULED = (6, 10, 12, 20, 23, 24, 25, 26, 28, 43)  # AUs that a rule touches
 COLUMN = {au: column for column, au in enumerate(FACE_AUS)}
 FREE = [column for au, column in COLUMN.items() if au not in RULED]
 

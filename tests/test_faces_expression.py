@@ -5,7 +5,7 @@ import pytest
 import toy_rig
 
 from lgrnet.faces.head.rig import Part
-from lgrnet.faces.motion.action_units import FACE_AUS
+from lgrnet.faces.motion.action_units import AU_SHAPES, FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.expression import Expression, pose_vertices, sample_expression
 from lgrnet.faces.person.identity import make_identity
 
@@ -190,3 +190,25 @@ def test_a_blink_is_labelled_as_closed_eyes():
     assert 0.03 < np.mean([each[43] > 0.5 for each in blinks]) < 0.09
     assert min(each[43] for each in blinks) == 0.5
     assert all(43 not in sample_expression(rng, {5: 0.5}).intensity for _ in range(200))
+
+
+def test_a_smile_for_the_camera_keeps_the_eyes_open_and_is_no_other_au():
+    rng = np.random.default_rng(2)
+    smiles = [sample_expression(rng, {6: 0.8, 12: 0.8}) for _ in range(600)]
+    posed = [each for each in smiles if "eyeWide" in each.extra]
+    assert 0.34 < len(posed) / len(smiles) < 0.46
+    assert all(-0.7 * 0.8 <= each.extra["eyeSquint"] <= 0 for each in posed)
+    # AU 5 shows from PRESENT_FROM on.
+    assert max(each.extra["eyeWide"] for each in posed) < PRESENT_FROM * AU_SHAPES[5]["eyeWide"]
+    assert all({*each.intensity} <= {6, 12, 43} for each in smiles)
+    others = [sample_expression(rng, {4: 0.8}) for _ in range(200)]
+    assert not any("eyeWide" in each.extra for each in others)
+
+
+def test_a_fifth_look_down_and_the_others_ahead():
+    rng = np.random.default_rng(3)
+    up = np.array([sample_expression(rng, {}).gaze[1] for _ in range(2000)])
+    down = up < -0.35  # 3.5 deviations of a gaze that is not lowered
+    assert 0.2 * 0.15 / 0.35 * 0.7 < down.mean() < 0.2 * 0.15 / 0.35 * 1.3
+    assert up.min() >= -0.5
+    assert abs(np.median(up[up > -0.1])) < 0.03

@@ -74,9 +74,13 @@ def test_control_people_move_without_rule(monkeypatch, toy_studio):
 
 
 def test_landmarks_lie_near_the_aligned_box(dataset):
-    points = np.concatenate([FaceShards(dataset, split).labels.landmarks for split in SPLITS])
-    anchors = points[:, [13, 31, 37]]
-    assert (np.abs(anchors - 99.5) < 60).all()
+    def furthest(split):
+        anchors = FaceShards(dataset, split).labels.landmarks[:, [13, 31, 37]]
+        return np.abs(anchors - 99.5).max()
+
+    assert all(furthest(split) < 60 for split in SPLITS if split != "train")
+    # As a face finder would place some of these: up to exp(0.3) larger and 30 pixels off.
+    assert furthest("train") < 60 * np.exp(0.3) + 30
 
 
 def test_nobody_is_in_two_splits(dataset):

@@ -43,7 +43,7 @@ from runtime.align import ALIGNED_SIZE
 
 logger = logging.getLogger(__name__)
 
-RENDERER_VERSION = 8
+RENDERER_VERSION = 9
 """Raised when the same recipe gives other pictures or labels."""
 
 _OCCLUDED = 0.15  # of the pictures, by a hand or a thing

@@ -12,14 +12,14 @@ from scipy.stats import norm
 from lgrnet.faces.motion.action_units import FACE_AUS
 
 _BASE_RATE = {
-    **{1: 0.21, 2: 0.17, 4: 0.20, 6: 0.46, 7: 0.55, 9: 0.08, 10: 0.59, 12: 0.56},
+    **{1: 0.21, 2: 0.17, 4: 0.20, 6: 0.42, 7: 0.55, 9: 0.08, 10: 0.59, 12: 0.56},
     **{14: 0.47, 15: 0.17, 17: 0.34, 23: 0.17, 24: 0.15, 25: 0.40, 26: 0.20},
     **{5: 0.09, 20: 0.09, 28: 0.05, 43: 0.06},  # BP4D has too few of them to be evaluated
 }
 _CORRELATION = {
     **{(1, 2): 0.80, (1, 4): 0.10, (2, 4): -0.15, (1, 15): 0.15, (1, 26): 0.15},
     **{(4, 6): -0.05, (4, 7): 0.30, (4, 9): 0.50, (4, 12): -0.15, (4, 15): 0.20, (4, 17): 0.15},
-    **{(6, 7): 0.60, (6, 10): 0.60, (6, 12): 0.80, (6, 14): 0.20, (6, 25): 0.20},
+    **{(6, 7): 0.60, (6, 10): 0.60, (6, 12): 0.86, (6, 14): 0.20, (6, 25): 0.20},
     **{(7, 10): 0.55, (7, 12): 0.55, (9, 10): 0.35},
     **{(10, 12): 0.70, (10, 14): 0.30, (10, 25): 0.30},
     **{(12, 14): 0.30, (12, 15): -0.45, (12, 17): -0.30, (12, 24): -0.40, (12, 25): 0.35},
@@ -29,6 +29,8 @@ _CORRELATION = {
     **{(17, 23): 0.35, (17, 24): 0.50, (17, 25): -0.40},
     **{(23, 24): 0.30, (23, 25): -0.40, (24, 25): -0.75, (24, 26): -0.50, (25, 26): 0.70},
 }
+_BROAD_SMILE = 0.7  # FACS's D and E
+_CHEEKS_RISE = 0.75  # of the broad smiles that the copula leaves without AU 6, and its correlations
 _SUBJECT_SHARE = 0.15  # of the variance: people differ in what their faces do
 _COLUMN = {au: column for column, au in enumerate(FACE_AUS)}
 
@@ -79,5 +81,8 @@ def sample_intensities(
     # Far over the threshold means strong, so that AUs which belong together are strong together.
     excess = (norm.cdf(latent) - norm.cdf(threshold)) / BASE_RATE
     strong = 0.4 + 0.6 * (0.5 * excess.clip(0, 1) + 0.5 * rng.beta(1.6, 1.6, shape))
+    # A broad smile hardly ever leaves the cheeks down, though they need not rise as far as it goes.
+    broad = on[:, _COLUMN[12]] & (strong[:, _COLUMN[12]] >= _BROAD_SMILE)
+    on[:, _COLUMN[6]] |= broad & (rng.random(count) < strength * _CHEEKS_RISE)
     trace = np.where(rng.random(shape) < 0.25, rng.uniform(0, 0.12, shape), 0)
     return np.where(on, strong, trace).astype(np.float32)

@@ -7,10 +7,12 @@ import numpy as np
 
 from lgrnet.faces.drawing.camera import rotation
 from lgrnet.faces.head.rig import Rig
-from lgrnet.faces.motion.action_units import AU_SHAPES, CHEEK_RAISED, DISTRACTORS
+from lgrnet.faces.motion.action_units import AU_SHAPES, CHEEK_RAISED, DISTRACTORS, PRESENT_FROM
 from lgrnet.faces.person.identity import Identity, Studio, clear_of_eye
 
 _ONE_SIDED = 0.12  # of active AUs
+_FOR_THE_CAMERA = 0.4  # of smiles and raised cheeks: with eyes that stay open
+_LOOKS_DOWN = 0.2  # of pictures: at a keyboard, a phone, the floor
 _NARROWEST = 0.35  # of the resting eye's opening: as far as AU 6 and 7 narrow it together
 _LIDS = {"R": ((37, 38), (41, 40)), "L": ((43, 44), (47, 46))}  # upper, lower landmarks
 
@@ -44,12 +46,19 @@ def sample_expression(rng: np.random.Generator, intensity: Mapping[int, float]) 
     for name in DISTRACTORS:
         if rng.random() < 0.05:
             extra[name] = rng.uniform(0.05, 0.3)
+    smiles = max(intensity.get(6, 0.0), intensity.get(12, 0.0)) >= PRESENT_FROM
+    if smiles and rng.random() < _FOR_THE_CAMERA:
+        # Less than AU 5 is; raised cheeks then show below the eye, not by its narrowing.
+        extra["eyeWide"] = rng.uniform(0, 0.3)
+        extra["eyeSquint"] = -rng.uniform(0, 0.7) * intensity.get(6, 0.0)
     lean: dict[str, float] = {}
     for au in intensity:
         # Faces are never quite even, and now and then one side acts alone.
         weaker = rng.uniform(-1, 1) if rng.random() < _ONE_SIDED else rng.normal(0, 0.1)
         lean |= dict.fromkeys(AU_SHAPES[au], float(np.clip(weaker, -1, 1)))
-    return Expression(intensity, extra, lean, (rng.normal(0, 0.16), rng.normal(0, 0.10)))
+    # The lids follow a gaze that is lowered, which is neither AU 7 nor 43, and no sign of AU 6.
+    up = -rng.uniform(0.15, 0.5) if rng.random() < _LOOKS_DOWN else rng.normal(0, 0.10)
+    return Expression(intensity, extra, lean, (rng.normal(0, 0.16), up))
 
 
 def _keep_eyes_open(

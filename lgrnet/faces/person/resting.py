@@ -19,7 +19,7 @@ from lgrnet.faces.head.rig import Rig
 _SPREAD: dict[str, float] = {
     **{"browInnerUp": 0.10, "browOuterUp": 0.12, "browDown": 0.10, "eyeWide": 0.13},
     **{"eyeSquint": 0.14, "eyeBlink": 0.06, "cheekSquint": 0.06, "noseSneer": 0.04},
-    **{"mouthFrown": 0.13, "mouthSmile": 0.04, "mouthDimple": 0.05, "mouthStretch": 0.05},
+    **{"mouthFrown": 0.15, "mouthSmile": 0.04, "mouthDimple": 0.07, "mouthStretch": 0.05},
     **{"mouthPress": 0.06, "mouthRollLower": 0.085, "mouthRollUpper": 0.085, "mouthPucker": 0.05},
     **{"mouthShrugLower": 0.05, "mouthShrugUpper": 0.07, "jawForward": 0.12},
 }
@@ -27,7 +27,7 @@ _SPREAD: dict[str, float] = {
 
 _MEAN: dict[str, float] = {
     **{"browInnerUp": -1.0, "browOuterUp": -0.2, "eyeBlink": 0.07},
-    **{"mouthFrown": 0.15, "mouthRollUpper": 0.13},
+    **{"mouthFrown": 0.18, "mouthRollUpper": 0.13},
 }
 """Shape → mean weight at rest: the rig's own mean face has brows higher above the eyes, lids wider
 open, corners of the mouth that turn up and a fuller upper lip than real people at rest in
