@@ -4,7 +4,6 @@ A file holds only tensors and plain values, so that it is opened without running
 (``weights_only=True``) and does not depend on where our classes live.
 """
 
-import os
 import pickle
 import zipfile
 import zlib
@@ -17,6 +16,7 @@ import torch
 from lgrnet.config import ModelConfig
 from lgrnet.model import LGRNet
 from lgrnet.networks import build_network
+from runtime.atomic import PendingFile
 
 FORMAT = "lgrnet-checkpoint-1"
 """Changes whenever files of the old kind can no longer be read."""
@@ -30,26 +30,19 @@ def save_checkpoint(path: str | Path, model: LGRNet, meta: Mapping[str, Any] | N
     """Write a checkpoint; a file of that name is replaced only once the new one is complete.
 
     Args:
-        path: Where to; the folder must exist.
+        path: Where to; the folder is made if need be.
         model: The network.
         meta: What else to keep: plain values and tensors, such as the optimiser's state.
     """
-    path = Path(path)
     content = {
         "format": FORMAT,
         "config": model.config.to_dict(),
         "model": model.state_dict(),
         "meta": dict(meta or {}),
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # Given a path, PyTorch would write its name into the file.
+    with PendingFile(path, durable=True) as part, part.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_checkpoint(

@@ -14,7 +14,6 @@ Shards appear under their final name only when complete, so a run that was cut o
 """
 
 import json
-import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from runtime.align import ALIGNED_SIZE
+from runtime.atomic import PendingFile
 from runtime.landmarks import COUNT
 
 INDEX_NAME = "dataset.json"
@@ -85,15 +85,11 @@ def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> Non
         raise ValueError(f"shard {name}: {len(faces)} faces, but labels of another number")
     # Labels first: a shard counts as written once its faces are there.
     for suffix, save in (
-        ("labels.npz", lambda file: np.savez(file, **arrays)),
-        ("faces.npy", lambda file: np.save(file, faces)),
+        ("labels.npz", lambda part: np.savez(part, **arrays)),
+        ("faces.npy", lambda part: np.save(part, faces)),
     ):
-        temporary = root / f".{name}.{suffix}.{os.getpid()}.partial"
-        with temporary.open("wb") as file:
-            save(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(root / f"{name}.{suffix}")
+        with PendingFile(root / f"{name}.{suffix}", durable=True) as part:
+            save(part)
 
 
 def remove_shard(root: Path, name: str) -> None:
@@ -124,10 +120,8 @@ def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: 
                 "choose another folder or delete that one"
             )
         return
-    root.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(index, indent=2) + "\n")
-    temporary.rename(path)
+    with PendingFile(path) as part:
+        part.write_text(json.dumps(index, indent=2) + "\n")
 
 
 def _read_index(path: Path) -> dict:

@@ -6,7 +6,6 @@ an uninterrupted one would have seen, and several processes those that one would
 
 import json
 import logging
-import os
 import pickle
 import time
 from pathlib import Path
@@ -33,7 +32,7 @@ from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.teacher import Teacher
 from lgrnet.warm_start import warm_start
-from runtime.atomic import PendingFile
+from runtime.atomic import STALE, PendingFile
 
 logger = logging.getLogger(__name__)
 
@@ -297,9 +296,8 @@ class Trainer:
                 )
         self.together.wait_for_everyone()
         if self.leads:
-            for pattern in (".*.partial", ".*.part.*"):
-                for stale in out.glob(pattern):  # of a run that was killed
-                    stale.unlink()
+            for stale in out.glob(STALE):  # of a run that was killed
+                stale.unlink()
             with PendingFile(path) as part:
                 part.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         self.together.wait_for_everyone()
@@ -315,12 +313,9 @@ class Trainer:
             "scaler": None if scaler is None else scaler.state_dict(),
             "progress": [self.epoch, self.step, self.seconds, self.best],
         }
-        partial = self.experiment.out / f".{STATE_NAME}.{os.getpid()}.partial"
-        with partial.open("wb") as file:
+        path = self.experiment.out / STATE_NAME
+        with PendingFile(path, durable=True) as part, part.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.experiment.out / STATE_NAME)
 
     def _load_state(self, path: Path) -> None:
         try:

@@ -14,6 +14,7 @@ from lgrnet.faces.generate import Recipe, generate, main, render_person
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import sample_intensities
 from lgrnet.shards import MISSING, DatasetError, FaceShards
+from runtime.atomic import STALE
 
 TINY = Recipe(
     seed=7, train=2, val=1, test=1, control=1, images=2, people_per_shard=1, decorrelated=0.5
@@ -119,7 +120,7 @@ def test_a_lost_shard_is_made_again(dataset, toy_rig_file):
     kept = dataset / "train-00000.faces.npy"
     written = kept.stat().st_mtime_ns
     (dataset / "train-00001.faces.npy").unlink()
-    (dataset / ".train-00001.faces.npy.1.partial").write_bytes(b"left behind")
+    (dataset / ".train-00001.faces.1.part.npy").write_bytes(b"left behind")
     generate(dataset, TINY, toy_rig_file, workers=1, progress=False)
     assert content(dataset) == before
     assert kept.stat().st_mtime_ns == written
@@ -172,7 +173,7 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
     assert main(arguments) == 0
     assert [len(FaceShards(tmp_path, split)) for split in SPLITS] == [36, 4, 4, 4]
     assert all(path.stat().st_mtime_ns == written for path, written in done.items())
-    assert not list(tmp_path.glob(".*.partial"))
+    assert not list(tmp_path.glob(STALE))
 
 
 @pytest.mark.parametrize(

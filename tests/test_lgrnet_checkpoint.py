@@ -59,6 +59,14 @@ def test_the_file_holds_nothing_of_ours_but_plain_values(saved):
     assert not any(key.endswith(("mean_face", "axis", "ascending")) for key in content["model"])
 
 
+def test_the_bytes_do_not_tell_the_name_of_the_file(model, tmp_path):
+    for name in ("a.pt", "another.pt"):
+        save_checkpoint(tmp_path / "new" / name, model)
+    files = [path.read_bytes() for path in sorted((tmp_path / "new").iterdir())]
+    assert len(files) == 2
+    assert files[0] == files[1]
+
+
 def test_a_failed_save_leaves_the_old_file_and_no_other(model, saved, monkeypatch):
     before = saved.read_bytes()
 

@@ -153,7 +153,7 @@ def test_labels_of_another_shape_are_named(lab, caplog, spoil):
 
 def test_what_a_killed_run_left_half_written_is_removed(lab, caplog):
     folder = lab / "runs" / "lgrnet" / "fold1"
-    for name in (".state.pt.99.partial", ".last.99.part.json"):
+    for name in (".state.99.part.pt", ".last.99.part.json"):
         (folder / name).write_bytes(b"left behind")
     assert train(arguments(lab)) == 0
     assert not list(folder.glob(".*"))

@@ -76,7 +76,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(tmp_path, unblock
     done = {path: path.stat().st_mtime_ns for path in killed.glob("*.faces.npy")}
     assert sorted(path.name for path in done) == [f"F001-0000{n}.faces.npy" for n in range(3)]
     assert not (killed / "index.parquet").exists()
-    (killed / ".F001-00003.labels.npz.99.partial").write_bytes(b"left behind")
+    (killed / ".F001-00003.labels.99.part.npz").write_bytes(b"left behind")
     assert main([*arguments(tmp_path, "--workers", "2"), "--out", str(killed)]) == 0
     assert all(path.stat().st_mtime_ns == written for path, written in done.items())
     again = {path.name: path.read_bytes() for path in killed.iterdir()}

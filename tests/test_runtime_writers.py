@@ -35,6 +35,21 @@ def test_failure_keeps_the_old_files(tmp_path):
     }
 
 
+def test_what_must_outlast_a_power_cut_is_on_the_disc_before_it_has_its_name(tmp_path, monkeypatch):
+    target, done = tmp_path / "new" / "a.pt", []
+
+    def fsync(descriptor):
+        assert os.pread(descriptor, 10, 0) == b"whole"
+        done.append(target.exists())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with PendingFile(target, durable=True) as part:
+        part.write_bytes(b"whole")
+    assert done == [False]
+    assert target.read_bytes() == b"whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
 def frames_of(path) -> list[np.ndarray]:
     capture = cv2.VideoCapture(str(path))
     frames = []

@@ -31,7 +31,7 @@ from lgrnet.shards import (
 )
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
-from runtime.atomic import PendingFile, make_folder
+from runtime.atomic import STALE, PendingFile, make_folder
 
 logger = logging.getLogger(__name__)
 
@@ -120,9 +120,8 @@ def write_sequences(
     content = {"corpus": corpus, **recipe, "content_sha256": _digest(sequences)}
     make_folder(out)
     write_index(out, aus, splits, content)
-    for pattern in (".*.partial", ".*.part.*"):
-        for stale in out.glob(pattern):
-            stale.unlink()
+    for stale in out.glob(STALE):
+        stale.unlink()
     jobs = [
         (out, corpus, sequence, shards)
         for sequence, shards in zip(sequences, table, strict=True)

@@ -22,11 +22,12 @@ from lgrnet.faces.motion.action_units import AU_SHAPES, FACE_AUS
 from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.motion.labels import au_presence
 from lgrnet.faces.noise import smoothstep
-from lgrnet.faces.person.identity import make_identity, open_studio
+from lgrnet.faces.person.identity import Studio, make_identity, open_studio
 from lgrnet.faces.render import render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.action_units import au_key
+from runtime.atomic import PendingFile
 from runtime.landmarks import COUNT
 
 logger = logging.getLogger(__name__)
@@ -91,15 +92,18 @@ def render_clip(out: Path, rig_file: Path | None, progress: bool = True) -> None
         OSError: The video cannot be written.
     """
     studio = open_studio(load_rig(rig_file))
-    out.mkdir(parents=True, exist_ok=True)
-    video_part, truth_part = out / ".clip.partial.mp4", out / ".clip_truth.partial.csv"
-    writer = cv2.VideoWriter(str(video_part), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT))
+    with PendingFile(out / "clip.mp4") as video, PendingFile(out / "clip_truth.csv") as truth:
+        _write(studio, video, truth, progress)
+
+
+def _write(studio: Studio, video: Path, truth: Path, progress: bool) -> None:
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT))
     if not writer.isOpened():
-        raise OSError(f"OpenCV cannot write {video_part}: its build lacks the mp4v encoder")
+        raise OSError(f"OpenCV cannot write {video}: its build lacks the mp4v encoder")
     columns = [f"{axis}_{point}" for axis in "xy" for point in range(COUNT)]
     header = ["frame", "identity", *(f"{au_key(au)}_c" for au in FACE_AUS), *columns]
     total = sum(len(scene.expressions) for scene in SCENES) * FRAMES_PER_EXPRESSION
-    with truth_part.open("w", newline="") as file, tqdm(total=total, disable=not progress) as bar:
+    with truth.open("w", newline="") as file, tqdm(total=total, disable=not progress) as bar:
         table = csv.writer(file)
         table.writerow(header)
         frame = 0
@@ -111,8 +115,6 @@ def render_clip(out: Path, rig_file: Path | None, progress: bool = True) -> None
                 frame += 1
                 bar.update()
     writer.release()
-    video_part.replace(out / "clip.mp4")
-    truth_part.replace(out / "clip_truth.csv")
 
 
 def _render_scene(studio, scene: Scene):

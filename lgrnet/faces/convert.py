@@ -9,7 +9,6 @@ inside the file, as the array ``licence``.
 import argparse
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from lgrnet.faces.drawing.occlusion import visibility
 from lgrnet.faces.head.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, LICENCE, SOURCE, Block
 from lgrnet.faces.head.obj import ObjError, ObjMesh, read_obj, read_vertices
 from lgrnet.faces.head.rig import Part
+from runtime.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 
@@ -90,13 +90,8 @@ def convert(
         **{"I": identity, "E": expression, "si": identity_scale, "se": expression_scale},
         "licence": np.array(LICENCE),
     }
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **rig)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with PendingFile(out) as part, part.open("wb") as file:  # whose name may end otherwise
+        np.savez_compressed(file, **rig)
     logger.info(
         "%s: %d vertices, %d triangles, %d identity modes, %d expression shapes, %.1f MB",
         *(out, len(used), len(triangles), len(identity), len(expression)),

@@ -25,6 +25,7 @@ from lgrnet.faces.person.identity import Identity, Studio, make_identity, open_s
 from lgrnet.faces.render import render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
+from runtime.atomic import PendingFile
 from runtime.boxes import face_box
 from runtime.landmarks import COUNT
 
@@ -144,10 +145,10 @@ def render_crowd(
     if not todo:
         return paths
     studio = open_studio(load_rig(rig_file))
-    out.mkdir(parents=True, exist_ok=True)
     with tqdm(total=sum(s.frames for s, _ in todo), disable=not progress) as bar:
         for scene, (video, truth) in todo:
-            _write(render_scene(studio, scene, seed), video, truth, bar)
+            with PendingFile(video) as video_part, PendingFile(truth) as truth_part:
+                _write(render_scene(studio, scene, seed), video_part, truth_part, bar)
     return paths
 
 
@@ -170,13 +171,12 @@ def read_crowd(path: Path) -> dict[int, list[TrueHead]]:
 
 
 def _write(pictures, video: Path, truth: Path, bar: tqdm) -> None:
-    parts = [path.with_name(f".{path.stem}.partial{path.suffix}") for path in (video, truth)]
     code = cv2.VideoWriter.fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(parts[0]), code, FPS, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(str(video), code, FPS, (WIDTH, HEIGHT))
     if not writer.isOpened():
-        raise OSError(f"OpenCV cannot write {parts[0]}: its build lacks the mp4v encoder")
+        raise OSError(f"OpenCV cannot write {video}: its build lacks the mp4v encoder")
     columns = [f"{axis}_{point}" for axis in "xy" for point in range(COUNT)]
-    with parts[1].open("w", newline="") as file:
+    with truth.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["frame", "identity", "visible", *columns])
         for number, (picture, heads) in enumerate(pictures):
@@ -186,8 +186,6 @@ def _write(pictures, video: Path, truth: Path, bar: tqdm) -> None:
                 table.writerow([number, head.identity, f"{head.visible:.3f}", *points])
             bar.update()
     writer.release()
-    for part, path in zip(parts, (video, truth), strict=True):
-        part.replace(path)
 
 
 def _make_up(studio: Studio, actor: Actor, number: int, seed: int) -> _Person:

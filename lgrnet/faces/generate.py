@@ -40,6 +40,7 @@ from lgrnet.shards import (
 )
 from lgrnet.workers import open_pool
 from runtime.align import ALIGNED_SIZE
+from runtime.atomic import STALE
 
 logger = logging.getLogger(__name__)
 
@@ -244,7 +245,7 @@ def generate(
         **asdict(recipe),
     }
     write_index(out, FACE_AUS, splits, origin)
-    for stale in out.glob(".*.partial"):
+    for stale in out.glob(STALE):
         stale.unlink()
     plan = [(split, number) for split, count in splits.items() for number in range(count)]
     todo = [job for job in plan if not shard_is_complete(out, shard_name(*job))]
