@@ -14,6 +14,7 @@ from lgrnet.shards import (
     write_index,
     write_shard,
 )
+from runtime.atomic import STALE
 
 AUS = (1, 2, 12)
 RECIPE = {"seed": 0, "people": 3}
@@ -170,8 +171,8 @@ def test_a_folder_keeps_its_recipe(dataset):
 
 @pytest.mark.parametrize("method", ["save", "savez"])
 def test_a_writer_that_dies_leaves_no_shard(tmp_path, monkeypatch, method):
-    def die(file, *_, **__):
-        file.write(b"half a sha")
+    def die(path, *_, **__):
+        path.write_bytes(b"half a sha")
         raise OSError("no space left on device")
 
     faces, labels = make_shard(0, 2)
@@ -181,6 +182,7 @@ def test_a_writer_that_dies_leaves_no_shard(tmp_path, monkeypatch, method):
             write_shard(tmp_path, "train-00000", faces, labels)
     assert not shard_is_complete(tmp_path, "train-00000")
     assert not (tmp_path / "train-00000.faces.npy").exists()
+    assert not list(tmp_path.glob(STALE))
     write_shard(tmp_path, "train-00000", faces, labels)
     assert shard_is_complete(tmp_path, "train-00000")
 
