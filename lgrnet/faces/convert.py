@@ -90,7 +90,8 @@ def convert(
         **{"I": identity, "E": expression, "si": identity_scale, "se": expression_scale},
         "licence": np.array(LICENCE),
     }
-    with PendingFile(out) as part, part.open("wb") as file:  # whose name may end otherwise
+    # Given a path that does not end in .npz, NumPy would write to another.
+    with PendingFile(out) as part, part.open("wb") as file:
         np.savez_compressed(file, **rig)
     logger.info(
         "%s: %d vertices, %d triangles, %d identity modes, %d expression shapes, %.1f MB",
