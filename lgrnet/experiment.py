@@ -71,6 +71,9 @@ class OptimConfig:
         align_weight: λ of eq. 5.
         intensity_weight: Of the intensities' loss, for a network with that head.
         dice_over: Reading of eq. 3, see :func:`lgrnet.losses.dice_loss`.
+        average_from: Share of all steps after which the weights of every step enter a mean, which
+            is written as ``average.pt`` when training ends, see :mod:`lgrnet.weight_mean`; None
+            for no mean.
         precision: ``"bf16"`` and ``"fp16"`` run convolutions in 16 bits (autocast; fp16 only on
             GPUs, with its gradients scaled), ``"fp32"`` does not.
     """
@@ -84,6 +87,7 @@ class OptimConfig:
     align_weight: float = 0.5
     intensity_weight: float = 0.2
     dice_over: Literal["sample", "batch"] = "sample"
+    average_from: float | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 
     def __post_init__(self) -> None:
@@ -92,6 +96,11 @@ class OptimConfig:
         for name in ("lr", "epochs", "batch"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"optim.{name}: must be positive, got {getattr(self, name)}")
+        if self.average_from is not None and not 0 <= self.average_from < 1:
+            raise ValueError(
+                f"optim.average_from: must lie in [0, 1), got {self.average_from}; 0.5 averages "
+                "the weights of the second half of the steps"
+            )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 A run on a fold writes two: ``last.json``, of the last epoch, and ``best_on_test.json``, of the
 epoch with the best mean F1 on the same test people. Published numbers are mostly of the second
-kind, which flatters: the choice has seen the test.
+kind, which flatters: the choice has seen the test. With ``optim.average_from`` there is
+``average.json`` too, of the mean weights, which no table takes.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ FORMAT = "lgrnet-fold-scores-1"
 
 LAST = "last.json"
 BEST_ON_TEST = "best_on_test.json"
+AVERAGE = "average.json"
 _CHECKSUM = "sha256"
 _COUNTS = ("true_positives", "false_positives", "false_negatives")
 

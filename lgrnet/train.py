@@ -1,8 +1,9 @@
 """Train LGRNet: ``python -m lgrnet.train configs/edge.toml``.
 
 The run's folder gets ``config.json``, ``last.pt`` and ``best.pt`` (best mean F1 on the validation
-split), a TensorBoard log, and ``state.pt``, from which the same command goes on after an
-interruption, ``kill -9`` included.
+split), with ``optim.average_from`` also ``average.pt`` (mean weights of the last part), a
+TensorBoard log, and ``state.pt``, from which the same command goes on after an interruption,
+``kill -9`` included.
 
 On a corpus, ``--fold 1`` trains on two thirds of the people and tests on the others after every
 epoch; ``--fold all`` does so three times. The best epoch is then chosen on the test people, as in

@@ -8,12 +8,15 @@ import json
 import logging
 import pickle
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -23,15 +26,17 @@ from lgrnet.corpora.folds import test_subjects, train_subjects
 from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
 from lgrnet.experiment import DataConfig, Experiment
-from lgrnet.fold_scores import BEST_ON_TEST, LAST, fold_scores, write_fold_scores
+from lgrnet.fold_scores import AVERAGE, BEST_ON_TEST, LAST, fold_scores, write_fold_scores
 from lgrnet.losses import Losses, au_weights, joint_loss
 from lgrnet.metrics import best_thresholds
+from lgrnet.model import LGRNet
 from lgrnet.networks import build_network
 from lgrnet.optimiser import make_optimiser, make_schedule
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.teacher import Teacher
 from lgrnet.warm_start import warm_start
+from lgrnet.weight_mean import NORM_BATCHES, WeightMean
 from runtime.atomic import STALE, PendingFile
 
 logger = logging.getLogger(__name__)
@@ -113,6 +118,10 @@ class Trainer:
         self.teacher = None
         if experiment.distil.teacher is not None:
             self.teacher = Teacher(experiment.distil.teacher, experiment.model.aus, self.device)
+        self.mean = None
+        if optim.average_from is not None:
+            total = optim.epochs * self.steps
+            self.mean = WeightMean(self.model, total, optim.average_from)
         self.epoch, self.step, self.seconds, self.best = 0, 0, 0.0, -1.0
 
     def run(self) -> None:
@@ -153,6 +162,8 @@ class Trainer:
             for batch in batches:
                 losses = self._update(batch)
                 self.step += 1
+                if self.mean is not None:
+                    self.mean.add(self.model, self.epoch * self.steps + self.step)
                 bar.update(optim.batch)
                 if self.step % 20 == 0 and log is not None:
                     at = self.epoch * self.steps + self.step
@@ -206,11 +217,11 @@ class Trainer:
         self.schedule.step()
         return losses
 
-    def _judge(self) -> Evaluation:
-        """Judge the network in float32, each process on its share of the faces."""
+    def _judge(self, model: LGRNet) -> Evaluation:
+        """Judge a network in float32, each process on its share of the faces."""
         rank, count = self.share
         shares = np.array_split(np.arange(len(self.val_shards)), count)
-        ask, mine = ask_network(self.model, self.device), shares[rank].tolist()
+        ask, mine = ask_network(model, self.device), shares[rank].tolist()
         said = [answers(ask, self.val_shards, mine)] if mine else []
         if count > 1:
             from accelerate.utils import gather_object
@@ -220,7 +231,7 @@ class Trainer:
 
     def _close_epoch(self, log: SummaryWriter | None) -> None:
         """Judge, save checkpoints, go to the next epoch."""
-        result = self._judge()
+        result = self._judge(self.model)
         self.epoch, self.step = self.epoch + 1, 0
         score = float(np.nan_to_num(result.mean_f1))  # no AU may have an F1 yet
         best = score > self.best
@@ -229,7 +240,35 @@ class Trainer:
         if log is not None:
             self._report(result, log)
             self._keep(result, best)
+        if self.mean is not None and self.epoch == self.experiment.optim.epochs:
+            self._close_mean(self.mean)
         self._save_state()
+
+    def _close_mean(self, mean: WeightMean) -> None:
+        """Judge the mean weights of the last part of the training, and save them."""
+        mean.renew_norms(self._images_to_come())
+        result = self._judge(mean.network)
+        if not self.leads:
+            return
+        out = self.experiment.out
+        logger.info(
+            "mean weights: mean F1 %.4f, landmark error %.2f %%",
+            *(result.mean_f1, 100 * result.landmark_error),
+        )
+        meta = {**self._meta(result), "averaged_from": self.experiment.optim.average_from}
+        save_checkpoint(out / "average.pt", mean.network, meta)
+        if self.experiment.data.fold is not None:
+            scores = fold_scores(self.experiment, self.epoch, result, self.train_shards.recipe)
+            write_fold_scores(out / AVERAGE, scores)
+
+    def _images_to_come(self) -> Iterator[Tensor]:
+        """Yield this process's share of batches of the epoch that would come next."""
+        config = self.experiment
+        batches = training_batches(
+            self.faces, config.optim.batch, self.epoch, 0, config.data.workers, self.share
+        )
+        for batch in islice(batches, NORM_BATCHES):
+            yield to_input(batch.faces.to(self.device))
 
     def _report(self, result: Evaluation, log: SummaryWriter) -> None:
         at = self.epoch * self.steps
@@ -311,6 +350,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
+            "mean": None if self.mean is None else self.mean.state_dict(),
             "progress": [self.epoch, self.step, self.seconds, self.best],
         }
         path = self.experiment.out / STATE_NAME
@@ -327,6 +367,8 @@ class Trainer:
             self.schedule.load_state_dict(state["schedule"])
             if self.together.scaler is not None and state.get("scaler") is not None:
                 self.together.scaler.load_state_dict(state["scaler"])
+            if self.mean is not None:
+                self.mean.load_state_dict(state["mean"])
             self.epoch, self.step, self.seconds, self.best = state["progress"]
         except (
             *(RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError),
@@ -343,4 +385,5 @@ def _what_decides(config: dict) -> dict:
     data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
     distil = config.get("distil") or {}  # runs that began before there were teachers have none
     teaching = distil if distil.get("teacher") is not None else None
-    return {**config, "data": data, "distil": teaching, "save_every": None}
+    optim = {"average_from": None, **config.get("optim", {})}  # nor had they means
+    return {**config, "data": data, "optim": optim, "distil": teaching, "save_every": None}

@@ -105,7 +105,8 @@ def test_the_best_epoch_is_kept_across_an_interruption(config, tmp_path, monkeyp
         probability = np.full((4, 2), 0.9, np.float32)
         f1, landmark_error = np.zeros(2), 0.1
 
-    def judge(trainer):
+    def judge(trainer, model):
+        assert model is trainer.model
         judged = Judged()
         judged.mean_f1 = scores[trainer.epoch + 1]
         return judged
@@ -150,6 +151,9 @@ def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):
         ("model.aus=[12, 1]", "ascending"),
         ("optim.lr", "key=value"),
         ("save_every=0", "save_every: must be at least 1"),
+        ("optim.average_from=1.0", "optim.average_from: must lie in"),
+        ("optim.average_from=-0.1", "optim.average_from: must lie in"),
+        ("optim.average_from=end", "optim.average_from: 'end' is not"),
         ("data.root=/nowhere", "lgrnet.faces.generate"),
         ("optim.batch=100", "fewer than one batch"),
         ("data.val=train", "people are in both"),
