@@ -115,6 +115,19 @@ def test_how_far_they_rest_changes_nobody_else(dataset, toy_rig_file, tmp_path):
     assert changed == {"dataset.json", "train-00001.faces.npy", "train-00001.labels.npz"}
 
 
+def test_restraint_is_for_training_people_alone(dataset, toy_rig_file, tmp_path):
+    generate(
+        tmp_path, replace(TINY, quiet=0.0, traces=0.0), toy_rig_file, workers=1, progress=False
+    )
+    before, now = content(tmp_path), content(dataset)
+    changed = {name for name in before if before[name] != now[name]}
+    assert {name.split("-")[0] for name in changed} == {"dataset.json", "train"}
+    plain = FaceShards(tmp_path, "train").labels.intensity
+    assert np.nanmax(np.where(plain < PRESENT_FROM, plain, 0)) < 0.12
+    restrained = FaceShards(dataset, "train").labels.intensity
+    assert ((restrained > 0.12) & (restrained < PRESENT_FROM)).sum() > 5
+
+
 def test_a_lost_shard_is_made_again(dataset, toy_rig_file):
     before = content(dataset)
     kept = dataset / "train-00000.faces.npy"
@@ -183,6 +196,8 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
         ({"train": 0, "val": 0, "test": 0, "control": 0}, "at least one split needs a person"),
         ({"images": -1}, "images must be at least 1"),
         ({"decorrelated": 1.5}, "decorrelated must lie in"),
+        ({"quiet": -0.1}, "quiet must lie in"),
+        ({"traces": 1.1}, "traces must lie in"),
     ],
 )
 def test_a_senseless_recipe_is_refused(change, message):

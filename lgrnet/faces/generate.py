@@ -24,6 +24,7 @@ from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import sample_intensities
 from lgrnet.faces.motion.expression import sample_expression
 from lgrnet.faces.motion.labels import au_presence, unscorable
+from lgrnet.faces.motion.restraint import restrain
 from lgrnet.faces.person.identity import Studio, make_identity, open_studio
 from lgrnet.faces.render import aligned_placement, found_placement, photograph, render
 from lgrnet.faces.scene.background import sample_background
@@ -44,7 +45,7 @@ from runtime.atomic import STALE
 
 logger = logging.getLogger(__name__)
 
-RENDERER_VERSION = 9
+RENDERER_VERSION = 10
 """Raised when the same recipe gives other pictures or labels."""
 
 _OCCLUDED = 0.15  # of the pictures, by a hand or a thing
@@ -74,6 +75,9 @@ class Recipe:
             shard; those of all others spread by 1, as real ones do. Wider ones teach that brows
             which are high or a mouth that hangs need not be an AU: without them a network is sure
             of too much on the real faces that are unusual.
+        quiet: Share of training pictures in which a face does little or nothing.
+        traces: Share of the AUs that are off in training pictures which move nevertheless, less
+            than what is labelled present; see :func:`lgrnet.faces.motion.restraint.restrain`.
     """
 
     seed: int = 0
@@ -86,6 +90,8 @@ class Recipe:
     decorrelated: float = 0.3
     found: float = 0.25
     resting: float = 1.8
+    quiet: float = 0.4
+    traces: float = 0.25
 
     def __post_init__(self) -> None:
         """Check the counts."""
@@ -101,7 +107,7 @@ class Recipe:
             raise ValueError(f"{', '.join(_SPLIT_SEED)}: at least one split needs a person")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
-        for name in ("decorrelated", "found"):
+        for name in ("decorrelated", "found", "quiet", "traces"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         if not 0 <= self.resting <= 3:
@@ -161,6 +167,10 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> It
     intensities = sample_intensities(
         rng, recipe.images, strength, rng.standard_normal(len(FACE_AUS))
     )
+    if split == "train":
+        # A generator of its own: what else is drawn of a person does not depend on these shares.
+        own = np.random.default_rng([79, recipe.seed, number])
+        intensities = restrain(own, intensities, recipe.quiet, recipe.traces)
     found = recipe.found if split == "train" else 0.0
     for row in intensities:
         active = {au: float(v) for au, v in zip(FACE_AUS, row, strict=True) if v > 0}
@@ -283,6 +293,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=default.images, help="pictures per person")
     parser.add_argument("--decorrelated", type=float, default=default.decorrelated)
     parser.add_argument("--resting", type=float, default=default.resting)
+    parser.add_argument("--quiet", type=float, default=default.quiet)
+    parser.add_argument("--traces", type=float, default=default.traces)
     parser.add_argument("--workers", type=int, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)
@@ -296,6 +308,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = Recipe(
             args.seed, args.train, args.val, args.test, args.control, args.images,
             decorrelated=args.decorrelated, resting=args.resting,
+            quiet=args.quiet, traces=args.traces,
         )  # fmt: skip
         generate(args.out, recipe, args.rig, args.workers, args.progress)
     except (RigError, DatasetError, OSError, ValueError) as error:

@@ -47,5 +47,6 @@ DISTRACTORS: tuple[str, ...] = (
 )
 """Movements that carry no label here and must not be mistaken for one that does."""
 
-PRESENT_FROM = 0.2
-"""Intensity, in [0, 1], from which an AU is labelled present: trace movement is not."""
+PRESENT_FROM = 0.3
+"""Intensity, in [0, 1], from which an AU is labelled present: where FACS's A ends and B begins, the
+level from which DISFA's protocol calls an AU present."""
