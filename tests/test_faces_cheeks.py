@@ -51,7 +51,7 @@ def test_the_bulge_is_broad_and_the_crows_feet_are_thin(any_studio):
 def test_crows_feet_deepen_with_age_and_the_bulge_does_not(any_studio):
     chart = any_studio.chart
     smooth, young, old = (
-        any_studio.wrinkles.person(np.random.default_rng(3), depth).cheeks
+        any_studio.wrinkles.person(np.random.default_rng(3), depth, 0.5).cheeks
         for depth in (0, 0.15, 3.4)
     )
     feet = crows_feet(chart) < -0.4

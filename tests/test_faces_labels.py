@@ -22,8 +22,8 @@ def present(intensity, points):
     return au_presence(np.asarray(intensity, float)[None], points[None])[0]
 
 
-def test_an_au_is_present_from_a_fifth_on():
-    intensity = np.where(np.arange(COUNT) % 2, 0.2, 0.199)
+def test_an_au_is_present_from_where_b_begins():
+    intensity = np.where(np.arange(COUNT) % 2, 0.3, 0.299)
     np.testing.assert_array_equal(present(intensity, face(0.0)), np.arange(COUNT) % 2)
 
 

@@ -32,7 +32,7 @@ def test_lips_and_lids_do_not_fold(any_studio):
 
 def test_cheeks_get_no_lines_and_keep_the_nasolabial_fold(any_studio):
     chart, unit = any_studio.chart, any_studio.chart.brow_span
-    grooves = any_studio.wrinkles.person(np.random.default_rng(0), 3.4)
+    grooves = any_studio.wrinkles.person(np.random.default_rng(0), 3.4, 1.0)
     for corner, nostril, eye, jaw, side in ((48, 31, 36, 4, -1), (54, 35, 45, 12, 1)):
         beside = chart.landmarks[corner] + (side * 0.12 * unit, 0)
         cheek = chart.landmarks[eye] + (0, 0.35 * unit)
@@ -51,13 +51,13 @@ def test_cheeks_get_no_lines_and_keep_the_nasolabial_fold(any_studio):
 
 
 def test_the_smoothest_skin_folds(any_studio):
-    folds = any_studio.wrinkles.person(np.random.default_rng(0), 0.0).folds
+    folds = any_studio.wrinkles.person(np.random.default_rng(0), 0.0, 0.0).folds
     assert folds.min() < -0.3
 
 
 def test_people_fold_differently_and_the_same_seed_alike(toy_studio):
     one, same, other = (
-        toy_studio.wrinkles.person(np.random.default_rng(seed), 2.0) for seed in (1, 1, 2)
+        toy_studio.wrinkles.person(np.random.default_rng(seed), 2.0, 0.5) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one.lines, same.lines)
     assert np.abs(one.lines - other.lines).max() > 0.1

@@ -191,7 +191,7 @@ def _shade(
     squeeze = compression(person.vertices, bare, studio.skin_triangles, rig.uv)
     raised = raised_cheeks(studio, person, expression)
     texel, heights = face_texture_buffer(
-        *(fragments, rig.triangles, rig.part, rig.uv, skin.pores),
+        *(fragments, rig.triangles, rig.part, rig.uv, skin.pores + person.grooves.at_rest),
         *(person.grooves.lines, person.grooves.folds, np.tanh(squeeze / _SQUEEZED)),
         *(person.grooves.cheeks, raised),
     )
