@@ -13,7 +13,7 @@ from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 
 _KEPT_AT_MOST = 0.4  # of the AUs of a quiet picture; a share drawn for each, from none on
 _PLAIN_FROM = 0.4  # where what is drawn begins
-_WEAKER = 1.5  # exponent: as many of FACS's B as of D
+_WEAKER = 1.5  # exponent: twice as many of FACS's B as of D
 _JAW, _LIPS_PART = FACE_AUS.index(26), FACE_AUS.index(25)
 
 

@@ -171,24 +171,18 @@ class _Creases:
 
     def mouth_corners(self, out: float, bulge: float, drop: float, half: float) -> list[np.ndarray]:
         t = np.linspace(-1, 1, 9)
-        return [
-            np.stack(
-                [
-                    self.points[corner, 0] + side * (out + bulge * (1 - t**2)) * self.unit,
-                    self.points[corner, 1] + (drop + half * t) * self.unit,
-                ],
-                axis=1,
-            )
-            for corner, side in ((48, -1), (54, 1))
-        ]
+        return self._beside_mouth(out + bulge * (1 - t**2), drop + half * t)
 
     def marionette(self) -> list[np.ndarray]:
         t = np.linspace(0, 1, 12)
+        return self._beside_mouth(0.03 + 0.05 * t**1.5, 0.03 + 0.2 * t)
+
+    def _beside_mouth(self, out: np.ndarray, down: np.ndarray) -> list[np.ndarray]:
         return [
             np.stack(
                 [
-                    self.points[corner, 0] + side * (0.03 + 0.05 * t**1.5) * self.unit,
-                    self.points[corner, 1] + (0.03 + 0.2 * t) * self.unit,
+                    self.points[corner, 0] + side * out * self.unit,
+                    self.points[corner, 1] + down * self.unit,
                 ],
                 axis=1,
             )
