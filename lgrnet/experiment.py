@@ -25,6 +25,7 @@ class DataConfig:
 
     Attributes:
         root: Folder of the data set.
+        also: Folders of further data sets to train on, their splits of the same name.
         train: Split to train on.
         val: Split that chooses the best checkpoint and the thresholds.
         val_root: Folder of that split, where it is of another data set than ``root``.
@@ -36,6 +37,7 @@ class DataConfig:
     """
 
     root: Path = Path("data/faces")
+    also: tuple[Path, ...] = ()
     train: str = "train"
     val: str = "val"
     val_root: Path | None = None
@@ -55,6 +57,8 @@ class DataConfig:
             raise ValueError(f"data.limit: must be at least 1, got {self.limit}")
         if self.val_root is not None and self.corpus is not None:
             raise ValueError("data.val_root: a corpus is judged on the people of its own folds")
+        if self.also and self.corpus is not None:
+            raise ValueError("data.also: a corpus is trained on with the people of its folds alone")
 
 
 @dataclass(frozen=True)

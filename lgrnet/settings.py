@@ -66,8 +66,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         return Path(value)
     if float in choices and type(value) is int:
         return float(value)
-    if isinstance(value, list) and any(typing.get_origin(each) is tuple for each in choices):
-        value = tuple(value)
+    for each in choices:
+        if isinstance(value, list) and typing.get_origin(each) is tuple:
+            paths = Path in typing.get_args(each)
+            value = tuple(Path(v) if paths and isinstance(v, str) else v for v in value)
     if not _fits(hint, value):
         raise ValueError(f"{name}: {value!r} is not {_describe(hint)}")
     return value

@@ -113,7 +113,7 @@ def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: 
     index = {"format": FORMAT, "aus": list(aus), "splits": splits, "recipe": recipe}
     path = root / INDEX_NAME
     if path.exists():
-        found = _read_index(path)
+        found = _read_index(root)
         if found != json.loads(json.dumps(index)):
             raise DatasetError(
                 f"{root} holds a data set made from another recipe ({found.get('recipe')}); "
@@ -124,7 +124,13 @@ def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: 
         part.write_text(json.dumps(index, indent=2) + "\n")
 
 
-def _read_index(path: Path) -> dict:
+def _read_index(root: Path) -> dict:
+    path = root / INDEX_NAME
+    if not path.is_file():
+        raise DatasetError(
+            f"{root} holds no {INDEX_NAME}: make a data set with "
+            "`python -m lgrnet.faces.generate --out FOLDER` or `python -m lgrnet.prepare`"
+        )
     try:
         index = json.loads(path.read_text())
     except ValueError as error:
@@ -146,6 +152,30 @@ def _read_index(path: Path) -> dict:
             "data set again"
         )
     return index
+
+
+def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None) -> list[str]:
+    """Name the shards of some splits, all of which must be there."""
+    counts = index["splits"]
+    unknown = [name for name in splits if name not in counts]
+    if unknown:
+        hint = ""
+        if "corpus" in index["recipe"]:
+            hint = (
+                "; each is a person: choose them by --corpus and --fold, or prepare the "
+                "corpus with those that are missing"
+            )
+        raise DatasetError(
+            f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}{hint}"
+        )
+    names = [shard_name(name, number) for name in splits for number in range(counts[name])][:most]
+    absent = [name for name in names if not shard_is_complete(root, name)]
+    if absent:
+        raise DatasetError(
+            f"{root} lacks {len(absent)} of {len(names)} shards of {', '.join(splits)} (first: "
+            f"{absent[0]}); run the command that makes it again, it goes on where it stopped"
+        )
+    return names
 
 
 def _open_faces(path: Path, count: int) -> np.ndarray:
@@ -205,11 +235,12 @@ class FaceShards:
             (:func:`lgrnet.corpora.folds.train_subjects` names those of a fold).
         aus: The AUs to return, in this order; None for all. Every one must be labelled.
         most_shards: How many shards to open at most; None for all.
+        also: Folders of further data sets; their splits of these names are read after ``root``'s.
 
     Attributes:
         aus: FACS numbers of the label columns.
-        labels: Labels of all faces, in memory.
-        recipe: What the data were made from.
+        labels: Labels of all faces, in memory; conditions only where all shards tell them.
+        recipe: What the data were made from; of further data sets in a list, ``"also"``.
 
     Raises:
         DatasetError: No data set there, a split or shard is missing, or an AU is not labelled.
@@ -222,54 +253,37 @@ class FaceShards:
         split: str | Sequence[str],
         aus: Sequence[int] | None = None,
         most_shards: int | None = None,
+        also: Sequence[str | Path] = (),
     ) -> None:
         if most_shards is not None and most_shards < 1:
             raise ValueError(f"most_shards: must be at least 1, got {most_shards}")
-        root = Path(root)
-        path = root / INDEX_NAME
-        if not path.is_file():
-            raise DatasetError(
-                f"{root} holds no {INDEX_NAME}: make a data set with "
-                "`python -m lgrnet.faces.generate --out FOLDER` or `python -m lgrnet.prepare`"
-            )
-        index = _read_index(path)
         splits = (split,) if isinstance(split, str) else tuple(split)
         if not splits:
             raise ValueError("split: name at least one")
-        counts = index["splits"]
-        unknown = [name for name in splits if name not in counts]
-        if unknown:
-            hint = ""
-            if "corpus" in index["recipe"]:
-                hint = (
-                    "; each is a person: choose them by --corpus and --fold, or prepare the "
-                    "corpus with those that are missing"
-                )
-            raise DatasetError(
-                f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}{hint}"
-            )
-        names = [shard_name(name, number) for name in splits for number in range(counts[name])]
-        names = names[:most_shards]
-        absent = [name for name in names if not shard_is_complete(root, name)]
-        if absent:
-            raise DatasetError(
-                f"{root} lacks {len(absent)} of {len(names)} shards of {', '.join(splits)} (first: "
-                f"{absent[0]}); run the command that makes it again, it goes on where it stopped"
-            )
-        self.recipe: dict = index["recipe"]
-        self.aus: tuple[int, ...] = tuple(index["aus"] if aus is None else aus)
-        unlabelled = [au for au in self.aus if au not in index["aus"]]
-        if unlabelled:
-            raise DatasetError(f"{root} labels the AUs {index['aus']}, not {unlabelled}")
-        columns = [index["aus"].index(au) for au in self.aus]
+        folders = [Path(folder) for folder in (root, *also)]
+        indices = [_read_index(folder) for folder in folders]
+        self.recipe: dict = indices[0]["recipe"]
+        if also:
+            self.recipe = self.recipe | {"also": [index["recipe"] for index in indices[1:]]}
+        self.aus: tuple[int, ...] = tuple(indices[0]["aus"] if aus is None else aus)
+        stems = []
+        for folder, index in zip(folders, indices, strict=True):
+            unlabelled = [au for au in self.aus if au not in index["aus"]]
+            if unlabelled:
+                raise DatasetError(f"{folder} labels the AUs {index['aus']}, not {unlabelled}")
+            columns = [index["aus"].index(au) for au in self.aus]
+            names = _shards_of(folder, index, splits, most_shards)
+            stems += [(folder / name, columns, len(index["aus"])) for name in names]
+            most_shards = None if most_shards is None else most_shards - len(names)
         parts = []
-        for name in names:
-            parts.append(read_labels(root / f"{name}.labels.npz", len(index["aus"])))
+        for stem, columns, width in stems:
+            part = read_labels(stem.with_name(stem.name + ".labels.npz"), width)
+            parts.append(part | {key: part[key][:, columns] for key in ("presence", "intensity")})
         known = set.intersection(*map(set, parts))
         joined = {key: np.concatenate([part[key] for part in parts]) for key in known}
         self.labels = Labels(
-            presence=joined["presence"][:, columns],
-            intensity=joined["intensity"][:, columns],
+            presence=joined["presence"],
+            intensity=joined["intensity"],
             landmarks=joined["landmarks"],
             subject=joined["subject"],
             conditions={
@@ -279,7 +293,7 @@ class FaceShards:
             },
         )
         self._starts = np.cumsum([0] + [len(part["subject"]) for part in parts])
-        self._paths = [root / f"{name}.faces.npy" for name in names]
+        self._paths = [stem.with_name(stem.name + ".faces.npy") for stem, *_ in stems]
         self._maps: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:

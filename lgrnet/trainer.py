@@ -65,7 +65,7 @@ def open_data(data: DataConfig, aus: tuple[int, ...]) -> tuple[FaceShards, FaceS
             raise ValueError("data.fold: say which fold of the corpus, with --fold 1, 2, 3 or all")
         train = train_subjects(data.corpus, data.fold)
         held_out = test_subjects(data.corpus, data.fold)
-    shards = FaceShards(data.root, train, aus)
+    shards = FaceShards(data.root, train, aus, also=data.also)
     judging = FaceShards(data.val_root or data.root, held_out, aus)
     overlap = set(shards.labels.subject.tolist()) & set(judging.labels.subject.tolist())
     if overlap:

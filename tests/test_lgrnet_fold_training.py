@@ -140,6 +140,8 @@ def make_order(model):
         (["--fold", "1"], ["optim.precision=fp16"], "fp16 needs a GPU"),
         (["--fold", "1"], ["model.relation=bilstm", "model.fusion=false"], "none of the paper"),
         (["--fold", "1"], ["data.fold=4"], "data.fold"),
+        (["--fold", "1"], ['data.also=["data"]'], "data.also: a corpus"),
+        (["--fold", "1"], ["data.val_root=data"], "data.val_root: a corpus"),
     ],
 )
 def test_wrong_settings_are_named(corpora, tmp_path, caplog, options, changes, message):

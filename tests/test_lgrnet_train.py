@@ -158,6 +158,9 @@ def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):
         ("optim.batch=100", "fewer than one batch"),
         ("data.val=train", "people are in both"),
         ("data.val_root=/nowhere/else", "/nowhere/else"),
+        ('data.also=["/nowhere/near"]', "/nowhere/near holds no"),
+        ("data.also=/nowhere", "data.also: '/nowhere' is not"),
+        ("data.also=[3]", "data.also: (3,) is not"),
     ],
 )
 def test_wrong_settings_are_named(config, tmp_path, caplog, change, message):
@@ -176,6 +179,16 @@ def test_another_data_set_can_judge(config, tmp_path, caplog):
     assert run(config, tmp_path / "run", *changes) == 0
     _, meta = load_checkpoint(tmp_path / "run" / "last.pt")
     assert meta["experiment"]["data"]["val_root"] == str(config.parent / "data")
+
+
+def test_further_data_sets_are_trained_on(config, tmp_path):
+    more = write_tiny_shards(tmp_path / "more", count=6)
+    changes = [f'data.also=["{more}"]', "optim.epochs=1"]
+    assert run(config, tmp_path / "run", *changes) == 0
+    _, meta = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert meta["training_images"] == 24 + 12
+    assert meta["experiment"]["data"]["also"] == [str(more)]
+    assert meta["dataset_recipe"]["also"] == [{"made for": "tests"}]
 
 
 def test_files_that_are_no_experiment_are_named(tmp_path, caplog):

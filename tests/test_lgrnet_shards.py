@@ -1,0 +1,62 @@
+"""Several data sets are read as one, each face with the labels that it has in its own."""
+
+import numpy as np
+import pytest
+from tiny_shards import write_tiny_shards
+
+from lgrnet.shards import DatasetError, FaceShards, Labels, write_index, write_shard
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Return two data sets, the second of which labels one more AU between those of the first."""
+    folder = tmp_path_factory.mktemp("sets")
+    write_tiny_shards(folder / "first", count=3)
+    rng = np.random.default_rng(5)
+    write_index(folder / "second", (1, 4, 12), {"train": 1, "val": 0}, {"made for": "other tests"})
+    labels = Labels(
+        presence=rng.integers(0, 2, (4, 3)).astype(np.uint8),
+        intensity=rng.random((4, 3)).astype(np.float32),
+        landmarks=rng.random((4, 49, 2)).astype(np.float32),
+        subject=np.full(4, 77),
+        conditions={"yaw": rng.random(4).astype(np.float32)},
+    )
+    faces = rng.integers(0, 255, (4, 200, 200, 3), dtype=np.uint8)
+    write_shard(folder / "second", "train-00000", faces, labels)
+    return folder / "first", folder / "second"
+
+
+def test_each_face_keeps_its_labels(folders):
+    both = FaceShards(folders[0], "train", also=[folders[1]])
+    alone = [FaceShards(folders[0], "train"), FaceShards(folders[1], "train", (1, 12))]
+    assert [len(both), both.aus] == [3 + 3 + 4, (1, 12)]
+    wanted = [(part, index) for part in alone for index in range(len(part))]
+    for index, (part, own) in enumerate(wanted):
+        np.testing.assert_array_equal(both.face(index), part.face(own))
+        for name in ("presence", "intensity", "landmarks", "subject"):
+            np.testing.assert_array_equal(
+                getattr(both.labels, name)[index], getattr(part.labels, name)[own]
+            )
+    assert both.labels.conditions == {}, "only the second tells the yaw"
+    assert list(FaceShards(folders[1], "train").labels.conditions) == ["yaw"]
+
+
+def test_the_recipe_names_all(folders):
+    assert FaceShards(folders[0], "train").recipe == {"made for": "tests"}
+    both = FaceShards(folders[0], "train", also=[folders[1]])
+    assert both.recipe == {"made for": "tests", "also": [{"made for": "other tests"}]}
+
+
+@pytest.mark.parametrize(("most", "faces"), [(1, 3), (2, 6), (3, 10), (4, 10)])
+def test_most_shards_counts_over_all(folders, most, faces):
+    assert len(FaceShards(folders[0], "train", most_shards=most, also=[folders[1]])) == faces
+
+
+def test_what_a_further_set_lacks_is_named(folders, tmp_path):
+    first, second = folders
+    with pytest.raises(DatasetError, match=f"{tmp_path} holds no dataset.json"):
+        FaceShards(second, "train", also=[tmp_path])
+    with pytest.raises(DatasetError, match=rf"{first} labels the AUs \[1, 12\], not \[4\]"):
+        FaceShards(second, "train", also=[first])
+    with pytest.raises(DatasetError, match=f"{second} has the splits .* not 'test'"):
+        FaceShards(first, "test", also=[second])
