@@ -229,6 +229,22 @@ def test_baselines_are_what_a_loop_counts(root, tmp_path, caplog, capsys):
     assert "--cnn-epochs 0" in caplog.text
 
 
+def test_baselines_see_further_data_sets(root, tmp_path, caplog, monkeypatch):
+    more, path, seen = write_tiny_shards(tmp_path / "more", 3), tmp_path / "baselines.json", []
+
+    def perceptron(train, test):
+        seen.append((len(train), len(test)))
+        return landmark_perceptron(train, test, epochs=1)
+
+    monkeypatch.setattr("lgrnet.baselines.landmark_perceptron", perceptron)
+    command = [f"--data={root}", f"--json={path}", "--cnn-epochs=0", "--no-progress", "--also"]
+    assert baselines([*command, str(more)]) == 0
+    assert seen == [(24 + 6, 12)]
+    assert json.loads(path.read_text())["data"]["also"] == [{"made for": "tests"}]
+    assert baselines([*command, str(tmp_path)]) == 2
+    assert f"{tmp_path} holds no dataset.json" in caplog.text
+
+
 def test_the_plain_network_is_trained_and_asked(tmp_path):
     root = write_tiny_shards(tmp_path / "data", 32)
     train, test = FaceShards(root, "train"), FaceShards(root, "test")
