@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from test_faces_render import scene
 
-from lgrnet.faces.motion.expression import Expression, raised_cheeks
+from lgrnet.faces.motion.expression import Expression, drawn_marks
 from lgrnet.faces.person.cheeks import bulge, caught_light, crows_feet, furrow
 from lgrnet.faces.person.identity import make_identity
+from lgrnet.faces.person.marks import CHEEK
 from lgrnet.faces.render import portrait, render
 
 EYES = ((36, 39, -1), (45, 42, 1))  # outer and inner corner, outwards
@@ -51,14 +52,16 @@ def test_the_bulge_is_broad_and_the_crows_feet_are_thin(any_studio):
 def test_crows_feet_deepen_with_age_and_the_bulge_does_not(any_studio):
     chart = any_studio.chart
     smooth, young, old = (
-        any_studio.wrinkles.person(np.random.default_rng(3), depth, 0.5).cheeks
+        any_studio.wrinkles.person(np.random.default_rng(3), depth, 0.5).marks
         for depth in (0, 0.15, 3.4)
     )
     feet = crows_feet(chart) < -0.4
     assert np.abs(young - smooth)[feet].max() < 0.3
     assert (old - smooth)[feet].max() < -0.4
     assert (old - smooth).min() < -1.2
+    eyes, nose = (int(chart.landmarks[each, 1].mean()) for each in ([40, 41, 46, 47], [33]))
     elsewhere = crows_feet(chart) > -1e-4
+    elsewhere[:eyes], elsewhere[nose:] = False, False
     np.testing.assert_allclose(young[elsewhere], old[elsewhere], atol=1e-2)
     assert young.max() > 5
 
@@ -76,9 +79,9 @@ def test_only_what_pushes_the_cheek_up_raises_it(any_studio):
     person = make_identity(any_studio, 8)
 
     def raised(expression):
-        x = any_studio.rig.vertices[:, 0]
-        both = raised_cheeks(any_studio, person, expression)
-        return both[x > 0.1].mean(), both[x < -0.1].mean()
+        x, cheek = any_studio.rig.vertices[:, 0], any_studio.parts[CHEEK] == 1
+        both = drawn_marks(any_studio, person, expression)
+        return both[cheek & (x > 0.7)].mean(), both[cheek & (x < -0.7)].mean()
 
     rows = [any_studio.rig.shapes[f"cheekSquint_{side}"] for side in "LR"]
     np.testing.assert_allclose(raised(Expression({6: 0.5})), 0.5 * person.gain[rows], rtol=1e-4)
@@ -93,7 +96,7 @@ def test_au6_shows_the_relief_below_the_eyes_and_au7_does_not(any_studio):
     grooves = person.grooves
     flat = replace(
         person,
-        grooves=replace(grooves, cheeks=0 * grooves.cheeks, cheek_light=0 * grooves.cheek_light),
+        grooves=replace(grooves, marks=0 * grooves.marks, mark_light=0 * grooves.mark_light),
     )
 
     def difference(expression):
@@ -110,10 +113,10 @@ def test_au6_shows_the_relief_below_the_eyes_and_au7_does_not(any_studio):
 
 def test_the_furrow_is_dark_and_the_bulge_bright_without_any_turned_normal(any_studio):
     person = make_identity(any_studio, 8)
-    grooves = replace(person.grooves, cheeks=0 * person.grooves.cheeks)
+    grooves = replace(person.grooves, marks=0 * person.grooves.marks)
     lit, plain = (
         render(any_studio, replace(person, grooves=each), *scene(Expression({6: 1.0})))
-        for each in (grooves, replace(grooves, cheek_light=0 * grooves.cheek_light))
+        for each in (grooves, replace(grooves, mark_light=0 * grooves.mark_light))
     )
     share = lit.linear[lit.covered] / plain.linear[lit.covered]
     assert share.min() < 0.92

@@ -71,7 +71,7 @@ def test_the_two_sides_and_two_people_differ(any_studio, drawn):
 
 
 def test_squeezed_skin_folds_along_the_same_creases(any_studio):
-    folds = sum(each.squeezed * each.pattern for each in draw_creases(any_studio.chart))
+    folds = sum(each.squeezed * each.pattern for each in draw_creases(any_studio.chart).values())
     own = any_studio.wrinkles.person(np.random.default_rng(0), 2.0, 0.5).folds
     share = (own * folds).sum() / (folds**2).sum()
     assert 0.8 <= share <= 2.8

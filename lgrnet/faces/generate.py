@@ -45,7 +45,7 @@ from runtime.atomic import STALE
 
 logger = logging.getLogger(__name__)
 
-RENDERER_VERSION = 11
+RENDERER_VERSION = 12
 """Raised when the same recipe gives other pictures or labels."""
 
 _OCCLUDED = 0.15  # of the pictures, by a hand or a thing

@@ -12,7 +12,7 @@ from lgrnet.faces.drawing.canvas import Canvas, Overlay
 from lgrnet.faces.drawing.raster import FAR, face_texture_buffer, rasterise, vertex_normals
 from lgrnet.faces.drawing.shade import Lighting, Surface, shade_image
 from lgrnet.faces.head.rig import SDM49_OF_68
-from lgrnet.faces.motion.expression import Expression, pose_vertices, raised_cheeks
+from lgrnet.faces.motion.expression import Expression, drawn_marks, pose_vertices
 from lgrnet.faces.person.identity import Identity, Studio
 from lgrnet.faces.person.strain import compression
 from lgrnet.faces.scene.light import cast_shadow
@@ -189,11 +189,11 @@ def _shade(
     """Shade the fragments into the image in place."""
     rig, skin = studio.rig, person.skin
     squeeze = compression(person.vertices, bare, studio.skin_triangles, rig.uv)
-    raised = raised_cheeks(studio, person, expression)
+    drawn = drawn_marks(studio, person, expression)
     texel, heights = face_texture_buffer(
         *(fragments, rig.triangles, rig.part, rig.uv, skin.pores + person.grooves.at_rest),
         *(person.grooves.lines, person.grooves.folds, np.tanh(squeeze / _SQUEEZED)),
-        *(person.grooves.cheeks, raised),
+        *(person.grooves.marks, drawn),
     )
 
     zoom = density / _REFERENCE_DENSITY
@@ -221,8 +221,8 @@ def _shade(
         albedo=skin.albedo,
         gloss=skin.gloss,
         roughness=skin.roughness,
-        cheek_light=person.grooves.cheek_light,
-        raised=raised,
+        mark_light=person.grooves.mark_light,
+        drawn=drawn,
         iris=person.complexion.iris,
         pupil=person.pupil,
         eyes=eyes,

@@ -123,7 +123,7 @@ def bilinear(texture, u, v):
 
 @numba.njit(cache=True)
 def face_texture_buffer(
-    fragments, triangles, part, uv, relief, lines, folds, squeeze, cheeks, raised
+    fragments, triangles, part, uv, relief, lines, folds, squeeze, marks, drawn
 ):
     """Find, for every pixel of facial skin, its place in the texture and its bump height.
 
@@ -137,8 +137,8 @@ def face_texture_buffer(
         folds: Wrinkles of skin squeezed in any direction, (S, S) float32.
         squeeze: How much of each shows, (V, 2) float32: strength at the doubled angle, as
             :func:`lgrnet.faces.person.strain.compression` gives it.
-        cheeks: Relief of a raised cheek, (S, S) float32.
-        raised: How much of that shows, (V,) float32.
+        marks: Relief that muscles draw, (S, S) float32.
+        drawn: How much of that shows, (V,) float32.
 
     Returns:
         Texture coordinates (H, W, 2) float32 in texels, and heights (H, W) float32 with
@@ -169,8 +169,8 @@ def face_texture_buffer(
                 height += abs(straight) * bilinear(lines[0 if straight > 0 else 2], u, v)
                 height += abs(slanted) * bilinear(lines[1 if slanted > 0 else 3], u, v)
                 height += strength * bilinear(folds, u, v)
-            lift = raised[a] * wa + raised[b] * wb + raised[c] * wc
+            lift = drawn[a] * wa + drawn[b] * wb + drawn[c] * wc
             if lift > 0.02:
-                height += lift * bilinear(cheeks, u, v)
+                height += lift * bilinear(marks, u, v)
             heights[y, x] = height
     return texel, heights

@@ -35,8 +35,8 @@ class Surface(NamedTuple):
         albedo: (S, S, 3) float32, linear reflectance of the face.
         gloss: (S, S) float32, specular strength of the face.
         roughness: (S, S) float32 in (0, 1), how far the face's highlight spreads.
-        cheek_light: (S, S) float32, by what share fully raised cheeks catch more light.
-        raised: (V,) float32, how far cheeks are raised.
+        mark_light: (S, S) float32, by what share the marks of muscles catch more light.
+        drawn: (V,) float32, how far those marks are drawn.
         iris: (3,) float64, sRGB.
         pupil: Pupil radius over iris radius.
         eyes: (2, 7) float64: centre, gaze direction, radius of each eyeball, view axes, cm.
@@ -52,8 +52,8 @@ class Surface(NamedTuple):
     albedo: np.ndarray
     gloss: np.ndarray
     roughness: np.ndarray
-    cheek_light: np.ndarray
-    raised: np.ndarray
+    mark_light: np.ndarray
+    drawn: np.ndarray
     iris: np.ndarray
     pupil: float
     eyes: np.ndarray
@@ -204,9 +204,9 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
                         + surface.albedo[j + 1, i + 1, k] * fu
                     )
                     reflectance[k] = upper * (1 - fv) + lower * fv
-                lift = surface.raised[a] * wa + surface.raised[b] * wb + surface.raised[c] * wc
+                lift = surface.drawn[a] * wa + surface.drawn[b] * wb + surface.drawn[c] * wc
                 if lift > 0.02:
-                    caught = max(1 + lift * surface.cheek_light[j, i], 0.4)
+                    caught = max(1 + lift * surface.mark_light[j, i], 0.4)
                     for k in range(3):
                         reflectance[k] *= caught
                 gloss = surface.gloss[j, i]

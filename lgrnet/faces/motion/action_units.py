@@ -6,8 +6,17 @@ mostly ``mouthUpperUp``; AU 1, 2, 4, 5, 6, 7, 15, 17, 20, 23 and 24 are driven p
 drown in the identity's shape. ``cheekSquint`` and ``cheekRaiser`` push the lower lid up farther
 than AU 7 does, so AU 6 takes some of that back: it narrows the eye from below, but above all it
 raises the cheek. What the rig does not have, the cheek that bulges below the lid and the crow's
-feet, is relief, see :data:`CHEEK_RAISED`.
+feet, is relief, see :data:`MARKS`.
 """
+
+from lgrnet.faces.person.marks import (
+    CHEEK,
+    CHIN,
+    GLABELLA,
+    INNER_FOREHEAD,
+    MOUTH_CORNER,
+    OUTER_FOREHEAD,
+)
 
 FACE_AUS: tuple[int, ...] = (
     *(1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43),
@@ -37,9 +46,17 @@ AU_SHAPES: dict[int, dict[str, float]] = {
 }
 """AU → shape → weight at intensity 1."""
 
-CHEEK_RAISED: dict[int, float] = {6: 1.0, 9: 0.15, 12: 0.15}
-"""AU → how far it pushes the cheek up against the lower lid at intensity 1. A broad smile and a
-wrinkled nose do a little of what AU 6 does, without being it."""
+MARKS: dict[str, dict[int, float]] = {
+    INNER_FOREHEAD: {1: 1.0},
+    OUTER_FOREHEAD: {2: 1.0},
+    GLABELLA: {4: 1.0, 9: 0.2},
+    CHEEK: {6: 1.0, 9: 0.15, 12: 0.15},
+    MOUTH_CORNER: {14: 1.0, 12: 0.15},
+    CHIN: {17: 1.0, 24: 0.2, 15: 0.1},
+}
+"""Part of the skin → AU → how far it draws its marks there at intensity 1, see
+:mod:`lgrnet.faces.person.marks`. A broad smile and a wrinkled nose do a little of what AU 6 does to
+the cheek, without being it."""
 
 DISTRACTORS: tuple[str, ...] = (
     *("mouthFunnel", "mouthPucker", "cheekPuff", "jawLeft", "jawRight"),

@@ -7,13 +7,14 @@ import numpy as np
 
 from lgrnet.faces.drawing.camera import rotation
 from lgrnet.faces.head.rig import Rig
-from lgrnet.faces.motion.action_units import AU_SHAPES, CHEEK_RAISED, DISTRACTORS, PRESENT_FROM
+from lgrnet.faces.motion.action_units import AU_SHAPES, DISTRACTORS, MARKS, PRESENT_FROM
 from lgrnet.faces.person.identity import Identity, Studio, clear_of_eye
 
 _ONE_SIDED = 0.12  # of active AUs
 _FOR_THE_CAMERA = 0.4  # of smiles and raised cheeks: with eyes that stay open
 _LOOKS_DOWN = 0.2  # of pictures: at a keyboard, a phone, the floor
 _NARROWEST = 0.35  # of the resting eye's opening: as far as AU 6 and 7 narrow it together
+_MIDDLE = 1.2  # cm over which the one half of the face passes into the other
 _LIDS = {"R": ((37, 38), (41, 40)), "L": ((43, 44), (47, 46))}  # upper, lower landmarks
 
 
@@ -80,8 +81,8 @@ def _keep_eyes_open(
             weights[blink] += missing / opens[blink]
 
 
-def raised_cheeks(studio: Studio, person: Identity, expression: Expression) -> np.ndarray:
-    """Tell how far the skin of either half of the face is pushed up against the eye.
+def drawn_marks(studio: Studio, person: Identity, expression: Expression) -> np.ndarray:
+    """Tell how far muscles draw their marks on the skin.
 
     Args:
         studio: The rig and what is derived from it.
@@ -89,16 +90,23 @@ def raised_cheeks(studio: Studio, person: Identity, expression: Expression) -> n
         expression: What it does.
 
     Returns:
-        (V,) float32, about 1 where the cheek is raised as far as it goes.
+        (V,) float32, about 1 where a muscle acts as far as it can.
     """
     rig = studio.rig
+    left = np.clip(rig.vertices[:, 0] / _MIDDLE + 0.5, 0, 1)
     total = np.zeros(len(rig.vertices), np.float32)
-    for side, half, sign in (("L", rig.vertices[:, 0] > 0, 1), ("R", rig.vertices[:, 0] <= 0, -1)):
-        raised = 0.0
-        for au, share in CHEEK_RAISED.items():
-            lean = expression.lean.get(next(iter(AU_SHAPES[au])), 0.0)
-            raised += share * expression.intensity.get(au, 0.0) * min(1, 1 + sign * lean)
-        total[half] = raised * person.gain[rig.shapes[f"cheekSquint_{side}"]]
+    for part, aus in MARKS.items():
+        sides = []
+        for side, sign in (("L", 1), ("R", -1)):
+            drawn = 0.0
+            for au, share in aus.items():
+                name = next(iter(AU_SHAPES[au]))
+                weaker = min(1.0, 1 + sign * expression.lean.get(name, 0.0))
+                drawn += share * expression.intensity.get(au, 0.0) * weaker
+            name = next(iter(AU_SHAPES[next(iter(aus))]))
+            shape = rig.shapes[name if name in rig.shapes else f"{name}_{side}"]
+            sides.append(drawn * person.gain[shape])
+        total += studio.parts[part] * (sides[0] * left + sides[1] * (1 - left)).astype(np.float32)
     return total
 
 

@@ -8,6 +8,7 @@ resting face with a fold takes every one for the work of a muscle: the shadow be
 for AU 15, a line between the brows for AU 4.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import cv2
@@ -35,36 +36,37 @@ _YOUNG = 0.15  # of the depth of the oldest: the youngest
 _UNEVEN = 0.35  # from side to side
 _DEEPEST = 5.0  # bump height of a crease of depth 1
 
-_FOREHEAD = 7.0
-"""Depth of the forehead's furrows. The rig's raised brows shorten the forehead little, real ones
-furrow it deeply: that is what tells raised brows (AU 1, 2) from brows that are high at rest."""
 
-
-def draw_creases(chart: FaceChart) -> list[Crease]:
+def draw_creases(chart: FaceChart) -> dict[str, Crease]:
     """Draw all kinds of creases.
+
+    Those of the forehead, between the brows and on the chin are deepened by the muscle under them,
+    whatever the strain (:mod:`lgrnet.faces.person.marks`).
 
     Args:
         chart: The face's texture chart.
 
     Returns:
-        One of each kind.
+        Kind → crease.
     """
     draw = _Creases(chart)
-    return [
-        Crease(draw.lines(draw.forehead(), 2.6), _FOREHEAD, 0.8),
-        Crease(draw.lines(draw.under_eyes((0.075, 0.10)), 2.0), 0.9, 0.9),
-        Crease(draw.lines(draw.glabella(), 2.6), 1.2, 0.5),
-        Crease(draw.lines(draw.nose_sides(), 1.9), 0.9, 0.2),
-        Crease(draw.lines(draw.nasolabial(), 3.2), 1.0, 1.0),
-        Crease(draw.lines(draw.mouth_corners(0.03, 0.015, 0.02, 0.05), 2.4), 0.9, 0.8),
-        Crease(draw.lines(draw.marionette(), 3.2), 0.0, 0.8),
-        Crease(draw.lines(draw.lip_lines(7), 1.5), 0.8, 0.2),
-        Crease(draw.chin_dimples(), 1.0, 0.3),
-    ]
+    return {
+        "forehead": Crease(draw.lines(draw.forehead(), 2.6), 0.0, 0.8),
+        "under the eyes": Crease(draw.lines(draw.under_eyes((0.075, 0.10)), 2.0), 0.9, 0.9),
+        "glabella": Crease(draw.lines(draw.glabella(), 2.6), 0.0, 0.5),
+        "nose": Crease(draw.lines(draw.nose_sides(), 1.9), 0.9, 0.2),
+        "nasolabial": Crease(draw.lines(draw.nasolabial(), 3.2), 1.0, 1.0),
+        "mouth corners": Crease(
+            draw.lines(draw.mouth_corners(0.03, 0.015, 0.02, 0.05), 2.4), 0.9, 0.8
+        ),
+        "marionette": Crease(draw.lines(draw.marionette(), 3.2), 0.0, 0.8),
+        "lips": Crease(draw.lines(draw.lip_lines(7), 1.5), 0.8, 0.2),
+        "chin": Crease(draw.chin_dimples(), 0.0, 0.3),
+    }
 
 
 def creases_at_rest(
-    rng: np.random.Generator, middle: float, creases: list[Crease], age: float
+    rng: np.random.Generator, middle: float, creases: Mapping[str, Crease], age: float
 ) -> np.ndarray:
     """Draw the creases that a person's face keeps at rest.
 
@@ -77,11 +79,11 @@ def creases_at_rest(
     Returns:
         (S, S) float32, ≤ 0, bump heights.
     """
-    size = creases[0].pattern.shape[0]
+    size = next(iter(creases.values())).pattern.shape[0]
     # From the one side to the other over the width of the nose; neither side is like the other.
     left = np.clip((np.arange(size) - middle) / (0.06 * size) + 0.5, 0, 1)
     total = np.zeros((size, size), np.float32)
-    for crease in creases:
+    for crease in creases.values():
         if rng.random() < _NONE:
             continue
         depth = crease.at_rest * rng.uniform(0, _YOUNG + (1 - _YOUNG) * age)

@@ -10,6 +10,7 @@ from lgrnet.faces.person.chart import FaceChart, make_chart
 from lgrnet.faces.person.glasses import sample_glasses
 from lgrnet.faces.person.hair import sample_hair
 from lgrnet.faces.person.lashes import sample_lashes
+from lgrnet.faces.person.marks import skin_parts
 from lgrnet.faces.person.resting import resting_offset
 from lgrnet.faces.person.skin import Complexion, Skin, paint_skin, sample_complexion
 from lgrnet.faces.person.strain import facial_triangles
@@ -31,6 +32,7 @@ class Studio:
         rig: The face rig.
         chart: Its texture chart.
         wrinkles: Makes people's wrinkles.
+        parts: Part of the skin → how far each vertex belongs to it, (V,) float32.
         skin_triangles: Triangles whose strain folds the skin, (F, 3) int32.
         eyeballs: Vertices of each eyeball.
         lids: Facial vertices near each eyeball, which must stay outside it.
@@ -40,6 +42,7 @@ class Studio:
     rig: Rig
     chart: FaceChart
     wrinkles: WrinkleMaker
+    parts: dict[str, np.ndarray]
     skin_triangles: np.ndarray
     eyeballs: tuple[np.ndarray, np.ndarray]
     lids: tuple[np.ndarray, np.ndarray]
@@ -60,6 +63,7 @@ def open_studio(rig: Rig) -> Studio:
         rig=rig,
         chart=chart,
         wrinkles=wrinkle_maker(chart),
+        parts=skin_parts(chart, rig.uv),
         skin_triangles=facial_triangles(rig),
         eyeballs=eyeballs,
         lids=tuple(lids),

@@ -5,8 +5,9 @@ four directions; which of them shows at a place, and how deep, is decided by the
 there (:mod:`lgrnet.faces.person.strain`), so every movement of the face wrinkles it, labelled or
 not.
 *Folds* are where anatomy puts single deep creases (:mod:`lgrnet.faces.person.creases`); squeezed
-skin deepens them too, and some are there at rest. *Cheeks* are what AU 6 does, other smiles a
-little (:mod:`lgrnet.faces.person.cheeks`).
+skin deepens them too, and some are there at rest. *Marks* are what a muscle draws on the skin over
+it, however far the rig squeezes it (:mod:`lgrnet.faces.person.marks`, and for AU 6
+:mod:`lgrnet.faces.person.cheeks`).
 
 Cheeks get no lines: the rig shortens their skin a lot where AU 6 and AU 12 lift it, while under
 the real, thick and padded skin nothing folds, and a network takes such lines for what tells AU 6.
@@ -20,6 +21,7 @@ import numpy as np
 from lgrnet.faces.person.chart import FaceChart
 from lgrnet.faces.person.cheeks import bulge, caught_light, crows_feet, furrow
 from lgrnet.faces.person.creases import Crease, creases_at_rest, draw_creases
+from lgrnet.faces.person.marks import Marks, draw_marks, person_marks
 
 DIRECTIONS = 4
 """Lines are drawn for skin squeezed along 0°, 45°, 90° and 135°, counted from u towards v."""
@@ -40,15 +42,15 @@ class Grooves:
         lines: (4, S, S) float32, for skin squeezed along each of :data:`DIRECTIONS`.
         folds: (S, S) float32.
         at_rest: Folds of the resting face, (S, S) float32, bump heights.
-        cheeks: (S, S) float32, of fully raised cheeks; the only one that also bulges.
-        cheek_light: (S, S) float32, by what share the relief of the cheeks catches more light.
+        marks: (S, S) float32, what muscles draw that act as far as they can; it bulges, too.
+        mark_light: (S, S) float32, by what share that relief catches more light.
     """
 
     lines: np.ndarray
     folds: np.ndarray
     at_rest: np.ndarray
-    cheeks: np.ndarray
-    cheek_light: np.ndarray
+    marks: np.ndarray
+    mark_light: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +58,13 @@ class WrinkleMaker:
     """What all people's wrinkles are made from; see :func:`wrinkle_maker`."""
 
     lines: np.ndarray  # (4, S, S) periodic
-    creases: list[Crease]
+    creases: dict[str, Crease]
     folds: np.ndarray
     middle: float  # of the face, a column of the texture
     bulge: np.ndarray
     furrow: np.ndarray
     crows_feet: np.ndarray
+    marks: Marks
     unit: float  # span of the brows, texels
     soft: np.ndarray  # (S, S) in [0, 1]: where lines may fold: neither lips and lids nor cheeks
 
@@ -83,16 +86,17 @@ class WrinkleMaker:
             lines[direction] = np.roll(self.lines[direction], shift, (0, 1))
         strength = depth * rng.uniform(0.5, 1.5)
         share = rng.uniform(0.4, 1.4)
-        own, still = rng.spawn(2)  # leaves what is drawn after the wrinkles as it was
+        own, still, other = rng.spawn(3)  # leaves what is drawn after the wrinkles as it was
         # Cheekbones lie higher or lower under the eyes.
         cheeks = own.uniform(0.5, 1.25) * np.roll(self.bulge, own.integers(-3, 7), 0)
         cheeks += own.uniform(0.5, 1.4) * self.furrow
+        marks = cheeks + person_marks(other, self.marks, depth)
         return Grooves(
             lines=lines * (strength * self.soft),
             folds=share * max(depth, _FOLDS_AT_LEAST) * self.folds,
             at_rest=creases_at_rest(still, self.middle, self.creases, age),
-            cheeks=cheeks + depth * own.uniform(0.3, 1.3) * self.crows_feet,
-            cheek_light=caught_light(cheeks, self.unit),
+            marks=marks + depth * own.uniform(0.3, 1.3) * self.crows_feet,
+            mark_light=caught_light(marks, self.unit),
         )
 
 
@@ -113,11 +117,12 @@ def wrinkle_maker(chart: FaceChart) -> WrinkleMaker:
     return WrinkleMaker(
         lines=lines,
         creases=creases,
-        folds=np.sum([each.squeezed * each.pattern for each in creases], axis=0),
+        folds=np.sum([each.squeezed * each.pattern for each in creases.values()], axis=0),
         middle=float(chart.landmarks[27, 0]),
         bulge=bulge(chart),
         furrow=furrow(chart),
         crows_feet=crows_feet(chart),
+        marks=draw_marks(chart, creases),
         unit=chart.brow_span,
         soft=(1 - np.clip(near, 0, 1)) * (1 - _cheek_mask(chart)),
     )
