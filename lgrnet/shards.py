@@ -268,11 +268,11 @@ class FaceShards:
         self.aus: tuple[int, ...] = tuple(indices[0]["aus"] if aus is None else aus)
         stems = []
         for folder, index in zip(folders, indices, strict=True):
+            names = _shards_of(folder, index, splits, most_shards)
             unlabelled = [au for au in self.aus if au not in index["aus"]]
             if unlabelled:
                 raise DatasetError(f"{folder} labels the AUs {index['aus']}, not {unlabelled}")
             columns = [index["aus"].index(au) for au in self.aus]
-            names = _shards_of(folder, index, splits, most_shards)
             stems += [(folder / name, columns, len(index["aus"])) for name in names]
             most_shards = None if most_shards is None else most_shards - len(names)
         parts = []
