@@ -266,19 +266,21 @@ class FaceShards:
         if also:
             self.recipe = self.recipe | {"also": [index["recipe"] for index in indices[1:]]}
         self.aus: tuple[int, ...] = tuple(indices[0]["aus"] if aus is None else aus)
-        stems = []
+        parts: list[dict[str, np.ndarray]] = []
+        self._paths: list[Path] = []
         for folder, index in zip(folders, indices, strict=True):
             names = _shards_of(folder, index, splits, most_shards)
             unlabelled = [au for au in self.aus if au not in index["aus"]]
             if unlabelled:
                 raise DatasetError(f"{folder} labels the AUs {index['aus']}, not {unlabelled}")
             columns = [index["aus"].index(au) for au in self.aus]
-            stems += [(folder / name, columns, len(index["aus"])) for name in names]
+            for name in names:
+                part = read_labels(folder / f"{name}.labels.npz", len(index["aus"]))
+                for key in ("presence", "intensity"):
+                    part[key] = part[key][:, columns]
+                parts.append(part)
+                self._paths.append(folder / f"{name}.faces.npy")
             most_shards = None if most_shards is None else most_shards - len(names)
-        parts = []
-        for stem, columns, width in stems:
-            part = read_labels(stem.with_name(stem.name + ".labels.npz"), width)
-            parts.append(part | {key: part[key][:, columns] for key in ("presence", "intensity")})
         known = set.intersection(*map(set, parts))
         joined = {key: np.concatenate([part[key] for part in parts]) for key in known}
         self.labels = Labels(
@@ -293,7 +295,6 @@ class FaceShards:
             },
         )
         self._starts = np.cumsum([0] + [len(part["subject"]) for part in parts])
-        self._paths = [stem.with_name(stem.name + ".faces.npy") for stem, *_ in stems]
         self._maps: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:

@@ -5,8 +5,8 @@ Where ICT-FaceKit's own mapping is too weak to see or shows another AU, ours dif
 mostly ``mouthUpperUp``; AU 1, 2, 4, 5, 6, 7, 15, 17, 20, 23 and 24 are driven past 1, for at 1 they
 drown in the identity's shape. ``cheekSquint`` and ``cheekRaiser`` push the lower lid up farther
 than AU 7 does, so AU 6 takes some of that back: it narrows the eye from below, but above all it
-raises the cheek. What the rig does not have, the cheek that bulges below the lid and the crow's
-feet, is relief, see :data:`MARKS`.
+raises the cheek. What the rig does not have, such as the cheek that bulges below the lid and
+the lines of a frown, is relief, see :data:`MARKS`.
 """
 
 from lgrnet.faces.person.marks import (

@@ -95,16 +95,16 @@ def drawn_marks(studio: Studio, person: Identity, expression: Expression) -> np.
     rig = studio.rig
     left = np.clip(rig.vertices[:, 0] / _MIDDLE + 0.5, 0, 1)
     total = np.zeros(len(rig.vertices), np.float32)
+    main = {au: next(iter(shapes)) for au, shapes in AU_SHAPES.items()}
     for part, aus in MARKS.items():
+        own = main[next(iter(aus))]
         sides = []
         for side, sign in (("L", 1), ("R", -1)):
             drawn = 0.0
             for au, share in aus.items():
-                name = next(iter(AU_SHAPES[au]))
-                weaker = min(1.0, 1 + sign * expression.lean.get(name, 0.0))
+                weaker = min(1.0, 1 + sign * expression.lean.get(main[au], 0.0))
                 drawn += share * expression.intensity.get(au, 0.0) * weaker
-            name = next(iter(AU_SHAPES[next(iter(aus))]))
-            shape = rig.shapes[name if name in rig.shapes else f"{name}_{side}"]
+            shape = rig.shapes[own if own in rig.shapes else f"{own}_{side}"]
             sides.append(drawn * person.gain[shape])
         total += studio.parts[part] * (sides[0] * left + sides[1] * (1 - left)).astype(np.float32)
     return total

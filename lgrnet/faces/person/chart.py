@@ -71,6 +71,12 @@ def draw_lines(size: int, lines: list[np.ndarray], value: float, thickness: int)
     return canvas
 
 
+def soften(drawn: np.ndarray, width: float) -> np.ndarray:
+    """Blur a drawing by a width in texels and scale it to 1 where it is highest."""
+    blurred = cv2.GaussianBlur(drawn, (0, 0), width)
+    return blurred / blurred.max()
+
+
 def _extend(position: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Give each texel outside the chart the value of the nearest one inside."""
     _, label = cv2.distanceTransformWithLabels(

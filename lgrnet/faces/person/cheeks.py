@@ -9,7 +9,7 @@ the bulge, not the wrinkles, has to tell AU 6.
 import cv2
 import numpy as np
 
-from lgrnet.faces.person.chart import FaceChart, draw_lines
+from lgrnet.faces.person.chart import FaceChart, draw_lines, soften
 
 _EYES = ((36, 39, -1), (45, 42, 1))  # landmarks of the outer and inner corner, and which way is out
 
@@ -36,8 +36,8 @@ def bulge(chart: FaceChart) -> np.ndarray:
     """
     high = _hang(chart, (0.0, 0.150), 0.195, (0.080, 0.130))
     low = _hang(chart, (0.035, 0.230), 0.275, (0.095, 0.190))
-    steep = _soft(draw_lines(chart.size, high, 1.0, 8), 0.045 * chart.brow_span)
-    flat = _soft(draw_lines(chart.size, low, 1.0, 8), 0.080 * chart.brow_span)
+    steep = soften(draw_lines(chart.size, high, 1.0, 8), 0.045 * chart.brow_span)
+    flat = soften(draw_lines(chart.size, low, 1.0, 8), 0.080 * chart.brow_span)
     return _BULGE * (0.8 * steep + 0.6 * flat)
 
 
@@ -45,7 +45,7 @@ def furrow(chart: FaceChart) -> np.ndarray:
     """Draw the furrow between lid and cheek, from the side of the nose, (S, S) float32, ≤ 0."""
     lines = _hang(chart, (-0.025, 0.030), 0.088, (0.045, 0.045))
     drawn = draw_lines(chart.size, lines, 1.0, 2)
-    return -_FURROW * _soft(drawn, 0.014 * chart.brow_span)
+    return -_FURROW * soften(drawn, 0.014 * chart.brow_span)
 
 
 def caught_light(relief: np.ndarray, unit: float) -> np.ndarray:
@@ -101,9 +101,3 @@ def _hang(
         y = start[1] * (1 - t) + end[1] * t + sag * (1 - (2 * t - 1) ** 2)
         curves.append(np.stack([x, y], axis=1))
     return curves
-
-
-def _soft(drawn: np.ndarray, width: float) -> np.ndarray:
-    """Blur a drawing and scale it to 1 where it is highest."""
-    blurred = cv2.GaussianBlur(drawn, (0, 0), width)
-    return blurred / blurred.max()

@@ -10,10 +10,9 @@ a module of its own (:mod:`lgrnet.faces.person.cheeks`).
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from lgrnet.faces.person.chart import FaceChart, draw_lines
+from lgrnet.faces.person.chart import FaceChart, draw_lines, soften
 from lgrnet.faces.person.creases import Crease
 
 INNER_FOREHEAD, OUTER_FOREHEAD, GLABELLA, CHEEK, MOUTH_CORNER, CHIN = (
@@ -138,7 +137,7 @@ def _crescents(chart: FaceChart) -> np.ndarray:
     for corner, side in ((48, -1), (54, 1)):
         bent = np.stack([side * (0.06 - 0.02 * t**2), 0.065 * t - 0.005], axis=1)
         lines.append(chart.landmarks[corner] + bent * chart.brow_span)
-    return _soft(draw_lines(chart.size, lines, 1.0, 2), 2.2)
+    return soften(draw_lines(chart.size, lines, 1.0, 2), 2.2)
 
 
 def _under_lip(chart: FaceChart) -> np.ndarray:
@@ -146,9 +145,4 @@ def _under_lip(chart: FaceChart) -> np.ndarray:
     t = np.linspace(-1, 1, 21)
     arch = np.stack([0.13 * t, 0.045 + 0.05 * t**2], axis=1)
     line = chart.landmarks[57] + arch * chart.brow_span
-    return _soft(draw_lines(chart.size, [line], 1.0, 2), 3.0)
-
-
-def _soft(drawn: np.ndarray, width: float) -> np.ndarray:
-    blurred = cv2.GaussianBlur(drawn, (0, 0), width)
-    return blurred / blurred.max()
+    return soften(draw_lines(chart.size, [line], 1.0, 2), 3.0)

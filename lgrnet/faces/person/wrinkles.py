@@ -30,8 +30,8 @@ _PERIODS = ((30.0, 1.0), (13.0, 0.5))  # texels from line to line, and weight: l
 _LENGTH = 5.0  # how many periods a line is long
 
 _FOLDS_AT_LEAST = 1.2
-"""Depth of folds in the smoothest skin: the youngest have no lines, but their foreheads furrow too,
-and the nasolabial fold is where the cheek's fat ends."""
+"""Depth of folds in the smoothest skin: the youngest have no lines, but a nasolabial fold, where
+the cheek's fat ends."""
 
 
 @dataclass(frozen=True, eq=False)
