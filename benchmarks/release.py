@@ -207,7 +207,7 @@ def _from_root(path: Path | None) -> Path | None:
     """Name a path as seen from the project, so that no record tells where that lies."""
     if path is None:
         return None
-    path = path.resolve()
+    path = Path(os.path.abspath(path))  # not resolved: data may be a link to where there is room
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 

@@ -54,6 +54,13 @@ def steps_of(folder, rig="face_rig"):
     return fill(read_steps(folder / "list.toml"), {"rig": rig, "work": "."})
 
 
+def read_steps_of(folder):
+    (folder / "one.toml").write_text(
+        '[[step]]\nname = "one"\ncommand = "tool {data}/a.npy"\nwrites = ["one.txt"]\n'
+    )
+    return read_steps(folder / "one.toml")
+
+
 def run(folder, lanes=2, force=()):
     steps, _ = steps_of(folder)
     outcome = Release(steps, folder / "work", folder).run(lanes, force)
@@ -131,6 +138,19 @@ def test_the_committed_list_runs_modules_on_files_that_are_here():
         for name in (*step.reads, *step.writes):
             assert name.startswith("given/") or (ROOT / name).exists(), f"{step.name}: {name}"
         assert "{" not in " ".join((*step.command, *step.reads, *step.writes)), step.name
+
+
+def test_a_folder_of_the_project_that_is_a_link_keeps_its_name(tmp_path, monkeypatch, capsys):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "room").mkdir()
+    (tmp_path / "project" / "faces").symlink_to(tmp_path / "room")
+    monkeypatch.setattr(release, "ROOT", tmp_path / "project")
+    monkeypatch.setattr(release, "read_steps", lambda: read_steps_of(tmp_path))
+    monkeypatch.chdir(tmp_path / "project")
+    assert release.main(["--data", "faces", "--list"]) == 0
+    told = capsys.readouterr().out
+    assert "tool faces/a.npy" in told
+    assert "room" not in told
 
 
 def test_the_command_line_names_what_is_wrong(tmp_path, capsys):
