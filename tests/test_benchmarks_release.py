@@ -54,13 +54,6 @@ def steps_of(folder, rig="face_rig"):
     return fill(read_steps(folder / "list.toml"), {"rig": rig, "work": "."})
 
 
-def read_steps_of(folder):
-    (folder / "one.toml").write_text(
-        '[[step]]\nname = "one"\ncommand = "tool {data}/a.npy"\nwrites = ["one.txt"]\n'
-    )
-    return read_steps(folder / "one.toml")
-
-
 def run(folder, lanes=2, force=()):
     steps, _ = steps_of(folder)
     outcome = Release(steps, folder / "work", folder).run(lanes, force)
@@ -144,8 +137,12 @@ def test_a_folder_of_the_project_that_is_a_link_keeps_its_name(tmp_path, monkeyp
     (tmp_path / "project").mkdir()
     (tmp_path / "room").mkdir()
     (tmp_path / "project" / "faces").symlink_to(tmp_path / "room")
+    (tmp_path / "list.toml").write_text(
+        '[[step]]\nname = "one"\ncommand = "tool {data}/a.npy"\nwrites = []\n'
+    )
+    steps = read_steps(tmp_path / "list.toml")
     monkeypatch.setattr(release, "ROOT", tmp_path / "project")
-    monkeypatch.setattr(release, "read_steps", lambda: read_steps_of(tmp_path))
+    monkeypatch.setattr(release, "read_steps", lambda: steps)
     monkeypatch.chdir(tmp_path / "project")
     assert release.main(["--data", "faces", "--list"]) == 0
     told = capsys.readouterr().out
