@@ -15,7 +15,7 @@ FAILURE = 0.1
 FALSE_ALARMS = 0.2
 """Share of the frames without an AU in which a threshold may see it."""
 
-NEAR_BEST = 0.02
+NEAR_BEST = 0.01
 """How far below the best F1 a threshold may lie that calls an AU less often."""
 
 
