@@ -13,6 +13,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from export.faces import LabelledFaces, held_out_faces
 from export.onnx import export_onnx
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.shards import DatasetError
-from runtime.backends import Backend, open_backend
+from runtime.backends import open_backend
+from runtime.backends.base import Outputs
 from runtime.errors import DeviceError, InputError
+from runtime.spec import ModelSpec
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
 """Half precision is for GPUs: here its accuracy counts, not its speed."""
@@ -43,14 +46,16 @@ class Setting:
 
     Attributes:
         args: From the command line.
-        reference: The opened float32 file.
+        spec: What the files say of themselves.
+        expected: What the float32 file says of the faces.
         faces: From :func:`export.faces.held_out_faces`.
         folder: Where to export to.
         traced: Float32 files so far, whose graphs need no tracing again.
     """
 
     args: argparse.Namespace
-    reference: Backend
+    spec: ModelSpec
+    expected: Outputs
     faces: LabelledFaces
     folder: Path
     traced: list[Path]
@@ -75,11 +80,11 @@ def judge(row: Row, setting: Setting) -> dict:
         backend = open_backend(path, "cpu", setting.args.threads, row.library, row.active)
     except (ImportError, DeviceError) as error:
         return {**named, "unavailable": one_line(error)}
-    reference = setting.reference
     try:
-        cost = measure_cost(reference, backend, setting.faces, reference.spec.thresholds)
+        found = backend(setting.faces.faces)
     finally:
         backend.close()
+    cost = measure_cost(setting.expected, found, setting.faces, setting.spec)
     precision = "bf16, emulated" if row is EMULATED else backend.precision
     record = {**named, "provider": backend.provider, "precision": precision}
     return {**record, "within_bounds": not cost.failures(BOUNDS), **cost.as_dict()}
@@ -154,13 +159,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         exact = export_onnx(args.checkpoint, folder / "fp32.onnx")
-        reference = open_backend(exact, "cpu", args.threads)
-        setting = Setting(args, reference, faces, folder, [exact])
+        with closing(open_backend(exact, "cpu", args.threads)) as reference:
+            spec, expected = reference.spec, reference(faces.faces)
+        setting = Setting(args, spec, expected, faces, folder, [exact])
         for row in rows:
             print(f"{row.name} …", file=sys.stderr, flush=True)
             record["rows"].append(judge(row, setting))
             write_report(args.json, record)
-        reference.close()
     print(table(record["rows"]))
     print(f"\nwritten to {args.json}")
     losses = [row["mean_f1_fp32"] - row["mean_f1"] for row in record["rows"] if "aus" in row]

@@ -1,7 +1,6 @@
 """What a precision costs: the same faces through the float32 file and the other one."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from export.faces import LabelledFaces
 from lgrnet.metrics import f1_frame, mean_f1, recognised
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
-from runtime.backends.base import Backend
+from runtime.backends.base import Outputs
+from runtime.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -152,33 +152,32 @@ class Cost:
 
 
 def measure_cost(
-    reference: Backend, backend: Backend, held_out: LabelledFaces, thresholds: Sequence[float]
+    expected: Outputs, found: Outputs, held_out: LabelledFaces, spec: ModelSpec
 ) -> Cost:
-    """Run both files on the same faces.
+    """Compare what two files say of the same faces.
 
     Args:
-        reference: The float32 file.
-        backend: The other one.
+        expected: By the float32 file.
+        found: By the other one.
         held_out: The faces.
-        thresholds: Of each AU, (n,).
+        spec: What the files say of themselves: AUs and thresholds.
 
     Returns:
         How they differ.
     """
-    expected, expected_points, expected_strength = reference(held_out.faces)
-    found, points, strength = backend(held_out.faces)
-    limits, presence = np.asarray(thresholds), held_out.presence
-    before, after = recognised(expected, limits), recognised(found, limits)
+    limits, presence = np.asarray(spec.thresholds), held_out.presence
+    before = recognised(expected.probability, limits)
+    after = recognised(found.probability, limits)
     positives = (presence == 1).sum(0)
     shown = positives > 0
-    change = np.abs(found - expected)
-    apart = np.linalg.norm(points - expected_points, axis=2)
+    change = np.abs(found.probability - expected.probability)
+    apart = np.linalg.norm(found.landmarks - expected.landmarks, axis=2)
     intensity = None
-    if strength is not None and expected_strength is not None:
-        stronger = np.abs(strength - expected_strength)
+    if found.intensity is not None and expected.intensity is not None:
+        stronger = np.abs(found.intensity - expected.intensity)
         intensity = (float(stronger.mean()), float(stronger.max()))
     return Cost(
-        aus=reference.spec.aus,
+        aus=spec.aus,
         source=held_out.source,
         frames=len(held_out.faces),
         positives=positives,

@@ -79,7 +79,7 @@ def judge(
         closing(open_backend(source, backend=spec.engine)) as reference,
         closing(open_backend(converted, backend=spec.engine)) as backend,
     ):
-        cost = measure_cost(reference, backend, faces, spec.thresholds)
+        cost = measure_cost(reference(faces.faces), backend(faces.faces), faces, spec)
         provider = backend.provider
     logger.info("%s beside fp32, on held-out faces\n%s", spec.precision, cost.table())
     failures = cost.failures(bounds)

@@ -51,9 +51,10 @@ class Says:
     spec = SimpleNamespace(aus=AUS, thresholds=(0.5, 0.5))
 
     def __init__(self, lost):
-        self.lost = lost
+        self.lost, self.asked = lost, 0
 
     def __call__(self, faces):
+        self.asked += 1
         upper, lower = faces[:, :88].mean((1, 2, 3)), faces[:, 88:].mean((1, 2, 3))
         sure = 0.2 + 0.6 * (np.stack([upper, lower], 1) > 115) - np.float32(self.lost)
         return Outputs(sure, np.zeros((len(faces), 49, 2), np.float32))
@@ -64,12 +65,14 @@ class Says:
 
 def test_what_a_precision_loses_is_counted_on_test_people(checkpoint, tmp_path, monkeypatch):
     data, out = write_tiny_shards(tmp_path / "data"), tmp_path / "cost.json"
-    opened = iter([Says((0, 0)), Says((0, 0.4)), Says((0.1, 0))])  # 0.8 becomes 0.4: not called
+    models = [Says((0, 0)), Says((0, 0.4)), Says((0.1, 0))]  # 0.8 becomes 0.4: not called
+    opened = iter(models)
     monkeypatch.setattr(precision, "export_onnx", lambda _, path: path)
     monkeypatch.setattr(precision, "export_row", lambda row, _, path, **options: path)
     monkeypatch.setattr(precision, "open_backend", lambda *_: next(opened))
     command = [checkpoint, "--data", data, "--json", out, "--engines", "ort-int8", "ort-fp16"]
     assert precision.main([*map(str, command)]) == 0
+    assert [model.asked for model in models] == [1, 1, 1]  # float32 is slow, and says it once
     record = json.loads(out.read_text())
     assert record["checkpoint"] == "tiny.pt"
     first, second = record["rows"]
