@@ -27,7 +27,7 @@ FREE_FIELDS = frozenset({"preset", "relation"})
 
 KEPT = ("training_data", "licence")
 """What is told of the mean if all networks tell the same. Thresholds it has none: they are chosen
-on validation people, by training."""
+on validation people, by training or by :mod:`lgrnet.thresholds`."""
 
 
 def average(
@@ -102,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     names = ", ".join(map(str, args.checkpoints))
     logger.info("%s: the mean of %s, without thresholds", args.output, names)
+    logger.info("python -m lgrnet.thresholds %s chooses some", args.output)
     return 0
 
 

@@ -144,9 +144,9 @@ class Experiment:
         init: Checkpoint whose weights the training begins with, instead of random ones; it may come
             from smaller or larger images, see :mod:`lgrnet.warm_start`. In a series of networks
             (``--variant``) ``{variant}`` in it stands for the name of each.
-        init_rule: What of it is taken over, where its AUs are others: ``"shared"``, all that both
-            networks have; ``"jaanet"``, what JÂA-Net begins DISFA with, see
-            :func:`lgrnet.warm_start.warm_start`.
+        init_rule: What of it is taken over: ``"shared"``, all that both networks have;
+            ``"jaanet"``, what JÂA-Net begins DISFA with; ``"trunk"``, what has no part in any AU,
+            see :func:`lgrnet.warm_start.warm_start`.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -160,7 +160,7 @@ class Experiment:
     licence: str = "unknown"
     save_every: int = 100
     init: Path | None = None
-    init_rule: Literal["shared", "jaanet"] = "shared"
+    init_rule: Literal["shared", "jaanet", "trunk"] = "shared"
 
     def __post_init__(self) -> None:
         """Check the ranges and the rule."""

@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another run: of smaller images, other AUs, no relation.
+"""Training that begins with the weights of another run: smaller images, other AUs, no relation.
 
 Convolutions do not mind how large their maps are; only the first layers of the landmark head and
 of the AU heads, which weigh every cell of the last maps, depend on it. Their weights are resampled.
@@ -12,6 +12,10 @@ can begin with one for BP4D.
 JÂA-Net begins DISFA with BP4D by another rule (``rule="jaanet"``), told by its published code: the
 branches of AU 25 and 26, which BP4D lacks, begin as those of 23 and 17, whose patches are near; the
 branch of AU 9 and all heads begin at random.
+
+What has no part in any AU (``rule="trunk"``), the stem, the alignment and the branch that sees the
+whole face, is the same in LGRNet, in its ablations and in JÂA-Net. It holds most of what a network
+knows of faces; from one trunk they can be compared after minutes instead of days.
 
 The recurrence takes two thirds of the time of a training step. A network can see many more faces
 without it (``relation = "none"``) and get it afterwards: its states are small at first, so that
@@ -36,14 +40,20 @@ from lgrnet.model import LGRNet
 FREE_FIELDS = frozenset({"preset", "input_size", "attention_cells", "aus", "intensity", "relation"})
 """Fields of the configuration in which the two networks may differ."""
 
+BEYOND_THE_TRUNK = frozenset(
+    {"architecture", "attention", "fusion", "gate", "head_hidden", "refine_widths"}
+)
+"""Fields that say nothing of the trunk; in these they may differ too if only that is taken over."""
+
 _BRANCHES = ("attention.", "fusion.", "refine.", "heads.", "local_blocks.", "local_heads.")
 # Tensors of these are AU-major, in muscle order.
+_TRUNK = ("stem.", "align.", "global_blocks.")
 _FINAL = "logit."  # JÂA-Net's, a row an AU in ascending order
 _HEADS = ("heads.", "local_heads.", "hidden.", _FINAL)
 # From the last maps to the answer: of the AUs, and of JÂA-Net's local and final heads.
 _GATE = re.compile(r"(relation\.(?:downward|upward)\.gates\.maps\.)(\d+)(\..*)")
 
-Rule = Literal["shared", "jaanet"]
+Rule = Literal["shared", "jaanet", "trunk"]
 
 STAND_INS: dict[int, int] = {25: 23, 26: 17}
 """AU of DISFA that BP4D lacks → AU of BP4D whose branch it begins with, in JÂA-Net's code."""
@@ -57,7 +67,8 @@ def warm_start(model: LGRNet, path: Path, rule: Rule = "shared") -> None:
         path: A checkpoint of the same structure; its ``input_size``, AUs and ``relation`` may be
             others, and it may have or lack the intensity head.
         rule: ``"shared"`` takes over all that both networks have; ``"jaanet"`` begins heads at
-            random, and new AUs with :data:`STAND_INS`.
+            random, and new AUs with :data:`STAND_INS`; ``"trunk"`` takes over stem, alignment and
+            global branch alone, from a network of any variant and for any AUs.
 
     Raises:
         CheckpointError: The file cannot be used.
@@ -66,12 +77,13 @@ def warm_start(model: LGRNet, path: Path, rule: Rule = "shared") -> None:
     """
     source, _ = load_checkpoint(path)
     ours, theirs = asdict(model.config), asdict(source.config)
+    free = FREE_FIELDS | BEYOND_THE_TRUNK if rule == "trunk" else FREE_FIELDS
     different = [
         f"{name} = {theirs[name]}, here {ours[name]}"
         for name in ours
-        if name not in FREE_FIELDS and theirs[name] != ours[name]
+        if name not in free and theirs[name] != ours[name]
     ]
-    if not set(ours["aus"]) & set(theirs["aus"]):
+    if rule != "trunk" and not set(ours["aus"]) & set(theirs["aus"]):
         different.append(f"aus = {theirs['aus']}, here {ours['aus']}: none in common")
     if different:
         raise ValueError(
@@ -88,9 +100,11 @@ def warm_start(model: LGRNet, path: Path, rule: Rule = "shared") -> None:
     for name, tensor in weights.items():
         if rule == "jaanet" and name.startswith(_HEADS):
             continue
+        if rule == "trunk" and not name.startswith(_TRUNK):
+            continue
         origin = _origin(name, before, after, stands_for)
         if origin not in known:
-            continue  # of the intensity head, of the recurrence, or of the gate of a new AU
+            continue  # intensity head, recurrence, gate of a new AU; a global branch without fusion
         taken = known[origin]
         if taken.shape[1:] != tensor.shape[1:]:
             channels = _channels_of_map(name, source.config)

@@ -239,8 +239,33 @@ def test_disfa_begins_with_bp4d_as_jaanet_does(tmp_path, variant):
     assert wanted <= seen
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("lgrnet", "jaanet"), ("jaanet", "lgrnet"), ("with_bi", "without_fr")]
+)
+def test_a_trunk_goes_from_any_variant_to_any_other(tmp_path, theirs, ours):
+    sizes = {**TINY, "input_size": 64}
+    torch.manual_seed(4)
+    source = build_network(make_variant(model_config("edge", **{**sizes, "aus": BP4D}), theirs))
+    save_checkpoint(tmp_path / "source.pt", source)
+    # Of AUs that the source does not know at all, and with heads of another width.
+    mine = model_config("edge", **{**sizes, "aus": (5, 9, 43), "head_hidden": 4})
+    model = build_network(make_variant(mine, ours))
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    warm_start(model, tmp_path / "source.pt", "trunk")
+    known = source.state_dict()
+    for name, tensor in model.state_dict().items():
+        in_trunk = name.split(".")[0] in ("stem", "align", "global_blocks")
+        assert torch.equal(tensor, known[name] if in_trunk else fresh[name]), name
+
+
+def test_a_trunk_of_other_widths_is_refused(tmp_path):
+    saved(tmp_path / "source.pt")
+    with pytest.raises(ValueError, match=r"init: .*align_hidden = "):
+        warm_start(network(align_hidden=TINY["align_hidden"] + 1), tmp_path / "source.pt", "trunk")
+
+
 def test_a_rule_without_a_checkpoint_is_refused(config, tmp_path, caplog):  # noqa: F811
     assert run(config, tmp_path / "run", "init_rule=jaanet") == 2
     assert "init_rule: say with init=CHECKPOINT" in caplog.text
     assert run(config, tmp_path / "run", "init=x.pt", "init_rule=nearest") == 2
-    assert "init_rule: 'nearest' is not one of 'shared', 'jaanet'" in caplog.text
+    assert "init_rule: 'nearest' is not one of 'shared', 'jaanet', 'trunk'" in caplog.text
