@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import live_tables, real_tables
+from benchmarks import live_tables, real_tables, variant_tables
 from benchmarks.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.strength import LEVELS
@@ -138,37 +138,6 @@ def summary(root: Path) -> str:
     return markdown(columns, rows)
 
 
-def ablation(root: Path) -> str:
-    """Tabulate the paper's ablations and JÂA-Net, on test and on control people."""
-    splits = _read(root, "ablation")["splits"]
-    rows = [
-        {"test": test, "control": control}
-        for test, control in zip(splits["test"]["rows"], splits["control"]["rows"], strict=True)
-    ]
-
-    def interval(split: str) -> Callable[[dict], str]:
-        def cell(row: dict) -> str:
-            if row[split]["variant"] == "LGRNet":
-                return ""
-            low, high = row[split]["difference_95"]
-            return f"{row[split]['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
-
-        return cell
-
-    columns: list[Column] = [("", "---", lambda row: row["test"]["variant"])]
-    for split in ("test", "control"):
-        columns += [
-            (f"F1, {split}", "---:", lambda row, split=split: f"{row[split]['f1']:.3f}"),
-            (
-                *("of the seeds", "---"),
-                lambda row, split=split: ", ".join(f"{f1:.3f}" for f1 in row[split]["f1_of_seeds"]),
-            ),
-            ("AUC", "---:", lambda row, split=split: f"{row[split]['auc']:.3f}"),
-            ("difference (95 %)", "---:", interval(split)),
-        ]
-    return markdown(columns, rows)
-
-
 def precision(root: Path) -> str:
     """Tabulate what 8 bits cost, each engine beside fp32 on the same faces."""
     rows = []
@@ -266,7 +235,8 @@ def _pace(engine: dict | None) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        *(scores, strength, groups, summary, ablation, precision),
+        *(scores, strength, groups, summary, precision),
+        variant_tables.ablation,
         *(real_tables.clips, real_tables.rest, real_tables.stills, real_tables.agreement),
         *(speed, speed_avx512, detectors, speed_in_full, speed_avx512_in_full),
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),

@@ -1,0 +1,209 @@
+"""Networks that were trained on the same faces for the same time: which of them sees more?
+
+::
+
+    python -m lgrnet.train configs/comparison_lgrnet.toml ...   # its first lines tell all commands
+    python -m benchmarks.comparison runs/comparison/lgrnet/average.pt \
+        runs/comparison/jaanet/average.pt --json docs/comparison.json
+
+They are judged on test people, and on control people whose AUs are independent of each other: what
+one AU tells about another is of no use there. Differences to the first network are resampled over
+people (paired bootstrap). What a network says is kept in a folder as soon as it is known, so an
+interrupted command goes on where it stopped.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe_machine
+from benchmarks.record import write_record
+from benchmarks.table import Column, markdown, number
+from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.checkpoint import CheckpointError, load_checkpoint
+from lgrnet.evaluate import Evaluation, evaluate
+from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.variants import VARIANTS, variant_of
+from runtime.action_units import BP4D_AUS
+from runtime.atomic import PendingFile
+
+FORMAT = "lgrnet-comparison-1"
+
+PARTS = ("all", "BP4D-12")
+"""Sets of AUs over which scores are averaged: all that the network tells, and the paper's 12."""
+
+
+def training_of(path: Path) -> dict[str, Any]:
+    """Tell how a network was trained, from the trunk that it began with to its end.
+
+    Args:
+        path: A checkpoint of :mod:`lgrnet.train`. What it went on from (``init``) must be there.
+
+    Returns:
+        The checkpoint whose trunk it began with, None for random weights; and its stages, first
+        things first: the relation between AUs, faces (each as often as it was seen), and seconds.
+
+    Raises:
+        CheckpointError: One of the files cannot be used.
+        ValueError: One of them was not written by a training.
+    """
+    stages: list[dict[str, Any]] = []
+    while True:
+        network, meta = load_checkpoint(path)
+        if "experiment" not in meta:
+            raise ValueError(f"{path} does not say how it was trained: name one of lgrnet.train's")
+        said = meta["experiment"]
+        stage = {
+            "relation": network.config.relation,
+            "faces": meta["training_images"] * meta["epoch"],
+            "seconds": meta["training_seconds"],
+        }
+        stages.insert(0, stage)
+        if said["init"] is None or said["init_rule"] == "trunk":
+            return {"trunk": said["init"], "stages": stages}
+        path = Path(said["init"])
+
+
+def ask(path: Path, faces: FaceShards, split: str, folder: Path) -> Evaluation:
+    """Ask a network about a split, or read what it said when it was asked before.
+
+    Args:
+        path: Its checkpoint.
+        faces: The split.
+        split: Its name.
+        folder: Where answers are kept, by what was asked about what.
+    """
+    what = path.read_bytes() + json.dumps([split, faces.recipe, len(faces)]).encode()
+    kept = folder / f"{sha256(what).hexdigest()[:16]}.npz"
+    if not kept.exists():
+        result = evaluate(load_checkpoint(path)[0], faces, torch.device("cpu"))
+        with PendingFile(kept) as part, part.open("wb") as file:
+            np.savez(file, probability=result.probability, errors=result.errors)
+    with np.load(kept) as said:
+        return Evaluation(said["probability"], faces.labels.presence, said["errors"])
+
+
+def score(result: Evaluation, aus: Sequence[int], thresholds: Sequence[float]) -> dict[str, Any]:
+    """Score one network on one split.
+
+    Returns:
+        F1 at 0.5 and at its thresholds and the area under the ROC curve, means over
+        :data:`PARTS`; landmark error, in inter-ocular distances.
+    """
+    f1 = f1_frame(recognised(result.probability), result.presence)
+    at = f1_frame(recognised(result.probability, np.asarray(thresholds)), result.presence)
+    auc = area_under_curve(result.probability, result.presence)
+    rows: dict[str, Any] = {"landmark_error": result.landmark_error}
+    for part in PARTS:
+        pick = _columns(aus, part)
+        rows[part] = {
+            "f1": mean_f1(f1[pick]), "f1_at_threshold": mean_f1(at[pick]), "auc": mean_f1(auc[pick])
+        }  # fmt: skip
+    return rows
+
+
+def _columns(aus: Sequence[int], part: str) -> list[int]:
+    return [i for i, au in enumerate(aus) if part == "all" or au in BP4D_AUS]
+
+
+def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict[str, Any]:
+    """Compare networks on one split.
+
+    Args:
+        paths: Their checkpoints; the first is what the others are compared with.
+        data: The data set.
+        split: ``"test"`` or another of its splits.
+        folder: Where answers are kept.
+
+    Returns:
+        Frames, people, and a row for each network: its scores, and the difference of F1 at the
+        thresholds to the first network's, with the interval that holds 95 % of it when people are
+        drawn anew, for each of :data:`PARTS`.
+
+    Raises:
+        ValueError: The networks tell different AUs.
+    """
+    rows: list[dict[str, Any]] = []
+    first: dict[str, np.ndarray] = {}
+    wanted = load_checkpoint(paths[0])[0].config.aus
+    for path in paths:
+        network, meta = load_checkpoint(path)
+        aus = network.config.aus
+        if aus != wanted:
+            raise ValueError(f"{path} tells AUs {list(aus)}, {paths[0]} {list(wanted)}")
+        faces = FaceShards(data, split, aus)
+        result = ask(path, faces, split, folder)
+        row = {"variant": VARIANTS[variant_of(network.config)]}
+        row |= score(result, aus, meta["thresholds"])
+        present = recognised(result.probability, np.asarray(meta["thresholds"]))
+        counts = f1_counts(present, result.presence, faces.labels.subject)
+        for part in PARTS:
+            drawn = resampled_mean_f1(counts[:, _columns(aus, part)])
+            difference = drawn - first.setdefault(part, drawn)
+            f1 = row[part]["f1_at_threshold"]
+            of_the_first = f1 if not rows else rows[0][part]["f1_at_threshold"]
+            row[part]["difference"] = f1 - of_the_first
+            row[part]["difference_95"] = list(interval(difference))
+        rows.append(row)
+    return {"frames": len(faces), "people": len(counts), "recipe": faces.recipe, "rows": rows}
+
+
+def _difference(part: str, row: dict) -> str:
+    low, high = row[part]["difference_95"]
+    return f"{row[part]['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def columns() -> Iterator[Column]:
+    """Yield the columns of a table of networks on one split."""
+    yield "", "---", lambda row: row["variant"]
+    for part, name in zip(PARTS, ("all AUs", "BP4D's 12"), strict=True):
+        for key, said in (("f1", "F1"), ("f1_at_threshold", "at thresholds"), ("auc", "AUC")):
+            cell = number(key, 3)
+            yield f"{said}, {name}", "---:", lambda row, part=part, cell=cell: cell(row[part])
+        yield "difference (95 %)", "---:", lambda row, part=part: _difference(part, row)
+    yield "landmark error %", "---:", number("landmark_error", 2, 100)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.comparison",
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("checkpoints", type=Path, nargs="+", help="the first is what others are compared with")
+    add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
+    add("--split", nargs="+", default=["test", "control"], metavar="NAME", help="splits")
+    add("--answers", type=Path, default=Path("out/comparison"), help="where answers are kept")
+    add("--json", type=Path, default=Path("out/comparison.json"))
+    args = parser.parse_args(argv)
+    try:
+        networks = [{"checkpoint": str(path), **training_of(path)} for path in args.checkpoints]
+        splits = {}
+        for split in args.split:
+            splits[split] = compare(args.checkpoints, args.data, split, args.answers)
+            said = splits[split]
+            print(f"\n{split}: {said['frames']} faces of {said['people']} people\n")
+            print(markdown(list(columns()), said["rows"]))
+    except (CheckpointError, DatasetError, ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    record = {
+        "format": FORMAT, "machine": describe_machine(), "networks": networks, "splits": splits
+    }  # fmt: skip
+    write_record(record, args.json)
+    print(f"\nwritten to {args.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

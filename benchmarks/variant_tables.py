@@ -1,0 +1,76 @@
+"""Tables of LGRNet beside its ablations and JÂA-Net."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.table import Column, markdown, number
+
+
+def ablation(root: Path) -> str:
+    """Tabulate the paper's ablations and JÂA-Net, on test and on control people."""
+    splits = _read(root, "ablation")["splits"]
+    rows = [
+        {"test": test, "control": control}
+        for test, control in zip(splits["test"]["rows"], splits["control"]["rows"], strict=True)
+    ]
+    columns: list[Column] = [("", "---", lambda row: row["test"]["variant"])]
+    for split in ("test", "control"):
+        columns += [
+            (f"F1, {split}", "---:", _of(split, number("f1", 3))),
+            ("of the seeds", "---", _of(split, _seeds)),
+            ("AUC", "---:", _of(split, number("auc", 3))),
+            ("difference (95 %)", "---:", _of(split, _difference)),
+        ]
+    return markdown(columns, rows)
+
+
+def comparison(root: Path) -> str:
+    """Tabulate networks that were trained for the same time, on test and on control people."""
+    record = _read(root, "comparison")
+    splits = {name: said["rows"] for name, said in record["splits"].items()}
+    rows = [
+        {
+            "faces": sum(stage["faces"] for stage in network["stages"]),
+            "minutes": sum(stage["seconds"] for stage in network["stages"]) / 60,
+            "test": test,
+            "control": control,
+        }
+        for network, test, control in zip(
+            record["networks"], splits["test"], splits["control"], strict=True
+        )
+    ]
+    columns: list[Column] = [
+        ("", "---", lambda row: row["test"]["variant"]),
+        ("faces seen", "---:", lambda row: f"{row['faces']:,}"),
+        ("minutes", "---:", number("minutes", 0)),
+        ("landmark error %", "---:", _of("test", number("landmark_error", 2, 100))),
+    ]
+    for split in ("test", "control"):
+        for part, name in (("BP4D-12", "12 of BP4D"), ("all", "all 19")):
+            score = number("f1_at_threshold", 3)
+            columns.append((f"F1, {split}, {name}", "---:", _of(split, _of(part, score))))
+        columns += [
+            ("AUC", "---:", _of(split, _of("all", number("auc", 3)))),
+            ("difference of F1 (95 %)", "---:", _of(split, _of("all", _difference))),
+        ]
+    return markdown(columns, rows)
+
+
+def _of(key: str, cell: Callable[[dict], str]) -> Callable[[dict], str]:
+    """Make a cell of a part of a row."""
+    return lambda row: cell(row[key])
+
+
+def _seeds(row: dict) -> str:
+    return ", ".join(f"{f1:.3f}" for f1 in row["f1_of_seeds"])
+
+
+def _difference(row: dict) -> str:
+    """Write the difference to the first row, which has none."""
+    low, high = row["difference_95"]
+    return "" if low == high == 0 else f"{row['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _read(root: Path, name: str) -> dict:
+    return json.loads((root / "docs" / f"{name}.json").read_text())

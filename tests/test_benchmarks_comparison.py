@@ -1,0 +1,98 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
+
+from benchmarks import comparison
+from benchmarks.comparison import main
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
+from lgrnet.evaluate import evaluate
+from lgrnet.shards import FaceShards
+from lgrnet.variants import make_variant
+
+
+@pytest.fixture(scope="module")
+def trained(config, tmp_path_factory):  # noqa: F811
+    """Train LGRNet in two stages from a trunk, and JÂA-Net in one, as configs/comparison_* do."""
+    folder = tmp_path_factory.mktemp("runs")
+    one = "optim.epochs=1"
+    assert run(config, folder / "trunk", one, "seed=7") == 0
+    trunk = (f"init={folder / 'trunk' / 'last.pt'}", "init_rule=trunk")
+    assert run(config, folder / "plain", "optim.epochs=2", "model.relation=none", *trunk) == 0
+    assert run(config, folder / "lgrnet", one, f"init={folder / 'plain' / 'last.pt'}") == 0
+    jaanet = make_variant(load_checkpoint(folder / "trunk" / "last.pt")[0].config, "jaanet")
+    keys = ("architecture", "relation", "fusion", "attention", "attention_cells")
+    structure = [f"model.{key}={json.dumps(getattr(jaanet, key))}" for key in keys]
+    assert run(config, folder / "jaanet", one, *structure, *trunk) == 0
+    return folder
+
+
+def command(trained, tmp_path, *more):
+    paths = [str(trained / name / "last.pt") for name in ("lgrnet", "jaanet")]
+    return [*paths, "--answers", str(tmp_path / "answers"), *more]
+
+
+def f1_by_hand(path, data, split):
+    """F1 at the file's thresholds, AU by AU, frame by frame."""
+    network, meta = load_checkpoint(path)
+    faces = FaceShards(data, split, network.config.aus)
+    said = evaluate(network, faces, torch.device("cpu")).probability
+    scores = []
+    for column, limit in enumerate(meta["thresholds"]):
+        hits = wrong = 0
+        labels = faces.labels.presence[:, column]
+        for probability, label in zip(said[:, column], labels, strict=True):
+            called = probability >= limit
+            hits += called and label == 1
+            wrong += called != (label == 1)
+        scores.append(2 * hits / (2 * hits + wrong) if hits + wrong else np.nan)
+    return np.nanmean(scores)
+
+
+def test_networks_are_compared(config, trained, tmp_path, capsys, monkeypatch):  # noqa: F811
+    data, path = config.parent / "data", tmp_path / "comparison.json"
+    asked = command(trained, tmp_path, "--data", str(data), "--split", "test", "val",
+                    "--json", str(path))  # fmt: skip
+    assert main(asked) == 0
+    record = json.loads(path.read_text())
+    whole, jaanet = record["networks"]
+    assert whole["trunk"] == jaanet["trunk"] == str(trained / "trunk" / "last.pt")
+    first, second = whole["stages"]
+    assert (first["relation"], first["faces"]) == ("none", 48)
+    assert (second["relation"], second["faces"]) == ("skip_bilstm", 24)
+    assert [stage["faces"] for stage in jaanet["stages"]] == [24]
+    for split in ("test", "val"):
+        said = record["splits"][split]
+        assert (said["frames"], said["people"]) == (12, 1)
+        assert [row["variant"] for row in said["rows"]] == ["LGRNet", "JÂA-Net"]
+        by_hand = [f1_by_hand(trained / name / "last.pt", data, split)
+                   for name in ("lgrnet", "jaanet")]  # fmt: skip
+        scores = [row["all"]["f1_at_threshold"] for row in said["rows"]]
+        assert scores == pytest.approx(by_hand)
+        row = said["rows"][1]["all"]
+        assert row["difference"] == pytest.approx(by_hand[1] - by_hand[0])
+        # There is but one person, so that each draw holds the same frames.
+        assert row["difference_95"] == pytest.approx([row["difference"]] * 2)
+        assert said["rows"][0]["all"]["difference_95"] == [0, 0]
+    assert "JÂA-Net" in capsys.readouterr().out
+    # What was answered once is not asked again.
+    monkeypatch.setattr(comparison, "evaluate", None)
+    assert main(asked) == 0
+    again = json.loads(path.read_text())
+    assert again["splits"] == record["splits"]
+
+
+def test_what_cannot_be_compared_is_named(config, trained, tmp_path, capsys):  # noqa: F811
+    data = config.parent / "data"
+    network, meta = load_checkpoint(trained / "lgrnet" / "last.pt")
+    save_checkpoint(tmp_path / "mean.pt", network)
+    assert main([str(tmp_path / "mean.pt"), "--data", str(data)]) == 2
+    assert "mean.pt does not say how it was trained" in capsys.readouterr().err
+    assert main([*command(trained, tmp_path), "--data", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    meta["experiment"]["init"] = str(tmp_path / "gone.pt")
+    save_checkpoint(tmp_path / "orphan.pt", network, meta)
+    assert main([str(tmp_path / "orphan.pt"), "--data", str(data)]) == 2
+    assert "gone.pt: no such file" in capsys.readouterr().err
