@@ -2,9 +2,10 @@
 
 ::
 
-    python -m lgrnet.train configs/comparison_lgrnet.toml ...   # its first lines tell all commands
-    python -m benchmarks.comparison runs/comparison/lgrnet/average.pt \
-        runs/comparison/jaanet/average.pt --json docs/comparison.json
+    python -m benchmarks.comparison runs/comparison/lgrnet/last.pt \
+        runs/comparison/jaanet/last.pt --json docs/comparison.json
+
+The first lines of ``configs/comparison_lgrnet.toml`` tell how these two are trained.
 
 They are judged on test people, and on control people whose AUs are independent of each other: what
 one AU tells about another is of no use there. Differences to the first network are resampled over
@@ -156,6 +157,10 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
     return {"frames": len(faces), "people": len(counts), "recipe": faces.recipe, "rows": rows}
 
 
+def _parameters(path: Path) -> int:
+    return sum(each.numel() for each in load_checkpoint(path)[0].parameters())
+
+
 def _difference(part: str, row: dict) -> str:
     low, high = row[part]["difference_95"]
     return f"{row[part]['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
@@ -187,7 +192,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--json", type=Path, default=Path("out/comparison.json"))
     args = parser.parse_args(argv)
     try:
-        networks = [{"checkpoint": str(path), **training_of(path)} for path in args.checkpoints]
+        networks = [
+            {"checkpoint": str(path), "parameters": _parameters(path), **training_of(path)}
+            for path in args.checkpoints
+        ]
         splits = {}
         for split in args.split:
             splits[split] = compare(args.checkpoints, args.data, split, args.answers)

@@ -32,6 +32,7 @@ def comparison(root: Path) -> str:
     rows = [
         {
             "faces": sum(stage["faces"] for stage in network["stages"]),
+            "parameters": network["parameters"],
             "minutes": sum(stage["seconds"] for stage in network["stages"]) / 60,
             "test": test,
             "control": control,
@@ -42,6 +43,7 @@ def comparison(root: Path) -> str:
     ]
     columns: list[Column] = [
         ("", "---", lambda row: row["test"]["variant"]),
+        ("parameters, millions", "---:", number("parameters", 1, 1e-6)),
         ("faces seen", "---:", lambda row: f"{row['faces']:,}"),
         ("minutes", "---:", number("minutes", 0)),
         ("landmark error %", "---:", _of("test", number("landmark_error", 2, 100))),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import card, live_tables, real_tables, writing
+from benchmarks import card, live_tables, real_tables, variant_tables, writing
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,6 +60,21 @@ def test_calls_by_strength_are_averaged_over_aus(root):
     assert cells(card.strength(root), "AU01")[1:7] == ["1", "2", "30", "40", "50", "79"]
     assert cells(card.strength(root), "mean, all 19")[6] == "61"  # (0.79 + 18 × 0.6) / 19
     assert cells(card.strength(root), "mean, the 12 of BP4D")[6] == "62"  # (0.79 + 11 × 0.6) / 12
+
+
+def test_what_was_trained_for_the_same_time_is_told_with_its_stages(root):
+    path = root / "docs" / "comparison.json"
+    record = json.loads(path.read_text())
+    network, row = record["networks"][1], record["splits"]["control"]["rows"][1]
+    network["stages"] = [{"faces": 1000, "seconds": 90}, {"faces": 234, "seconds": 30}]
+    row["BP4D-12"]["f1_at_threshold"] = 0.4321
+    row["all"].update(difference=-0.0123, difference_95=[-0.02, -0.01])
+    path.write_text(json.dumps(record))
+    said = cells(variant_tables.comparison(root), "JÂA-Net")
+    assert said[2:4] == ["1,234", "2"]
+    assert "0.432" in said
+    assert said[-1] == "-0.012 (-0.020 to -0.010)"
+    assert cells(variant_tables.comparison(root), "LGRNet")[-1] == ""
 
 
 def test_tracking_is_told_on_known_and_on_held_out_clips(root):

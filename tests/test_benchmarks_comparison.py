@@ -59,6 +59,9 @@ def test_networks_are_compared(config, trained, tmp_path, capsys, monkeypatch): 
     record = json.loads(path.read_text())
     whole, jaanet = record["networks"]
     assert whole["trunk"] == jaanet["trunk"] == str(trained / "trunk" / "last.pt")
+    built = [load_checkpoint(trained / name / "last.pt")[0] for name in ("lgrnet", "jaanet")]
+    sizes = [sum(len(each.flatten()) for each in network.parameters()) for network in built]
+    assert [whole["parameters"], jaanet["parameters"]] == sizes
     first, second = whole["stages"]
     assert (first["relation"], first["faces"]) == ("none", 48)
     assert (second["relation"], second["faces"]) == ("skip_bilstm", 24)
