@@ -68,9 +68,10 @@ def training_of(path: Path) -> dict[str, Any]:
             "seconds": meta["training_seconds"],
         }
         stages.insert(0, stage)
-        if said["init"] is None or said["init_rule"] == "trunk":
-            return {"trunk": said["init"], "stages": stages}
-        path = Path(said["init"])
+        init = said.get("init")
+        if init is None or said.get("init_rule") == "trunk":
+            return {"trunk": init, "stages": stages}
+        path = Path(init)
 
 
 def ask(path: Path, faces: FaceShards, split: str, folder: Path) -> Evaluation:
