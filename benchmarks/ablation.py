@@ -26,7 +26,7 @@ from torch import nn
 from benchmarks.machine import describe_machine
 from benchmarks.options import positive
 from benchmarks.record import write_record
-from benchmarks.table import Column, markdown
+from benchmarks.table import Column, difference, markdown
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.evaluate import evaluate
@@ -166,18 +166,13 @@ def judge(args: argparse.Namespace) -> None:
     print(f"\nwritten to {args.json}")
 
 
-def _difference(row: dict) -> str:
-    low, high = row["difference_95"]
-    return f"{row['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
-
-
 _COLUMNS: tuple[Column, ...] = (
     ("variant", "---", lambda row: row["variant"]),
     ("mean F1", "---:", lambda row: f"{row['f1']:.4f}"),
     ("of the seeds", "---", lambda row: ", ".join(f"{f1:.3f}" for f1 in row["f1_of_seeds"])),
     ("AUC", "---:", lambda row: f"{row['auc']:.4f}"),
     ("landmark error %", "---:", lambda row: f"{100 * row['landmark_error']:.2f}"),
-    ("F1 to LGRNet (95 %)", "---:", _difference),
+    ("F1 to LGRNet (95 %)", "---:", difference(4)),
 )
 
 

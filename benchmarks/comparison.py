@@ -2,15 +2,14 @@
 
 ::
 
-    python -m benchmarks.comparison runs/comparison/lgrnet/last.pt \
-        runs/comparison/jaanet/last.pt --json docs/comparison.json
+    python -m benchmarks.comparison runs/comparison/{lgrnet,jaanet,without_sb}/last.pt \
+        --json docs/comparison.json
 
-The first lines of ``configs/comparison_lgrnet.toml`` tell how these two are trained.
-
-They are judged on test people, and on control people whose AUs are independent of each other: what
-one AU tells about another is of no use there. Differences to the first network are resampled over
-people (paired bootstrap). What a network says is kept in a folder as soon as it is known, so an
-interrupted command goes on where it stopped.
+The first lines of ``configs/comparison_lgrnet.toml`` tell how these are trained. They are judged on
+test people, and on control people whose AUs are independent of each other: what one AU tells about
+another is of no use there. Differences to the first network are resampled over people (paired
+bootstrap). What a network says is kept in a folder as soon as it is known, so an interrupted
+command goes on where it stopped.
 """
 
 import argparse
@@ -23,10 +22,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks.machine import describe_machine
 from benchmarks.record import write_record
-from benchmarks.table import Column, markdown, number
+from benchmarks.table import Column, difference, inside, markdown, number
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.evaluate import Evaluation, evaluate
@@ -74,11 +74,12 @@ def training_of(path: Path) -> dict[str, Any]:
         path = Path(init)
 
 
-def ask(path: Path, faces: FaceShards, split: str, folder: Path) -> Evaluation:
+def ask(path: Path, network: nn.Module, faces: FaceShards, split: str, folder: Path) -> Evaluation:
     """Ask a network about a split, or read what it said when it was asked before.
 
     Args:
-        path: Its checkpoint.
+        path: Its checkpoint, which tells it from others.
+        network: What the checkpoint holds.
         faces: The split.
         split: Its name.
         folder: Where answers are kept, by what was asked about what.
@@ -86,22 +87,26 @@ def ask(path: Path, faces: FaceShards, split: str, folder: Path) -> Evaluation:
     what = path.read_bytes() + json.dumps([split, faces.recipe, len(faces)]).encode()
     kept = folder / f"{sha256(what).hexdigest()[:16]}.npz"
     if not kept.exists():
-        result = evaluate(load_checkpoint(path)[0], faces, torch.device("cpu"))
+        result = evaluate(network, faces, torch.device("cpu"))
         with PendingFile(kept) as part, part.open("wb") as file:
             np.savez(file, probability=result.probability, errors=result.errors)
     with np.load(kept) as said:
         return Evaluation(said["probability"], faces.labels.presence, said["errors"])
 
 
-def score(result: Evaluation, aus: Sequence[int], thresholds: Sequence[float]) -> dict[str, Any]:
+def score(result: Evaluation, present: np.ndarray, aus: Sequence[int]) -> dict[str, Any]:
     """Score one network on one split.
+
+    Args:
+        result: What it said.
+        present: What that is at its thresholds, (frames, n) bool.
+        aus: Its AUs.
 
     Returns:
         F1 at 0.5 and at its thresholds and the area under the ROC curve, means over
         :data:`PARTS`; landmark error, in inter-ocular distances.
     """
-    f1 = f1_frame(recognised(result.probability), result.presence)
-    at = f1_frame(recognised(result.probability, np.asarray(thresholds)), result.presence)
+    f1, at = result.f1, f1_frame(present, result.presence)
     auc = area_under_curve(result.probability, result.presence)
     rows: dict[str, Any] = {"landmark_error": result.landmark_error}
     for part in PARTS:
@@ -142,18 +147,17 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
         if aus != wanted:
             raise ValueError(f"{path} tells AUs {list(aus)}, {paths[0]} {list(wanted)}")
         faces = FaceShards(data, split, aus)
-        result = ask(path, faces, split, folder)
-        row = {"variant": VARIANTS[variant_of(network.config)]}
-        row |= score(result, aus, meta["thresholds"])
+        result = ask(path, network, faces, split, folder)
         present = recognised(result.probability, np.asarray(meta["thresholds"]))
+        row = {"variant": VARIANTS[variant_of(network.config)], **score(result, present, aus)}
         counts = f1_counts(present, result.presence, faces.labels.subject)
         for part in PARTS:
             drawn = resampled_mean_f1(counts[:, _columns(aus, part)])
-            difference = drawn - first.setdefault(part, drawn)
+            gap = drawn - first.setdefault(part, drawn)
             f1 = row[part]["f1_at_threshold"]
             of_the_first = f1 if not rows else rows[0][part]["f1_at_threshold"]
             row[part]["difference"] = f1 - of_the_first
-            row[part]["difference_95"] = list(interval(difference))
+            row[part]["difference_95"] = list(interval(gap))
         rows.append(row)
     return {"frames": len(faces), "people": len(counts), "recipe": faces.recipe, "rows": rows}
 
@@ -162,19 +166,13 @@ def _parameters(path: Path) -> int:
     return sum(each.numel() for each in load_checkpoint(path)[0].parameters())
 
 
-def _difference(part: str, row: dict) -> str:
-    low, high = row[part]["difference_95"]
-    return f"{row[part]['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
-
-
 def columns() -> Iterator[Column]:
     """Yield the columns of a table of networks on one split."""
     yield "", "---", lambda row: row["variant"]
     for part, name in zip(PARTS, ("all AUs", "BP4D's 12"), strict=True):
         for key, said in (("f1", "F1"), ("f1_at_threshold", "at thresholds"), ("auc", "AUC")):
-            cell = number(key, 3)
-            yield f"{said}, {name}", "---:", lambda row, part=part, cell=cell: cell(row[part])
-        yield "difference (95 %)", "---:", lambda row, part=part: _difference(part, row)
+            yield f"{said}, {name}", "---:", inside(part, number(key, 3))
+        yield "difference (95 %)", "---:", inside(part, difference(3))
     yield "landmark error %", "---:", number("landmark_error", 2, 100)
 
 

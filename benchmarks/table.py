@@ -42,6 +42,21 @@ def number(key: str, digits: int, scale: float = 1.0) -> Callable[[dict], str]:
     return cell
 
 
+def difference(digits: int) -> Callable[[dict], str]:
+    """Make a cell of a difference to the first row and of the interval that holds 95 % of it."""
+
+    def cell(row: dict) -> str:
+        low, high = row["difference_95"]
+        return f"{row['difference']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+    return cell
+
+
+def inside(key: str, cell: Callable[[dict], str]) -> Callable[[dict], str]:
+    """Make a cell of a part of a row, which is a dict itself."""
+    return lambda row: cell(row[key])
+
+
 def milliseconds(key: str, digits: int) -> Callable[[dict], str]:
     """Make a cell of a time; below a millisecond, as on GPUs, with two digits more."""
 

@@ -1,10 +1,9 @@
 """Tables of LGRNet beside its ablations and JÂA-Net."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.table import Column, markdown, number
+from benchmarks.table import Column, difference, inside, markdown, number
 
 
 def ablation(root: Path) -> str:
@@ -17,10 +16,10 @@ def ablation(root: Path) -> str:
     columns: list[Column] = [("", "---", lambda row: row["test"]["variant"])]
     for split in ("test", "control"):
         columns += [
-            (f"F1, {split}", "---:", _of(split, number("f1", 3))),
-            ("of the seeds", "---", _of(split, _seeds)),
-            ("AUC", "---:", _of(split, number("auc", 3))),
-            ("difference (95 %)", "---:", _of(split, _difference)),
+            (f"F1, {split}", "---:", inside(split, number("f1", 3))),
+            ("of the seeds", "---", inside(split, _seeds)),
+            ("AUC", "---:", inside(split, number("auc", 3))),
+            ("difference (95 %)", "---:", inside(split, _difference)),
         ]
     return markdown(columns, rows)
 
@@ -46,22 +45,17 @@ def comparison(root: Path) -> str:
         ("parameters, millions", "---:", number("parameters", 1, 1e-6)),
         ("faces seen", "---:", lambda row: f"{row['faces']:,}"),
         ("minutes", "---:", number("minutes", 0)),
-        ("landmark error %", "---:", _of("test", number("landmark_error", 2, 100))),
+        ("landmark error %", "---:", inside("test", number("landmark_error", 2, 100))),
     ]
     for split in ("test", "control"):
         for part, name in (("BP4D-12", "12 of BP4D"), ("all", "all 19")):
             score = number("f1_at_threshold", 3)
-            columns.append((f"F1, {split}, {name}", "---:", _of(split, _of(part, score))))
+            columns.append((f"F1, {split}, {name}", "---:", inside(split, inside(part, score))))
         columns += [
-            ("AUC", "---:", _of(split, _of("all", number("auc", 3)))),
-            ("difference of F1 (95 %)", "---:", _of(split, _of("all", _difference))),
+            ("AUC", "---:", inside(split, inside("all", number("auc", 3)))),
+            ("difference of F1 (95 %)", "---:", inside(split, inside("all", _difference))),
         ]
     return markdown(columns, rows)
-
-
-def _of(key: str, cell: Callable[[dict], str]) -> Callable[[dict], str]:
-    """Make a cell of a part of a row."""
-    return lambda row: cell(row[key])
 
 
 def _seeds(row: dict) -> str:
@@ -70,8 +64,7 @@ def _seeds(row: dict) -> str:
 
 def _difference(row: dict) -> str:
     """Write the difference to the first row, which has none."""
-    low, high = row["difference_95"]
-    return "" if low == high == 0 else f"{row['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+    return "" if row["difference_95"] == [0, 0] else difference(3)(row)
 
 
 def _read(root: Path, name: str) -> dict:
