@@ -115,6 +115,17 @@ def test_how_far_they_rest_changes_nobody_else(dataset, toy_rig_file, tmp_path):
     assert changed == {"dataset.json", "train-00001.faces.npy", "train-00001.labels.npz"}
 
 
+def test_young_people_are_drawn_for_training_alone():
+    recipe = Recipe(seed=3, train=400, val=50, test=50, control=50, young=0.3)
+    oldest = [recipe.oldest("train", number) for number in recipe.people("train")]
+    assert set(oldest) == {0.25, 1.0}
+    assert 90 < oldest.count(0.25) < 150  # of 120 expected, within three deviations
+    for split in ("val", "test", "control"):
+        assert {recipe.oldest(split, number) for number in recipe.people(split)} == {1.0}
+    nobody = replace(recipe, young=0.0)
+    assert {nobody.oldest("train", number) for number in nobody.people("train")} == {1.0}
+
+
 def test_restraint_is_for_training_people_alone(dataset, toy_rig_file, tmp_path):
     generate(
         tmp_path, replace(TINY, quiet=0.0, traces=0.0), toy_rig_file, workers=1, progress=False
@@ -198,6 +209,7 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
         ({"decorrelated": 1.5}, "decorrelated must lie in"),
         ({"quiet": -0.1}, "quiet must lie in"),
         ({"traces": 1.1}, "traces must lie in"),
+        ({"young": 2}, "young must lie in"),
     ],
 )
 def test_a_senseless_recipe_is_refused(change, message):

@@ -55,6 +55,16 @@ def test_the_smoothest_skin_folds(any_studio):
     assert folds.min() < -0.3
 
 
+def test_younger_skin_folds_less_on_the_same_head(toy_studio):
+    for seed in range(4):
+        usual, young = make_identity(toy_studio, seed), make_identity(toy_studio, seed, oldest=0.25)
+        np.testing.assert_array_equal(young.vertices, usual.vertices)
+        for part in ("lines", "marks", "at_rest"):
+            relief, less = (np.abs(getattr(of.grooves, part)).mean() for of in (usual, young))
+            assert less < relief, (seed, part)
+        assert young.skin.pores.std() < usual.skin.pores.std()
+
+
 def test_people_fold_differently_and_the_same_seed_alike(toy_studio):
     one, same, other = (
         toy_studio.wrinkles.person(np.random.default_rng(seed), 2.0, 0.5) for seed in (1, 1, 2)

@@ -49,6 +49,7 @@ RENDERER_VERSION = 12
 """Raised when the same recipe gives other pictures or labels."""
 
 _OCCLUDED = 0.15  # of the pictures, by a hand or a thing
+_YOUNG = 0.25  # of the age of the oldest
 _SPLIT_SEED = {"train": 1, "val": 2, "test": 3, "control": 4}
 _PEOPLE_PER_SPLIT = 1_000_000  # room for each split's people in the numbers of all people
 
@@ -78,6 +79,9 @@ class Recipe:
         quiet: Share of training pictures in which a face does little or nothing.
         traces: Share of the AUs that are off in training pictures which move nevertheless, less
             than what is labelled present; see :func:`lgrnet.faces.motion.restraint.restrain`.
+        young: Share of training people whose skin is younger than that of three in four of all
+            others, of every age alike: people before cameras are mostly young, and what muscles do
+            shows in their skin less than in old skin.
     """
 
     seed: int = 0
@@ -92,6 +96,7 @@ class Recipe:
     resting: float = 1.8
     quiet: float = 0.4
     traces: float = 0.25
+    young: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the counts."""
@@ -107,7 +112,7 @@ class Recipe:
             raise ValueError(f"{', '.join(_SPLIT_SEED)}: at least one split needs a person")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
-        for name in ("decorrelated", "found", "quiet", "traces"):
+        for name in ("decorrelated", "found", "quiet", "traces", "young"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         if not 0 <= self.resting <= 3:
@@ -122,6 +127,11 @@ class Recipe:
         """Return how far a person's resting face may lie from the mean one."""
         shard = (number - self.people(split).start) // self.people_per_shard
         return self.resting if split == "train" and shard % 2 else 1.0
+
+    def oldest(self, split: str, number: int) -> float:
+        """Return how old a person's skin may be, see :func:`make_identity`."""
+        own = np.random.default_rng([80, self.seed, number])
+        return _YOUNG if split == "train" and own.random() < self.young else 1.0
 
     def shards(self, split: str) -> list[range]:
         """Return the people of each shard of a split."""
@@ -161,7 +171,9 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> It
         The pictures.
     """
     rng = np.random.default_rng([recipe.seed, number])
-    person = make_identity(studio, number, recipe.spread(split, number))
+    person = make_identity(
+        studio, number, recipe.spread(split, number), recipe.oldest(split, number)
+    )
     chance = split == "train" and rng.random() < recipe.decorrelated
     strength = 0.0 if split == "control" else 0.25 if chance else 1.0
     intensities = sample_intensities(
@@ -295,6 +307,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--resting", type=float, default=default.resting)
     parser.add_argument("--quiet", type=float, default=default.quiet)
     parser.add_argument("--traces", type=float, default=default.traces)
+    parser.add_argument("--young", type=float, default=default.young)
     parser.add_argument("--workers", type=int, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)
@@ -308,7 +321,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = Recipe(
             args.seed, args.train, args.val, args.test, args.control, args.images,
             decorrelated=args.decorrelated, resting=args.resting,
-            quiet=args.quiet, traces=args.traces,
+            quiet=args.quiet, traces=args.traces, young=args.young,
         )  # fmt: skip
         generate(args.out, recipe, args.rig, args.workers, args.progress)
     except (RigError, DatasetError, OSError, ValueError) as error:

@@ -98,7 +98,7 @@ class Identity:
     overlays: tuple[Overlay, ...] = ()
 
 
-def make_identity(studio: Studio, seed: int, resting: float = 1.0) -> Identity:
+def make_identity(studio: Studio, seed: int, resting: float = 1.0, oldest: float = 1.0) -> Identity:
     """Draw a person; the same seed gives the same person.
 
     Args:
@@ -106,6 +106,8 @@ def make_identity(studio: Studio, seed: int, resting: float = 1.0) -> Identity:
         seed: Number of the person.
         resting: How far resting faces spread, see :func:`resting_offset`; above 1 the lips of some
             are also a little apart at rest, too little for AU 25.
+        oldest: How old the skin may be, from 0 (a child's) to 1. A person drawn with less has
+            younger skin on the same head.
 
     Returns:
         The person.
@@ -123,7 +125,7 @@ def make_identity(studio: Studio, seed: int, resting: float = 1.0) -> Identity:
     spheres = [_fit_sphere(vertices[eyeball]) for eyeball in studio.eyeballs]
     for lid, (centre, radius) in zip(studio.lids, spheres, strict=True):
         clear_of_eye(vertices, lid, centre, radius)
-    age = rng.uniform(0, 1)
+    age = oldest * rng.uniform(0, 1)
     complexion = sample_complexion(rng)
     hair = sample_hair(rng, complexion)
     depth = 0.15 + 3.25 * age  # young skin hardly creases
