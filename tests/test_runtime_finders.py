@@ -53,6 +53,13 @@ class FakeCascade:
         return np.array([[10, 20, 30, 30]]), np.array([9]), np.array([1.5])
 
 
+class BlindCascade:
+    """Finds nothing, as the upright ones do with most faces that are tilted."""
+
+    def detectMultiScale3(self, image, **_):
+        return (), (), ()
+
+
 @pytest.mark.parametrize(
     ("size", "searched", "zoom"),
     [((1600, 900), (400, 225), 4), ((900, 1600), (225, 400), 4), ((320, 240), (320, 240), 1)],
@@ -82,6 +89,41 @@ def test_cascade_finds_a_face_that_fills_the_picture(zoom):
     assert w > 0.7 * len(crop) / zoom
     middle = transform(points * zoom, face.alignment).mean(0)
     np.testing.assert_allclose(middle, [99.5, 99.5], atol=12)
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1, 2])
+@pytest.mark.parametrize("tilt", [-38, -25, 25, 38])
+def test_cascade_finds_a_tilted_face(tilt, zoom):
+    turn = zoom * cv2.getRotationMatrix2D((225, 124), tilt, 1)
+    side = round(zoom * 260)
+    turn[:, 2] += zoom * np.array([-85, -5])  # a little right of the middle and above it
+    frame = cv2.warpAffine(
+        astronaut(), turn, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+    )
+    finder = CascadeFinder()
+    finder._cascade = BlindCascade()
+    (face,) = finder.find(frame)
+    true = transform(FACE, turn)
+    aligned = transform(true, face.alignment)
+    eyes = aligned[1] - aligned[0]
+    left = np.degrees(np.arctan2(eyes[1], eyes[0]))
+    assert left == pytest.approx(np.sign(tilt) * (30 - abs(tilt)), abs=4)
+    np.testing.assert_allclose(aligned.mean(0), [99.5, 99.5], atol=14)
+    assert np.linalg.norm(eyes) == pytest.approx(70, rel=0.3)  # of an exact alignment
+    x, y, w, h = face.box
+    middle = true.mean(0) - [x + w / 2, y + h / 2]
+    assert np.abs(middle).max() < 0.2 * w
+    assert w == h
+
+
+def test_tilted_faces_are_looked_for_only_where_no_other_was_seen():
+    finder, tilted = CascadeFinder(), FakeCascade()
+    finder._tilted = tilted
+    assert finder.find(astronaut())
+    assert not hasattr(tilted, "shape")
+    assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 2
+    assert max(tilted.shape) > 160
+    assert tilted.limits == ((24, 24), (160, 160))
 
 
 def test_cascade_sees_no_face_in_what_is_none():

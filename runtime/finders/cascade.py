@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.align import ALIGNED_SIZE
+from runtime.align import ALIGNED_SIZE, invert, transform
 from runtime.errors import OpenCVError
 from runtime.finders.base import SEARCH_SIDE, FoundFace, checked_side, reduce
 
@@ -59,6 +59,23 @@ CLOSE_UP_MARGIN = 0.25
 # finds the eight whose face fills the picture, and a ninth (the others are turned, tilted or
 # covered). It finds nothing in the 15 pictures without a face, and takes 1.1 ms.
 
+TILT = 30.0
+"""How far the frame is turned to either side where no upright face was seen, degrees."""
+
+TILTED_SIDE = 160
+"""Longer side to which it is reduced for that, pixels: tilted faces are seen from 15 % of it."""
+
+TILTED_STEP = 1.3
+"""Factor from one size that the cascade then looks for to the next."""
+
+TILTED_NEIGHBOURS = 3
+"""Overlapping hits that then make a face."""
+
+# Of the 23 crops that neither search finds a face in this one finds 16, and none in 25 pictures
+# without a face, as they are and at 640 × 360. With the cascade of the other two it finds 14,
+# turned by 25° as many, at 240 pixels in steps of 1.2 17 in three times the time. It takes 13 ms
+# where the first search takes 35.
+
 
 def align_box(box: tuple[float, float, float, float], scale: float, drop: float) -> np.ndarray:
     """Guess the alignment of an upright face from a finder's box.
@@ -85,7 +102,10 @@ def _in_frame(box: np.ndarray, score: float) -> FoundFace:
 
 
 class CascadeFinder:
-    """OpenCV 4's bundled frontal-face cascade: nothing to download, frontal upright faces only.
+    """OpenCV 4's bundled frontal-face cascades: nothing to download, frontal faces only.
+
+    Where no upright face is seen it looks for one that fills the frame, and then for large ones
+    that are tilted, up to about 40°.
 
     Its score is 1 − exp(−w / 3) of the cascade's level weight w: 0 to 1, monotone, no probability.
 
@@ -108,20 +128,18 @@ class CascadeFinder:
                 f"OpenCV {cv2.__version__} has no face cascade: give the path of a YuNet model as "
                 'finder (--finder), or install OpenCV 4 with pip install "lgrnet[headless]"'
             )
-        path = Path(folder) / "haarcascade_frontalface_default.xml"
-        self._cascade = cv2.CascadeClassifier(str(path))
-        if self._cascade.empty():
-            raise OpenCVError(f"{path} cannot be read: reinstall OpenCV")
+        self._cascade = _load(Path(folder) / "haarcascade_frontalface_default.xml")
+        self._tilted = _load(Path(folder) / "haarcascade_frontalface_alt2.xml")
         self._min_side = min_side
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
         """Search a frame; see `FaceFinder.find`."""
         small, zoom = reduce(frame, self._search_side)
         limits = (self._min_side, max(small.shape[:2]))
-        found = self._search(small, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
+        found = _search(self._cascade, small, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
         if found:
             return [_in_frame(box / zoom, score) for box, score in found]
-        return self._find_close_up(small, zoom)
+        return self._find_close_up(small, zoom) or self._find_tilted(small, zoom)
 
     def _find_close_up(self, searched: np.ndarray, zoom: float) -> list[FoundFace]:
         """Search a frame, already reduced by ``zoom``, for the one face that fills it."""
@@ -131,11 +149,39 @@ class CascadeFinder:
         margin = round(CLOSE_UP_MARGIN * side)
         wider = cv2.copyMakeBorder(small, *4 * [margin], cv2.BORDER_REPLICATE)
         limits = (max(CASCADE_MIN_SIDE, round(CLOSE_UP_FACE * side)), max(wider.shape[:2]))
-        found = self._search(wider, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
+        found = _search(self._cascade, wider, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
         if not found:
             return []
         box, score = max(found, key=lambda each: each[1])
         return [_in_frame((box - [margin, margin, 0, 0]) / zoom, score)]
+
+    def _find_tilted(self, searched: np.ndarray, zoom: float) -> list[FoundFace]:
+        """Search a frame, already reduced by ``zoom``, for faces that are tilted.
+
+        One that is seen from both sides is in the answer twice.
+        """
+        small, further = reduce(searched, TILTED_SIDE)
+        if min(small.shape[:2]) < CASCADE_MIN_SIDE:
+            return []
+        zoom *= further
+        limits = (CASCADE_MIN_SIDE, max(small.shape[:2]))
+        faces = []
+        for angle in (TILT, -TILT):
+            turn, size = _turn(small.shape[1::-1], angle)
+            to_turned = turn @ np.diag([zoom, zoom, 1.0])
+            turned = cv2.warpAffine(small, turn, size, borderMode=cv2.BORDER_REPLICATE)
+            for box, score in _search(self._tilted, turned, limits, TILTED_STEP, TILTED_NEIGHBOURS):
+                x, y = transform(box[:2] + box[2:] / 2, invert(to_turned)).tolist()
+                width, height = (box[2:] / zoom).tolist()
+                alignment = align_box(tuple(box.tolist()), CASCADE_SCALE, CASCADE_DROP)
+                faces.append(
+                    FoundFace(
+                        (x - width / 2, y - height / 2, width, height),
+                        score,
+                        alignment @ np.vstack([to_turned, [0, 0, 1]]),
+                    )
+                )
+        return faces
 
     def confirm(self, face: np.ndarray) -> float | None:
         """Look whether an aligned image shows a face; see `FaceFinder.confirm`."""
@@ -143,22 +189,51 @@ class CascadeFinder:
         small = cv2.resize(face, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         expected = small.shape[0] / CASCADE_SCALE
         limits = (int(0.65 * expected), int(1.3 * expected))
-        found = self._search(small, limits, step=1.2, neighbours=2)
+        found = _search(self._cascade, small, limits, step=1.2, neighbours=2)
         return max((score for _, score in found), default=None)
 
-    def _search(
-        self, image: np.ndarray, limits: tuple[int, int], step: float, neighbours: int
-    ) -> list[tuple[np.ndarray, float]]:
-        low, high = limits
-        if min(image.shape[:2]) < low:
-            return []
-        boxes, _, weights = self._cascade.detectMultiScale3(
-            cv2.cvtColor(image, cv2.COLOR_BGR2GRAY),
-            scaleFactor=step,
-            minNeighbors=neighbours,
-            minSize=(low, low),
-            maxSize=(high, high),
-            outputRejectLevels=True,
-        )
-        scores = 1 - np.exp(-np.maximum(np.ravel(weights), 0) / 3)
-        return list(zip(boxes, scores.tolist(), strict=True))
+
+def _load(path: Path) -> cv2.CascadeClassifier:
+    cascade = cv2.CascadeClassifier(str(path))
+    if cascade.empty():
+        raise OpenCVError(f"{path} cannot be read: reinstall OpenCV")
+    return cascade
+
+
+def _turn(size: tuple[int, int], angle: float) -> tuple[np.ndarray, tuple[int, int]]:
+    """Turn a picture about its middle, counterclockwise as seen.
+
+    Args:
+        size: Its width and height.
+        angle: Degrees.
+
+    Returns:
+        The matrix, (2, 3), and width and height of what holds all of it.
+    """
+    turn = cv2.getRotationMatrix2D((0, 0), angle, 1)
+    corners = transform(np.array([(0, 0), (size[0], 0), (0, size[1]), size], float), turn)
+    turn[:, 2] = -corners.min(0)
+    width, height = np.ceil(np.ptp(corners, axis=0)).astype(int).tolist()
+    return turn, (width, height)
+
+
+def _search(
+    cascade: cv2.CascadeClassifier,
+    image: np.ndarray,
+    limits: tuple[int, int],
+    step: float,
+    neighbours: int,
+) -> list[tuple[np.ndarray, float]]:
+    low, high = limits
+    if min(image.shape[:2]) < low:
+        return []
+    boxes, _, weights = cascade.detectMultiScale3(
+        cv2.cvtColor(image, cv2.COLOR_BGR2GRAY),
+        scaleFactor=step,
+        minNeighbors=neighbours,
+        minSize=(low, low),
+        maxSize=(high, high),
+        outputRejectLevels=True,
+    )
+    scores = 1 - np.exp(-np.maximum(np.ravel(weights), 0) / 3)
+    return list(zip(boxes, scores.tolist(), strict=True))
