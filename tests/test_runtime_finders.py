@@ -124,6 +124,10 @@ def test_tilted_faces_are_looked_for_only_where_no_other_was_seen():
     assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 2
     assert max(tilted.shape) > 160
     assert tilted.limits == ((24, 24), (160, 160))
+    finder = CascadeFinder(min_side=100)
+    finder._tilted = tilted
+    finder.find(np.full((300, 400, 3), 90, np.uint8))
+    assert tilted.limits == ((40, 40), (160, 160))
 
 
 def test_cascade_sees_no_face_in_what_is_none():

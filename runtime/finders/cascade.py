@@ -164,7 +164,8 @@ class CascadeFinder:
         if min(small.shape[:2]) < CASCADE_MIN_SIDE:
             return []
         zoom *= further
-        limits = (CASCADE_MIN_SIDE, max(small.shape[:2]))
+        least = max(CASCADE_MIN_SIDE, round(self._min_side * further))
+        limits = (least, max(small.shape[:2]))
         faces = []
         for angle in (TILT, -TILT):
             turn, size = _turn(small.shape[1::-1], angle)
