@@ -20,6 +20,13 @@ def finder(request):
     return YuNetFinder(YUNET)
 
 
+def nearest(found, place):
+    """How far the nearest face's middle is; what else was found is for `confirm` to sort out."""
+    assert len(found) < 4
+    middles = [transform(np.array([99.5, 99.5]), invert(face.alignment)) for face in found]
+    return np.linalg.norm(np.array(middles) - place, axis=1).min()
+
+
 def test_astronaut(finder):
     (face,) = finder.find(astronaut())
     x, y, w, h = face.box
@@ -53,11 +60,15 @@ class FakeCascade:
         return np.array([[10, 20, 30, 30]]), np.array([9]), np.array([1.5])
 
 
-class BlindCascade:
-    """Finds nothing, as the upright ones do with most faces that are tilted."""
+class BlindAtFirst:
+    """Finds nothing in an upright frame, as in most of tilted faces."""
 
-    def detectMultiScale3(self, image, **_):
-        return (), (), ()
+    def __init__(self, cascade):
+        self.cascade, self.searches = cascade, 0
+
+    def detectMultiScale3(self, image, **options):
+        self.searches += 1
+        return self.cascade.detectMultiScale3(image, **options) if self.searches > 2 else 3 * ((),)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +112,7 @@ def test_cascade_finds_a_tilted_face(tilt, zoom):
         astronaut(), turn, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
     )
     finder = CascadeFinder()
-    finder._cascade = BlindCascade()
+    finder._cascade = BlindAtFirst(finder._cascade)
     (face,) = finder.find(frame)
     true = transform(FACE, turn)
     aligned = transform(true, face.alignment)
@@ -117,17 +128,16 @@ def test_cascade_finds_a_tilted_face(tilt, zoom):
 
 
 def test_tilted_faces_are_looked_for_only_where_no_other_was_seen():
-    finder, tilted = CascadeFinder(), FakeCascade()
-    finder._tilted = tilted
-    assert finder.find(astronaut())
-    assert not hasattr(tilted, "shape")
-    assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 2
-    assert max(tilted.shape) > 160
-    assert tilted.limits == ((24, 24), (160, 160))
-    finder = CascadeFinder(min_side=100)
-    finder._tilted = tilted
-    finder.find(np.full((300, 400, 3), 90, np.uint8))
-    assert tilted.limits == ((40, 40), (160, 160))
+    upright, tilted = FakeCascade(), FakeCascade()
+    finder = CascadeFinder()
+    finder._cascade = upright
+    assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 1
+    for finder, least in ((CascadeFinder(), 24), (CascadeFinder(min_side=100), 40)):
+        finder._cascade = BlindAtFirst(tilted)
+        assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 2
+        assert finder._cascade.searches == 4
+        assert max(tilted.shape) > 160
+        assert tilted.limits == ((least, least), (160, 160))
 
 
 def test_cascade_sees_no_face_in_what_is_none():
@@ -143,10 +153,7 @@ def test_face_of_a_fourteenth_of_the_frame_is_still_found(finder):
     frame[100 : 100 + side, 700 : 700 + side] = cv2.resize(
         astronaut(), (side, side), interpolation=cv2.INTER_AREA
     )
-    boxes = np.array([face.box for face in finder.find(frame)])
-    middles = boxes[:, :2] + boxes[:, 2:] / 2
-    distance = np.linalg.norm(middles - (FACE.mean(0) * side / 512 + [700, 100]), axis=1)
-    assert distance.min() < 20
+    assert nearest(finder.find(frame), FACE.mean(0) * side / 512 + [700, 100]) < 20
 
 
 def test_small_faces_of_large_frames_are_found_on_request(finder):
@@ -156,9 +163,8 @@ def test_small_faces_of_large_frames_are_found_on_request(finder):
         astronaut(), (side, side), interpolation=cv2.INTER_AREA
     )
     own = None if isinstance(finder, CascadeFinder) else YUNET
-    (face,) = open_finder(own, search_side=1280).find(frame)
-    middle = transform(np.array([99.5, 99.5]), invert(face.alignment))
-    np.testing.assert_allclose(middle, FACE.mean(0) * side / 512 + [900, 500], atol=8)
+    found = open_finder(own, search_side=1280).find(frame)
+    assert nearest(found, FACE.mean(0) * side / 512 + [900, 500]) < 8
     if own is None:
         assert open_finder(None).find(frame) == []
 
@@ -173,10 +179,7 @@ def test_wrong_search_side():
 def test_very_large_picture(finder):
     frame = np.full((6000, 8000, 3), 90, np.uint8)
     frame[500:5500, 1500:6500] = cv2.resize(astronaut(), (5000, 5000))
-    (face,) = finder.find(frame)
-    middle = transform(np.array([99.5, 99.5]), invert(face.alignment))
-    expected = FACE.mean(0) / 512 * 5000 + [1500, 500]
-    np.testing.assert_allclose(middle, expected, atol=150)
+    assert nearest(finder.find(frame), FACE.mean(0) / 512 * 5000 + [1500, 500]) < 150
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (300, 20, 3), (240, 320, 3)])
