@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--backend", choices=ENGINES, help="what runs the model; by default what its file is for")
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
     add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
-    add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascades")
+    add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--max-faces", type=_positive, default=8, help="most faces a frame")
     add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
     add("--min-face", type=_not_negative, default=0, help="least size of a face, pixels")

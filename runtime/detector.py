@@ -62,7 +62,7 @@ class Detector:
             None stands for, ``"edge-int8"`` or ``"edge-native"`` (see `runtime.packaged`).
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"`` for CUDA where it works. CUDA
             that does not work is an error, never a quiet CPU.
-        finder: None for OpenCV's frontal cascades, the path of a YuNet model, or any object with
+        finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
             the members of `runtime.finders.FaceFinder`.
         threads: CPU threads of the network; None for one a physical core that this process may
             use, see `runtime.backends.threads`.
