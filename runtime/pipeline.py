@@ -15,11 +15,15 @@ from runtime.align import (
     warp,
 )
 from runtime.backends import Backend, FrameBackend
-from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
+from runtime.boxes import Box, alignment_box, face_box, same_face
 from runtime.finders import FaceFinder, FoundFace
 from runtime.image import size_of
 from runtime.latency import Stopwatch
 from runtime.tracking.loss import why_lost
+
+SPARE = 4
+"""Finds beyond the most faces of a frame that are looked at all the same: large ones are seldom no
+face, and yet must not take the place of one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +81,7 @@ class Pipeline:
             watch: Gets the time.
 
         Returns:
-            At most `max_faces` faces that are large enough, the largest first.
+            At most `max_faces` faces that are large enough, the largest first, and `SPARE` more.
         """
         watch.lap("post")
         found = [
@@ -87,7 +91,7 @@ class Pipeline:
         ]
         found.sort(key=lambda face: face.box[2] * face.box[3], reverse=True)
         watch.lap("find")
-        return found[: self.max_faces]
+        return found[: self.max_faces + SPARE]
 
     def large_enough(self, box: Box, followed: bool = False) -> bool:
         """Compare a face with `min_face`.
@@ -181,8 +185,9 @@ class Pipeline:
 
         A find counts once the finder also sees it in its aligned image, upright and of known size;
         that sorts out most of what merely looked like a face. Two finds of one face, which the
-        finder makes now and then, end on the same landmarks; the first, larger one counts. All
-        faces of all frames go through the network in one call each time.
+        finder makes now and then, end on the same landmarks, or one within the other, on nose and
+        mouth; the first, larger one counts. All faces of all frames go through the network in one
+        call each time.
 
         Args:
             frames: Each (H, W, 3) uint8, BGR.
@@ -190,7 +195,7 @@ class Pipeline:
             watch: Gets the time.
 
         Returns:
-            For each frame, those that hold together, in the same order.
+            For each frame, at most `max_faces` that hold together, in the same order.
         """
         all_found = [(n, face) for n, faces in enumerate(found) for face in faces]
         looks = self.run_all([(frames[n], face.alignment) for n, face in all_found], watch)
@@ -203,8 +208,10 @@ class Pipeline:
         sightings: list[list[Sighting]] = [[] for _ in frames]
         looks = self.run_all([(frames[n], matrix) for n, _, matrix in good], watch)
         for (n, face, used), look in zip(good, looks, strict=True):
+            if len(sightings[n]) == self.max_faces:
+                continue
             box = face_box(look.landmarks)
-            known = any(overlap(box, face_box(s.look.landmarks)) >= SAME_FACE for s in sightings[n])
+            known = any(same_face(box, face_box(s.look.landmarks)) for s in sightings[n])
             if not known and not why_lost(look.landmarks, used, size_of(frames[n])):
                 sightings[n].append(Sighting(look, face.score))
         return sightings

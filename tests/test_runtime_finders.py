@@ -53,11 +53,20 @@ def test_boxes_are_in_pixels_of_the_frame(finder, zoom):
 
 
 class FakeCascade:
-    """Finds the same face everywhere, and notes what it was shown."""
+    """Finds the same face in every frame of some searches, and notes what it was shown."""
+
+    def __init__(self, searches=()):
+        self.searches, self.shapes, self.limits = searches, [], []
 
     def detectMultiScale3(self, image, minSize, maxSize, **_):
-        self.shape, self.limits = image.shape, (minSize, maxSize)
-        return np.array([[10, 20, 30, 30]]), np.array([9]), np.array([1.5])
+        self.shapes.append(image.shape)
+        self.limits.append((minSize, maxSize))
+        if len(self.shapes) - 1 not in self.searches:
+            return (), (), ()
+        return np.array([[10, 20, 30, 30]]), np.array([20]), np.array([55.0])
+
+
+UPRIGHT, CLOSE_UP, *TILTED = range(4)
 
 
 class BlindAtFirst:
@@ -76,11 +85,12 @@ class BlindAtFirst:
     [((1600, 900), (400, 225), 4), ((900, 1600), (225, 400), 4), ((320, 240), (320, 240), 1)],
 )
 def test_search_runs_on_a_reduced_frame_and_answers_in_pixels_of_the_whole(size, searched, zoom):
-    finder, cascade = CascadeFinder(), FakeCascade()
+    finder, cascade = CascadeFinder(), FakeCascade([UPRIGHT])
     finder._cascade = cascade
     (face,) = finder.find(np.zeros((*size[::-1], 3), np.uint8))
-    assert cascade.shape == searched[::-1]
-    assert cascade.limits == ((24, 24), (max(searched), max(searched)))
+    assert cascade.shapes[UPRIGHT] == searched[::-1]
+    assert cascade.limits[UPRIGHT] == ((24, 24), (max(searched), max(searched)))
+    assert face.score == pytest.approx(1 - np.exp((53.76 - 55) / 1.2))
     assert face.box == pytest.approx(np.array([10, 20, 30, 30]) * zoom)
     # The aligned face's middle is the box's, a tenth of its side further down.
     middle = np.array([25.0, 35 + 0.1 * 30]) * zoom
@@ -90,7 +100,7 @@ def test_search_runs_on_a_reduced_frame_and_answers_in_pixels_of_the_whole(size,
 @pytest.mark.parametrize("zoom", [1, 4])
 def test_cascade_finds_a_face_that_fills_the_picture(zoom):
     crop = cv2.resize(astronaut()[66:160, 178:272], None, fx=zoom, fy=zoom)
-    (face,) = CascadeFinder().find(crop)
+    face = max(CascadeFinder().find(crop), key=lambda face: face.box[2])
     x, y, w, h = np.array(face.box) / zoom
     points = FACE - [178, 66]
     assert (x < points[:, 0]).all()
@@ -127,17 +137,27 @@ def test_cascade_finds_a_tilted_face(tilt, zoom):
     assert w == h
 
 
-def test_tilted_faces_are_looked_for_only_where_no_other_was_seen():
-    upright, tilted = FakeCascade(), FakeCascade()
-    finder = CascadeFinder()
-    finder._cascade = upright
+def test_one_that_fills_the_frame_is_looked_for_beside_others():
+    """What is seen in it, nose and mouth, would keep it from being found."""
+    finder, cascade = CascadeFinder(), FakeCascade([UPRIGHT, CLOSE_UP])
+    finder._cascade = cascade
+    assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 2
+    assert cascade.shapes[CLOSE_UP] == (180, 220)  # 120 × 160 with a margin
+    assert cascade.limits[CLOSE_UP] == ((84, 84), (220, 220))
+
+
+@pytest.mark.parametrize("seen", [[UPRIGHT], [CLOSE_UP]])
+def test_tilted_faces_are_looked_for_only_where_no_other_was_seen(seen):
+    finder, cascade = CascadeFinder(), FakeCascade(seen)
+    finder._cascade = cascade
     assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 1
+    assert len(cascade.shapes) == 2
     for finder, least in ((CascadeFinder(), 24), (CascadeFinder(min_side=100), 40)):
-        finder._cascade = BlindAtFirst(tilted)
+        cascade = finder._cascade = FakeCascade(TILTED)
         assert len(finder.find(np.full((300, 400, 3), 90, np.uint8))) == 2
-        assert finder._cascade.searches == 4
-        assert max(tilted.shape) > 160
-        assert tilted.limits == ((least, least), (160, 160))
+        for number in TILTED:
+            assert max(cascade.shapes[number]) > 160
+            assert cascade.limits[number] == ((least, least), (160, 160))
 
 
 def test_cascade_sees_no_face_in_what_is_none():

@@ -3,8 +3,9 @@ import pytest
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, spot, wall, write_model
 
 from runtime.align import alignment_matrix, transform
-from runtime.boxes import alignment_box, face_box, overlap
+from runtime.boxes import alignment_box, face_box, overlap, same_face
 from runtime.detector import SEARCH_EVERY, Detector
+from runtime.finders import FoundFace
 from runtime.pipeline import Look, Sighting
 from runtime.tracking.loss import why_lost
 from runtime.tracking.motion import Motion
@@ -293,6 +294,35 @@ def test_find_that_is_no_face_when_aligned_does_not_count(detector, finder):
     assert not detector.track(spot(150, 120))
 
 
+def test_larger_finds_that_are_no_face_do_not_take_the_place_of_one(tmp_path, finder):
+    """Where one face is asked for."""
+    find, confirm = finder.find, finder.confirm
+    dark = np.array([[1.0, 0, -300], [0, 1.0, -200]])
+    wrong = [FoundFace((300.0, 200.0, 200.0 + n, 200.0 + n), 0.9, dark) for n in range(4)]
+    finder.find = lambda frame: wrong + find(frame)
+    detector = Detector(write_model(tmp_path / "m.onnx"), finder=finder, max_faces=1)
+    assert len(detector(spot(150, 120, 640, 480))) == 1
+    assert ids(detector.track(spot(150, 120, 640, 480))) == [0]
+    finder.find = lambda frame: wrong[:1] + find(frame)
+    finder.confirm = lambda face: confirm(face) or 0.1
+    assert len(detector(two(150, 480))) == 1, "one more than was asked for"
+
+
+def test_what_ends_within_a_face_is_that_face(tmp_path, finder):
+    """Nose and mouth, which looked like a face half as large."""
+    find = finder.find
+    small = np.array([[2.0, 0, 99.5 - 2 * 150], [0, 2.0, 99.5 - 2 * 140]])
+    nose = FoundFace((125.0, 115.0, 50.0, 50.0), 0.9, small)
+    detector = Detector(write_model(tmp_path / "m.onnx"), finder=finder, search_every=1)
+    finder.find = lambda frame: [nose]
+    assert len(detector(spot(150, 120))) == 1, "alone it would be taken for one"
+    finder.find = lambda frame: [nose, *find(frame)]
+    (face,) = detector(spot(150, 120))
+    assert face.box[2] > 70
+    for _ in range(3):
+        assert ids(detector.track(spot(150, 120))) == [0]
+
+
 def test_changing_size_of_frame(detector):
     detector.track(spot(400, 300, 640, 480))
     assert not detector.track(wall(64, 48))
@@ -342,6 +372,10 @@ def test_boxes():
     assert overlap((0, 0, 2, 2), (1, 0, 2, 2)) == pytest.approx(1 / 3)
     assert overlap((0, 0, 2, 2), (2, 0, 2, 2)) == 0
     assert overlap((0, 0, 2, 2), (0, 0, 2, 2)) == 1
+    assert same_face((0, 0, 2, 2), (0.5, 0, 2, 2))
+    assert not same_face((0, 0, 2, 2), (1, 0, 2, 2))
+    for inner, is_same in (((3, 3, 1, 1), True), ((3.1, 3, 1, 1), True), ((3.3, 3, 1, 1), False)):
+        assert same_face((0, 0, 4, 4), inner) == same_face(inner, (0, 0, 4, 4)) == is_same
     assert overlap(face_box(FACE), alignment_box(USED)) > 0.7
     middle = transform(np.array([[99.5, 99.5]]), USED)
     assert middle.shape == (1, 2)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.align import alignment_matrix, transform
-from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap
+from runtime.boxes import SAME_FACE, Box, alignment_box, face_box, overlap, same_face
 from runtime.finders import FoundFace
 from runtime.image import size_of
 from runtime.latency import Stopwatch
@@ -254,8 +254,7 @@ class Tracker:
             sighting
             for sighting in self._pipeline.look_twice(frame, found, watch)
             if not any(
-                overlap(face_box(sighting.look.landmarks), track.box) >= SAME_FACE
-                for track in self._tracks
+                same_face(face_box(sighting.look.landmarks), track.box) for track in self._tracks
             )
         ][: self._pipeline.max_faces - len(self._tracks)]
         before = self._recognise(sightings)
