@@ -146,6 +146,11 @@ def test_one_that_fills_the_frame_is_looked_for_beside_others():
     assert cascade.limits[CLOSE_UP] == ((84, 84), (220, 220))
 
 
+def test_one_that_fills_the_frame_is_found_once():
+    (face,) = CascadeFinder().find(astronaut()[41:185, 153:297])
+    assert 70 < face.box[2] < 120
+
+
 @pytest.mark.parametrize("seen", [[UPRIGHT], [CLOSE_UP]])
 def test_tilted_faces_are_looked_for_only_where_no_other_was_seen(seen):
     finder, cascade = CascadeFinder(), FakeCascade(seen)

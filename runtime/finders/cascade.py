@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from runtime.align import ALIGNED_SIZE, invert, transform
+from runtime.boxes import SAME_FACE, overlap
 from runtime.errors import OpenCVError
 from runtime.finders.base import SEARCH_SIDE, FoundFace, checked_side, reduce
 
@@ -154,8 +155,10 @@ class CascadeFinder:
         small, zoom = reduce(frame, self._search_side)
         limits = (self._min_side, max(small.shape[:2]))
         upright = _search(self._cascade, small, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
-        found = self._find_close_up(small, zoom)
-        found += [_in_frame(box / zoom, score) for box, score in upright]
+        found = [_in_frame(box / zoom, score) for box, score in upright]
+        for face in self._find_close_up(small, zoom):
+            if all(overlap(face.box, other.box) < SAME_FACE for other in found):
+                found.append(face)
         return found or self._find_tilted(small, zoom)
 
     def _find_close_up(self, searched: np.ndarray, zoom: float) -> list[FoundFace]:
