@@ -22,8 +22,8 @@ from runtime.latency import Stopwatch
 from runtime.tracking.loss import why_lost
 
 SPARE = 4
-"""Finds beyond the most faces of a frame that are looked at all the same: large ones are seldom no
-face, and yet must not take the place of one."""
+"""Finds beyond the most faces of a frame that are looked at all the same: one that is none, which
+may be the largest, must not take the place of a face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
