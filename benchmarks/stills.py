@@ -5,10 +5,12 @@ whether it rests. Each face is cut out with what is around it and given to the d
 of its own; reported are in how many of a person's resting pictures each AU is called, how well
 probabilities rank faces that show an AU above resting ones (AUC), and which faces are not found.
 The pictures are not ours to hand out: ``--list`` tells where they come from; put those you
-have into a folder, under ``PACKAGE-VERSION/NAME``.
+have into a folder, under ``PACKAGE-VERSION/NAME``. ``--cut-out`` writes the faces and a table of
+what they show, for ``lgrnet.prepare own``.
 """
 
 import argparse
+import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +26,8 @@ from benchmarks.options import positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
-from runtime.action_units import au_key
+from runtime.action_units import AU_NAMES, au_key
+from runtime.atomic import PendingFile, make_folder
 from runtime.errors import InputError
 
 FORMAT = "lgrnet-stills-1"
@@ -134,6 +137,36 @@ def ask(model: str, crops: Sequence[np.ndarray], threads: int) -> Answers:
         return Answers(repr(detector), detector.aus, rows, thresholds)
 
 
+def write_table(folder: Path, stills: Sequence[Mapping], crops: Sequence[np.ndarray]) -> Path:
+    """Write faces, and what they show as :mod:`lgrnet.corpora.own` reads it.
+
+    A face at rest lacks all AUs; of others only those are known that they show.
+
+    Args:
+        folder: Where to; made if need be.
+        stills: From :func:`load_annotations`.
+        crops: From :func:`cut_out`.
+
+    Returns:
+        The table, in split ``val``, as such faces have a say in thresholds.
+
+    Raises:
+        InputError: The folder cannot be made, or the table not be written.
+    """
+    make_folder(folder)
+    table = folder / "faces.csv"
+    with PendingFile(table) as part, part.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "person", "split", *map(au_key, AU_NAMES)])
+        for number, (still, crop) in enumerate(zip(stills, crops, strict=True)):
+            name = f"{number:03d}.png"
+            cv2.imwrite(str(folder / name), crop)
+            absent = 0 if still["rest"] else ""
+            labels = [1 if au in still["shows"] else absent for au in AU_NAMES]
+            rows.writerow([name, still["person"], "val", *labels])
+    return table
+
+
 def judge(stills: Sequence[Mapping], answers: Answers) -> dict:
     """Compare answers with what is to be seen.
 
@@ -200,6 +233,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="holds the pictures, or some of them")
     parser.add_argument("--list", action="store_true", help="tell which these are, and end")
+    parser.add_argument(
+        "--cut-out",
+        type=Path,
+        metavar="FOLDER",
+        help="write the faces and a table of what they show for `lgrnet.prepare own`, and end",
+    )
     parser.add_argument("--model", default="edge", metavar="FILE")
     parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--json", type=Path, default=Path("out/stills.json"))
@@ -214,6 +253,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not there:
             raise InputError(f"folder {args.folder} holds none of the pictures: --list names them")
         crops = [cut_out(place(args.folder, still), still) for still in there]
+        if args.cut_out is not None:
+            print(f"written to {write_table(args.cut_out, there, crops)}")
+            return 0
         answers = ask(args.model, crops, args.threads)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)

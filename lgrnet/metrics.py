@@ -12,13 +12,6 @@ FAILURE = 0.1
 """Mean error, in inter-ocular distances, above which a face counts as not aligned."""
 
 
-FALSE_ALARMS = 0.2
-"""Share of the frames without an AU in which a threshold may see it."""
-
-NEAR_BEST = 0.01
-"""How far below the best F1 a threshold may lie that calls an AU less often."""
-
-
 def f1_frame(present: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Compute the F1 of each AU over all frames that have its label.
 
@@ -147,37 +140,6 @@ def intensity_agreement(intensity: np.ndarray, target: np.ndarray) -> tuple[np.n
             shared = ((ours - ours.mean()) * (theirs - theirs.mean())).mean()
             correlation[column] = 2 * shared / spread
     return correlation, error
-
-
-def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:
-    """Find, for each AU, the highest threshold with about the best F1 and few false alarms.
-
-    F1 alone wants low thresholds for AUs that are common and hard to see, which would then be on in
-    many faces at rest. So no more than :data:`FALSE_ALARMS` of the frames without the AU may be
-    called frames with it. And around its best F1 is flat: the highest threshold within
-    :data:`NEAR_BEST` of it calls far fewer AUs in faces at rest, which are more common in life than
-    among the faces that thresholds are chosen on.
-
-    Args:
-        probability: (frames, n).
-        presence: (frames, n): 0, 1 or 9.
-
-    Returns:
-        (n,) multiples of 0.05 in [0.2, 0.8]; 0.5 for an AU that never occurs, the highest where
-        all have too many false alarms.
-    """
-    grid = np.arange(4, 17) / 20
-    absent = presence == 0
-    scores = []
-    for value in grid:
-        present = recognised(probability, value)
-        alarms = (present & absent).sum(0) / np.maximum(absent.sum(0), 1)
-        f1 = np.nan_to_num(f1_frame(present, presence), nan=0.0)
-        scores.append(np.where(alarms <= FALSE_ALARMS, f1, -1.0))
-    f1 = np.stack(scores)
-    near = f1 >= f1.max(0) - NEAR_BEST
-    highest = len(grid) - 1 - near[::-1].argmax(0)
-    return np.where((presence == 1).any(0), grid[highest], 0.5)
 
 
 def area_under_curve(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Turn a corpus into shards: ``python -m lgrnet.prepare bp4d --root … --out data/bp4d``.
 
+So are faces of one's own: ``python -m lgrnet.prepare own --labels faces.csv --out data/own``.
 Everything is checked before anything is written, and all that is wrong is told at once. A run that
 was stopped goes on where it was. docs/corpora.md says what to put where.
 """
@@ -9,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgrnet.corpora import bp4d, bp4d_labels, disfa, disfa_labels, folds, jaanet
+from lgrnet.corpora import bp4d, bp4d_labels, disfa, disfa_labels, folds, jaanet, own
 from lgrnet.corpora.checking import Corpus, check_all
 from lgrnet.corpora.corrections import read_corrections
 from lgrnet.corpora.finding import finder
@@ -75,6 +76,34 @@ def prepare_jaanet(
     recipe = {"lists": "JÂA-Net"}
     aus = jaanet.AUS[options.corpus]
     return _finish(options.corpus, aus, corpus, recipe, out, workers, progress)
+
+
+def prepare_own(table: Path, out: Path, workers: int | None = None, progress: bool = True) -> str:
+    """Prepare faces of one's own, whose landmarks the detector finds.
+
+    Args:
+        table: What they show, see :mod:`lgrnet.corpora.own`.
+        out: Folder of the data set.
+        workers: Processes; None for one a core, 0 for none but this one.
+        progress: Whether to show progress.
+
+    Returns:
+        The report.
+
+    Raises:
+        CorpusError: Something is wrong with the table, a video is damaged, or in no picture of a
+            split a face was found.
+        DatasetError: The folder holds another data set.
+        ImportError: A library is not installed.
+    """
+    aus, sequences = own.read_own(table)
+    recipe = {"landmarks_found_by": finder()}
+    write_sequences(out, own.CORPUS, aus, sequences, recipe, workers, progress)
+    report = make_report(out, own.CORPUS, aus, sequences, [])
+    empty = [name for name, counts in report["by_subject"].items() if not counts["written"]]
+    if empty:
+        raise CorpusError(f"{table}: no face was found in any file of split {n!r}" for n in empty)
+    return write_report(out, report)
 
 
 def _finish(
@@ -161,6 +190,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     lists.add_argument(
         "--of", choices=folds.CORPORA, help="which corpus, if there are lists of both"
     )
+    faces = kinds.add_parser("own", help="pictures and videos of your own, labelled in a table")
+    faces.add_argument(
+        "--labels", type=Path, required=True, help="CSV file: file, person, AU01 …, frame, split"
+    )
     for kind in (*kinds.choices.values(),):
         kind.add_argument("--out", type=Path, required=True, help="folder of the data set")
         kind.add_argument("--workers", type=int, help="processes; one a core if not given, 0: none")
@@ -173,6 +206,8 @@ def _run(args: argparse.Namespace) -> str:
         raise ValueError(f"--workers must not be negative, got {args.workers}")
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"output folder {args.out} is a file: give another folder")
+    if args.corpus == "own":
+        return prepare_own(args.labels, args.out, args.workers, args.progress)
     if args.corpus == "jaanet":
         corpora = (args.of,) if args.of else jaanet.corpora_in(args.lists)
         if len(corpora) != 1:

@@ -160,7 +160,7 @@ def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None)
     unknown = [name for name in splits if name not in counts]
     if unknown:
         hint = ""
-        if "corpus" in index["recipe"]:
+        if index["recipe"].get("corpus") in ("bp4d", "disfa"):
             hint = (
                 "; each is a person: choose them by --corpus and --fold, or prepare the "
                 "corpus with those that are missing"

@@ -2,10 +2,12 @@
 
 Training ends with thresholds that its validation people chose. A mean of weights
 (:mod:`lgrnet.average`) has none, and whoever has labelled people of their own may want theirs. The
-weights, and the statistics of batch norms, stay as they are.
+weights, and the statistics of batch norms, stay as they are. With ``--own`` a few labelled faces of
+the kind that the network is for have a say beside those people (:mod:`lgrnet.threshold_choice`).
 """
 
 import argparse
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +17,34 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.answers import torch_device
+from lgrnet.answers import ask_network, torch_device
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from lgrnet.evaluate import Evaluation, evaluate
-from lgrnet.metrics import best_thresholds, f1_frame, mean_f1, recognised
-from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.evaluate import Evaluation, answers, evaluate
+from lgrnet.metrics import f1_frame, mean_f1, recognised
+from lgrnet.shards import MISSING, DatasetError, FaceShards
+from lgrnet.threshold_choice import (
+    Calls,
+    best_thresholds,
+    calls,
+    have_a_say,
+    held_out_calls,
+    suited_thresholds,
+)
 from runtime.action_units import au_key
-from runtime.errors import DeviceError
+from runtime.atomic import PendingFile
+from runtime.errors import DeviceError, InputError
 
 logger = logging.getLogger(__name__)
 
+FORMAT = "lgrnet-thresholds-1"
+
 
 def choose_thresholds(
-    model: nn.Module, meta: dict[str, Any], faces: FaceShards, device: torch.device
+    model: nn.Module,
+    meta: dict[str, Any],
+    faces: FaceShards,
+    device: torch.device,
+    own: FaceShards | None = None,
 ) -> tuple[dict[str, Any], Evaluation]:
     """Choose a network's thresholds on people it was not trained on.
 
@@ -36,19 +53,83 @@ def choose_thresholds(
         meta: What its checkpoint says of it.
         faces: Those people, with the network's AUs.
         device: Where the network is.
+        own: A few faces of the kind that it is for; their data set may lack AUs, which are then
+            unknown. None if there are none.
 
     Returns:
-        What its checkpoint should say: thresholds by :func:`lgrnet.metrics.best_thresholds`, what
-        they were chosen on, and its scores there, all else as before; and the network's answers.
+        What its checkpoint should say: thresholds by :mod:`lgrnet.threshold_choice`, what they were
+        chosen on, and its scores there, all else as before; and the network's answers.
     """
     result = evaluate(model, faces, device)
-    people = len(np.unique(faces.labels.subject))
+    thresholds = best_thresholds(result.probability, result.presence)
+    chosen_on: dict[str, Any] = described(faces)
+    if own is not None:
+        few = answers(ask_network(model, device), own).probability
+        presence = labels_of(faces.aus, own)
+        many = result.probability, result.presence
+        thresholds = suited_thresholds(*many, few, presence)
+        outside = held_out_calls(*many, few, presence, own.labels.subject)
+        rows = compare(faces.aus, result, (few, presence), thresholds, outside)
+        chosen_on["own"] = described(own) | {"aus": rows}
     chosen = {
-        "thresholds": best_thresholds(result.probability, result.presence).tolist(),
-        "thresholds_from": {"frames": len(faces), "people": people, "recipe": faces.recipe},
+        "thresholds": thresholds.tolist(),
+        "thresholds_from": chosen_on,
         "validation": {"mean_f1": result.mean_f1, "landmark_error": result.landmark_error},
     }
     return {**meta, **chosen}, result
+
+
+def compare(
+    aus: Sequence[int],
+    result: Evaluation,
+    few: tuple[np.ndarray, np.ndarray],
+    thresholds: np.ndarray,
+    outside: Calls,
+) -> list[dict[str, Any]]:
+    """Tell what a few faces have changed.
+
+    Args:
+        aus: FACS numbers of the columns.
+        result: The network's answers on many faces.
+        few: Its probabilities and labels of the few, (faces, n) each.
+        thresholds: Chosen with the few, (n,).
+        outside: From :func:`lgrnet.threshold_choice.held_out_calls`.
+
+    Returns:
+        A row for each AU in which the few have a say: ``threshold``, ``f1`` on the many, shares of
+        the few that are called (``shown``, ``lacking``), the same with ``_by_f1`` at the threshold
+        that the many alone would choose, with ``_held_out`` at thresholds that a face's own person
+        had no say in, and how many ``faces_shown`` and ``faces_lacking`` there are.
+    """
+    by_f1 = best_thresholds(result.probability, result.presence)
+    columns: dict[str, np.ndarray] = {
+        "faces_shown": (few[1] == 1).sum(0), "faces_lacking": (few[1] == 0).sum(0)
+    }  # fmt: skip
+    for suffix, at in (("_by_f1", by_f1), ("", thresholds)):
+        columns["threshold" + suffix] = at
+        columns["f1" + suffix] = f1_frame(recognised(result.probability, at), result.presence)
+        called = calls(*few, at)
+        columns["shown" + suffix], columns["lacking" + suffix] = called
+    columns["shown_held_out"], columns["lacking_held_out"] = outside
+    return [
+        {"au": au_key(aus[i])} | {name: values[i].item() for name, values in columns.items()}
+        for i in np.flatnonzero(have_a_say(few[1]))
+    ]
+
+
+def labels_of(aus: Sequence[int], own: FaceShards) -> np.ndarray:
+    """Return a data set's labels in the order of a network's AUs, unknown where it has none."""
+    presence = np.full((len(own), len(aus)), MISSING, np.uint8)
+    for column, au in enumerate(aus):
+        if au in own.aus:
+            presence[:, column] = own.labels.presence[:, own.aus.index(au)]
+    return presence
+
+
+def described(faces: FaceShards) -> dict[str, Any]:
+    """Tell what faces are: how many, of how many people, made from what."""
+    people = len(np.unique(faces.labels.subject))
+    return {"frames": len(faces), "people": people, "recipe": faces.recipe}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +145,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--split", nargs="+", default=["val"], metavar="NAME", help="splits, taken as one; in a "
         "prepared corpus each person is one. Not those that it was trained on, nor those that "
         "will judge it")  # fmt: skip
+    add("--own", type=Path, help="a data set of a few labelled faces of the kind that the network "
+        "is for, such as `lgrnet.prepare own` makes, which have a say")  # fmt: skip
+    add("--own-split", nargs="+", default=["val"], metavar="NAME", help="its splits")
     add("-o", "--output", type=Path, required=True, help="where to")
+    add("--json", type=Path, help="where to tell what thresholds were chosen on; with --own also "
+        "what that changed")  # fmt: skip
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -72,10 +158,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         device = torch_device(args.device)
         model, meta = load_checkpoint(args.checkpoint)
         faces = FaceShards(args.data, tuple(args.split), model.config.aus)
-        meta, result = choose_thresholds(model.to(device), meta, faces, device)
+        own = None
+        if args.own is not None:
+            own = FaceShards(args.own, tuple(args.own_split))
+            if not len(own) or not set(own.aus) & set(faces.aus):
+                raise DatasetError(f"{args.own} labels no face with an AU of the network")
+        meta, result = choose_thresholds(model.to(device), meta, faces, device, own)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(args.output, model.cpu(), meta)
-    except (CheckpointError, DatasetError, DeviceError, ValueError, OSError) as error:
+        if args.json is not None:
+            chosen = {key: meta[key] for key in ("thresholds", "thresholds_from", "validation")}
+            with PendingFile(args.json) as part:
+                record = {"format": FORMAT, "aus": list(map(au_key, faces.aus)), **chosen}
+                part.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    except (
+        CheckpointError, DatasetError, DeviceError, InputError, ValueError, OSError
+    ) as error:  # fmt: skip
         logger.error("%s", error)
         return 2
     thresholds = np.array(meta["thresholds"])
@@ -86,7 +184,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         "mean F1 there %.4f, at 0.5 %.4f (%d faces)",
         *(mean_f1(at_thresholds), result.mean_f1, len(faces)),
     )
+    for row in meta["thresholds_from"].get("own", {}).get("aus", []):
+        logger.info(_TOLD.format(**row))
     return 0
+
+
+_TOLD = (
+    "{au}: {threshold:.2f} instead of {threshold_by_f1:.2f}; of {faces_shown} own faces that show "
+    "it {shown:.2f} are called instead of {shown_by_f1:.2f}, of {faces_lacking} others "
+    "{lacking:.2f} instead of {lacking_by_f1:.2f}; without a say for its own person "
+    "{shown_held_out:.2f} and {lacking_held_out:.2f}"
+)
 
 
 if __name__ == "__main__":

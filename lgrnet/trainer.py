@@ -28,13 +28,13 @@ from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
 from lgrnet.experiment import DataConfig, Experiment
 from lgrnet.fold_scores import AVERAGE, BEST_ON_TEST, LAST, fold_scores, write_fold_scores
 from lgrnet.losses import Losses, au_weights, joint_loss
-from lgrnet.metrics import best_thresholds
 from lgrnet.model import LGRNet
 from lgrnet.networks import build_network
 from lgrnet.optimiser import make_optimiser, make_schedule
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.teacher import Teacher
+from lgrnet.threshold_choice import best_thresholds
 from lgrnet.warm_start import warm_start
 from lgrnet.weight_mean import NORM_BATCHES, WeightMean
 from runtime.atomic import STALE, PendingFile

@@ -11,9 +11,10 @@ from lgrnet.baselines import main as baselines
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.evaluate import evaluate, main
-from lgrnet.metrics import area_under_curve, best_thresholds, f1_frame, landmark_errors
+from lgrnet.metrics import area_under_curve, f1_frame, landmark_errors
 from lgrnet.model import LGRNet
 from lgrnet.shards import FaceShards, Labels, shard_name, write_index, write_shard
+from lgrnet.threshold_choice import best_thresholds
 
 TINY = {
     "aus": AUS,

@@ -4,7 +4,7 @@ import torch
 from test_lgrnet_evaluate import TINY
 from tiny_shards import AUS, write_tiny_shards
 
-from lgrnet import metrics
+from lgrnet import threshold_choice
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
@@ -34,15 +34,17 @@ def best_by_hand(probability, presence):
         hits = sum(c and p for c, p in zip(called, presence, strict=True))
         wrong = sum(c != p for c, p in zip(called, presence, strict=True))
         alarms = sum(c and not p for c, p in zip(called, presence, strict=True))
-        if alarms <= metrics.FALSE_ALARMS * (~presence).sum():
+        if alarms <= threshold_choice.FALSE_ALARMS * (~presence).sum():
             f1[step] = 2 * hits / (2 * hits + wrong) if hits + wrong else 0.0
     if not f1:
         return 0.8
-    return max(step for step in f1 if f1[step] >= max(f1.values()) - metrics.NEAR_BEST) / 20
+    return (
+        max(step for step in f1 if f1[step] >= max(f1.values()) - threshold_choice.NEAR_BEST) / 20
+    )
 
 
 def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(metrics, "FALSE_ALARMS", 0.7)  # what is untrained calls many
+    monkeypatch.setattr(threshold_choice, "FALSE_ALARMS", 0.7)  # what is untrained calls many
     network = checkpoint(tmp_path / "mean.pt", licence="ours", mean_of=["a.pt", "b.pt"])
     output = tmp_path / "new" / "chosen.pt"
     command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]

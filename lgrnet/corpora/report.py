@@ -29,7 +29,7 @@ def make_report(
 
     Args:
         out: Folder of the data set, whose shards are all there.
-        corpus: ``"bp4d"`` or ``"disfa"``.
+        corpus: ``"bp4d"``, ``"disfa"`` or ``"own"``, whose ``by_subject`` is by split.
         aus: FACS numbers of the label columns.
         sequences: What it was made from.
         left_out: What was missing and allowed to be.
@@ -40,6 +40,7 @@ def make_report(
     written: dict[str, int] = {}
     dropped: list[dict] = []
     found: list[dict] = []
+    people: set[int] = set()
     present, absent = np.zeros(len(aus), np.int64), np.zeros(len(aus), np.int64)
     unknown = np.zeros(len(aus), np.int64)
     for sequence, shards in zip(sequences, shard_table(sequences), strict=True):
@@ -49,7 +50,9 @@ def make_report(
             lost += [tuple(entry) for entry in listed["dropped"]]
             mended += listed["found"]
             written[sequence.subject] = written.get(sequence.subject, 0) + len(listed["frames"])
-            presence = read_labels(out / f"{shard}.labels.npz", len(aus))["presence"]
+            labels = read_labels(out / f"{shard}.labels.npz", len(aus))
+            people.update(labels["subject"].tolist())
+            presence = labels["presence"]
             present += (presence == 1).sum(0)
             absent += (presence == 0).sum(0)
             unknown += (presence == MISSING).sum(0)
@@ -78,10 +81,10 @@ def make_report(
         for reason in REASONS
     }
     total = sum(written.values())
-    published = folds.PUBLISHED_FRAMES[corpus]
+    published = folds.PUBLISHED_FRAMES.get(corpus, {})
     return {
         "corpus": corpus,
-        "subjects": len(written),
+        "subjects": len(people),
         "sequences": len(sequences),
         "labelled": total + sum(reasons.values()),
         "written": total,
@@ -154,9 +157,13 @@ def format_report(report: dict) -> str:
         lines.append(
             f"{name}  {counts['present']:>9} {counts['absent']:>9} {counts['unknown']:>9} {share}"
         )
-    lines += ["", "subject  written  in JÂA-Net's lists"]
+    if report["corpus"] in folds.CORPORA:
+        lines += ["", "subject  written  in JÂA-Net's lists"]
+    else:
+        lines += ["", "split    written"]
     for name, counts in report["by_subject"].items():
-        lines.append(f"{name:<7}  {counts['written']:>7}  {counts['jaanet_lists'] or 'none':>7}")
+        listed = counts["jaanet_lists"] or "none" if report["corpus"] in folds.CORPORA else ""
+        lines.append(f"{name:<7}  {counts['written']:>7}  {listed:>7}".rstrip())
     return "\n".join(lines) + "\n"
 
 

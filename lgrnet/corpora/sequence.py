@@ -44,8 +44,10 @@ class FrameSequence:
     """N frames of one subject in one task, with their labels.
 
     Attributes:
-        subject: Name, as in :mod:`lgrnet.corpora.folds`.
-        task: BP4D's T1 to T8; empty in DISFA, which has one sequence a subject.
+        subject: Name, as in :mod:`lgrnet.corpora.folds`; it is a split of the data set. Of faces of
+            one's own it is the split's name, and ``people`` tells who is who.
+        task: BP4D's T1 to T8; empty in DISFA, which has one sequence a subject. Of one's own videos
+            their file's name.
         frames: (N,) int64, the frames' numbers in the label files.
         presence: (N, n) uint8: 0, 1, or 9 for unknown.
         intensity: (N, n) float32 in [0, 1] for FACS's 0 to 5, NaN where unknown.
@@ -56,6 +58,8 @@ class FrameSequence:
         video_frames: (N,) int64, place of each frame in the video, from 0, ascending.
         aligned: Whether the pictures are aligned faces already.
         dropped: Frames that are labelled and left out.
+        people: (N,) int64, numbers of the people in one's own faces; None where all are the
+            subject.
         unlabelled: Pictures that no label is of.
         notes: What else a report should tell.
     """
@@ -70,6 +74,7 @@ class FrameSequence:
     video: Path | None = None
     video_frames: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     aligned: bool = False
+    people: np.ndarray | None = None
     dropped: tuple[Dropped, ...] = ()
     unlabelled: int = 0
     notes: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ from lgrnet.shards import (
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
 from runtime.atomic import STALE, PendingFile, make_folder
+from runtime.landmarks import COUNT
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def write_sequences(
 
     Args:
         out: Folder of the data set; each subject is a split of it.
-        corpus: ``"bp4d"`` or ``"disfa"``.
+        corpus: ``"bp4d"``, ``"disfa"`` or ``"own"``.
         aus: FACS numbers of the label columns.
         sequences: All of the corpus, subject by subject.
         recipe: What the data are made from, beside the sequences' own content.
@@ -163,7 +164,7 @@ def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequ
 
     Args:
         out: Folder of the data set.
-        corpus: ``"bp4d"`` or ``"disfa"``.
+        corpus: ``"bp4d"``, ``"disfa"`` or ``"own"``.
         sequence: The sequence.
         shards: Their names.
 
@@ -172,7 +173,7 @@ def write_sequence(out: Path, corpus: str, sequence: FrameSequence, shards: Sequ
 
     Raises:
         CorpusError: The video ends early, which removes what was written of it, or no picture of a
-            shard can be read.
+            shard can be used, but for those of one's own, in which a face may not be found.
     """
     try:
         return _write_shards(out, corpus, sequence, shards)
@@ -214,7 +215,7 @@ def _write_shards(out: Path, corpus: str, sequence: FrameSequence, shards: Seque
             faces.append(aligned[0])
             points.append(aligned[1])
             rows.append(row)
-        if not faces:
+        if not faces and sequence.people is None:
             first = sequence.video or sequence.pictures[chunk[0]]
             reasons = " and ".join(sorted({reason for _, reason in dropped}))
             raise CorpusError(
@@ -226,7 +227,9 @@ def _write_shards(out: Path, corpus: str, sequence: FrameSequence, shards: Seque
             "found": found,
             "dropped": dropped,
         }
-        _write(out, corpus, sequence, shard, np.stack(faces), np.stack(points), rows, listed)
+        shape = (len(faces), ALIGNED_SIZE, ALIGNED_SIZE, 3)  # none in any picture of one's own: 0
+        stacked = np.array(faces, np.uint8).reshape(shape), np.array(points).reshape(-1, COUNT, 2)
+        _write(out, corpus, sequence, shard, *stacked, rows, listed)
         done += len(chunk)
     if sequence.video is not None:
         next(pictures, None)  # so that the video is read to its end
@@ -249,7 +252,9 @@ def _write(
         presence=sequence.presence[rows],
         intensity=sequence.intensity[rows],
         landmarks=points.astype(np.float32),
-        subject=np.full(len(rows), subject_number(corpus, sequence.subject), np.int64),
+        subject=np.full(len(rows), subject_number(corpus, sequence.subject), np.int64)
+        if sequence.people is None
+        else sequence.people[rows],
     )
     write_shard(out, shard, faces, labels)
 
@@ -330,6 +335,7 @@ def _digest(sequences: Sequence[FrameSequence]) -> str:
         for array in (
             *(sequence.frames, sequence.presence, sequence.intensity),
             *(sequence.landmarks, sequence.video_frames),
+            *(() if sequence.people is None else (sequence.people,)),
         ):
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
