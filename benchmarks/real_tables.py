@@ -8,6 +8,7 @@ from benchmarks import stills as photographs
 from benchmarks.clips import seen_at_rest
 from benchmarks.record import read_record
 from benchmarks.table import Column, markdown, number
+from lgrnet import thresholds as chosen
 
 _OFTEN = 0.1
 """Share of people at rest from which an AU that few faces show is listed."""
@@ -64,6 +65,25 @@ def stills(root: Path) -> str:
         ("AUC against rest", "---:", number("auc", 3)),
     ]
     return markdown(columns, rows)
+
+
+def thresholds(root: Path) -> str:
+    """Tabulate what photographs of real people changed about thresholds."""
+    record = _read(root, "thresholds_edge", chosen.FORMAT)
+    columns: list[Column] = [
+        ("AU", "---", lambda row: row["au"]),
+        ("by F1 alone", "---:", number("threshold_by_f1", 2)),
+        ("with photographs", "---:", number("threshold", 2)),
+        ("F1, rendered", "---:", number("f1_by_f1", 3)),
+        ("with", "---:", number("f1", 3)),
+        ("called in faces that show it %", "---:", number("shown_by_f1", 0, 100)),
+        ("with", "---:", number("shown", 0, 100)),
+        ("held out", "---:", number("shown_held_out", 0, 100)),
+        ("called at rest %", "---:", number("lacking_by_f1", 0, 100)),
+        ("with", "---:", number("lacking", 0, 100)),
+        ("held out", "---:", number("lacking_held_out", 0, 100)),
+    ]
+    return markdown(columns, record["thresholds_from"]["own"]["aus"])
 
 
 def agreement(root: Path) -> str:

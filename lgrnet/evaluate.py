@@ -24,7 +24,7 @@ from lgrnet.data import evaluation_batches, scored
 from lgrnet.evaluation_page import require_page, write_page
 from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
 from lgrnet.report import format_report, report, to_json
-from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.shards import DatasetError, FaceShards, labelled_aus
 from runtime.align import CROP_OFFSET
 from runtime.atomic import PendingFile
 from runtime.backends.base import Outputs
@@ -147,7 +147,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--fold", type=int, choices=FOLDS, help="judge on the test people of this fold instead")
     add("--corpus", choices=CORPORA, help="which corpus's folds; with --fold")
     add("--aus", type=int, nargs="+", metavar="AU",
-        help="judge these AUs only; all of the model's if not given")  # fmt: skip
+        help="judge these AUs only; all that model and data set know if not given")  # fmt: skip
     add("--backend", choices=ENGINES,
         help="what runs an exported model; what the kind of file is for if not given")  # fmt: skip
     add("--json", type=Path,
@@ -163,6 +163,28 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def judged_aus(told: Sequence[int], args: argparse.Namespace) -> tuple[int, ...]:
+    """Choose the AUs to judge: those asked for, else those that model and data set both know.
+
+    Raises:
+        ValueError: The model does not tell one that was asked for.
+        DatasetError: The data set labels none that the model tells.
+    """
+    if args.aus:
+        absent = sorted(set(args.aus) - set(told))
+        if absent:
+            raise ValueError(f"--aus: {args.model} tells {list(told)}, not {absent}")
+        return tuple(sorted(set(args.aus)))
+    labelled = labelled_aus(args.data)
+    both = tuple(au for au in told if au in labelled)
+    if not both:
+        raise DatasetError(f"{args.data} labels {list(labelled)}, {args.model} tells {list(told)}")
+    if len(both) < len(told):
+        left_out = ", ".join(str(au) for au in told if au not in labelled)
+        logger.info("%s does not label AU %s: these are not judged", args.data, left_out)
+    return both
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -171,10 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.page is not None:
             require_page(args.page)
         with open_model(args.model, args.device, args.backend, args.threads) as model:
-            aus = tuple(sorted(set(args.aus))) if args.aus else model.aus
-            absent = sorted(set(aus) - set(model.aus))
-            if absent:
-                raise ValueError(f"--aus: {args.model} tells {list(model.aus)}, not {absent}")
+            aus = judged_aus(model.aus, args)
             name, splits = "_".join(args.split), tuple(args.split)
             if args.fold is not None:
                 name = f"{args.corpus}_fold{args.fold}"

@@ -154,6 +154,15 @@ def _read_index(root: Path) -> dict:
     return index
 
 
+def labelled_aus(root: str | Path) -> tuple[int, ...]:
+    """Tell which AUs a data set labels, FACS numbers.
+
+    Raises:
+        DatasetError: No data set there, or its index is damaged.
+    """
+    return tuple(_read_index(Path(root))["aus"])
+
+
 def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None) -> list[str]:
     """Name the shards of some splits, all of which must be there."""
     counts = index["splits"]

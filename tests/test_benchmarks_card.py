@@ -77,6 +77,18 @@ def test_what_was_trained_for_the_same_time_is_told_with_its_stages(root):
     assert cells(variant_tables.comparison(root), "LGRNet")[-1] == ""
 
 
+def test_thresholds_are_told_with_faces_that_had_no_say(root):
+    path = root / "docs" / "thresholds_edge.json"
+    record = json.loads(path.read_text())
+    row = record["thresholds_from"]["own"]["aus"][1]
+    row.update(threshold_by_f1=0.65, threshold=0.35, f1=0.9123, shown=0.72, shown_held_out=0.681)
+    path.write_text(json.dumps(record))
+    said = cells(real_tables.thresholds(root), "AU06")
+    assert said[1:3] == ["0.65", "0.35"]
+    assert said[4] == "0.912"
+    assert said[6:8] == ["72", "68"]
+
+
 def test_tracking_is_told_on_known_and_on_held_out_clips(root):
     path = root / "benchmarks" / "results" / "tracking_held_out.json"
     record = json.loads(path.read_text())

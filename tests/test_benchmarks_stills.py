@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import stills
 from benchmarks.stills import Answers, cut_out, judge, load_annotations, main, place
+from lgrnet.corpora.own import read_own
 from runtime.errors import InputError
 
 DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"
@@ -137,3 +138,17 @@ def test_wrong_annotations_are_named(tmp_path, old, new, message):
         load_annotations(path)
     with pytest.raises(InputError, match="cannot be read"):
         load_annotations(tmp_path / "nothing.toml")
+
+
+def test_faces_are_cut_out_with_a_table_that_can_be_prepared(tmp_path):
+    faces = [still("Ann", True), still("Bob", False, 12, 25), still("Bob", False)]
+    crops = [np.full((30, 20, 3), value, np.uint8) for value in (10, 20, 30)]
+    aus, (sequence,) = read_own(stills.write_table(tmp_path / "cut", faces, crops))
+    assert len(aus) == 19
+    assert sequence.subject == "val"
+    assert sequence.people.tolist() == [1, 2]
+    assert [cv2.imread(str(path))[0, 0, 0] for path in sequence.pictures] == [10, 20]
+    assert (sequence.presence[0] == 0).all()
+    shown = {au: label for au, label in zip(aus, sequence.presence[1], strict=True) if label != 9}
+    assert shown == {12: 1, 25: 1}
+    assert sequence.dropped == ((4, "no label"),), "of the third nothing is known"

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from lgrnet import threshold_choice
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
-from lgrnet.shards import FaceShards
+from lgrnet.shards import FaceShards, Labels, shard_name, write_index, write_shard
 from lgrnet.thresholds import main
 
 
@@ -17,13 +19,30 @@ def data(tmp_path_factory):
     return write_tiny_shards(tmp_path_factory.mktemp("data"), count=40)
 
 
-def checkpoint(path, aus=AUS, **meta):
+def checkpoint(path, faces, aus=AUS, **meta):
+    """Save an untrained network whose answers about some faces scatter; returns it."""
     torch.manual_seed(5)
     network = LGRNet(model_config("edge", **{**TINY, "aus": aus}))
-    with torch.no_grad():  # untrained heads say 0.5 of all: let answers scatter
-        network.heads.logit.weight.mul_(40)
+    images = as_input(faces)
+    with torch.no_grad():
+        for _ in range(20):  # so that batch norms know what these faces are like
+            network(images)
+        logits = network.eval()(images).au_logits
+        scale, last = 2 / logits.std(0), network.heads.logit
+        last.weight.mul_(scale[:, None, None, None])
+        last.bias.sub_(logits.mean(0)).mul_(scale)
     save_checkpoint(path, network, meta)
-    return network.eval()
+    return network
+
+
+def as_input(faces):
+    crops = np.stack([faces.face(i)[12:188, 12:188, ::-1] for i in range(len(faces))])
+    return torch.from_numpy(crops.transpose(0, 3, 1, 2) / 127.5 - 1).float()
+
+
+def probabilities(network, faces):
+    with torch.no_grad():
+        return network(as_input(faces)).au_logits.sigmoid().numpy()
 
 
 def best_by_hand(probability, presence):
@@ -45,18 +64,15 @@ def best_by_hand(probability, presence):
 
 def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
     monkeypatch.setattr(threshold_choice, "FALSE_ALARMS", 0.7)  # what is untrained calls many
-    network = checkpoint(tmp_path / "mean.pt", licence="ours", mean_of=["a.pt", "b.pt"])
+    faces = FaceShards(data, "val", AUS)
+    network = checkpoint(tmp_path / "mean.pt", faces, licence="ours", mean_of=["a.pt", "b.pt"])
     output = tmp_path / "new" / "chosen.pt"
     command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
     assert main(command) == 0
     chosen, meta = load_checkpoint(output)
     for name, tensor in network.state_dict().items():
         assert torch.equal(chosen.state_dict()[name], tensor), name
-    faces = FaceShards(data, "val", AUS)
-    with torch.no_grad():
-        crops = np.stack([faces.face(i)[12:188, 12:188, ::-1] for i in range(len(faces))])
-        images = torch.from_numpy(crops.transpose(0, 3, 1, 2) / 127.5 - 1).float()
-        probability = network(images).au_logits.sigmoid().numpy()
+    probability = probabilities(network, faces)
     truth = faces.labels.presence == 1
     expected = [best_by_hand(probability[:, i], truth[:, i]) for i in range(len(AUS))]
     assert meta["thresholds"] == pytest.approx(expected)
@@ -65,16 +81,83 @@ def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
     assert (meta["licence"], meta["mean_of"]) == ("ours", ["a.pt", "b.pt"])
 
 
+def write_own(root, faces, shown, aus=(1, 17)):
+    """Write faces of 3 people: of AU 1 it is known who shows it, of another AU nothing."""
+    presence = np.full((len(faces), len(aus)), 9, np.uint8)
+    presence[:, 0] = shown
+    labels = Labels(
+        presence=presence,
+        intensity=np.full((len(faces), len(aus)), np.nan, np.float32),
+        landmarks=np.zeros((len(faces), 49, 2), np.float32),
+        subject=np.arange(len(faces)) % 3,
+    )
+    root.mkdir()
+    write_index(root, aus, {"val": 1}, {"corpus": "own"})
+    pictures = np.stack([faces.face(index) for index in range(len(faces))])
+    write_shard(root, shard_name("val", 0), pictures, labels)
+    return root
+
+
+def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(threshold_choice, "FALSE_ALARMS", 0.7)
+    monkeypatch.setattr(threshold_choice, "NEAR_ENOUGH", 0.3)
+    caplog.set_level("INFO")
+    many = FaceShards(data, "val", AUS)
+    network = checkpoint(tmp_path / "mean.pt", many)
+    probability = probabilities(network, many)
+    shown = probability[:, 0] > np.median(probability[:, 0])
+    own, output = write_own(tmp_path / "own", many, shown), tmp_path / "new.pt"
+    command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
+    record = tmp_path / "new.json"
+    assert main([*command, "--own", str(own), "--json", str(record)]) == 0
+    _, meta = load_checkpoint(output)
+    presence = np.full((40, 2), 9)
+    presence[:, 0] = shown  # AU 12 is not labelled there, and AU 17 not the network's
+    args = probability, many.labels.presence, probability, presence
+    expected = threshold_choice.suited_thresholds(*args)
+    by_f1 = threshold_choice.best_thresholds(*args[:2])
+    assert meta["thresholds"] == expected.tolist()
+    assert expected[1] == by_f1[1]
+    assert expected[0] != by_f1[0], "the test would not see that own faces have no say"
+    told = json.loads(record.read_text())
+    assert told["thresholds"] == meta["thresholds"]
+    assert told["aus"] == ["AU01", "AU12"]
+    chosen_on = told["thresholds_from"]["own"]
+    assert (chosen_on["frames"], chosen_on["people"]) == (40, 3)
+    (row,) = chosen_on["aus"]
+    assert (row["au"], row["faces_shown"], row["faces_lacking"]) == ("AU01", 20, 20)
+    assert (row["threshold"], row["threshold_by_f1"]) == (expected[0], by_f1[0])
+    called = probability[:, 0]
+    assert row["shown"] == pytest.approx((called[shown] >= expected[0]).mean())
+    assert row["lacking_by_f1"] == pytest.approx((called[~shown] >= by_f1[0]).mean())
+    outside = threshold_choice.held_out_calls(*args, np.arange(40) % 3)
+    assert row["shown_held_out"] == pytest.approx(outside.shown[0])
+    assert f"AU01: {expected[0]:.2f} instead of {by_f1[0]:.2f}; of 20 own faces" in caplog.text
+
+
+def test_own_faces_without_an_au_of_the_network_are_refused(data, tmp_path, caplog):
+    checkpoint(tmp_path / "mean.pt", FaceShards(data, "val"))
+    own, output = (
+        write_own(tmp_path / "own", FaceShards(data, "val"), 1, aus=(17, 20)),
+        tmp_path / "out.pt",
+    )
+    command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
+    assert main([*command, "--own", str(own)]) == 2
+    assert f"{own} labels no face with an AU of the network" in caplog.text
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         (["--split", "nobody"], "nobody"),
         (["--data", "nowhere"], "nowhere"),
         (["--device", "toaster"], "toaster"),
+        (["--own", "elsewhere"], "elsewhere"),
     ],
 )
 def test_what_cannot_be_used_is_named(data, tmp_path, caplog, changes, said):
-    checkpoint(tmp_path / "mean.pt")
+    checkpoint(tmp_path / "mean.pt", FaceShards(data, "val"))
     output = tmp_path / "out.pt"
     command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output), *changes]
     assert main(command) == 2
@@ -83,7 +166,7 @@ def test_what_cannot_be_used_is_named(data, tmp_path, caplog, changes, said):
 
 
 def test_people_without_labels_of_its_aus_are_refused(data, tmp_path, caplog):
-    checkpoint(tmp_path / "other.pt", aus=(1, 12, 17))
+    checkpoint(tmp_path / "other.pt", FaceShards(data, "val"), aus=(1, 12, 17))
     output = tmp_path / "out.pt"
     assert main([str(tmp_path / "other.pt"), "--data", str(data), "-o", str(output)]) == 2
     assert "17" in caplog.text

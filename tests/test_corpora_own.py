@@ -1,0 +1,190 @@
+"""Faces of one's own: frames of the demo clip and pictures, labelled in a table."""
+
+import csv
+import json
+from pathlib import Path
+
+import aligned_by_hand
+import cv2
+import numpy as np
+import pytest
+
+import runtime
+from lgrnet.corpora.own import read_own
+from lgrnet.corpora.problems import CorpusError
+from lgrnet.evaluate import main as evaluate
+from lgrnet.prepare import main
+from lgrnet.shards import FaceShards
+
+CLIP = Path(runtime.__file__).parent / "demo" / "clip.mp4"
+HEADER = ["file", "person", "frame", "split", "AU12", "AU01", "AU6_c"]
+
+
+def write_table(path, rows, header=HEADER):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def prepare(table, out, *more):
+    options = ["--out", str(out), "--workers", "0", "--no-progress", *more]
+    return main(["own", "--labels", str(table), *options])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with a video, two pictures of faces, and one without."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "talk.mp4").write_bytes(CLIP.read_bytes())
+    video = cv2.VideoCapture(str(CLIP))
+    frames = [video.read()[1] for _ in range(8)]
+    video.release()
+    cv2.imwrite(str(folder / "Ann, 1.png"), frames[0])
+    cv2.imwrite(str(folder / "bob.png"), frames[7])
+    cv2.imwrite(str(folder / "wall.png"), np.full((240, 320, 3), 90, np.uint8))
+    return folder
+
+
+def test_pictures_and_frames_become_shards(folder, tmp_path, capsys):
+    rows = [
+        ["Ann, 1.png", "Ann", "", "", 1, 0, 9],
+        ["talk.mp4", "Cleo", 40, "val", "", 1, 0],
+        ["wall.png", "Bob", "", "test", 1, 1, 1],
+        ["talk.mp4", "Cleo", 7, "val", 0, 0, 1],
+        ["bob.png", "Bob", "", "test", 0, "", ""],
+        ["bob.png", "Bob", 0, "test", "", "9", ""],  # labels nothing
+    ]
+    table = write_table(folder / "faces.csv", rows)
+    assert prepare(table, tmp_path / "out") == 0
+    test, val = (FaceShards(tmp_path / "out", split) for split in ("test", "val"))
+    assert test.aus == (1, 6, 12)
+    assert test.labels.presence.tolist() == [[0, 9, 1], [9, 9, 0]]
+    assert val.labels.presence.tolist() == [[0, 1, 0], [1, 0, 9]], "in the order of the video"
+    assert test.labels.subject.tolist() == [1, 2]
+    assert val.labels.subject.tolist() == [3, 3]
+    assert np.isnan(test.labels.intensity).all()
+    with runtime.Detector(threads=1, max_faces=1) as detector:
+        picture = cv2.imread(str(folder / "bob.png"))
+        (face,) = detector(picture).faces
+    expected = aligned_by_hand.align(face.landmarks)
+    np.testing.assert_allclose(test.labels.landmarks[1], expected, atol=0.01)
+    left, right = (np.int64(test.labels.landmarks[1][eye].mean(0)) for eye in ([19, 22], [25, 28]))
+    aligned = test.face(1)
+    assert abs(left[1] - right[1]) <= 1, "eyes are level"
+    at = np.int64(face.landmarks[13])
+    there = np.int64(test.labels.landmarks[1][13])
+    np.testing.assert_allclose(aligned[there[1], there[0]], picture[at[1], at[0]], atol=40)
+    # A frame of the video is the same as its picture.
+    np.testing.assert_allclose(val.labels.landmarks[0], test.labels.landmarks[1], atol=0.5)
+    text = capsys.readouterr().out
+    assert "own: 3 subjects, 3 sequences, 6 labelled frames" in text
+    assert "test: no landmarks, 1 frames (4)" in text, "the table's line"
+    assert "no label, 1 frames" in text
+    assert "JÂA-Net" not in text
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {name: counts["written"] for name, counts in report["by_subject"].items()} == {
+        "test": 2,
+        "val": 2,
+    }
+
+
+def test_the_shipped_model_is_judged_on_them(folder, tmp_path, caplog):
+    rows = [["talk.mp4", "Cleo", frame, "", 0, 0, 0] for frame in (0, 60, 110)]
+    out = tmp_path / "out"
+    assert prepare(write_table(folder / "faces.csv", rows), out) == 0
+    model = Path(runtime.__file__).parent / "models" / "lgrnet_edge.onnx"
+    found = tmp_path / "scores.json"
+    caplog.set_level("INFO")
+    assert evaluate([str(model), "--data", str(out), "--json", str(found)]) == 0
+    assert f"{out} does not label AU 2, 4, 5, 7, 9, 10, 14" in caplog.text
+    scores = json.loads(found.read_text())
+    assert list(scores["aus"]) == ["AU01", "AU06", "AU12"]
+    assert scores["frames"] == 3
+    assert scores["data"]["recipe"]["corpus"] == "own"
+
+
+def test_a_run_goes_on_and_another_table_is_refused(folder, tmp_path, caplog):
+    rows = [["talk.mp4", "Cleo", 7, "val", 0, 0, 1], ["bob.png", "Bob", "", "test", 0, 0, 1]]
+    table, out = write_table(folder / "faces.csv", rows), tmp_path / "out"
+    assert prepare(table, out) == 0
+    kept, again = out / "test-00000.faces.npy", out / "val-00000.faces.npy"
+    written, whole = kept.stat().st_mtime_ns, again.read_bytes()
+    again.unlink()
+    assert prepare(table, out) == 0
+    assert kept.stat().st_mtime_ns == written
+    assert again.read_bytes() == whole
+    rows[1][1] = "Cleo"
+    rows[1][3] = "val"
+    assert prepare(write_table(table, rows), out) == 2
+    assert "another recipe" in caplog.text
+
+
+def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):
+    path = folder / "wall.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
+    for _ in range(3):
+        video.write(np.full((240, 320, 3), 90, np.uint8))
+    video.release()
+    wall = ["wall.avi", "Bob", 1, "val", 0, 0, 1]
+    rows = [wall, ["talk.mp4", "Cleo", 7, "val", 0, 0, 1], ["talk.mp4", "Cleo", 9, "val", 0, 0, 1]]
+    table = write_table(folder / "faces.csv", rows)
+    assert prepare(table, tmp_path / "out") == 0
+    faces = FaceShards(tmp_path / "out", "val")
+    assert len(faces) == 2
+    assert {faces.face(index).shape for index in range(2)} == {(200, 200, 3)}
+    # Where a whole split has no face, that is said.
+    rows[0][3] = "test"
+    assert prepare(write_table(table, rows), tmp_path / "other") == 2
+    assert f"{table}: no face was found in any file of split 'test'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (["gone.png", "Ann", "", "", 1, 0, 0], "there is no file"),
+        (["bob.png", "", "", "", 1, 0, 0], "names no person"),
+        (["bob.png", "Ann", "-1", "", 1, 0, 0], "frame '-1' is no frame's number"),
+        (["bob.png", "Ann", "x", "", 1, 0, 0], "frame 'x' is no frame's number"),
+        (["bob.png", "Ann", "", "a/b", 1, 0, 0], "split 'a/b'"),
+        (["bob.png", "Ann", "", "", 2, 0, 0], "AU 12 is '2', expected 0, 1"),
+        (["bob.png", "Ann", "", "", 1, 0], "more or fewer cells"),
+        (["bob.png", "Ann", "", "", 1, 0, 0, 0], "more or fewer cells"),
+        (["Ann, 1.png", "Ann", "", "", 1, 0, 0], "is of the same picture as line 2"),
+        (["bob.png", "Cleo", "", "val", 1, 0, 0], "'Cleo' is in split 'val', and in 'test'"),
+    ],
+)
+def test_faults_of_a_row_are_told_with_its_line(folder, tmp_path, caplog, row, said):
+    first = ["Ann, 1.png", "Cleo", "", "", 1, 0, 0]
+    table = write_table(folder / "faces.csv", [first, row])
+    assert prepare(table, tmp_path / "out") == 2
+    assert f"{table}, line 3: " in caplog.text
+    assert said in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (["person", "AU12"], "has no column 'file'"),
+        (["file", "AU12"], "has no column 'person'"),
+        (["file", "person"], "labels no AU"),
+        (["file", "person", "AU12", "AU12_c"], "'AU12_c' is there twice"),
+        (["file", "person", "AU12", "smile"], "'smile' is none of file, person"),
+        (["file", "person", "AU12", "AU99"], "'AU99' is none of file, person"),
+    ],
+)
+def test_faults_of_the_first_row_are_told(folder, caplog, header, said, tmp_path):
+    table = write_table(folder / "faces.csv", [["bob.png"] * len(header)], header)
+    assert prepare(table, tmp_path / "out") == 2
+    assert said in caplog.text
+
+
+def test_a_table_that_is_none_is_named(folder, tmp_path):
+    for content, said in ((None, "is missing"), (b"\xff\xfe\x00", "UTF-8"), (b"", "has no row")):
+        table = tmp_path / "faces.csv"
+        if content is not None:
+            table.write_bytes(content)
+        with pytest.raises(CorpusError, match=said):
+            read_own(table)
+    with pytest.raises(CorpusError, match="has no row"):
+        read_own(write_table(table, []))
