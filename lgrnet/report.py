@@ -9,6 +9,7 @@ import numpy as np
 
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.calibration import reliability
+from lgrnet.corpora.own import CORPUS as OWN
 from lgrnet.data import scored
 from lgrnet.groups import groups
 from lgrnet.metrics import (
@@ -208,6 +209,9 @@ def format_report(scores: dict) -> str:
         f"landmarks: mean error {100 * scores['landmark_error']:.2f} % of inter-ocular distance, "
         f"{100 * scores['failure_rate']:.2f} % of {scores['frames']} faces above 10 %"
     )
+    recipe = scores.get("data", {}).get("recipe", {})
+    if recipe.get("corpus") == OWN:
+        lines.append(f"  from those that were found by {recipe['landmarks_found_by']}")
     lines += _format_strength(scores)
     lines.append("F1 at 0.5; with * at the checkpoint's thresholds, tuned on validation people,")
     lines.append("or 0.5 too if it is of a fold, which has none;")

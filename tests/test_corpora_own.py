@@ -88,7 +88,7 @@ def test_pictures_and_frames_become_shards(folder, tmp_path, capsys):
     }
 
 
-def test_the_shipped_model_is_judged_on_them(folder, tmp_path, caplog):
+def test_the_shipped_model_is_judged_on_them(folder, tmp_path, caplog, capsys):
     rows = [["talk.mp4", "Cleo", frame, "", 0, 0, 0] for frame in (0, 60, 110)]
     out = tmp_path / "out"
     assert prepare(write_table(folder / "faces.csv", rows), out) == 0
@@ -97,6 +97,7 @@ def test_the_shipped_model_is_judged_on_them(folder, tmp_path, caplog):
     caplog.set_level("INFO")
     assert evaluate([str(model), "--data", str(out), "--json", str(found)]) == 0
     assert f"{out} does not label AU 2, 4, 5, 7, 9, 10, 14" in caplog.text
+    assert "from those that were found by edge" in capsys.readouterr().out
     scores = json.loads(found.read_text())
     assert list(scores["aus"]) == ["AU01", "AU06", "AU12"]
     assert scores["frames"] == 3
