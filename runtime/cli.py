@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -26,7 +25,7 @@ from runtime.formats import FORMATS
 from runtime.outputs import Wanted
 from runtime.outputs.pictures import check_writable
 from runtime.packaged import DEFAULT, MODELS
-from runtime.run import Run
+from runtime.run import Run, redirect_to_nowhere
 from runtime.signals import Signals
 from runtime.signals.options import SMOOTHING
 from runtime.sources import GIVE_UP, open_source, read_ahead
@@ -75,8 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Python would complain at its end that it cannot flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        redirect_to_nowhere(sys.stdout)
         return READER_GONE
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
@@ -289,16 +287,17 @@ def _run_all(
 ) -> int:
     """Run one source after the other; a bad one does not stop the others."""
     code = FINE
-    taken: dict[str, str] = {}
+    taken: dict[Path, str] = {}
     for source in sources:
         try:
             with read_ahead(open_source(source, give_up)) as shots:
-                if run.wanted and shots.stem in taken:
-                    raise InputError(
-                        f"{source} and {taken[shots.stem]} would both write {shots.stem}.csv: "
-                        "run them with different --out"
-                    )
-                taken[shots.stem] = source
+                for path in run.wanted.paths(shots) if run.wanted else ():
+                    if path in taken:
+                        raise InputError(
+                            f"{source} and {taken[path]} would both write {path.name}: run them "
+                            "with different --out"
+                        )
+                    taken[path] = source
                 agreement = Agreement(true_faces, run.aus) if true_faces else None
                 go_on = run.process(shots, agreement)
                 if shots.failures:

@@ -1,6 +1,7 @@
 """One source from the first frame to the last: detect, write, report."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from runtime.drawing.window import Window
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
-from runtime.outputs import Outputs, Wanted, all_written, cut_off, reopen
+from runtime.outputs import Outputs, Wanted, all_written, begun, cut_off, reopen
 from runtime.outputs.pictures import write_whole
 from runtime.results import Result
 from runtime.sources import Shot, Source, every_nth
@@ -30,6 +31,7 @@ class _Tally:
 
     latency: LatencyStats = field(default_factory=LatencyStats)
     with_face: int = 0
+    recalled_with_face: int = 0  # by a run that was cut off
 
     def add(self, result: Result) -> None:
         """Count one frame."""
@@ -71,10 +73,20 @@ class Run:
     every: int = 1
     progress: bool = True
     notes: TextIO | None = None
+    _unheard: bool = False
 
     def say(self, text: str) -> None:
-        """Tell the user something; beside JSON lines nothing else goes to standard output."""
-        print(text, file=self.notes or (sys.stderr if self.lines else sys.stdout), flush=True)
+        """Tell the user something; beside JSON lines nothing else goes to standard output.
+
+        Whoever closes what this goes to wants to hear no more, but still has the files written.
+        """
+        if self._unheard:
+            return
+        try:
+            print(text, file=self.notes or (sys.stderr if self.lines else sys.stdout), flush=True)
+        except BrokenPipeError:
+            self._unheard = True
+            redirect_to_nowhere(sys.stdout)
 
     def layout(self, source: Source) -> Layout:
         """Say what the results of a source will hold."""
@@ -97,8 +109,9 @@ class Run:
             Whether to go on with other sources: False after the window was closed.
 
         Raises:
+            InputError: Another run than this was cut off, and it is to be gone on with.
             KeyboardInterrupt: Ctrl-C; the files are finished.
-            BrokenPipeError: Whoever read standard output is gone; the files are finished.
+            BrokenPipeError: Whoever read the JSON lines is gone; the files are finished.
         """
         if self.wanted:
             self.wanted.check(source)
@@ -131,7 +144,7 @@ class Run:
         if cut_off(base):
             return False  # a later one was killed; what is whole is of an earlier one
         try:
-            record = json.loads(record_path(base).read_text(encoding="utf-8"))
+            record = json.loads(begun.record_path(base).read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             return False
         same = record.get("source") == source.name
@@ -148,12 +161,13 @@ class Run:
         with ExitStack() as stack:
             outputs = None
             if self.wanted:
-                outputs = stack.enter_context(Outputs(source, layout, self.wanted))
+                run = self._identity(source)
+                outputs = stack.enter_context(Outputs(source, layout, self.wanted, run))
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
             shots = stack.enter_context(closing(_progress(source))) if self.progress else source
             annotator = Annotator()
-            undone = _Undone(every_nth(shots, self.every), source, outputs, agreement)
+            undone = _Undone(every_nth(shots, self.every), source, outputs, agreement, tally)
             for shot, result in self.detector.run(undone):
                 tally.add(result)
                 if self.aus != self.detector.aus:
@@ -190,7 +204,7 @@ class Run:
         agreement: Agreement | None,
         whole: bool,
     ) -> None:
-        self.say(f"\n{source.name}\n{tally.table()}")
+        said = f"\n{source.name}\n{tally.table()}"
         if self.wanted:
             base = self._base(source)
             record = {
@@ -199,16 +213,24 @@ class Run:
                 "detector": repr(self.detector),
                 "model": asdict(self.detector.spec),
                 "options": self._options(),
+                "run": self._identity(source),
                 "opencv": cv2.__version__,
                 "latency": tally.latency.as_dict(),
-                "frames_with_a_face": tally.with_face,
+                "frames_with_a_face": tally.with_face + tally.recalled_with_face,
                 "wall_s_with_drawing_and_writing": wall,
                 "agreement": agreement.as_dict() if agreement else None,
             }
-            write_whole(record_path(base), (json.dumps(record, indent=2) + "\n").encode())
-            self.say(f"{wall:.1f} s in all, drawing and writing included: {base}.*")
+            data = (json.dumps(record, indent=2) + "\n").encode()
+            write_whole(begun.record_path(base), data)
+            said += f"\n{wall:.1f} s in all, drawing and writing included: {base}.*"
         if agreement:
-            self.say(f"\nagreement with the ground truth\n{agreement.table()}")
+            said += f"\n\nagreement with the ground truth\n{agreement.table()}"
+        self.say(said)
+
+    def _identity(self, source: Source) -> dict[str, object]:
+        """Say what decides over the results, for whoever goes on."""
+        detector = self.detector
+        return begun.identity(source, asdict(detector.spec), detector.precision, self._options())
 
     def _options(self) -> dict[str, object]:
         """Collect what the user may choose, and what is active."""
@@ -230,22 +252,26 @@ class _Undone(Source):
         source: Source,
         outputs: Outputs | None,
         agreement: Agreement | None,
+        tally: _Tally,
     ) -> None:
         super().__init__(source.name, source.stem, source.fps, source.count)
         self.moving = source.moving
         self._shots, self._outputs, self._agreement = shots, outputs, agreement
+        self._tally = tally
 
     def __iter__(self) -> Iterator[Shot]:
         for shot in self._shots:
             if not (self._outputs and self._outputs.knows(shot)):
                 yield shot
-            elif (result := self._outputs.recall(shot)) and self._agreement:
-                self._agreement.add(result)
+            elif (result := self._outputs.recall(shot)) is not None:
+                self._tally.recalled_with_face += bool(result)
+                if self._agreement:
+                    self._agreement.add(result)
 
 
-def record_path(base: Path) -> Path:
-    """Name the file that says what a run was and how fast."""
-    return Path(f"{base}.latency.json")
+def redirect_to_nowhere(stream: TextIO) -> None:
+    """Let a stream whose reader has gone swallow what comes: Python would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _progress(source: Source) -> Iterator[Shot]:

@@ -172,6 +172,15 @@ def test_one_bad_source_does_not_stop_the_others(tmp_path, capsys, model):
     assert "clip.csv" in names(out)
 
 
+def test_two_sources_that_would_write_one_file(tmp_path, capsys, model):
+    clips = [write_clip(tmp_path / "a.avi", 2), write_clip(tmp_path / "a.openface.avi", 2)]
+    given = ("--out", tmp_path / "out", "--model", model, "--no-video")
+    code, _, err = run(capsys, *clips, *given, "--format", "openface")
+    assert code == 2
+    assert f"{clips[1]} and {clips[0]} would both write a.openface.csv" in err
+    assert run(capsys, *clips, *given, "--overwrite", "--format", "native", "vtt")[0] == 0
+
+
 def test_two_sources_of_one_name(tmp_path, capsys, model):
     (tmp_path / "b").mkdir()
     clips = [write_clip(tmp_path / "clip.avi", 2), write_clip(tmp_path / "b" / "clip.avi", 3)]
@@ -312,35 +321,6 @@ def test_a_real_ctrl_c(tmp_path, model):
     assert process.returncode == 130
     assert 2 < len(rows(out / "clip.csv")) < 800
     assert names(out) == ["clip.csv", "clip.latency.json"]
-
-
-def test_json_lines_are_all_that_is_on_standard_output(tmp_path, capsys, monkeypatch, model):
-    monkeypatch.chdir(tmp_path)
-    clip = write_clip(tmp_path / "clip.avi", 3)
-    code, said, err = run(capsys, clip, "--jsonl", "--model", model, "--aus", "au12 25")
-    assert code == 0
-    lines = [json.loads(line) for line in said.splitlines()]
-    assert [line["index"] for line in lines] == [0, 1, 2]
-    assert list(lines[0]["faces"][0]["aus"]) == ["AU12", "AU25"]
-    assert "3 frames" in err
-    assert not (tmp_path / "out").exists()
-    code, said, _ = run(capsys, clip, "--jsonl", "--model", model, "--out", "o", "--no-video")
-    assert len(said.splitlines()) == 3
-    assert names(tmp_path / "o") == ["clip.csv", "clip.latency.json"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
-def test_reader_that_goes_away(tmp_path, model):
-    clip = write_clip(tmp_path / "clip.avi", 60)
-    command = f"{sys.executable} -m runtime {clip} --jsonl --no-progress --model {model}"
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command} | head -n 1"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 141
-    assert json.loads(done.stdout)["index"] == 0
-    assert "error" not in done.stderr.lower()
-    assert "Traceback" not in done.stderr
 
 
 def test_signals(tmp_path, capsys, model):

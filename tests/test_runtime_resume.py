@@ -236,14 +236,51 @@ def test_resume_of_another_source(tmp_path, capsys, monkeypatch, model):
         with pytest.raises(RuntimeError):
             run(capsys, *given)
     before = (out / "clip.partial.csv").read_text()
+    assert json.loads((out / "clip.latency.partial.json").read_text())["run"]["file"] == "clip.avi"
+    for more, said in (
+        (["--every", "2"], "had options every 1, this one has 2"),
+        (["--threshold", "AU12=0.9"], "had options signals None, this one has {"),
+        (["--max-faces", "2"], "had options max_faces 8, this one has 2"),
+    ):
+        code, _, err = run(capsys, *given, *more)
+        assert (code, said in err) == (2, True), err
+    assert (out / "clip.partial.csv").read_text() == before
+    # What an older version began has no note; its frames are compared all the same.
+    note = (out / "clip.latency.partial.json").read_bytes()
+    (out / "clip.latency.partial.json").unlink()
     code, _, err = run(capsys, *given, "--every", "2")
     assert (code, "or --every is not" in err) == (2, True)
     write_clip(clip, 2)
+    (out / "clip.latency.partial.json").write_bytes(note)
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert f"{out / 'clip'}.*: the run that was cut off had bytes " in err
+    (out / "clip.latency.partial.json").unlink()
     code, _, err = run(capsys, *given)
     assert code == 2
     assert "clip.avi ended, but the run that was cut off had come to frame 2" in err
     assert before.startswith((out / "clip.partial.csv").read_text())
     assert [row["frame"] for row in rows(out / "clip.partial.csv")] == list("012")
+
+
+def test_another_video_of_the_same_name_is_not_joined(tmp_path, capsys, monkeypatch, model):
+    out = tmp_path / "out"
+    for day, frames in (("1", 6), ("2", 9)):
+        (tmp_path / day).mkdir()
+        write_clip(tmp_path / day / "clip.avi", frames)
+    given = ("--out", out, "--model", model, "--no-video")
+    with monkeypatch.context() as patch:
+        cut(patch, 4)
+        with pytest.raises(RuntimeError):
+            run(capsys, tmp_path / "1" / "clip.avi", *given)
+    code, _, err = run(capsys, tmp_path / "2" / "clip.avi", *given, "--resume")
+    assert (code, "the run that was cut off had bytes" in err) == (2, True), err
+    assert run(capsys, tmp_path / "1" / "clip.avi", *given, "--resume")[0] == 0
+    assert len(rows(out / "clip.csv")) == 6
+    record = json.loads((out / "clip.latency.json").read_text())
+    with_a_face = sum(row["success"] == "1" for row in rows(out / "clip.csv"))
+    assert record["frames_with_a_face"] == with_a_face > 0
+    assert names(out) == ["clip.csv", "clip.latency.json"]
 
 
 def test_faces_keep_their_numbers_behind_a_cut_in_one_of_many_files(

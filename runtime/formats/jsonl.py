@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TextIO
 
+from runtime.errors import InputError, OutputError
 from runtime.formats.columns import Layout
 from runtime.formats.growing import GrowingText, TextWriter
 from runtime.results import Result
@@ -35,11 +36,16 @@ class JsonLinesPipe:
     """Writes JSON lines to a stream that is open, a line at once, so that the reader can follow.
 
     Args:
-        stream: Where to write, such as standard output.
+        stream: Where to write, such as standard output; None where it was closed from the start.
         layout: What the results hold.
+
+    Raises:
+        InputError: There is no stream.
     """
 
-    def __init__(self, stream: TextIO, layout: Layout) -> None:
+    def __init__(self, stream: TextIO | None, layout: Layout) -> None:
+        if stream is None:
+            raise InputError("--jsonl writes to standard output, which is closed")
         self._stream, self._source = stream, layout.source
 
     def write(self, result: Result) -> None:
@@ -47,6 +53,14 @@ class JsonLinesPipe:
 
         Raises:
             BrokenPipeError: Whoever read is gone.
+            OutputError: The stream takes no more, such as a file on a full disc.
         """
-        self._stream.write(json_line(result, self._source))
-        self._stream.flush()
+        try:
+            self._stream.write(json_line(result, self._source))
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"{self._stream.name} takes no more JSON lines ({error.strerror or error})"
+            ) from error

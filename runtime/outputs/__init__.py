@@ -1,8 +1,8 @@
 """What is left of a run: the files of a source, pictures and videos, the timeline, one result.
 
-`files` puts together what is wanted of a source, `continued` joins it to a run that was cut off,
-`pictures` writes videos and images, `plotting` draws the timeline of a finished run, `one_result`
-writes a result by itself. Tables and subtitles are `runtime.formats`.
+`files` puts together what is wanted of a source, `begun` notes what a run is of, `continued` joins
+it to one that was cut off, `pictures` writes videos and images, `plotting` draws the timeline of a
+finished run, `one_result` writes a result by itself. Tables and subtitles are `runtime.formats`.
 """
 
 from runtime.outputs.files import Outputs, Wanted, all_written, cut_off, reopen

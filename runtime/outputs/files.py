@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from runtime.formats.native import NativeWriter
 from runtime.formats.stored import StoredFrames
 from runtime.formats.subtitles import SUBTITLES, folder_of_many
 from runtime.image import size_of
+from runtime.outputs import begun
 from runtime.outputs.continued import ContinuedIds
 from runtime.outputs.pictures import VideoWriter, write_image
 from runtime.results import Result
@@ -50,6 +52,19 @@ class Wanted:
         if unknown:
             raise InputError(f"unknown formats {', '.join(unknown)}: give {', '.join(FORMATS)}")
 
+    def paths(self, source: Source) -> list[Path]:
+        """Name the files, and folders of files, that are made of a source; without the record."""
+        base = self.folder / source.stem
+        names = dict.fromkeys(("native", *self.formats))
+        paths = [
+            folder_of_many(path) if source.many and name in SUBTITLES else path
+            for name, path in zip(names, (output_path(base, n) for n in names), strict=True)
+        ]
+        if self.pictures:
+            ends = ".mp4" if source.moving else ".png" if source.still else ""
+            paths.append(Path(f"{base}.annotated{ends}"))
+        return paths
+
     def check(self, source: Source) -> None:
         """See whether a source can be written like this.
 
@@ -82,20 +97,30 @@ class Outputs:
         source: What the frames come from.
         layout: What the results hold.
         wanted: What to write.
+        run: What decides over the results, from `runtime.outputs.begun.identity`, so that only the
+            same is gone on with; None for no such check.
 
     Raises:
         InputError: An earlier run has left frames and neither ``resume`` nor ``overwrite`` is
-            said, or they are of another kind of run.
+            said, or they are of another run.
         OutputError: A file cannot be written.
         ImportError: A format's library is not installed.
     """
 
-    def __init__(self, source: Source, layout: Layout, wanted: Wanted) -> None:
+    def __init__(
+        self,
+        source: Source,
+        layout: Layout,
+        wanted: Wanted,
+        run: Mapping[str, object] | None = None,
+    ) -> None:
         wanted.check(source)
-        self._source, self._wanted = source, wanted
+        self._source, self._wanted, self._run = source, wanted, run
         self._base = wanted.folder / source.stem
         table = output_path(self._base, "native")
         stored = _left_behind(partial_path(table), layout, wanted)
+        if stored is not None and run is not None:
+            begun.check_same(self._base, run)
         self._done = -1 if stored is None else stored.last
         self._joined = stored is not None and source.moving
         self._stored = iter(()) if stored is None else iter(stored)
@@ -127,7 +152,11 @@ class Outputs:
         return self
 
     def __exit__(self, *exception: object) -> bool | None:
-        return self._stack.__exit__(*exception)
+        try:
+            return self._stack.__exit__(*exception)
+        finally:
+            if not cut_off(self._base):
+                begun.forget(self._base)
 
     @property
     def resumed_behind(self) -> int | None:
@@ -187,6 +216,9 @@ class Outputs:
                 self._ids = ContinuedIds(self._last, self._highest)
             result = self._ids.apply(result)
         self._table.write(result)
+        if self._run is not None:
+            begun.note(self._base, self._run)
+            self._run = None
         self._write_others(shot, result)
         return result
 
@@ -271,14 +303,4 @@ def reopen(base: Path) -> None:
 
 def all_written(source: Source, wanted: Wanted) -> bool:
     """Tell whether every file that is wanted of a source is there."""
-    base = wanted.folder / source.stem
-    paths = [output_path(base, name) for name in ("native", *wanted.formats)]
-    if source.many:
-        paths = [
-            folder_of_many(path) if name in SUBTITLES else path
-            for name, path in zip(("native", *wanted.formats), paths, strict=True)
-        ]
-    if wanted.pictures:
-        ends = ".mp4" if source.moving else ".png" if source.still else ""
-        paths.append(Path(f"{base}.annotated{ends}"))
-    return all(path.exists() for path in paths)
+    return all(path.exists() for path in wanted.paths(source))

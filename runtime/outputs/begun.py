@@ -1,0 +1,103 @@
+"""What a run is of, noted when it begins: so that nothing else is joined to it after a cut."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.atomic import drop
+from runtime.errors import InputError
+from runtime.formats.growing import partial_path
+from runtime.outputs.pictures import write_whole
+from runtime.sources import Source
+
+_FREE = frozenset({"device", "threads", "backend", "model"})
+"""Options that may change on the way: where and how fast the same is computed."""
+
+_LONGEST = 60  # letters of a value in a message
+
+
+def record_path(base: Path) -> Path:
+    """Name the file that says what a run was and how fast."""
+    return Path(f"{base}.latency.json")
+
+
+def identity(source: Source, model: Mapping, precision: str, options: Mapping) -> dict[str, object]:
+    """Say what decides over the results of a run.
+
+    Args:
+        source: What is run.
+        model: What the model says of itself.
+        precision: What it computes in.
+        options: What was chosen.
+
+    Returns:
+        ``file`` and, of a source that is one file, its ``bytes``; ``model``, ``precision``,
+        ``options``; plain values, as JSON gives them back.
+    """
+    path = Path(source.name)
+    said = {
+        "file": path.name,
+        "bytes": path.stat().st_size if path.is_file() else None,
+        "model": dict(model),
+        "precision": precision,
+        "options": {name: value for name, value in options.items() if name not in _FREE},
+    }
+    return json.loads(json.dumps(said))
+
+
+def note(base: Path, run: Mapping[str, object]) -> None:
+    """Note what the run is of whose table grows beside it."""
+    write_whole(_noted(base), (json.dumps({"run": run}, indent=2) + "\n").encode())
+
+
+def forget(base: Path) -> None:
+    """Remove the note, of a run that ended."""
+    drop(_noted(base))
+
+
+def check_same(base: Path, run: Mapping[str, object]) -> None:
+    """See that a run is the one that was cut off.
+
+    Args:
+        base: Path of its files without their suffixes.
+        run: From `identity`.
+
+    Raises:
+        InputError: It is another; the message says in what.
+    """
+    for path in (_noted(base), record_path(base)):
+        try:
+            before = json.loads(path.read_text(encoding="utf-8")).get("run")
+        except (FileNotFoundError, json.JSONDecodeError):
+            continue
+        if before is not None:
+            break
+    else:
+        return  # of an older version, which noted nothing
+    other = _difference(before, run)
+    if other:
+        raise InputError(
+            f"{base}.*: the run that was cut off had {other}: give the same to go on, or begin "
+            "anew with --overwrite"
+        )
+
+
+def _difference(before: Mapping, now: Mapping, where: str = "") -> str:
+    """Tell the first thing that differs, as words; empty where nothing does."""
+    for name in (*before, *(name for name in now if name not in before)):
+        then, here = before.get(name), now.get(name)
+        if then == here:
+            continue
+        if isinstance(then, Mapping) and isinstance(here, Mapping):
+            return _difference(then, here, f"{name} ")
+        return f"{where}{name} {_short(then)}, this one has {_short(here)}"
+    return ""
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+
+
+def _noted(base: Path) -> Path:
+    return partial_path(record_path(base))
