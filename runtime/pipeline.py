@@ -81,30 +81,30 @@ class Pipeline:
             watch: Gets the time.
 
         Returns:
-            At most `max_faces` faces that are large enough, the largest first, and `SPARE` more.
+            At most `max_faces` faces that may be large enough, the largest first, and `SPARE` more.
         """
         watch.lap("post")
         found = [
             face
             for face in self.finder.find(frame)
-            if self.large_enough(alignment_box(face.alignment))
+            if self.large_enough(alignment_box(face.alignment), roughly=True)
         ]
         found.sort(key=lambda face: face.box[2] * face.box[3], reverse=True)
         watch.lap("find")
         return found[: self.max_faces + SPARE]
 
-    def large_enough(self, box: Box, followed: bool = False) -> bool:
+    def large_enough(self, box: Box, roughly: bool = False) -> bool:
         """Compare a face with `min_face`.
 
         Args:
             box: Its box.
-            followed: Whether it has been large enough before; it may then be a fifth smaller, or
-                a face just at the limit would come and go.
+            roughly: Whether it may be a fifth smaller: while it is only known from the finder, and
+                once it has been large enough, or a face just at the limit would come and go.
 
         Returns:
             Whether it counts.
         """
-        return (box[2] + box[3]) / 2 >= self.min_face * (0.8 if followed else 1)
+        return (box[2] + box[3]) / 2 >= self.min_face * (0.8 if roughly else 1)
 
     def confirm(self, frame: np.ndarray, points: np.ndarray, watch: Stopwatch) -> float | None:
         """Ask the finder whether there is a face under landmarks.
@@ -195,7 +195,8 @@ class Pipeline:
             watch: Gets the time.
 
         Returns:
-            For each frame, at most `max_faces` that hold together, in the same order.
+            For each frame, at most `max_faces` that hold together and are large enough, in the same
+            order.
         """
         all_found = [(n, face) for n, faces in enumerate(found) for face in faces]
         looks = self.run_all([(frames[n], face.alignment) for n, face in all_found], watch)
@@ -211,6 +212,8 @@ class Pipeline:
             if len(sightings[n]) == self.max_faces:
                 continue
             box = face_box(look.landmarks)
+            if not self.large_enough(box):
+                continue
             known = any(same_face(box, face_box(s.look.landmarks)) for s in sightings[n])
             if not known and not why_lost(look.landmarks, used, size_of(frames[n])):
                 sightings[n].append(Sighting(look, face.score))

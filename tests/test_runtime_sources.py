@@ -1,5 +1,7 @@
 import itertools
+import os
 import struct
+import sys
 
 import cv2
 import numpy as np
@@ -232,6 +234,31 @@ def test_very_many_bad_frames_do_not_fill_the_log(caplog):
     assert len(list(source)) == 1
     assert source.skipped == 1500
     assert len(caplog.records) == 10 + 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are in Unicode")
+@pytest.mark.parametrize("name", [b"caf\xe9.avi", b"caf\xe9.png", b"caf\xe9"])
+def test_a_name_that_is_not_in_utf8_is_told(tmp_path, name, caplog):
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(write_video(tmp_path / "good.avi").read_bytes())
+    with pytest.raises(InputError, match=r"the name '.*caf\\udce9.*' is not in UTF-8: rename"):
+        list(open_source(path))
+    with open_source(tmp_path) as source:  # in a folder the others are read
+        assert {shot.name for shot in source} == {"good.avi"}
+        assert source.failures == ([] if name == b"caf\xe9" else [f"caf\\udce9{path.suffix}"])
+    assert "caf" in caplog.text
+
+
+def test_a_camera_below_0_is_told():
+    with pytest.raises(InputError, match="camera -1 cannot be opened: cameras are numbered from 0"):
+        open_source(-1)
+
+
+def test_a_video_is_read_once(tmp_path):
+    with open_source(write_video(tmp_path / "clip.avi")) as source:
+        assert len(list(source)) > 0
+        with pytest.raises(InputError, match=r"clip\.avi has been read to its end: open it again"):
+            list(source)
 
 
 @pytest.mark.parametrize("source", [None, 3.5, True, ""])

@@ -229,6 +229,18 @@ def test_small_faces_do_not_count_when_told(tmp_path, finder):
         assert len(detector(frame)) == len(detector.track(frame)) == count
 
 
+def test_the_box_that_is_told_is_what_counts_as_size(tmp_path, finder):
+    model, frame = write_model(tmp_path / "m.onnx"), spot(150, 120)
+    (face,) = Detector(model, finder=finder)(frame)
+    size = (face.box[2] + face.box[3]) / 2
+    (found,) = finder.find(frame)
+    rough = sum(alignment_box(found.alignment)[2:]) / 2
+    assert rough < size - 0.5, "the test would not see which of the two counts"
+    for least, count in ((size - 0.5, 1), (size + 0.5, 0)):
+        detector = Detector(model, finder=finder, min_face=least)
+        assert len(detector(frame)) == len(detector.track(frame)) == count
+
+
 def test_followed_face_may_become_a_fifth_smaller_than_a_new_one(tmp_path, finder):
     model = write_model(tmp_path / "m.onnx")
     frame = spot(150, 120)
@@ -327,6 +339,17 @@ def test_changing_size_of_frame(detector):
     detector.track(spot(400, 300, 640, 480))
     assert not detector.track(wall(64, 48))
     assert detector.track(spot(400, 300, 640, 480))
+
+
+def test_after_a_change_of_size_nobody_is_where_somebody_was(detector):
+    assert ids(detector.track(two(150, 480))) == [0, 1]
+    assert ids(detector.track(spot(150, 120))) == [
+        2
+    ]  # where 0 was, were the frame not half as wide
+    result = detector.track(two(150, 480))
+    assert ids(result) == [3, 4]
+    assert result.ended == (2,)
+    assert ids(detector.track(two(150, 480))) == [3, 4]
 
 
 SIZE = (320, 240)

@@ -4,8 +4,11 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -99,13 +102,37 @@ class Source:
         """Note a file that cannot be read, and say so."""
         logger.warning("left out: %s", reason)
         if len(self.failures) < MOST_NAMED:
-            self.failures.append(name)
+            self.failures.append(legible(name))
 
     def _skip(self, reason: object) -> None:
         """Count a frame that cannot be used, and say so; of very many ever fewer are said."""
         self.skipped += 1
         if self.skipped <= _LOGGED or str(self.skipped).strip("0") == "1":
             logger.warning("left out: %s (%d so far)", reason, self.skipped)
+
+
+def in_utf8(path: Path) -> bool:
+    """Tell whether OpenCV can take a file's name; on old discs there are others."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def legible(name: str) -> str:
+    """Write a file's name so that logs and files can hold it, whatever it is encoded in."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def check_name(path: Path) -> None:
+    """See that a file's name can be used.
+
+    Raises:
+        InputError: It is not in UTF-8.
+    """
+    if not in_utf8(path):
+        raise InputError(f"the name {str(path)!a} is not in UTF-8: rename the file")
 
 
 def taken(

@@ -9,7 +9,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
-from runtime.sources.base import Shot, Source, taken
+from runtime.sources.base import Shot, Source, check_name, taken
 from runtime.sources.truncation import image_damage
 
 IMAGE_SUFFIXES = frozenset(
@@ -81,9 +81,10 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is a folder, not an image, or truncated.
+        InputError: It is a folder, not an image, or truncated, or its name is not in UTF-8.
     """
     path = Path(path)
+    check_name(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_file():

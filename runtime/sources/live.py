@@ -207,6 +207,8 @@ class Camera(LiveSource):
             capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # old frames are of no use live
             return capture
 
+        if number < 0:  # OpenCV would look for any camera, and crash where there is none
+            raise InputError(f"camera {number} cannot be opened: cameras are numbered from 0")
         capture = connect()
         if not capture.isOpened():
             raise InputError(f"camera {number} cannot be opened: {advice}")

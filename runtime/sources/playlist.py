@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 
 from runtime.errors import InputError
-from runtime.sources.base import Shot, Source
+from runtime.sources.base import Shot, Source, check_name, in_utf8, legible
 from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles
 from runtime.sources.video import Video
 
@@ -84,8 +84,9 @@ def open_file(path: Path) -> Source:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no file, or no video.
+        InputError: It is no file, or no video, or its name is not in UTF-8.
     """
+    check_name(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_file():
@@ -115,7 +116,7 @@ def open_folder(folder: Path) -> Source:
             f"folder {folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}) and no video"
         )
     if others:
-        shown = ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+        shown = ", ".join(map(legible, others[:_SHOWN])) + (", …" if len(others) > _SHOWN else "")
         logger.warning(
             "%d files in %s are no images or videos and left out: %s", len(others), folder, shown
         )
@@ -149,8 +150,9 @@ def _relative(file: Path, base: Path) -> str:
 
 def _is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
-    # Animated GIFs are videos; anything else goes by its first bytes where its name says nothing.
-    return suffix in IMAGE_SUFFIXES or (suffix != ".gif" and cv2.haveImageReader(str(path)))
+    if suffix in IMAGE_SUFFIXES or suffix == ".gif" or not in_utf8(path):
+        return suffix in IMAGE_SUFFIXES  # animated GIFs are videos
+    return cv2.haveImageReader(str(path))  # by its first bytes, as its name says nothing
 
 
 def _is_media(path: Path) -> bool:

@@ -76,6 +76,7 @@ class Video(Source):
         count = int(count) if 0 < count < 2**53 else None
         super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
         self._counted, self._said = counted, count
+        self._read_before = False
 
     def __iter__(self) -> Iterator[Shot]:
         index = bad = 0
@@ -97,9 +98,12 @@ class Video(Source):
             if not self._counted:
                 self._estimate(index + 1, last, begin)
             yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
+            self._read_before = True
             index += 1
         if not self._counted:
             self.count = index
+        if index == self.skipped and self._read_before:
+            raise InputError(f"{self.name} has been read to its end: open it again")
         if index == self.skipped:
             raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
         if self._ends_early(index, last, gap, begin):

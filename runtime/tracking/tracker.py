@@ -171,6 +171,7 @@ class Tracker:
         self._since_search = 0
         self._pause = SOON
         self._next_id = 0
+        self._size: tuple[int, int] | None = None
         self.ended: tuple[int, ...] = ()
 
     def update(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
@@ -181,8 +182,14 @@ class Tracker:
             watch: Gets the time.
 
         Returns:
-            The faces of this frame, by id.
+            The faces of this frame, by id. Where it has another size than the one before, as after
+            a cut or a camera that came back, nobody is where somebody was, and all are new.
         """
+        size = size_of(frame)
+        gone: list[Track] = []
+        if size != self._size:
+            gone, self._tracks, self._missing = [*self._tracks, *self._missing], [], []
+            self._size = size
         self._since_search += 1
         for track in self._missing:
             track.age += 1
@@ -194,6 +201,7 @@ class Tracker:
         if lost:
             self._pause = SOON  # the search of just now is the first one for it
         self._forget()
+        self.ended = (*(track.id for track in gone), *self.ended)
         self._tracks.sort(key=lambda track: track.id)
         return list(self._tracks)
 
@@ -212,7 +220,7 @@ class Tracker:
         steps, lost = [], []
         for track, matrix, look in zip(self._tracks, used, looks, strict=True):
             wrong = why_lost(look.landmarks, matrix, size)
-            if wrong or not self._pipeline.large_enough(face_box(look.landmarks), followed=True):
+            if wrong or not self._pipeline.large_enough(face_box(look.landmarks), roughly=True):
                 lost.append(track)
             else:
                 steps.append(_Step(track, look))
