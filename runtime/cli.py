@@ -218,6 +218,10 @@ def read_keys(text: str) -> tuple[str, ...]:
         if not number.isdigit():
             raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
         keys.append(f"AU{int(number):02d}")
+    if not keys:
+        raise argparse.ArgumentTypeError(
+            "names no action unit: write AU12, or leave it out for all"
+        )
     return tuple(sorted(set(keys)))
 
 

@@ -1,6 +1,7 @@
 """The detector: frames in, action units out."""
 
 import itertools
+import operator
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from runtime.latency import Stopwatch
 from runtime.one_thread import OneThread
 from runtime.packaged import model_path
 from runtime.pipeline import Pipeline
-from runtime.results import Result, Timings
+from runtime.results import Holds, Result, Timings
 from runtime.signals import SignalBank, Signals
 from runtime.sources import (
     GIVE_UP,
@@ -91,6 +92,7 @@ class Detector:
             AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
+        TypeError: A number is not whole, or ``signals`` are none.
         ValueError: A number is below 1, ``search_side`` is below 64 or given with a finder of one's
             own; the backend or the precision is unknown.
     """
@@ -111,9 +113,11 @@ class Detector:
         search_side: int | None = None,
     ) -> None:
         numbers = {"max_faces": max_faces, "verify_every": verify_every}
-        for name, number in {**numbers, "search_every": search_every}.items():
-            if number is not None and number < 1:
+        for name, number in {**numbers, "search_every": search_every, "threads": threads}.items():
+            if number is not None and operator.index(number) < 1:
                 raise ValueError(f"{name} must be 1 or more, got {number}")
+        if not isinstance(signals, Signals | None):
+            raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
         if not min_face >= 0:
             raise ValueError(f"min_face must be 0 pixels or more, got {min_face}")
         self._finder = open_finder(finder, search_side)
@@ -146,6 +150,8 @@ class Detector:
             except InputError:
                 self._backend.close()
                 raise
+        adjusted = signals is not None and signals.adjusts
+        self._holds = Holds(self.aus, self.tells_intensity, adjusted)
 
     @property
     def spec(self) -> ModelSpec:
@@ -295,7 +301,10 @@ class Detector:
         faces = [self._faces.number(*pair) for pair in zip(everything, sizes, strict=True)]
         watch.lap("post")
         spent = Timings(**{phase: ms / len(frames) for phase, ms in watch.timings().items()})
-        results = [Result(one, spent, size) for one, size in zip(faces, sizes, strict=True)]
+        holds = self._holds._replace(adjusted=False)  # which takes more than one frame
+        results = [
+            Result(one, spent, size, holds=holds) for one, size in zip(faces, sizes, strict=True)
+        ]
         return [self._bank.judge(result) for result in results] if self._bank else results
 
     def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
@@ -320,9 +329,8 @@ class Detector:
             make = self._faces.make
             faces = tuple(make(track.id, track.look, track.score, size) for track in tracks)
             watch.lap("post")
-            result = Result(
-                faces, watch.timings(), size, timestamp=timestamp, ended=self._tracker.ended
-            )
+            said = {"timestamp": timestamp, "ended": self._tracker.ended, "holds": self._holds}
+            result = Result(faces, watch.timings(), size, **said)
             return self._bank.apply(result) if self._bank else result
 
     def stream(

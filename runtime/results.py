@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from runtime.errors import InputError
 from runtime.pose import HeadPose, head_pose
 
 if TYPE_CHECKING:
@@ -114,8 +115,11 @@ class Face:
 
         Returns:
             A copy.
+
+        Raises:
+            InputError: The face has no such action unit.
         """
-        keys = tuple(aus)
+        keys = _known(aus, self.aus)
 
         def some(values: Mapping[str, float]) -> dict[str, float]:
             return {key: values[key] for key in keys if key in values}
@@ -152,6 +156,20 @@ class Face:
         return f"Face({self.id}: {w:.0f}x{h:.0f} at ({x:.0f}, {y:.0f}), {self.score:.2f}, {shown})"
 
 
+class Holds(NamedTuple):
+    """What every face of a result is told with, also where there is no face.
+
+    Attributes:
+        aus: Keys of the action units.
+        intensity: Whether faces have `Face.intensities`.
+        adjusted: Whether faces have `Face.adjusted`.
+    """
+
+    aus: tuple[str, ...] = ()
+    intensity: bool = False
+    adjusted: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """What was found in one frame. True, sized and iterable by its faces.
@@ -167,6 +185,7 @@ class Result:
             milliseconds; None for all other sources.
         dropped: Frames of a camera or network passed over so far, because a newer one had come.
         ended: Ids of faces that will not come again; whoever keeps something by id lets go of it.
+        holds: What faces are told with, so that a frame without any has the same columns.
     """
 
     faces: tuple[Face, ...]
@@ -178,6 +197,7 @@ class Result:
     latency_ms: float | None = None
     dropped: int = 0
     ended: tuple[int, ...] = ()
+    holds: Holds = field(default_factory=Holds)
 
     def __iter__(self) -> Iterator[Face]:
         return iter(self.faces)
@@ -269,8 +289,9 @@ class Result:
 
     def only(self, aus: Iterable[str]) -> "Result":
         """Leave out action units of all faces, see `Face.only`."""
-        keys = tuple(aus)
-        return replace(self, faces=tuple(face.only(keys) for face in self.faces))
+        keys = _known(aus, self.holds.aus or (self.faces[0].aus if self.faces else None))
+        faces = tuple(face.only(keys) for face in self.faces)
+        return replace(self, faces=faces, holds=self.holds._replace(aus=keys))
 
     def __repr__(self) -> str:
         width, height = self.size
@@ -311,6 +332,17 @@ class Result:
             latency_ms=latency_ms,
             dropped=dropped,
         )
+
+
+def _known(wanted: Iterable[str], known: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the keys that are asked for; ``known`` is None where nobody knows which there are."""
+    if isinstance(wanted, str):
+        raise InputError(f"{wanted!r} is one text: give a list of keys, as in [{wanted!r}]")
+    keys = tuple(wanted)
+    unknown = [] if known is None else [str(key) for key in keys if key not in known]
+    if unknown:
+        raise InputError(f"no {', '.join(unknown)} here: choose from {', '.join(known or ())}")
+    return keys
 
 
 def _rounded(values: Mapping[str, float], digits: int) -> dict[str, float]:

@@ -199,7 +199,7 @@ def test_model_of_another_type(tmp_path, engine):
         open_backend(path, backend=engine)
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "CPU", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "CPU", "", 0])
 def test_unknown_device(tmp_path, engine, device):
     with pytest.raises(DeviceError, match=r"unknown device.*cpu, cuda"):
         open_backend(write_model(tmp_path / "m.onnx"), device, backend=engine)

@@ -267,7 +267,7 @@ def test_missing_demo(tmp_path, capsys, monkeypatch):
     "arguments",
     [
         *(["--max-faces", "0"], ["--threads", "x"], ["--unknown"]),
-        *(["--search-every", "-1"], ["--min-face", "-1"], ["--give-up", "nan"]),
+        *(["--search-every", "-1"], ["--min-face", "-1"], ["--give-up", "nan"], ["--aus", ""]),
     ],
 )
 def test_nonsense_on_the_command_line(arguments, capsys):

@@ -346,7 +346,14 @@ def test_foreign_model(tmp_path):
         Detector(write_model(tmp_path / "m.onnx", metadata={}))
 
 
-@pytest.mark.parametrize("name", ["max_faces", "verify_every", "search_every"])
+@pytest.mark.parametrize("name", ["max_faces", "verify_every", "search_every", "threads"])
 def test_numbers_below_one(model, name):
     with pytest.raises(ValueError, match=f"{name} must be 1 or more, got 0"):
         Detector(model, **{name: 0})
+    with pytest.raises(TypeError):
+        Detector(model, **{name: 1.5})
+
+
+def test_signals_that_are_none(model):
+    with pytest.raises(TypeError, match=r"signals must be a runtime\.Signals or None, got 'ema'"):
+        Detector(model, signals="ema")

@@ -9,6 +9,7 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime import results as results_module
 from runtime.errors import InputError
+from runtime.results import Holds
 
 STRONG = {"AU06": 1.25, "AU12": 4.5, "AU24": 0.0}
 
@@ -55,6 +56,29 @@ def test_only_some_action_units():
     assert (face.adjusted, face.id, face.box) == ({}, 3, strong.box)
 
 
+def test_only_what_there_is_can_be_asked_for():
+    whole = some_result(0, some_face())
+    none = replace(some_result(0), holds=Holds(("AU06", "AU12", "AU24"), intensity=True))
+    for result in (whole, none):
+        with pytest.raises(InputError, match="no AU99, au12 here: choose from AU06, AU12, AU24"):
+            result.only(["AU99", "AU12", "au12"])
+        with pytest.raises(InputError, match=r"give a list of keys, as in \['AU12'\]"):
+            result.only("AU12")
+    assert none.only(["AU12"]).holds == (("AU12",), True, False)
+
+
+def test_a_frame_without_a_face_has_the_columns_of_one_with():
+    pandas = pytest.importorskip("pandas")
+    told = Holds(("AU06", "AU12", "AU24"), intensity=True)
+    strong = replace(some_face(3), intensities=STRONG)
+    empty, full = (replace(some_result(i, *f), holds=told) for i, f in ((0, ()), (1, (strong,))))
+    assert list(empty.to_df().columns) == list(full.to_df().columns)
+    assert empty.to_csv().splitlines()[0] == full.to_csv().splitlines()[0]
+    both = pandas.concat([empty.to_df(), full.to_df()])
+    assert both["AU12_r"].isna().tolist() == [True, False]
+    assert empty.to_detections()["data"]["AU12"].shape == (0,)
+
+
 def test_data_frame():
     pandas = pytest.importorskip("pandas")
     strong = replace(some_face(3), intensities=STRONG)
@@ -65,7 +89,7 @@ def test_data_frame():
     np.testing.assert_allclose(table["x_13"], MEAN_FACE[13, 0] + 200, rtol=1e-6)
     empty = some_result(3).to_df()
     assert empty["success"].tolist() == [0]
-    assert "AU12" not in empty  # without a face nobody says which AUs there are
+    assert "AU12" not in empty  # in a result made by hand nobody says which AUs there are
     both = pandas.concat([table, empty])
     assert len(both) == 3
     assert both["frame"].dtype == "Int64"

@@ -363,6 +363,18 @@ def test_variable_frame_rate_has_the_true_times(tmp_path):
     np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
 
 
+def test_a_recording_that_stands_still_is_played_at_the_rate_at_which_it_moves(tmp_path):
+    runs = [(12, 0.04), (1, 8.0), (12, 0.04)]
+    path = with_durations(write_video(tmp_path / "a.mp4", 25, 25), runs)
+    with open_source(path) as source:
+        assert source.fps < 5, "the mean rate, which FFmpeg tells"
+        assert source.pace() == pytest.approx(25, rel=0.01)
+        assert read_ahead(source).pace() == source.pace()
+        assert len(list(source)) == 25, "it is still to be read"
+    with open_source(write_video(tmp_path / "b.mp4", 20, 30)) as source:
+        assert source.pace() == source.fps
+
+
 def test_video_without_times_has_those_of_its_rate(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.avi", code="MJPG", frames=4)
     source = open_source(path)

@@ -343,9 +343,7 @@ def test_changing_size_of_frame(detector):
 
 def test_after_a_change_of_size_nobody_is_where_somebody_was(detector):
     assert ids(detector.track(two(150, 480))) == [0, 1]
-    assert ids(detector.track(spot(150, 120))) == [
-        2
-    ]  # where 0 was, were the frame not half as wide
+    assert ids(detector.track(spot(150, 120))) == [2]  # where 0 was, in a frame half as wide
     result = detector.track(two(150, 480))
     assert ids(result) == [3, 4]
     assert result.ended == (2,)

@@ -80,6 +80,17 @@ def test_video_keeps_the_pace_of_its_frames(tmp_path):
     assert shown == [0, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9]
 
 
+def test_a_video_that_gets_more_frames_than_it_holds_stays_in_step(tmp_path):
+    times = np.arange(41) / 40  # a second of 40 frames, in a video of 10 a second
+    with VideoWriter(tmp_path / "a.mp4", 10) as writer:
+        for i, time in enumerate(times):
+            writer.write(np.full((48, 64, 3), 6 * i, np.uint8), time)
+    shown = [frame.mean() / 6 / 40 for frame in frames_of(tmp_path / "a.mp4")]
+    assert len(shown) in (11, 12, 13)
+    for place, true in enumerate(shown):
+        assert 0 <= place / 10 - true + 0.02 <= 0.35, "late by a quarter of a second and a frame"
+
+
 def test_long_gaps_are_cut(tmp_path):
     with VideoWriter(tmp_path / "a.mp4", 10) as writer:
         for i, time in enumerate([0.0, 3600.0, 3600.1, 3600.3]):

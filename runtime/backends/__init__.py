@@ -81,7 +81,7 @@ def open_backend(
             f"precision 'bf16' was asked for, but {backend} computes as the file says: give "
             "backend 'openvino' too, or no precision"
         )
-    if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", device):
+    if not isinstance(device, str) or not re.fullmatch(r"cpu|auto|cuda(:\d+)?", device):
         raise DeviceError(f"unknown device {device!r}: give cpu, cuda, cuda:N or auto")
     if threads is not None and threads < 1:
         raise DeviceError(f"{threads} threads cannot run anything: give 1 or more")

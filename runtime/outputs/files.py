@@ -143,7 +143,7 @@ class Outputs:
             self._timeless_names: list[str] = []
             stack.callback(self._tell_timeless)
             if wanted.pictures and source.moving:
-                fps = (source.fps or FALLBACK_FPS) / wanted.every
+                fps = (source.pace() or FALLBACK_FPS) / wanted.every
                 video = VideoWriter(f"{self._base}.annotated.mp4", fps)
                 self._video = stack.enter_context(video)
             self._stack = stack.pop_all()

@@ -78,11 +78,11 @@ def save(result: Result, path: Path, frame: np.ndarray | None) -> None:
 
 
 def layout_of(result: Result) -> Layout:
-    """Tell what a result holds; of one without a face nothing but the frame is known."""
-    faces = result.faces
+    """Tell what a result holds; what nobody has said is looked up in its faces."""
+    faces, holds = result.faces, result.holds
     return Layout(
-        aus=tuple(faces[0].aus) if faces else (),
-        intensity=any(face.intensities for face in faces),
-        adjusted=any(face.adjusted for face in faces),
+        aus=holds.aus or (tuple(faces[0].aus) if faces else ()),
+        intensity=holds.intensity or any(face.intensities for face in faces),
+        adjusted=holds.adjusted or any(face.adjusted for face in faces),
         named=bool(result.name),
     )

@@ -16,12 +16,16 @@ LONGEST_STILL = 10.0
 that much is shown."""
 
 
+MOST_LAG = 0.25
+"""Seconds that a video may be behind its frames' times."""
+
+
 class VideoWriter:
     """Writes frames as an MPEG-4 ``.mp4``; a context manager, see `PartialFile`.
 
     Frames that say when they are stand there until the next, so that a video of variable rate, or
-    one that lacks frames, keeps its pace. None is left out: where more come than the rate holds,
-    the video lags until there is a gap.
+    one that lacks frames, keeps its pace. Where more come than the rate holds, the video lags until
+    there is a gap, by `MOST_LAG` at most: frames that would come later are left out.
 
     The first frame sets the size; frames of another are fitted into it on black. Without a frame
     no file is made. The index of an MP4 file comes at its end: after an error the frames so far
@@ -86,8 +90,17 @@ class VideoWriter:
             self._writer.write(self._last)
             self._frames += 1
         self._last = _fit(frame, self._size)
+        if self._late(time):
+            return
         self._writer.write(self._last)
         self._frames += 1
+
+    def _late(self, time: float | None) -> bool:
+        """Tell whether the frame of a time would be shown too late."""
+        if time is None:
+            return False
+        behind = self._frames - (self._origin + time * self._fps)
+        return behind > max(2, MOST_LAG * self._fps)
 
     def _missing(self, time: float | None) -> int:
         """Count the frames between the last one and a time."""

@@ -95,6 +95,10 @@ class Source:
     def __iter__(self) -> Iterator[Shot]:
         raise NotImplementedError
 
+    def pace(self) -> float | None:
+        """Tell what rate a video made of its frames needs, frames a second; None if unknown."""
+        return self.fps
+
     def close(self) -> None:
         """Let go of file or camera."""
 

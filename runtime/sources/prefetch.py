@@ -75,6 +75,10 @@ class ReadAhead(Source):
             reader.stop()
             self.skipped, self.count = self._source.skipped, self._source.count
 
+    def pace(self) -> float | None:
+        """Tell what rate a video made of its frames needs, as the source knows it."""
+        return self._source.pace()
+
     def close(self) -> None:
         """Stop the thread, then let go of the file."""
         if self._reader is not None:

@@ -19,6 +19,12 @@ COUNTING = {b"ftyp": 4, b"AVI ": 8}
 kin, and AVI. Of others OpenCV makes a count of length and nominal rate, from which videos of
 variable rate are far."""
 
+PACED = 16
+"""Frames at the beginning whose rate is looked at."""
+
+FASTEST = 120.0
+"""Frames a second at most that a recording is taken to have."""
+
 MOST_BAD = 50
 """Frames in a row that may fail to decode before a video counts as ended."""
 
@@ -49,6 +55,7 @@ class Video(Source):
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.name} converted.mp4"
             )
+        self._path = path
         self._take_over(capture, str(path), path.stem, counted=_counts_frames(path))
 
     @classmethod
@@ -64,6 +71,7 @@ class Video(Source):
             The source.
         """
         video = cls.__new__(cls)
+        video._path = None
         video._take_over(capture, name, stem, counted=True)
         return video
 
@@ -135,6 +143,24 @@ class Video(Source):
         if self._said and self.fps and last > 0:
             length = self._said / self.fps - begin
             self.count = max(frames, round(length * (frames - 1) / last))
+
+    def pace(self) -> float | None:
+        """Tell the rate of the first frames where it is well above the mean rate that a file says.
+
+        Recordings of screens and browsers hold still for seconds, so that their mean rate would
+        make a slide show of what moves. The first frames are decoded once more for this.
+        """
+        if self._path is None or not self.fps:
+            return self.fps
+        capture = cv2.VideoCapture(str(self._path))
+        times = []
+        while len(times) < PACED and capture.grab():
+            times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
+        capture.release()
+        gaps = np.diff(times)
+        gaps = gaps[gaps > 0]
+        rate = min(1 / np.median(gaps), FASTEST) if len(gaps) else self.fps
+        return float(rate) if rate > 1.1 * self.fps else self.fps
 
     def close(self) -> None:
         """Let go of the file."""
