@@ -261,9 +261,11 @@ def test_a_video_is_read_once(tmp_path):
             list(source)
 
 
-@pytest.mark.parametrize("source", [None, 3.5, True, ""])
+@pytest.mark.parametrize("source", [None, 3.5, True, "", []])
 def test_no_source_at_all(source):
-    with pytest.raises(InputError, match=r"is no source|is an empty text: give a path"):
+    with pytest.raises(
+        InputError, match=r"is no source|is an empty text: give a path|list is empty"
+    ):
         open_source(source)
 
 

@@ -56,6 +56,8 @@ def open_source(source: AnySource, give_up: float = GIVE_UP) -> Source:
         return Arrays(source)
     if isinstance(source, str | Path):
         return _open_text(str(source), give_up)
+    if isinstance(source, Sequence) and not source:
+        raise InputError("the list is empty: it has neither a path nor a frame")
     if isinstance(source, Sequence) and any(isinstance(item, str | Path) for item in source):
         return _open_list(source)
     if isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):
