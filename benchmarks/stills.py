@@ -29,6 +29,7 @@ from runtime import Detector
 from runtime.action_units import AU_NAMES, au_key
 from runtime.atomic import PendingFile, make_folder
 from runtime.errors import InputError
+from runtime.outputs.pictures import write_image
 
 FORMAT = "lgrnet-stills-1"
 ANNOTATIONS = Path(__file__).with_name("stills.toml")
@@ -151,7 +152,8 @@ def write_table(folder: Path, stills: Sequence[Mapping], crops: Sequence[np.ndar
         The table, in split ``val``, as such faces have a say in thresholds.
 
     Raises:
-        InputError: The folder cannot be made, or the table not be written.
+        InputError: The folder cannot be made.
+        OutputError: A picture cannot be written.
     """
     make_folder(folder)
     table = folder / "faces.csv"
@@ -160,7 +162,7 @@ def write_table(folder: Path, stills: Sequence[Mapping], crops: Sequence[np.ndar
         rows.writerow(["file", "person", "split", *map(au_key, AU_NAMES)])
         for number, (still, crop) in enumerate(zip(stills, crops, strict=True)):
             name = f"{number:03d}.png"
-            cv2.imwrite(str(folder / name), crop)
+            write_image(folder / name, crop)
             absent = 0 if still["rest"] else ""
             labels = [1 if au in still["shows"] else absent for au in AU_NAMES]
             rows.writerow([name, still["person"], "val", *labels])

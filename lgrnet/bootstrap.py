@@ -41,17 +41,23 @@ def resampled_mean_f1(counts: np.ndarray, seed: int = 0, resamples: int = RESAMP
         resamples: How often to draw.
 
     Returns:
-        (resamples,); AUs that do not occur in a draw are left out of it.
+        (resamples,); AUs that do not occur in a draw are left out of it. NaN where none does, which
+        may be with few people.
     """
     rng = np.random.default_rng(seed)
     people = len(counts)
     times = rng.multinomial(people, np.full(people, 1 / people), resamples)
     hits, errors = np.moveaxis(np.tensordot(times, counts, 1), -1, 0)  # (resamples, n)
-    with np.errstate(invalid="ignore"):
-        return np.nanmean(2 * hits / (2 * hits + errors), axis=1)
+    total = 2 * hits + errors
+    f1 = np.divide(2 * hits, total, out=np.zeros(total.shape), where=total > 0)
+    occurring = (total > 0).sum(1)
+    return np.divide(f1.sum(1), occurring, out=np.full(resamples, np.nan), where=occurring > 0)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the middle 95 % of resampled values."""
-    low, high = np.percentile(values, [2.5, 97.5])
+    """Return the middle 95 % of resampled values; NaN among them do not count."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)

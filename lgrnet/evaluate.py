@@ -82,7 +82,12 @@ def answers(ask: Ask, faces: FaceShards, chosen: Sequence[int] | None = None) ->
 
     Returns:
         What is said, in the order of the faces.
+
+    Raises:
+        DatasetError: There is no face.
     """
+    if not len(faces):
+        raise DatasetError("there is no face to ask about: the splits are empty")
     said = [ask(batch.faces.numpy()) for batch in evaluation_batches(faces, chosen=chosen)]
     return join_outputs(said)
 

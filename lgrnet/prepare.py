@@ -13,12 +13,12 @@ from pathlib import Path
 from lgrnet.corpora import bp4d, bp4d_labels, disfa, disfa_labels, folds, jaanet, own
 from lgrnet.corpora.checking import Corpus, check_all
 from lgrnet.corpora.corrections import read_corrections
-from lgrnet.corpora.finding import finder
+from lgrnet.corpora.finding import finder, require_finder
 from lgrnet.corpora.parquet import require_pyarrow, write_parquet
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.report import make_report, write_report
 from lgrnet.corpora.writing import shard_table, write_sequences
-from lgrnet.shards import DatasetError
+from lgrnet.shards import DatasetError, OtherDatasetError
 from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -96,14 +96,22 @@ def prepare_own(table: Path, out: Path, workers: int | None = None, progress: bo
         DatasetError: The folder holds another data set.
         ImportError: A library is not installed.
     """
+    require_finder()
     aus, sequences = own.read_own(table)
-    recipe = {"landmarks_found_by": finder()}
-    write_sequences(out, own.CORPUS, aus, sequences, recipe, workers, progress)
+    recipe = {"landmarks_found_by": finder(), "files_sha256": own.digest(sequences)}
+    try:
+        write_sequences(out, own.CORPUS, aus, sequences, recipe, workers, progress)
+    except OtherDatasetError as error:
+        raise OtherDatasetError(
+            f"{out} was made from another table than {table}, from other files than it names now, "
+            "or with another model to find landmarks: delete it, or choose another --out"
+        ) from error
     report = make_report(out, own.CORPUS, aus, sequences, [])
-    empty = [name for name, counts in report["by_subject"].items() if not counts["written"]]
-    if empty:
-        raise CorpusError(f"{table}: no face was found in any file of split {n!r}" for n in empty)
-    return write_report(out, report)
+    text = write_report(out, report)
+    if empty := [name for name, counts in report["by_subject"].items() if not counts["written"]]:
+        lines = [f"{table}: no face was found in any file of split {name!r}" for name in empty]
+        raise CorpusError(lines, f"see {out / 'report.txt'}; the other splits can be used")
+    return text
 
 
 def _finish(

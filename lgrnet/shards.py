@@ -38,6 +38,10 @@ class DatasetError(RuntimeError):
     """A data set is missing, incomplete, or not what was asked for."""
 
 
+class OtherDatasetError(DatasetError):
+    """A folder holds another data set than the one that is to be written to it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Labels:
     """Labels of N faces; see the module for shapes and units."""
@@ -108,14 +112,14 @@ def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: 
         recipe: What the data were made from; a folder made from another recipe is refused.
 
     Raises:
-        DatasetError: The folder holds another data set.
+        OtherDatasetError: The folder holds another data set.
     """
     index = {"format": FORMAT, "aus": list(aus), "splits": splits, "recipe": recipe}
     path = root / INDEX_NAME
     if path.exists():
         found = _read_index(root)
         if found != json.loads(json.dumps(index)):
-            raise DatasetError(
+            raise OtherDatasetError(
                 f"{root} holds a data set made from another recipe ({found.get('recipe')}); "
                 "choose another folder or delete that one"
             )
@@ -175,7 +179,8 @@ def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None)
                 "corpus with those that are missing"
             )
         raise DatasetError(
-            f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}{hint}"
+            f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}: name "
+            f"those that it has{hint}"
         )
     names = [shard_name(name, number) for name in splits for number in range(counts[name])][:most]
     absent = [name for name in names if not shard_is_complete(root, name)]

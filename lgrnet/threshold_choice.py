@@ -155,7 +155,7 @@ def _allowed(probability: np.ndarray, presence: np.ndarray, near: float) -> np.n
         f1 = np.nan_to_num(f1_frame(present, presence), nan=0.0)
         scores.append(np.where(alarms <= FALSE_ALARMS, f1, -1.0))
     f1 = np.stack(scores)
-    return f1 >= f1.max(0) - near
+    return (f1 >= f1.max(0) - near) & (f1 >= 0)
 
 
 def _highest(chosen: np.ndarray, presence: np.ndarray) -> np.ndarray:

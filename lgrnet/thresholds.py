@@ -23,6 +23,7 @@ from lgrnet.evaluate import Evaluation, answers, evaluate
 from lgrnet.metrics import f1_frame, mean_f1, recognised
 from lgrnet.shards import MISSING, DatasetError, FaceShards
 from lgrnet.threshold_choice import (
+    FEWEST,
     Calls,
     best_thresholds,
     calls,
@@ -184,7 +185,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "mean F1 there %.4f, at 0.5 %.4f (%d faces)",
         *(mean_f1(at_thresholds), result.mean_f1, len(faces)),
     )
-    for row in meta["thresholds_from"].get("own", {}).get("aus", []):
+    rows = meta["thresholds_from"].get("own", {}).get("aus")
+    if rows == []:
+        logger.warning(
+            "%s has no say: no AU is shown by %d of its faces and lacked by %d",
+            args.own,
+            FEWEST,
+            FEWEST,
+        )
+    for row in rows or ():
         logger.info(_TOLD.format(**row))
     return 0
 

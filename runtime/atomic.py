@@ -57,10 +57,14 @@ class PendingFile:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exception is None:
-            self.commit()
-        else:
+        if exception is not None:
             self.discard()
+            return
+        try:
+            self.commit()
+        except OSError:  # such as a folder that has the name
+            self.discard()
+            raise
 
 
 def drop(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import zlib
 from pathlib import Path
 
 import aligned_by_hand
@@ -41,6 +42,7 @@ def folder(tmp_path_factory):
     video.release()
     cv2.imwrite(str(folder / "Ann, 1.png"), frames[0])
     cv2.imwrite(str(folder / "bob.png"), frames[7])
+    cv2.imwrite(str(folder / "copy.png"), frames[7])
     cv2.imwrite(str(folder / "wall.png"), np.full((240, 320, 3), 90, np.uint8))
     return folder
 
@@ -52,7 +54,7 @@ def test_pictures_and_frames_become_shards(folder, tmp_path, capsys):
         ["wall.png", "Bob", "", "test", 1, 1, 1],
         ["talk.mp4", "Cleo", 7, "val", 0, 0, 1],
         ["bob.png", "Bob", "", "test", 0, "", ""],
-        ["bob.png", "Bob", 0, "test", "", "9", ""],  # labels nothing
+        ["copy.png", "Bob", "", "test", "", "9", ""],  # labels nothing
     ]
     table = write_table(folder / "faces.csv", rows)
     assert prepare(table, tmp_path / "out") == 0
@@ -77,7 +79,7 @@ def test_pictures_and_frames_become_shards(folder, tmp_path, capsys):
     # A frame of the video is the same as its picture.
     np.testing.assert_allclose(val.labels.landmarks[0], test.labels.landmarks[1], atol=0.5)
     text = capsys.readouterr().out
-    assert "own: 3 subjects, 3 sequences, 6 labelled frames" in text
+    assert "own: 3 subjects, 2 sequences, 6 labelled frames" in text
     assert "test: no landmarks, 1 frames (4)" in text, "the table's line"
     assert "no label, 1 frames" in text
     assert "JÂA-Net" not in text
@@ -117,7 +119,59 @@ def test_a_run_goes_on_and_another_table_is_refused(folder, tmp_path, caplog):
     rows[1][1] = "Cleo"
     rows[1][3] = "val"
     assert prepare(write_table(table, rows), out) == 2
-    assert "another recipe" in caplog.text
+    assert f"{out} was made from another table than {table}" in caplog.text
+
+
+def test_a_file_that_was_replaced_is_noticed(folder, tmp_path, caplog, monkeypatch):
+    (tmp_path / "a").mkdir()
+    picture = tmp_path / "a" / "face.png"
+    picture.write_bytes((folder / "wall.png").read_bytes())
+    table = write_table(tmp_path / "faces.csv", [["a/face.png", "Ann", "", "", 1, 0, 0]])
+    assert prepare(table, tmp_path / "out") == 2
+    assert "no face was found in any file of split 'test'" in caplog.text
+    assert "see " in caplog.text
+    picture.write_bytes((folder / "bob.png").read_bytes())
+    assert prepare(table, tmp_path / "out") == 2
+    assert "from other files than it names now" in caplog.text
+    assert prepare(table, tmp_path / "other") == 0
+    monkeypatch.chdir(tmp_path)  # the same table by another name
+    assert prepare(Path("faces.csv"), tmp_path / "other") == 0
+
+
+def test_pictures_of_phones_and_damaged_ones(folder, tmp_path, capsys):
+    jpeg = cv2.imencode(".jpg", cv2.imread(str(folder / "bob.png")))[1].tobytes()
+    (tmp_path / "motion.jpg").write_bytes(jpeg + bytes(5000))  # a video lies behind the picture
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    huge = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
+    huge[16:24] = (10**5).to_bytes(4, "big") * 2
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    (tmp_path / "huge.png").write_bytes(huge)
+    rows = [[name, "Ann", "", "", 1, 0, 0] for name in ("motion.jpg", "cut.jpg", "huge.png")]
+    assert prepare(write_table(tmp_path / "faces.csv", rows), tmp_path / "out") == 0
+    assert len(FaceShards(tmp_path / "out", "test")) == 1
+    assert "test: unreadable frame, 2 frames (3-4)" in capsys.readouterr().out
+
+
+def test_what_a_container_says_of_its_length_is_not_believed(folder, tmp_path, monkeypatch, caplog):
+    class Longer:
+        """A capture of a container that takes its sound for its length."""
+
+        def __init__(self, path):
+            self._capture = capture(path)
+
+        def get(self, what):
+            return self._capture.get(what) + (200 if what == cv2.CAP_PROP_FRAME_COUNT else 0)
+
+        def __getattr__(self, name):
+            return getattr(self._capture, name)
+
+    capture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", Longer)
+    rows = [["talk.mp4", "Cleo", 7, "val", 0, 0, 1], ["talk.mp4", "Cleo", 300, "val", 0, 0, 1]]
+    table = write_table(folder / "faces.csv", rows[:1])
+    assert prepare(table, tmp_path / "out") == 0
+    assert prepare(write_table(table, rows), tmp_path / "other") == 2
+    assert f"{folder / 'talk.mp4'}: has no frame 300, only 216 can be decoded" in caplog.text
 
 
 def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):
@@ -135,8 +189,13 @@ def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):
     assert {faces.face(index).shape for index in range(2)} == {(200, 200, 3)}
     # Where a whole split has no face, that is said.
     rows[0][3] = "test"
-    assert prepare(write_table(table, rows), tmp_path / "other") == 2
+    other = tmp_path / "other"
+    assert prepare(write_table(table, rows), other) == 2
     assert f"{table}: no face was found in any file of split 'test'" in caplog.text
+    assert "val            2" in (other / "report.txt").read_text()
+    model = Path(runtime.__file__).parent / "models" / "lgrnet_edge.onnx"
+    assert evaluate([str(model), "--data", str(other)]) == 2
+    assert "there is no face to ask about" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -144,9 +203,15 @@ def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):
     [
         (["gone.png", "Ann", "", "", 1, 0, 0], "there is no file"),
         (["bob.png", "", "", "", 1, 0, 0], "names no person"),
-        (["bob.png", "Ann", "-1", "", 1, 0, 0], "frame '-1' is no frame's number"),
-        (["bob.png", "Ann", "x", "", 1, 0, 0], "frame 'x' is no frame's number"),
+        (["talk.mp4", "Ann", "-1", "", 1, 0, 0], "frame '-1' is no frame's number"),
+        (["talk.mp4", "Ann", "x", "", 1, 0, 0], "frame 'x' is no frame's number"),
+        (["talk.mp4", "Ann", "", "", 1, 0, 0], "talk.mp4 is a video: say which frame"),
+        (["talk.mp4", "Ann", "216", "", 1, 0, 0], "talk.mp4, whose 216 frames are counted from 0"),
+        (["bob.png", "Ann", "0", "", 1, 0, 0], "bob.png is a picture, which has no frame 0"),
+        (["bob.png", "Ann", "", "val", "", 9, ""], "no row of split 'val' labels an AU"),
+        (["x/../Ann, 1.png", "Ann", "", "", 1, 0, 0], "is of the same picture as line 2"),
         (["bob.png", "Ann", "", "a/b", 1, 0, 0], "split 'a/b'"),
+        (["bob.png", "Ann", "", "a" * 65, 1, 0, 0], "letters, digits and _ only"),
         (["bob.png", "Ann", "", "", 2, 0, 0], "AU 12 is '2', expected 0, 1"),
         (["bob.png", "Ann", "", "", 1, 0], "more or fewer cells"),
         (["bob.png", "Ann", "", "", 1, 0, 0, 0], "more or fewer cells"),
@@ -155,10 +220,11 @@ def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):
     ],
 )
 def test_faults_of_a_row_are_told_with_its_line(folder, tmp_path, caplog, row, said):
+    (folder / "x").mkdir(exist_ok=True)
     first = ["Ann, 1.png", "Cleo", "", "", 1, 0, 0]
     table = write_table(folder / "faces.csv", [first, row])
     assert prepare(table, tmp_path / "out") == 2
-    assert f"{table}, line 3: " in caplog.text
+    assert f"{table}, line 3: " in caplog.text or "no row of split" in said
     assert said in caplog.text
     assert not (tmp_path / "out").exists()
 
@@ -189,3 +255,6 @@ def test_a_table_that_is_none_is_named(folder, tmp_path):
             read_own(table)
     with pytest.raises(CorpusError, match="has no row"):
         read_own(write_table(table, []))
+    table.write_text("file;person;AU12\na.png;Ann;1\n")
+    with pytest.raises(CorpusError, match="has ';' between its cells: save it with commas"):
+        read_own(table)

@@ -151,6 +151,15 @@ def test_an_interval_leaves_out_a_fortieth_on_each_side():
     assert interval(values) == (50, 1950)
 
 
+def test_draws_in_which_no_au_occurs_do_not_count():
+    counts = np.zeros((3, 2, 2), int)
+    counts[0, 0] = 4, 2  # one of three people shows, and is told to show, anything
+    draws = resampled_mean_f1(counts, resamples=200)
+    assert 0 < np.isnan(draws).sum() < 200
+    assert interval(draws) == pytest.approx((8 / 10, 8 / 10))
+    assert np.isnan(interval(np.full(3, np.nan))).all()
+
+
 def test_means_are_those_of_the_aus_of_each_corpus():
     rng = np.random.default_rng(2)
     aus = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 23, 24, 25, 26)

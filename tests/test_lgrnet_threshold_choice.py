@@ -108,3 +108,10 @@ def test_an_au_that_never_occurs_keeps_the_middle(faces, monkeypatch):
     assert suited_thresholds(probability, never, few, few_presence).tolist() == [0.5] * 3
     monkeypatch.setattr(threshold_choice, "FEWEST", 1)
     assert suited_thresholds(probability, never, few, few_presence).tolist() == [0.5] * 3
+
+
+def test_where_all_thresholds_give_false_alarms_the_few_cannot_lower_them():
+    probability, presence = np.full((40, 1), 0.95), np.repeat([[0], [1]], 20, axis=0)
+    few = np.repeat([[0.1], [0.3]], 20, axis=0)
+    assert best_thresholds(probability, presence) == [0.8]
+    assert suited_thresholds(probability, presence, few, presence) == [0.8]

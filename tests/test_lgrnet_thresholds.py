@@ -135,6 +135,18 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     assert f"AU01: {expected[0]:.2f} instead of {by_f1[0]:.2f}; of 20 own faces" in caplog.text
 
 
+def test_too_few_own_faces_are_told_to_have_no_say(data, tmp_path, caplog):
+    many = FaceShards(data, "val", AUS)
+    checkpoint(tmp_path / "mean.pt", many)
+    shown = np.arange(40) < threshold_choice.FEWEST - 1
+    own, output = write_own(tmp_path / "own", many, shown), tmp_path / "out.pt"
+    command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
+    assert main([*command, "--own", str(own)]) == 0
+    said = f"{own} has no say: no AU is shown by 20 of its faces and lacked by 20"
+    assert said in caplog.text
+    assert load_checkpoint(output)[1]["thresholds_from"]["own"]["aus"] == []
+
+
 def test_own_faces_without_an_au_of_the_network_are_refused(data, tmp_path, caplog):
     checkpoint(tmp_path / "mean.pt", FaceShards(data, "val"))
     own, output = (

@@ -35,6 +35,13 @@ def test_failure_keeps_the_old_files(tmp_path):
     }
 
 
+def test_a_name_that_is_taken_by_a_folder_leaves_nothing_behind(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(OSError), PendingFile(tmp_path / "a.png") as part:  # noqa: PT011
+        part.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_what_must_outlast_a_power_cut_is_on_the_disc_before_it_has_its_name(tmp_path, monkeypatch):
     target, done = tmp_path / "new" / "a.pt", []
 

@@ -16,6 +16,15 @@ def finder() -> str:
     return f"{DEFAULT} {digest[:12]}, OpenCV's frontal cascade alt2"
 
 
+def require_finder() -> None:
+    """See that landmarks can be found, before anything is begun.
+
+    Raises:
+        ImportError: ONNX Runtime is not installed.
+    """
+    Detector(threads=1).close()
+
+
 @cache
 def _detector() -> Detector:
     """Open the detector, once a process."""

@@ -11,32 +11,42 @@ The table is a CSV file, a row a face, whose first row names the columns, in any
 =====================  ========================================================================
 
 There are no landmarks: the detector finds those of the largest face of each picture. Pictures make
-sequences of up to :data:`~lgrnet.corpora.sequence.SHARD_FRAMES`, and so does each video of a split.
+sequences of up to :data:`PICTURES`, so that a run that is stopped loses little, and each video of a
+split is one.
 """
 
 import csv
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import integer
-from lgrnet.corpora.sequence import NO_LABEL, SHARD_FRAMES, Dropped, FrameSequence
+from lgrnet.corpora.sequence import NO_LABEL, Dropped, FrameSequence
 from lgrnet.shards import MISSING
 from runtime.action_units import AU_NAMES
 from runtime.landmarks import COUNT
+from runtime.sources.images import IMAGE_SUFFIXES
+from runtime.sources.playlist import VIDEO_SUFFIXES
 
 CORPUS = "own"
 """What such a data set is called in its recipe."""
 
+PICTURES = 50
+"""Pictures of a sequence at most."""
+
+_SAMPLE = 2**20  # bytes at both ends of a file by which one notices that it is another
+
 _NEEDED = ("file", "person")
 _KNOWN = (*_NEEDED, "frame", "split")
 _AU = re.compile(r"AU(\d{1,2})(?:_c)?")
-_SPLIT = re.compile(r"[A-Za-z0-9_]+")
+_SPLIT = re.compile(r"[A-Za-z0-9_]{1,64}")
 _LABELS = {"": MISSING, "9": MISSING, "0": 0, "1": 1}
 
 
@@ -70,6 +80,10 @@ def read_own(table: Path) -> tuple[tuple[int, ...], list[FrameSequence]]:
     aus = tuple(sorted(columns))
     faces = [face for line, row in rows if (face := _face(table, line, row, columns, problems))]
     _check_apart(table, faces, problems)
+    _check_videos(table, faces, problems)
+    for split in {face.split for face in faces}:
+        if all(set(face.labels) == {MISSING} for face in faces if face.split == split):
+            problems.add(table, f"no row of split {split!r} labels an AU")
     if problems:
         raise CorpusError(problems.lines())
     numbers = {name: place for place, name in enumerate(sorted({f.person for f in faces}), 1)}
@@ -92,11 +106,15 @@ def _read_cells(
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.add(table, f"cannot be read as a CSV file in UTF-8 ({error})")
         return {}, []
+    other = next((mark for mark in ";\t" if len(names) == 1 and mark in names[0]), None)
+    if other:
+        problems.add(table, f"has {other!r} between its cells: save it with commas", 1)
+        return {}, []
     for name in _NEEDED:
         if name not in names:
             problems.add(table, f"has no column {name!r}, only {', '.join(names) or 'nothing'}", 1)
     columns: dict[int, str] = {}
-    for name in names:
+    for name in dict.fromkeys(names):
         number = int(match[1]) if (match := _AU.fullmatch(name)) else None
         if names.count(name) > 1 or number in columns:
             problems.add(table, f"the column {name!r} is there twice", 1)
@@ -120,7 +138,7 @@ def _face(
         return None
     cells = {name: cell.strip() for name, cell in row.items()}
     split, frame = cells.get("split") or "test", cells.get("frame") or None
-    path = table.parent / cells["file"]
+    path = table.absolute().parent / cells["file"]
     faults = []
     if not cells["file"] or not path.is_file():
         faults.append(f"there is no file {path}")
@@ -131,6 +149,10 @@ def _face(
     number = None if frame is None else integer(frame)
     if frame is not None and (number is None or number < 0):
         faults.append(f"frame {frame!r} is no frame's number, from 0")
+    elif frame is not None and path.suffix.lower() in IMAGE_SUFFIXES:
+        faults.append(f"{cells['file']} is a picture, which has no frame {frame}")
+    elif frame is None and path.suffix.lower() in VIDEO_SUFFIXES:
+        faults.append(f"{cells['file']} is a video: say which frame, from 0")
     labels = []
     for au, name in sorted(columns.items()):
         label = _LABELS.get(cells[name])
@@ -150,13 +172,45 @@ def _check_apart(table: Path, faces: Sequence[_Face], problems: Problems) -> Non
     seen: dict[tuple[Path, int | None], int] = {}
     splits: dict[str, tuple[str, int]] = {}
     for face in faces:
-        first = seen.setdefault((face.path, face.frame), face.line)
+        first = seen.setdefault((face.path.resolve(), face.frame), face.line)
         if first != face.line:
             problems.add(table, f"is of the same picture as line {first}", face.line)
         split, line = splits.setdefault(face.person, (face.split, face.line))
         if split != face.split:
             what = f"{face.person!r} is in split {face.split!r}, and in {split!r} in line {line}"
             problems.add(table, what, face.line)
+
+
+def _check_videos(table: Path, faces: Sequence[_Face], problems: Problems) -> None:
+    """Find videos that cannot be read, and frames behind the end that a video says it has."""
+    counts: dict[Path, int] = {}
+    for face in faces:
+        if face.frame is None:
+            continue
+        if face.path not in counts:
+            video = cv2.VideoCapture(str(face.path))
+            counts[face.path] = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else -1
+            video.release()
+        count = counts[face.path]
+        if count < 0:
+            problems.add(table, f"{face.path} is no video that OpenCV can decode", face.line)
+        elif 0 < count <= face.frame:
+            what = f"frame {face.frame} of {face.path}, whose {count} frames are counted from 0"
+            problems.add(table, what, face.line)
+
+
+def digest(sequences: Sequence[FrameSequence]) -> str:
+    """Sum up the files, by their sizes and ends, so that one notices when another takes a place."""
+    told = hashlib.sha256()
+    for sequence in sequences:
+        for path in [sequence.video] if sequence.video else sequence.pictures:
+            size = path.stat().st_size
+            told.update(f"{size} ".encode())
+            with path.open("rb") as file:
+                told.update(file.read(_SAMPLE))
+                file.seek(max(0, size - _SAMPLE))
+                told.update(file.read(_SAMPLE))
+    return told.hexdigest()
 
 
 def _grouped(faces: Sequence[_Face]) -> list[list[_Face]]:
@@ -166,7 +220,7 @@ def _grouped(faces: Sequence[_Face]) -> list[list[_Face]]:
         videos[face.split, "" if face.frame is None else str(face.path)].append(face)
     groups = []
     for (_, video), group in sorted(videos.items()):
-        step = len(group) if video else SHARD_FRAMES
+        step = len(group) if video else PICTURES
         ordered = sorted(group, key=lambda face: face.frame or 0) if video else group
         groups += [ordered[start : start + step] for start in range(0, len(group), step)]
     return groups

@@ -33,11 +33,9 @@ from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
 from runtime.atomic import STALE, PendingFile, make_folder
 from runtime.landmarks import COUNT
+from runtime.sources.truncation import image_damage
 
 logger = logging.getLogger(__name__)
-
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_JPEG_TAIL = 1024  # bytes at the end of a file, in which the mark of the end must lie
 
 _GO_ON = "the shards that are whole are kept, run the same command again to go on"
 
@@ -285,9 +283,12 @@ def _read_picture(path: Path) -> np.ndarray | None:
     except FileNotFoundError:
         return None
     # OpenCV fills what a JPEG lacks with grey, without a word.
-    if not data or (data.startswith(_JPEG_START) and _JPEG_END not in data[-_JPEG_TAIL:]):
+    if not data or image_damage(data):
         return None
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # such as of a size that cannot be
+        return None
 
 
 class CutVideoError(CorpusError):
@@ -299,10 +300,11 @@ def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:
 
     Decoders leap over a frame that they cannot read, so that all later ones would be taken for the
     next. Only at the video's end one sees that there are too few, and then no shard is to be
-    trusted.
+    trusted. One's own videos are of any container, some of which only estimate how many frames
+    they have: of them only the frames that are wanted must be there.
 
     Raises:
-        CutVideoError: There are fewer frames than the video says.
+        CutVideoError: There are fewer frames than the video says, or than are wanted.
     """
     video = cv2.VideoCapture(str(sequence.video))
     declared = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -315,10 +317,15 @@ def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:
                 break
             _, picture = video.retrieve()
             yield picture
-        while video.grab():
+        while sequence.people is None and video.grab():
             count += 1
     finally:
         video.release()
+    if sequence.people is not None:
+        if count <= (last := int(sequence.video_frames.max())):
+            what = f"{sequence.video}: has no frame {last}, only {count} can be decoded"
+            raise CutVideoError([f"{what}; nothing of it is kept"])
+        return
     if count < max(declared, int(sequence.video_frames.max()) + 1):
         what = f"only {count} of {declared} frames can be decoded, it is damaged or cut off"
         fix = f"nothing of {sequence.name} is kept: copy it again"
