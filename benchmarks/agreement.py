@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
@@ -172,10 +173,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("clips", type=Path, nargs="+", metavar="CLIP")
     add("--models", nargs="+", required=True, metavar="FILE[@ENGINE[@bf16]]")
-    add("--threads", type=int, default=1)
+    add("--threads", type=positive, default=1)
     add("--json", type=Path, default=Path("out/agreement.json"))
     add("--pictures", type=Path, help="folder of the curves (default: beside the JSON)")
     args = parser.parse_args(argv)
+    if len(args.models) < 2:
+        parser.error("--models: give two or more, the first is what the others are compared with")
+    if len({clip.stem for clip in args.clips}) < len(args.clips):
+        parser.error("two clips have the same name, and so would their rows: rename one")
     folder = args.pictures or args.json.parent
     record: dict = {"format": FORMAT, "machine": describe_machine(), "rows": []}
     pictures = []
@@ -183,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             found = [curves(model, clip, args.threads) for model in args.models]
             compared = [compare(found[0], each) for each in found[1:]]
-        except (OSError, ImportError, InputError, ModelError, DeviceError) as error:
+        except (OSError, ImportError, ModelError, DeviceError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         for each, row in zip(found[1:], compared, strict=True):

@@ -21,6 +21,7 @@ from export.tensorrt.build import build_engine
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.config import model_config
 from lgrnet.model import LGRNet
+from runtime.atomic import make_folder
 from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import ModelSpec
@@ -87,7 +88,7 @@ class Exports:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
         self._made: dict[tuple, ModelFile | Unavailable] = {}
         self._traced: list[Path] = []

@@ -79,6 +79,9 @@ class Cost:
         Returns:
             What is broken, in words, with the AU's name; nothing if all is well.
         """
+        before, after = self.mean_f1
+        if np.isnan(before):
+            return ["no held-out face shows an AU, so that nothing is judged: give more of them"]
         found = []
         for i, au in enumerate(self.aus):
             loss = self.f1_fp32[i] - self.f1[i]
@@ -92,7 +95,6 @@ class Cost:
                     f"{au_key(au)} changes by up to {self.max_change[i]:.3f}, the bound is "
                     f"{bounds.change:g}"
                 )
-        before, after = self.mean_f1
         if before - after > bounds.mean_f1:
             found.append(
                 f"mean F1 falls by {before - after:.4f} ({before:.4f} → {after:.4f}), the bound "
@@ -117,8 +119,8 @@ class Cost:
         return {
             "faces": self.source,
             "frames": self.frames,
-            "mean_f1_fp32": before,
-            "mean_f1": after,
+            "mean_f1_fp32": _plain(before),
+            "mean_f1": _plain(after),
             "max_change": float(self.max_change.max()),
             "mean_change": float(self.mean_change.mean()),
             "landmarks_px": {"mean": self.landmarks[0], "max": self.landmarks[1]},
@@ -189,6 +191,16 @@ def measure_cost(
         landmarks=(float(apart.mean()), float(apart.max())),
         intensity=intensity,
     )
+
+
+def drop_report(path: Path, model: str) -> None:
+    """Remove the report of a file that has been replaced; that of another model stays."""
+    try:
+        own = json.loads(path.read_text(encoding="utf-8")).get("model") == model
+    except (OSError, ValueError, AttributeError):
+        return
+    if own:
+        path.unlink()
 
 
 def write_report(path: Path, report: dict) -> None:

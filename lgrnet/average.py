@@ -76,8 +76,8 @@ def average(
     if missing_from is not None:
         meta["missing_from"] = str(missing_from)
     for name in KEPT:
-        said = {str(meta_of.get(name)) for _, meta_of in read}
-        if len(said) == 1:
+        said = {meta_of.get(name) for _, meta_of in read}
+        if len(said) == 1 and said != {None}:
             meta[name] = said.pop()
     return mean, meta
 

@@ -172,15 +172,14 @@ def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None)
     counts = index["splits"]
     unknown = [name for name in splits if name not in counts]
     if unknown:
-        hint = ""
+        hint = ": name those that it has"
         if index["recipe"].get("corpus") in ("bp4d", "disfa"):
             hint = (
                 "; each is a person: choose them by --corpus and --fold, or prepare the "
                 "corpus with those that are missing"
             )
         raise DatasetError(
-            f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}: name "
-            f"those that it has{hint}"
+            f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}{hint}"
         )
     names = [shard_name(name, number) for name in splits for number in range(counts[name])][:most]
     absent = [name for name in names if not shard_is_complete(root, name)]

@@ -1,9 +1,9 @@
 """Train LGRNet: ``python -m lgrnet.train configs/edge.toml``.
 
-The run's folder gets ``config.json``, ``last.pt`` and ``best.pt`` (best mean F1 on the validation
-split), with ``optim.average_from`` also ``average.pt`` (mean weights of the last part), a
-TensorBoard log, and ``state.pt``, from which the same command goes on after an interruption,
-``kill -9`` included.
+The run's folder gets ``config.json`` and ``origin.json`` (what it is), ``last.pt`` and ``best.pt``
+(best mean F1 on the validation split), with ``optim.average_from`` also ``average.pt`` (mean
+weights of the last part), a TensorBoard log, and ``state.pt``, from which the same command goes on
+after an interruption, ``kill -9`` included.
 
 On a corpus, ``--fold 1`` trains on two thirds of the people and tests on the others after every
 epoch; ``--fold all`` does so three times. The best epoch is then chosen on the test people, as in
@@ -52,7 +52,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--threads", type=int, help="CPU threads; PyTorch's default if not given")
     add("--progress", action=argparse.BooleanOptionalAction, default=True)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.threads is not None and args.threads < 1:
+        parser.error(f"--threads: give at least 1, not {args.threads}")
+    return args
 
 
 def runs(experiment: Experiment, folds: str | None, variants: list[str] | None) -> list[Experiment]:
@@ -93,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     leads = int(os.environ.get("RANK", "0")) == 0
     logging.basicConfig(level=logging.INFO if leads else logging.ERROR, format="%(message)s")
-    if args.threads:
+    if args.threads is not None:
         torch.set_num_threads(args.threads)
     try:
         device = torch_device(args.device)

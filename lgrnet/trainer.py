@@ -31,6 +31,7 @@ from lgrnet.losses import Losses, au_weights, joint_loss
 from lgrnet.model import LGRNet
 from lgrnet.networks import build_network
 from lgrnet.optimiser import make_optimiser, make_schedule
+from lgrnet.origin import check_origin, origin_of, write_origin
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards
 from lgrnet.teacher import Teacher
@@ -333,12 +334,16 @@ class Trainer:
                     f"{out} holds a run with another configuration: choose another folder "
                     "(--set out=FOLDER) or delete that one"
                 )
+        origin = origin_of(self.train_shards, self.experiment.init)
+        if path.exists():
+            check_origin(out, origin)
         self.together.wait_for_everyone()
         if self.leads:
             for stale in out.glob(STALE):  # of a run that was killed
                 stale.unlink()
             with PendingFile(path) as part:
                 part.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+            write_origin(out, origin)
         self.together.wait_for_everyone()
 
     def _save_state(self) -> None:

@@ -229,8 +229,9 @@ class Detector:
 
     @property
     def options(self) -> dict[str, object]:
-        """What it was opened with, as plain values; without finder and signals."""
+        """What it was opened with, as plain values; the finder by its name, without signals."""
         given = {**self._settings, "model": str(self._settings["model"] or "the packaged model")}
+        given["finder"] = self._finder.name
         return {name: value for name, value in given.items() if name != "signals"}
 
     def reset(self) -> None:

@@ -15,6 +15,7 @@ import cv2
 from runtime.detector import Detector
 from runtime.drawing import Annotator
 from runtime.drawing.window import Window
+from runtime.errors import OutputError
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
@@ -79,14 +80,20 @@ class Run:
         """Tell the user something; beside JSON lines nothing else goes to standard output.
 
         Whoever closes what this goes to wants to hear no more, but still has the files written.
+
+        Raises:
+            OutputError: It goes to a file on a full disc.
         """
-        if self._unheard:
+        stream = self.notes or (sys.stderr if self.lines else sys.stdout)
+        if stream is None or self._unheard:  # closed from the start, or meanwhile
             return
         try:
-            print(text, file=self.notes or (sys.stderr if self.lines else sys.stdout), flush=True)
+            print(text, file=stream, flush=True)
         except BrokenPipeError:
             self._unheard = True
-            redirect_to_nowhere(sys.stdout)
+            redirect_to_nowhere(stream)
+        except OSError as error:
+            raise OutputError(f"{stream.name} takes no more ({error.strerror or error})") from error
 
     def layout(self, source: Source) -> Layout:
         """Say what the results of a source will hold."""
@@ -109,7 +116,7 @@ class Run:
             Whether to go on with other sources: False after the window was closed.
 
         Raises:
-            InputError: Another run than this was cut off, and it is to be gone on with.
+            InputError: Another run than this was cut off, or is done, and it is to be gone on with.
             KeyboardInterrupt: Ctrl-C; the files are finished.
             BrokenPipeError: Whoever read the JSON lines is gone; the files are finished.
         """
@@ -147,11 +154,17 @@ class Run:
             record = json.loads(begun.record_path(base).read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             return False
-        same = record.get("source") == source.name
-        if same and not record.get("complete", True):
+        run = self._identity(source)
+        if not begun.of_source(record, source, run):
+            return False
+        if not record.get("complete", True):
+            begun.check_same(base, run)  # before anything is renamed
             reopen(base)
             return False
-        return same and all_written(source, self.wanted)
+        if not all_written(source, self.wanted):
+            return False
+        begun.check_same(base, run)
+        return True
 
     def _detect(self, source: Source, tally: _Tally, agreement: Agreement | None) -> bool:
         """Take every frame; whether they all came, or somebody closed the window."""

@@ -83,13 +83,26 @@ def test_several_clips_and_models(tmp_path, capsys):
         ("none.mp4", "m.onnx", "none.mp4"),
         ("a.avi", "m.onnx@abacus", "write FILE@ENGINE"),
         ("a.avi", "none.onnx", "none.onnx"),
+        ("a.avi", "foreign.onnx", "no lgrnet metadata"),
     ],
 )
 def test_what_cannot_be_opened_is_named(tmp_path, capsys, clip, model, message):
     write_video(tmp_path / "a.avi", code="MJPG", frames=2)
     write_model(tmp_path / "m.onnx")
+    write_model(tmp_path / "foreign.onnx", metadata={})
     out = tmp_path / "agreement.json"
-    arguments = [tmp_path / clip, "--models", tmp_path / model, "--json", out]
+    arguments = [tmp_path / clip, "--models", tmp_path / model, tmp_path / "m.onnx", "--json", out]
     assert main([*map(str, arguments)]) == 2
     assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_one_model_and_two_clips_of_one_name_are_refused(tmp_path, capsys):
+    for more, said in (
+        (["a.avi", "--models", "m.onnx"], "give two or more"),
+        (["a.avi", "b/a.avi", "--models", "m.onnx", "n.onnx"], "two clips have the same name"),
+        (["a.avi", "--models", "m.onnx", "n.onnx", "--threads", "0"], "--threads"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(more)
+        assert said in capsys.readouterr().err

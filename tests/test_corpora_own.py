@@ -202,6 +202,7 @@ def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):
     ("row", "said"),
     [
         (["gone.png", "Ann", "", "", 1, 0, 0], "there is no file"),
+        (["a" * 5000, "Ann", "", "", 1, 0, 0], "there is no file"),
         (["bob.png", "", "", "", 1, 0, 0], "names no person"),
         (["talk.mp4", "Ann", "-1", "", 1, 0, 0], "frame '-1' is no frame's number"),
         (["talk.mp4", "Ann", "x", "", 1, 0, 0], "frame 'x' is no frame's number"),

@@ -1,11 +1,12 @@
 """Which bounds a precision breaks, one at a time."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from export.accuracy import Bounds, Cost
+from export.accuracy import Bounds, Cost, drop_report, write_report
 
 SAME = Cost(
     aus=(1, 12), source="tests", frames=10, positives=np.array([5, 5]),
@@ -38,6 +39,11 @@ SAME = Cost(
             ["AU01 changes by up to nan, the bound is 1"],
         ),
         ({"f1": np.array([0.9, 1.0])}, Bounds(f1=0, mean_f1=0), []),  # a gain is no loss
+        (
+            dict.fromkeys(("f1", "f1_fp32"), np.full(2, np.nan)),
+            Bounds(),
+            ["no held-out face shows an AU, so that nothing is judged: give more of them"],
+        ),
     ],
 )
 def test_each_bound_is_told_by_itself(change, bounds, told):
@@ -48,3 +54,16 @@ def test_each_bound_is_told_by_itself(change, bounds, told):
 def test_bounds_that_are_none(bound):
     with pytest.raises(ValueError, match=f"bound {next(iter(bound))}"):
         Bounds(**bound)
+
+
+def test_a_report_is_json_and_goes_with_its_file(tmp_path):
+    nothing = replace(SAME, f1=np.full(2, np.nan), f1_fp32=np.full(2, np.nan))
+    path = tmp_path / "m.accuracy.json"
+    write_report(path, {"model": "m.npz", **nothing.as_dict()})
+    read = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert read["mean_f1"] is None
+    drop_report(path, "m.onnx")  # of another file
+    assert path.exists()
+    drop_report(path, "m.npz")
+    drop_report(path, "m.npz")  # which is not there any more
+    assert not path.exists()

@@ -153,6 +153,8 @@ def test_an_engine_that_fits_is_not_built_again(model, monkeypatch, caplog):
     assert "is up to date" in caplog.text
     assert again(targets=["8.6", "8.9"])
     assert "built again: it was built for compute capability 8.6, this GPU has 8.9" in caplog.text
+    assert again()  # a smaller one is wanted
+    assert "built again: it was also built for compute capability 8.9" in caplog.text
     assert again(force=True)
     assert not again()
     write_plan(engine, replace(read_plan(engine), version="1.0"))

@@ -83,6 +83,11 @@ def test_a_network_with_itself_stays(tmp_path):
     }  # fmt: skip
     saved(tmp_path / "b.pt", 1, {**told, "licence": "another"})
     assert "licence" not in average([tmp_path / "a.pt", tmp_path / "b.pt"])[1]
+    for name in ("c.pt", "d.pt"):
+        saved(tmp_path / name, 1)
+    assert not {"licence", "training_data"} & set(
+        average([tmp_path / "c.pt", tmp_path / "d.pt"])[1]
+    )
 
 
 def test_what_cannot_be_averaged_is_named(tmp_path, caplog):

@@ -45,6 +45,29 @@ def run(config, out, *changes):
     return main([str(config), "--no-progress", *(f for c in settings for f in ("--set", c))])
 
 
+def test_a_run_of_other_faces_or_initial_weights_is_noticed(config, tmp_path, caplog):
+    data, init = tmp_path / "data", tmp_path / "init.pt"
+    write_tiny_shards(data)
+    more = [f"data.root={data}", "optim.epochs=1"]
+    assert run(config, tmp_path / "first", *more) == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more, f"init={init}") == 0
+    assert run(config, tmp_path / "run", *more, f"init={init}") == 0, "nothing has changed"
+    assert run(config, tmp_path / "second", *more, "seed=1") == 0
+    shutil.copy(tmp_path / "second" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more, f"init={init}") == 2
+    assert (
+        f"{tmp_path / 'run'} holds a run with other initial weights than there are" in caplog.text
+    )
+    shutil.rmtree(data)
+    write_tiny_shards(data, count=20)
+    assert run(config, tmp_path / "first", *more) == 2
+    assert f"{tmp_path / 'first'} holds a run with other faces than" in caplog.text
+    (tmp_path / "first" / "origin.json").write_text("{")
+    assert run(config, tmp_path / "first", *more) == 2
+    assert "origin.json is damaged" in caplog.text
+
+
 def weights(path):
     return load_checkpoint(path)[0].state_dict()
 

@@ -57,6 +57,19 @@ def test_files_are_written_for_one_who_reads_no_summary(tmp_path, model):
     assert names(tmp_path / "out") == ["a.csv", "a.latency.json", "b.csv", "b.latency.json"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+def test_lines_are_whole_where_nobody_reads_the_notes(tmp_path, model):
+    clips = [write_clip(tmp_path / f"{name}.avi", 3) for name in "ab"]
+    command = f"{sys.executable} -m runtime {clips[0]} {clips[1]} --jsonl --no-progress"
+    for end in ("2> >(true)", "2>&-"):
+        done = subprocess.run(
+            ["bash", "-c", f"{command} --model {model} {end}"],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert [json.loads(line)["index"] for line in done.stdout.splitlines()] == [0, 1, 2] * 2
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_json_lines_that_find_no_room_or_no_output(tmp_path, model):
     clip = write_clip(tmp_path / "clip.avi", 3)

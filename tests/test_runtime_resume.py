@@ -19,6 +19,7 @@ from runtime import cli
 from runtime.errors import InputError
 from runtime.formats import Layout
 from runtime.outputs import Outputs, Wanted
+from runtime.outputs.begun import identity
 from runtime.sources import Source
 
 TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
@@ -254,13 +255,43 @@ def test_resume_of_another_source(tmp_path, capsys, monkeypatch, model):
     (out / "clip.latency.partial.json").write_bytes(note)
     code, _, err = run(capsys, *given)
     assert code == 2
-    assert f"{out / 'clip'}.*: the run that was cut off had bytes " in err
+    assert f"{out / 'clip'}.*: the run that was begun had bytes " in err
     (out / "clip.latency.partial.json").unlink()
     code, _, err = run(capsys, *given)
     assert code == 2
     assert "clip.avi ended, but the run that was cut off had come to frame 2" in err
     assert before.startswith((out / "clip.partial.csv").read_text())
     assert [row["frame"] for row in rows(out / "clip.partial.csv")] == list("012")
+
+
+def test_a_refusal_changes_nothing(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = ("--out", out, "--model", model, "--no-video")
+    with monkeypatch.context() as patch:
+        cut(patch, 4, KeyboardInterrupt)
+        assert run(capsys, clip, *given)[0] == 130
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(before) == ["clip.csv", "clip.latency.json"]
+    code, _, err = run(capsys, clip, *given, "--resume", "--max-faces", "2")
+    assert (code, "had options max_faces 8, this one has 2" in err) == (2, True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    monkeypatch.chdir(tmp_path)  # the same file by another path
+    _, _, err = run(capsys, "clip.avi", *given, "--resume")
+    assert "going on behind frame" in err
+    assert len(rows(out / "clip.csv")) == 6
+    code, _, err = run(capsys, clip, *given, "--resume", "--max-faces", "2")
+    assert (code, "had options max_faces 8, this one has 2" in err) == (2, True), "done otherwise"
+    assert "done before" in run(capsys, clip, *given, "--resume", "--threads", "1")[2]
+
+
+def test_a_folder_is_the_same_from_within(tmp_path, monkeypatch):
+    (tmp_path / "faces").mkdir()
+    said = []
+    for path in (tmp_path / "faces", "faces", "."):
+        monkeypatch.chdir(tmp_path / "faces" if path == "." else tmp_path)
+        said.append(identity(Source(str(path), "faces"), {}, "fp32", {"threads": len(said)}))
+    assert said[0] == said[1] == said[2]
+    assert said[0]["file"] == "faces"
 
 
 def test_another_video_of_the_same_name_is_not_joined(tmp_path, capsys, monkeypatch, model):
@@ -274,7 +305,7 @@ def test_another_video_of_the_same_name_is_not_joined(tmp_path, capsys, monkeypa
         with pytest.raises(RuntimeError):
             run(capsys, tmp_path / "1" / "clip.avi", *given)
     code, _, err = run(capsys, tmp_path / "2" / "clip.avi", *given, "--resume")
-    assert (code, "the run that was cut off had bytes" in err) == (2, True), err
+    assert (code, "the run that was begun had bytes" in err) == (2, True), err
     assert run(capsys, tmp_path / "1" / "clip.avi", *given, "--resume")[0] == 0
     assert len(rows(out / "clip.csv")) == 6
     record = json.loads((out / "clip.latency.json").read_text())

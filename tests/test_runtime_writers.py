@@ -98,6 +98,14 @@ def test_a_video_that_gets_more_frames_than_it_holds_stays_in_step(tmp_path):
         assert 0 <= place / 10 - true + 0.02 <= 0.35, "late by a quarter of a second and a frame"
 
 
+def test_lags_of_many_videos_do_not_add_up(tmp_path):
+    with VideoWriter(tmp_path / "a.mp4", 10) as writer:
+        for _ in range(8):  # seconds of 40 frames, in a video of 10 a second
+            for time in np.arange(40) / 40:
+                writer.write(np.zeros((48, 64, 3), np.uint8), time)
+    assert len(frames_of(tmp_path / "a.mp4")) in (80, 81, 82, 83)
+
+
 def test_long_gaps_are_cut(tmp_path):
     with VideoWriter(tmp_path / "a.mp4", 10) as writer:
         for i, time in enumerate([0.0, 3600.0, 3600.1, 3600.3]):

@@ -75,7 +75,7 @@ def export_native(
             names the AU); nothing was written.
     """
     # PyTorch takes seconds to load, which `--help` and wrong arguments need not.
-    from export.accuracy import Bounds, write_report
+    from export.accuracy import Bounds, drop_report, write_report
     from export.faces import calibration_faces, demo_faces, folder_faces, require_faces
     from export.judge import judge as judge_file
     from export.judge import require_equal
@@ -93,6 +93,8 @@ def export_native(
     output = Path(output)
     if output.suffix.lower() != ".npz":
         raise ValueError(f"output {output}: give a name that ends in .npz")
+    if output.is_dir():
+        raise ValueError(f"output {output} is a folder: give the name of a file")
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r}: give one of {', '.join(PRECISIONS)}")
     if held_out_faces < 1:
@@ -147,7 +149,9 @@ def export_native(
         pending.commit()
     finally:
         pending.discard()
+    beside = output.with_suffix(".accuracy.json")
+    drop_report(beside, output.name)  # of the file that was here before
     if report is not None and judge:
-        write_report(output.with_suffix(".accuracy.json"), {"model": output.name, **report})
+        write_report(beside, {"model": output.name, **report})
     logger.info("%s: %s, %.1f MB", output, precision, output.stat().st_size / 1e6)
     return output

@@ -137,6 +137,8 @@ def _outdated(output: Path, plan: EnginePlan) -> str | None:
         return "it was built from another model"
     if old.flavour != plan.flavour:
         return f"it was built by {old.flavour}"
+    if superfluous := set(old.targets) - set(plan.targets):
+        return f"it was also built for compute capability {', '.join(sorted(superfluous))}"
     reasons = (old.mismatch(plan.version, target, plan.gpu) for target in plan.targets)
     return next((reason for reason in reasons if reason), None)
 

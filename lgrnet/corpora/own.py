@@ -17,6 +17,7 @@ split is one.
 
 import csv
 import hashlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -140,7 +141,7 @@ def _face(
     split, frame = cells.get("split") or "test", cells.get("frame") or None
     path = table.absolute().parent / cells["file"]
     faults = []
-    if not cells["file"] or not path.is_file():
+    if not cells["file"] or not os.path.isfile(path):  # False of names that cannot be, too
         faults.append(f"there is no file {path}")
     if not cells["person"]:
         faults.append("names no person: who is the same must be told")

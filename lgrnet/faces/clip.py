@@ -28,6 +28,7 @@ from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
+from runtime.errors import InputError
 from runtime.landmarks import COUNT
 
 logger = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         render_clip(args.out, args.rig)
-    except (RigError, OSError) as error:
+    except (RigError, InputError, OSError) as error:
         logger.error("%s", error)
         return 2
     return 0

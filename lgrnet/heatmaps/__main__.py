@@ -136,7 +136,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--threads", type=int, help="CPU threads; PyTorch's default if not given")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.threads is not None and args.threads < 1:
+        parser.error(f"--threads: give at least 1, not {args.threads}")
+    return args
 
 
 def _write(args: argparse.Namespace, model: nn.Module) -> None:
@@ -185,15 +188,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if args.threads:
+    if args.threads is not None:
         torch.set_num_threads(args.threads)
     try:
         require_matplotlib()
         model, _ = load_checkpoint(args.checkpoint, torch_device(args.device))
         _write(args, model)
     except (
-        CheckpointError, DeviceError, FileNotFoundError, ImportError, InputError, OpenCVError,
-        ValueError,
+        CheckpointError, DeviceError, ImportError, InputError, OpenCVError, OSError, ValueError,
     ) as error:  # fmt: skip
         logger.error("%s", error)
         return 2

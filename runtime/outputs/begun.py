@@ -36,7 +36,7 @@ def identity(source: Source, model: Mapping, precision: str, options: Mapping) -
     """
     path = Path(source.name)
     said = {
-        "file": path.name,
+        "file": path.resolve().name if path.exists() else path.name,
         "bytes": path.stat().st_size if path.is_file() else None,
         "model": dict(model),
         "precision": precision,
@@ -55,8 +55,22 @@ def forget(base: Path) -> None:
     drop(_noted(base))
 
 
+def of_source(record: Mapping, source: Source, run: Mapping[str, object]) -> bool:
+    """Tell whether a record is of this source, whatever the model and options were.
+
+    Args:
+        record: What `record_path` holds.
+        source: What is to be run.
+        run: From `identity`.
+    """
+    before = record.get("run")
+    if before is None:  # of an older version
+        return record.get("source") == source.name
+    return all(before.get(key) == run[key] for key in ("file", "bytes"))
+
+
 def check_same(base: Path, run: Mapping[str, object]) -> None:
-    """See that a run is the one that was cut off.
+    """See that a run is the one that was begun.
 
     Args:
         base: Path of its files without their suffixes.
@@ -77,8 +91,8 @@ def check_same(base: Path, run: Mapping[str, object]) -> None:
     other = _difference(before, run)
     if other:
         raise InputError(
-            f"{base}.*: the run that was cut off had {other}: give the same to go on, or begin "
-            "anew with --overwrite"
+            f"{base}.*: the run that was begun had {other}: give the same to go on, or begin anew "
+            "with --overwrite"
         )
 
 

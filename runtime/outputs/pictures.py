@@ -25,7 +25,7 @@ class VideoWriter:
 
     Frames that say when they are stand there until the next, so that a video of variable rate, or
     one that lacks frames, keeps its pace. Where more come than the rate holds, the video lags until
-    there is a gap, by `MOST_LAG` at most: frames that would come later are left out.
+    there is a gap, by `MOST_LAG` or a frame at most: frames that would come later are left out.
 
     The first frame sets the size; frames of another are fitted into it on black. Without a frame
     no file is made. The index of an MP4 file comes at its end: after an error the frames so far
@@ -48,6 +48,7 @@ class VideoWriter:
         self._last: np.ndarray | None = None
         self._time: float | None = None
         self._origin = 0.0  # number of the frame at time 0
+        self._gap = 1 / fps  # to the last frame, seconds
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -100,15 +101,24 @@ class VideoWriter:
         if time is None:
             return False
         behind = self._frames - (self._origin + time * self._fps)
-        return behind > max(2, MOST_LAG * self._fps)
+        return behind > max(1, MOST_LAG * self._fps)
 
     def _missing(self, time: float | None) -> int:
         """Count the frames between the last one and a time."""
         before, self._time = self._time, time
         if time is None:
             return 0
-        if before is None or time <= before or time - before > LONGEST_STILL:
-            still = round(LONGEST_STILL * self._fps) if before is not None and time > before else 0
+        if before is None:
+            self._origin = self._frames - time * self._fps
+            return 0
+        if (
+            time <= before
+        ):  # another video; the last one's lag is not forgotten, or lags would add up
+            self._origin += (before - time) * self._fps + min(1, self._gap * self._fps)
+            return max(0, round(self._origin + time * self._fps) - self._frames)
+        self._gap = time - before
+        if self._gap > LONGEST_STILL:
+            still = round(LONGEST_STILL * self._fps)
             self._origin = self._frames + still - time * self._fps
             return still
         return max(0, round(self._origin + time * self._fps) - self._frames)

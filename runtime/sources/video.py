@@ -22,8 +22,11 @@ variable rate are far."""
 PACED = 16
 """Frames at the beginning whose rate is looked at."""
 
-FASTEST = 120.0
-"""Frames a second at most that a recording is taken to have."""
+FASTEST = 60
+"""Frames a second at most that a recording which stands still is played at."""
+
+MOST_OFTEN = 10
+"""How many times its mean rate at most, which bounds how many frames a video made of it gets."""
 
 MOST_BAD = 50
 """Frames in a row that may fail to decode before a video counts as ended."""
@@ -159,8 +162,11 @@ class Video(Source):
         capture.release()
         gaps = np.diff(times)
         gaps = gaps[gaps > 0]
-        rate = min(1 / np.median(gaps), FASTEST) if len(gaps) else self.fps
-        return float(rate) if rate > 1.1 * self.fps else self.fps
+        if not len(gaps):
+            return self.fps
+        # MPEG-4 does not take every fraction.
+        rate = float(round(min(1 / np.median(gaps), FASTEST, MOST_OFTEN * self.fps)))
+        return rate if rate > 1.1 * self.fps else self.fps
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,0 +1,67 @@
+"""What a training is made from whose contents may change under the same name.
+
+``origin.json`` in the folder of a run says so, as ``config.json`` holds names only: a run that goes
+on with other faces, or is passed over though its initial weights are others now, would be taken for
+one that it is not.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from lgrnet.shards import FaceShards
+from runtime.atomic import PendingFile
+
+NAME = "origin.json"
+
+
+def origin_of(faces: FaceShards, init: Path | None) -> dict[str, object]:
+    """Say what a run is made from.
+
+    Args:
+        faces: What it is trained on.
+        init: The checkpoint that it begins with; None for random weights.
+
+    Returns:
+        Number of ``faces``, the recipe of their ``data``, digest of the ``initial weights``; plain
+        values, as JSON gives them back.
+    """
+    return {
+        "faces": len(faces),
+        "data": json.loads(json.dumps(faces.recipe)),
+        "initial weights": None if init is None else sha256(init.read_bytes()).hexdigest(),
+    }
+
+
+def check_origin(out: Path, origin: Mapping[str, object]) -> None:
+    """See that the run in a folder is made from the same; older runs do not say.
+
+    Args:
+        out: Folder of the run.
+        origin: From :func:`origin_of`.
+
+    Raises:
+        ValueError: It is made from something else, or its file is damaged.
+    """
+    path = out / NAME
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text("utf-8"))
+        other = [name for name, value in origin.items() if before[name] != value]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error!r}): delete it if the run in its folder is this one"
+        ) from error
+    if other:
+        raise ValueError(
+            f"{out} holds a run with other {' and '.join(other)} than there are now under the same "
+            "names: choose another folder (--set out=FOLDER) or delete that one"
+        )
+
+
+def write_origin(out: Path, origin: Mapping[str, object]) -> None:
+    """Write it into the folder of a run."""
+    with PendingFile(out / NAME) as part:
+        part.write_text(json.dumps(origin, indent=2) + "\n", "utf-8")
