@@ -154,39 +154,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="also write the scores here")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args(argv)
+    if args.cnn_epochs < 0:
+        parser.error(f"--cnn-epochs: give 0 or more, not {args.cnn_epochs}")
+    if args.json and args.json.is_dir():
+        parser.error(f"--json: {args.json} is a folder, give the name of a file")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        train = FaceShards(args.data, "train", also=args.also)
-        test = FaceShards(args.data, "test", train.aus)
-        au_weights(torch.from_numpy(train.labels.presence), train.aus)  # all must occur
-        if args.cnn_epochs and len(train) < BATCH:
-            raise DatasetError(
-                f"{args.data}: {len(train)} training faces are fewer than a batch of {BATCH}: give "
-                "more, or leave the network out with --cnn-epochs 0"
-            )
-    except (DatasetError, ValueError) as error:
-        logger.error("%s", error)
-        return 2
-    truth = test.labels.presence
-    result = {"data": train.recipe, "baselines": {"always on": always_on_f1(truth)}}
-    result["baselines"]["perceptron on true landmarks"] = f1_frame(
-        recognised(landmark_perceptron(train, test)), truth
-    )
-    if args.cnn_epochs:
-        answers = convolutional(train, test, args.cnn_epochs, args.progress)
-        name = f"plain CNN, {args.cnn_epochs} epochs"
-        result["baselines"][name] = f1_frame(recognised(answers), truth)
-    result["baselines"] = {name: scores(train.aus, f1) for name, f1 in result["baselines"].items()}
-    for name, row in result["baselines"].items():
-        print(f"{name:<32} BP4D-12 {row['mean_BP4D-12']:.3f}   all {row['mean_all']:.3f}")
-    if args.json:
-        try:
+        result = _measure(args)
+        for name, row in result["baselines"].items():
+            print(f"{name:<32} BP4D-12 {row['mean_BP4D-12']:.3f}   all {row['mean_all']:.3f}")
+        if args.json:
             with PendingFile(args.json) as part:
                 part.write_text(to_json(result), "utf-8")
-        except (InputError, OSError) as error:
-            logger.error("%s", error)
-            return 2
+    except (DatasetError, InputError, ValueError, OSError) as error:
+        logger.error("%s", error)
+        return 2
     return 0
+
+
+def _measure(args: argparse.Namespace) -> dict:
+    train = FaceShards(args.data, "train", also=args.also)
+    test = FaceShards(args.data, "test", train.aus)
+    au_weights(torch.from_numpy(train.labels.presence), train.aus)  # all must occur
+    if args.cnn_epochs and len(train) < BATCH:
+        raise DatasetError(
+            f"{args.data}: {len(train)} training faces are fewer than a batch of {BATCH}: give "
+            "more, or leave the network out with --cnn-epochs 0"
+        )
+    truth = test.labels.presence
+    found = {
+        "always on": always_on_f1(truth),
+        "perceptron on true landmarks": f1_frame(
+            recognised(landmark_perceptron(train, test)), truth
+        ),
+    }
+    if args.cnn_epochs:
+        answers = convolutional(train, test, args.cnn_epochs, args.progress)
+        found[f"plain CNN, {args.cnn_epochs} epochs"] = f1_frame(recognised(answers), truth)
+    rows = {name: scores(train.aus, f1) for name, f1 in found.items()}
+    return {"data": train.recipe, "baselines": rows}
 
 
 if __name__ == "__main__":

@@ -163,6 +163,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.threads is not None and args.threads < 1:
         parser.error(f"--threads: give at least 1, not {args.threads}")
+    if args.json is not None and args.json.is_dir():
+        parser.error(f"--json: {args.json} is a folder, give the name of a file")
     if (args.fold is None) != (args.corpus is None):
         parser.error("--fold and --corpus go together: a fold is one of a corpus")
     return args

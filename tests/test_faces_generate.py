@@ -115,6 +115,13 @@ def test_how_far_they_rest_changes_nobody_else(dataset, toy_rig_file, tmp_path):
     assert changed == {"dataset.json", "train-00001.faces.npy", "train-00001.labels.npz"}
 
 
+def test_what_was_made_before_there_was_a_choice_can_be_gone_on_with(dataset):
+    assert TINY.young == 0
+    recipe = FaceShards(dataset, "train").recipe
+    assert "young" not in recipe, "data sets of older versions do not name it"
+    assert recipe["quiet"] == TINY.quiet
+
+
 def test_young_people_are_drawn_for_training_alone():
     recipe = Recipe(seed=3, train=400, val=50, test=50, control=50, young=0.3)
     oldest = [recipe.oldest("train", number) for number in recipe.people("train")]

@@ -246,6 +246,23 @@ def test_baselines_see_further_data_sets(root, tmp_path, caplog, monkeypatch):
     assert f"{tmp_path} holds no dataset.json" in caplog.text
 
 
+def test_what_cannot_be_is_told_before_hours_are_spent(root, tmp_path, capsys, caplog):
+    command = [f"--data={root}", "--cnn-epochs=0", "--no-progress"]
+    for more, said in (
+        (["--cnn-epochs=-1"], "--cnn-epochs: give 0 or more, not -1"),
+        ([f"--json={tmp_path}"], "is a folder, give the name of a file"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            baselines([*command, *more])
+        assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["last.pt", f"--json={tmp_path}"])
+    assert "is a folder, give the name of a file" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert baselines([*command, f"--json={tmp_path / 'file' / 'b.json'}"]) == 2
+    assert "file" in caplog.text
+
+
 def test_the_plain_network_is_trained_and_asked(tmp_path):
     root = write_tiny_shards(tmp_path / "data", 32)
     train, test = FaceShards(root, "train"), FaceShards(root, "test")

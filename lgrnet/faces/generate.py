@@ -264,7 +264,8 @@ def generate(
     origin = {
         "renderer": RENDERER_VERSION,
         "rig_sha256": sha256(rig_file.read_bytes()).hexdigest(),
-        **asdict(recipe),
+        # Data sets from before there was a choice do not name it, and are the same.
+        **{name: value for name, value in asdict(recipe).items() if name != "young" or value},
     }
     write_index(out, FACE_AUS, splits, origin)
     for stale in out.glob(STALE):
