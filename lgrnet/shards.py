@@ -257,7 +257,7 @@ class FaceShards:
 
     Raises:
         DatasetError: No data set there, a split or shard is missing, or an AU is not labelled.
-        ValueError: ``most_shards`` is below 1, or no split is named.
+        ValueError: ``most_shards`` is below 1, or no split is named, or one twice.
     """
 
     def __init__(
@@ -273,6 +273,10 @@ class FaceShards:
         splits = (split,) if isinstance(split, str) else tuple(split)
         if not splits:
             raise ValueError("split: name at least one")
+        if len(set(splits)) < len(splits):
+            raise ValueError(
+                f"split: {', '.join(splits)} names one twice, whose faces would count double"
+            )
         folders = [Path(folder) for folder in (root, *also)]
         indices = [_read_index(folder) for folder in folders]
         self.recipe: dict = indices[0]["recipe"]

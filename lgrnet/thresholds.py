@@ -77,7 +77,8 @@ def choose_thresholds(
         "thresholds_from": chosen_on,
         "validation": {"mean_f1": result.mean_f1, "landmark_error": result.landmark_error},
     }
-    return {**meta, **chosen}, result
+    kept = {key: value for key, value in meta.items() if key != "stored_in"}  # float32 from here
+    return {**kept, **chosen}, result
 
 
 def compare(

@@ -216,3 +216,5 @@ def test_several_splits_are_read_one_after_the_other(tmp_path):
         FaceShards(tmp_path, ["F001", "F003"])
     with pytest.raises(ValueError, match="name at least one"):
         FaceShards(tmp_path, [])
+    with pytest.raises(ValueError, match="train, train names one twice"):
+        FaceShards(tmp_path, ("train", "train"))

@@ -65,7 +65,8 @@ def best_by_hand(probability, presence):
 def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
     monkeypatch.setattr(threshold_choice, "FALSE_ALARMS", 0.7)  # what is untrained calls many
     faces = FaceShards(data, "val", AUS)
-    network = checkpoint(tmp_path / "mean.pt", faces, licence="ours", mean_of=["a.pt", "b.pt"])
+    told = {"licence": "ours", "mean_of": ["a.pt", "b.pt"], "stored_in": "fp16"}
+    network = checkpoint(tmp_path / "mean.pt", faces, **told)
     output = tmp_path / "new" / "chosen.pt"
     command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
     assert main(command) == 0
@@ -79,6 +80,7 @@ def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
     assert expected != [0.5, 0.5], "the test would not see that nothing is chosen"
     assert meta["thresholds_from"] == {"frames": 40, "people": 1, "recipe": faces.recipe}
     assert (meta["licence"], meta["mean_of"]) == ("ours", ["a.pt", "b.pt"])
+    assert "stored_in" not in meta, "it is written in float32"
 
 
 def write_own(root, faces, shown, aus=(1, 17)):
