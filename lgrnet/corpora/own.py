@@ -82,7 +82,7 @@ def read_own(table: Path) -> tuple[tuple[int, ...], list[FrameSequence]]:
     faces = [face for line, row in rows if (face := _face(table, line, row, columns, problems))]
     _check_apart(table, faces, problems)
     _check_videos(table, faces, problems)
-    for split in {face.split for face in faces}:
+    for split in sorted({face.split for face in faces}):
         if all(set(face.labels) == {MISSING} for face in faces if face.split == split):
             problems.add(table, f"no row of split {split!r} labels an AU")
     if problems:
