@@ -203,6 +203,20 @@ def drop_report(path: Path, model: str) -> None:
         path.unlink()
 
 
+def replace_report(output: Path, report: dict | None) -> None:
+    """Put a report beside a file that has just been written; without one none stays there.
+
+    Args:
+        output: The file, ``m.onnx``; its report is ``m.accuracy.json``.
+        report: What the file costs; None where it was not judged.
+    """
+    beside = output.with_suffix(".accuracy.json")
+    if report is None:
+        drop_report(beside, output.name)  # of the file that was here before
+    else:
+        write_report(beside, {"model": output.name, **report})
+
+
 def write_report(path: Path, report: dict) -> None:
     """Write a report as JSON, whole or not at all."""
     with PendingFile(path) as part:

@@ -102,7 +102,7 @@ def export_onnx(
             bounds allow (the message names the AU); nothing was written.
     """
     # PyTorch and the exporter take seconds to load, which `--help` and wrong arguments need not.
-    from export.accuracy import Bounds, drop_report, write_report
+    from export.accuracy import Bounds, replace_report
     from export.convert import Conversion, convert
     from export.faces import demo_faces, folder_faces, require_faces
     from export.judge import require_equal
@@ -151,10 +151,7 @@ def export_onnx(
         pending.commit()
     finally:
         pending.discard()
-    beside = output.with_suffix(".accuracy.json")
-    drop_report(beside, output.name)  # of the file that was here before
-    if report is not None:
-        write_report(beside, {"model": output.name, **report})
+    replace_report(output, report)
     kinds = Counter(node.op_type for node in proto.graph.node)
     common = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
     logger.info("%s graph, %d nodes: %s, …", graph, len(proto.graph.node), common)

@@ -74,7 +74,7 @@ class Run:
     every: int = 1
     progress: bool = True
     notes: TextIO | None = None
-    _unheard: bool = False
+    _unheard: bool = field(default=False, init=False)
 
     def say(self, text: str) -> None:
         """Tell the user something; beside JSON lines nothing else goes to standard output.

@@ -9,7 +9,6 @@ import pytest
 from test_runtime_fixtures import astronaut
 
 from runtime.errors import InputError
-from runtime.outputs.pictures import VideoWriter
 from runtime.sources import Arrays, Video, open_source, read_ahead
 
 
@@ -362,25 +361,6 @@ def test_variable_frame_rate_has_the_true_times(tmp_path):
     assert len(shots) == 20
     np.testing.assert_allclose([shot.timestamp for shot in shots], expected, atol=2e-3)
     np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
-
-
-def test_a_recording_that_stands_still_is_played_at_the_rate_at_which_it_moves(tmp_path):
-    runs = [(12, 0.04), (1, 8.0), (12, 0.04)]
-    path = with_durations(write_video(tmp_path / "a.mp4", 25, 25), runs)
-    with open_source(path) as source:
-        assert source.fps < 5, "the mean rate, which FFmpeg tells"
-        assert source.pace() == pytest.approx(25, rel=0.01)
-        assert read_ahead(source).pace() == source.pace()
-        assert len(list(source)) == 25, "it is still to be read"
-    with open_source(write_video(tmp_path / "b.mp4", 20, 30)) as source:
-        assert source.pace() == source.fps
-    for gap, still, rate in ((0.013, 4.0, 58), (0.013, 2.0, 60), (0.04, 60.0, 4)):
-        runs = [(12, gap), (1, still), (12, gap)]  # rates that MPEG-4 has, and few enough frames
-        path = with_durations(write_video(tmp_path / "c.mp4", 25, 25), runs)
-        with open_source(path) as source, VideoWriter(tmp_path / "d.mp4", source.pace()) as video:
-            assert source.pace() == pytest.approx(rate, abs=1)
-            assert source.pace() == int(source.pace())
-            video.write(np.zeros((48, 64, 3), np.uint8), 0.0)
 
 
 def test_video_without_times_has_those_of_its_rate(tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def export_native(
             names the AU); nothing was written.
     """
     # PyTorch takes seconds to load, which `--help` and wrong arguments need not.
-    from export.accuracy import Bounds, drop_report, write_report
+    from export.accuracy import Bounds, replace_report
     from export.faces import calibration_faces, demo_faces, folder_faces, require_faces
     from export.judge import judge as judge_file
     from export.judge import require_equal
@@ -149,9 +149,6 @@ def export_native(
         pending.commit()
     finally:
         pending.discard()
-    beside = output.with_suffix(".accuracy.json")
-    drop_report(beside, output.name)  # of the file that was here before
-    if report is not None and judge:
-        write_report(beside, {"model": output.name, **report})
+    replace_report(output, report if judge else None)
     logger.info("%s: %s, %.1f MB", output, precision, output.stat().st_size / 1e6)
     return output

@@ -111,9 +111,7 @@ class VideoWriter:
         if before is None:
             self._origin = self._frames - time * self._fps
             return 0
-        if (
-            time <= before
-        ):  # another video; the last one's lag is not forgotten, or lags would add up
+        if time <= before:  # another video, which takes over the last one's lag: none adds up
             self._origin += (before - time) * self._fps + min(1, self._gap * self._fps)
             return max(0, round(self._origin + time * self._fps) - self._frames)
         self._gap = time - before
