@@ -26,6 +26,8 @@ SPEED = _RESULTS / "amd_epyc_zen3_2_cores_native.json"
 """The measurement of all engines that the documents show."""
 SPEED_AVX512 = _RESULTS / "amd_epyc_zen5_2_cores.json"
 """The same with AVX-512 and bfloat16, of fewer engines and of both presets."""
+SPEED_ZEN4 = _RESULTS / "amd_epyc_zen4_2_cores.json"
+"""The same on an older processor with both."""
 END_TO_END = SPEED
 """The measurement from file to result that they show."""
 
@@ -223,6 +225,11 @@ def speed_avx512_in_full(root: Path) -> str:
     return readme_tables(read_record(root / SPEED_AVX512))
 
 
+def speed_zen4_in_full(root: Path) -> str:
+    """Tabulate the same on a Zen 4."""
+    return readme_tables(read_record(root / SPEED_ZEN4))
+
+
 def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
@@ -240,6 +247,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         *(real_tables.clips, real_tables.rest, real_tables.stills),
         *(real_tables.thresholds, real_tables.agreement),
         *(speed, speed_avx512, detectors, speed_in_full, speed_avx512_in_full),
+        speed_zen4_in_full,
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
         *(live_tables.tracking, live_tables.tracking_scenes),
     )

@@ -38,6 +38,7 @@ from benchmarks.timing import BURST, Limits
 from export.faces import LabelledFaces, held_out_faces
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.config import PRESETS
+from runtime.atomic import make_folder
 from runtime.cli import DEMO_CLIP
 from runtime.errors import DeviceError, InputError
 
@@ -182,6 +183,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.json.suffix != ".json":
         parser.error(f"argument --json: give a name that ends in .json, not {args.json}")
+    if args.json.is_dir():
+        parser.error(f"argument --json: {args.json} is a folder, give the name of a file")
     if args.checkpoint is not None and not args.checkpoint.is_file():
         parser.error(f"argument --checkpoint: {args.checkpoint} is not there")
     try:
@@ -199,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.device == "cuda":
             require_gpu()
+        make_folder(args.json.parent)
         for record in measure(args):
             write_record(record, args.json)
     except (CheckpointError, DeviceError, InputError, ProbeError) as error:

@@ -13,6 +13,9 @@ from runtime.atomic import PendingFile
 from runtime.backends.base import Outputs
 from runtime.spec import ModelSpec
 
+REPORT = ".accuracy.json"
+"""What a report's name ends with, instead of the suffix of its model."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -193,6 +196,24 @@ def measure_cost(
     )
 
 
+def require_own_report(output: Path) -> None:
+    """See that a file's report would not take the place of another file's.
+
+    Raises:
+        ValueError: It would, as the two differ in their suffix only.
+    """
+    path = output.with_suffix(REPORT)
+    try:
+        other = json.loads(path.read_text(encoding="utf-8"))["model"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if other != output.name and output.with_name(str(other)).exists():
+        raise ValueError(
+            f"output {output}: {path} is the report of {other} beside it, and would be that of "
+            f"{output.name}: give a name that differs before the suffix"
+        )
+
+
 def drop_report(path: Path, model: str) -> None:
     """Remove the report of a file that has been replaced; that of another model stays."""
     try:
@@ -210,7 +231,7 @@ def replace_report(output: Path, report: dict | None) -> None:
         output: The file, ``m.onnx``; its report is ``m.accuracy.json``.
         report: What the file costs; None where it was not judged.
     """
-    beside = output.with_suffix(".accuracy.json")
+    beside = output.with_suffix(REPORT)
     if report is None:
         drop_report(beside, output.name)  # of the file that was here before
     else:

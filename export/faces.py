@@ -153,20 +153,29 @@ def held_out_faces(folder: Path | None, aus: tuple[int, ...], most: int) -> Labe
     )
 
 
-def require_faces(calibration: Path | None, held_out: Path | None, aus: tuple[int, ...]) -> None:
+def require_faces(
+    calibration: Path | None, held_out: Path | None, aus: tuple[int, ...], batch: int = 1
+) -> None:
     """See that there are faces to calibrate and to judge on, before the minutes that others take.
 
     Args:
         calibration: See :func:`calibration_faces`.
         held_out: See :func:`held_out_faces`.
         aus: FACS numbers that have to be labelled.
+        batch: How many faces calibration takes at once.
 
     Raises:
         InputError: A folder is not there or holds too few faces, or the demo clip lacks an AU.
         DatasetError: A data set is not there or not complete, or does not label an AU.
+        ValueError: There are fewer faces to calibrate on than one batch.
     """
-    if calibration is not None:
-        calibration_faces(calibration)
+    if calibration is not None or batch > 1:
+        faces, source = calibration_faces(calibration)
+        if len(faces) < batch:
+            raise ValueError(
+                f"batch: int8 is calibrated on {len(faces)} faces ({source}), at most "
+                f"{CALIBRATION}, which do not fill a batch of {batch}: give a smaller one"
+            )
     held_out_faces(held_out, aus, 1)
 
 

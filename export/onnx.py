@@ -22,6 +22,7 @@ from export.options import (
     add_precision,
     check_limits,
     run,
+    tell_unused,
 )
 from runtime.atomic import PendingFile
 from runtime.spec import GRAPHS, ONNX_ENGINES, PRECISIONS
@@ -102,7 +103,7 @@ def export_onnx(
             bounds allow (the message names the AU); nothing was written.
     """
     # PyTorch and the exporter take seconds to load, which `--help` and wrong arguments need not.
-    from export.accuracy import Bounds, replace_report
+    from export.accuracy import Bounds, replace_report, require_own_report
     from export.convert import Conversion, convert
     from export.faces import demo_faces, folder_faces, require_faces
     from export.judge import require_equal
@@ -117,6 +118,7 @@ def export_onnx(
         output = checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
     output = Path(output)
     _check_arguments(output, graph, batch, held_out_faces)
+    tell_unused(precision, calibration, held_out)
     check_limits(
         tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
     )
@@ -127,9 +129,9 @@ def export_onnx(
         batch=batch, graph=graph, engine=engine, precision=precision, opset=OPSET,
     )  # fmt: skip
     crops = demo_faces() if faces is None else folder_faces(Path(faces))
-    calibration, held_out = (None if f is None else Path(f) for f in (calibration, held_out))
     if precision != "fp32" and judge:
-        require_faces(calibration, held_out, spec.aus)
+        require_own_report(output)
+        require_faces(calibration, held_out, spec.aus, batch if precision == "int8" else 1)
     pending = PendingFile(output)
     try:
         proto = find_traced(known, spec)

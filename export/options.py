@@ -9,6 +9,8 @@ from pathlib import Path
 from export.errors import ExportError
 from runtime.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 PROBABILITY_TOLERANCE = 1e-4
 """Rounding differs between the two by some 1e-6, and thresholds have two digits."""
 
@@ -120,6 +122,16 @@ def check_limits(**limits: float) -> None:
     for name, limit in limits.items():
         if not limit >= 0:
             raise ValueError(f"{name.replace('_', ' ')}: must be at least 0, got {limit}")
+
+
+def tell_unused(precision: str, calibration: object, held_out: object) -> None:
+    """Say which faces a precision makes no use of; scripts give all precisions the same options."""
+    if precision == "fp32" and held_out is not None:
+        logger.warning(
+            "held-out %s is not used: a file in fp32 is compared with PyTorch, on --faces", held_out
+        )
+    if precision != "int8" and calibration is not None:
+        logger.warning("calibration %s is not used: only int8 is calibrated", calibration)
 
 
 def _not_installed(error: ImportError) -> int:

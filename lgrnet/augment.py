@@ -5,6 +5,7 @@ network also meets faces that are turned, scaled and shifted a little, and camer
 rest; those are options here and off in the paper's protocol.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -41,7 +42,7 @@ class AugmentConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augment.{name} must lie in [0, 1], got {getattr(self, name)}")
         for name in ("rotation", "scale"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"augment.{name} must not be negative, got {getattr(self, name)}")
 
 

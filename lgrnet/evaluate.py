@@ -11,6 +11,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from lgrnet.checkpoint import CheckpointError
 from lgrnet.corpora.folds import CORPORA, FOLDS, test_subjects
 from lgrnet.data import evaluation_batches, scored
 from lgrnet.evaluation_page import require_page, write_page
+from lgrnet.experiment import CONFIG_NAME
 from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
 from lgrnet.report import format_report, report, to_json
 from lgrnet.shards import DatasetError, FaceShards, labelled_aus
@@ -156,7 +158,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--backend", choices=ENGINES,
         help="what runs an exported model; what the kind of file is for if not given")  # fmt: skip
     add("--json", type=Path,
-        help="where to write the scores; out/<model>_<split>.json if not given")  # fmt: skip
+        help="where to write the scores; <model>_<split>.json if not given, in the run's folder "
+        "for a checkpoint that lies in one, else in out/")  # fmt: skip
     add("--page", type=Path, help="where to draw plots, .png; not drawn if not given")
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--threads", type=int, help="CPU threads; the default of what computes if not given")
@@ -192,6 +195,12 @@ def judged_aus(told: Sequence[int], args: argparse.Namespace) -> tuple[int, ...]
     return both
 
 
+def default_record(model: Path, split: str) -> Path:
+    """Say where scores go if nobody says: the checkpoints of all runs have the same names."""
+    folder = model.parent if (model.parent / CONFIG_NAME).is_file() else Path("out")
+    return folder / f"{model.stem}_{split}.json"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -216,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     scores = {
         "checkpoint": args.model.name,
+        "sha256": sha256(args.model.read_bytes()).hexdigest(),
         "preset": model.preset,
         "training_data": model.training_data,
         "computed_by": model.computed_by,
@@ -223,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         **report(aus, result, [model.thresholds[i] for i in columns], faces.labels),
     }
     print(format_report(scores))
-    path = args.json or Path("out") / f"{args.model.stem}_{name}.json"
+    path = args.json or default_record(args.model, name)
     try:
         with PendingFile(path) as part:
             part.write_text(to_json(scores), "utf-8")

@@ -6,6 +6,7 @@ file, then the defaults.
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +18,9 @@ from lgrnet.config import ModelConfig, model_config
 from lgrnet.corpora.folds import FOLDS
 from lgrnet.settings import check_types, from_dict
 from lgrnet.variants import make_variant, variant_of
+
+CONFIG_NAME = "config.json"
+"""All settings of a run, in its folder."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,11 @@ class OptimConfig:
         """Check the ranges."""
         check_types(self)
         for name in ("lr", "epochs", "batch"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:  # refuses NaN
                 raise ValueError(f"optim.{name}: must be positive, got {getattr(self, name)}")
+        for name in ("weight_decay", "align_weight", "intensity_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"optim.{name}: must be at least 0, got {getattr(self, name)}")
         if self.average_from is not None and not 0 <= self.average_from < 1:
             raise ValueError(
                 f"optim.average_from: must lie in [0, 1), got {self.average_from}; 0.5 averages "
@@ -122,7 +129,7 @@ class DistilConfig:
     def __post_init__(self) -> None:
         """Check the range."""
         check_types(self)
-        if not self.weight > 0:
+        if not 0 < self.weight < math.inf:
             raise ValueError(f"distil.weight: must be positive, got {self.weight}")
 
 
@@ -165,6 +172,8 @@ class Experiment:
     def __post_init__(self) -> None:
         """Check the ranges and the rule."""
         check_types(self)
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed: must lie between 0 and 2^63 - 1, got {self.seed}")
         if self.save_every < 1:
             raise ValueError(f"save_every: must be at least 1, got {self.save_every}")
         if self.init is None and self.init_rule != "shared":
@@ -197,7 +206,10 @@ def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
         raise ValueError(f"{path} is not TOML: {error}") from error
     for change in changes:
         _apply(values, change)
-    model = dict(values.pop("model", {}))
+    model = values.pop("model", {})
+    if not isinstance(model, dict):
+        raise ValueError(f"model: expected a table of settings, got {model!r}; see model.preset")
+    model = dict(model)
     preset = model.pop("preset", "paper")
     return from_dict(Experiment, {**values, "model": model_config(preset, **model)})
 

@@ -14,42 +14,60 @@ from lgrnet.shards import FaceShards
 from runtime.atomic import PendingFile
 
 NAME = "origin.json"
+GONE = "gone"
+"""Stands for the digest of a file that cannot be read any more."""
 
 
-def origin_of(faces: FaceShards, init: Path | None) -> dict[str, object]:
+def origin_of(faces: FaceShards, init: Path | None, teacher: Path | None) -> dict[str, object]:
     """Say what a run is made from.
 
     Args:
         faces: What it is trained on.
         init: The checkpoint that it begins with; None for random weights.
+        teacher: The checkpoint that it is distilled from; None for none.
 
     Returns:
-        Number of ``faces``, the recipe of their ``data``, digest of the ``initial weights``; plain
-        values, as JSON gives them back.
+        Number of ``faces``, the recipe of their ``data``, digests of the ``initial weights`` and of
+        the ``teacher``, ``GONE`` for a file that is not there any more; plain values, as JSON gives
+        them back.
     """
     return {
         "faces": len(faces),
         "data": json.loads(json.dumps(faces.recipe)),
-        "initial weights": None if init is None else sha256(init.read_bytes()).hexdigest(),
+        "initial weights": _digest(init),
+        "teacher": _digest(teacher),
     }
 
 
-def check_origin(out: Path, origin: Mapping[str, object]) -> None:
+def _digest(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else GONE
+
+
+def check_origin(out: Path, origin: Mapping[str, object]) -> dict[str, object]:
     """See that the run in a folder is made from the same; older runs do not say.
+
+    A file that has been deleted since is no other one: a run that has begun goes on without its
+    initial weights, and one that is finished without its teacher too.
 
     Args:
         out: Folder of the run.
         origin: From :func:`origin_of`.
+
+    Returns:
+        What the run is made from, also what is gone by now.
 
     Raises:
         ValueError: It is made from something else, or its file is damaged.
     """
     path = out / NAME
     if not path.exists():
-        return
+        return dict(origin)
     try:
-        before = json.loads(path.read_text("utf-8"))
-        other = [name for name, value in origin.items() if before[name] != value]
+        before = {"teacher": origin["teacher"], **json.loads(path.read_text("utf-8"))}
+        known = {name: before[name] if value == GONE else value for name, value in origin.items()}
+        other = [name for name, value in known.items() if before[name] != value]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged ({error!r}): delete it if the run in its folder is this one"
@@ -59,6 +77,7 @@ def check_origin(out: Path, origin: Mapping[str, object]) -> None:
             f"{out} holds a run with other {' and '.join(other)} than there are now under the same "
             "names: choose another folder (--set out=FOLDER) or delete that one"
         )
+    return known
 
 
 def write_origin(out: Path, origin: Mapping[str, object]) -> None:

@@ -25,7 +25,7 @@ from lgrnet.checkpoint import find_damage, save_checkpoint
 from lgrnet.corpora.folds import test_subjects, train_subjects
 from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
-from lgrnet.experiment import DataConfig, Experiment
+from lgrnet.experiment import CONFIG_NAME, DataConfig, Experiment
 from lgrnet.fold_scores import AVERAGE, BEST_ON_TEST, LAST, fold_scores, write_fold_scores
 from lgrnet.losses import Losses, au_weights, joint_loss
 from lgrnet.model import LGRNet
@@ -107,7 +107,8 @@ class Trainer:
             )
         torch.manual_seed(experiment.seed)
         self.model = build_network(experiment.model)
-        if experiment.init is not None:
+        begun = (experiment.out / STATE_NAME).exists()  # it then goes on with weights of its own
+        if experiment.init is not None and not begun:
             warm_start(self.model, experiment.init, experiment.init_rule)
         share_norms(self.model, self.device)
         self.model.to(self.device, memory_format=torch.channels_last)
@@ -116,9 +117,10 @@ class Trainer:
         optimiser = make_optimiser(self.model, optim)
         self.schedule = make_schedule(optimiser, optim, self.steps)
         self.trained, self.optimiser = self.together.prepare(Wrapped(self.model), optimiser)
-        self.teacher = None
-        if experiment.distil.teacher is not None:
-            self.teacher = Teacher(experiment.distil.teacher, experiment.model.aus, self.device)
+        self.teacher: Teacher | None = None
+        teacher = experiment.distil.teacher
+        if teacher is not None and (teacher.is_file() or not begun):  # what is finished needs none
+            self.teacher = Teacher(teacher, experiment.model.aus, self.device)
         self.mean = None
         if optim.average_from is not None:
             total = optim.epochs * self.steps
@@ -135,6 +137,8 @@ class Trainer:
                 logger.info("%s: all %d epochs are trained already", out, self.epoch)
                 return
             logger.info("going on at epoch %d, step %d", self.epoch + 1, self.step)
+        if self.teacher is None and (teacher := self.experiment.distil.teacher) is not None:
+            raise ValueError(f"distil.teacher: {teacher} is not there, and {out} is not finished")
         log = None
         if self.leads:
             log = SummaryWriter(str(out), purge_step=self.epoch * self.steps + self.step)
@@ -320,7 +324,7 @@ class Trainer:
 
     def _claim(self, out: Path) -> None:
         """Write the configuration, or refuse a folder that holds another run."""
-        path = out / "config.json"
+        path = out / CONFIG_NAME
         config = self.experiment.to_dict()
         if path.exists():
             try:
@@ -334,9 +338,9 @@ class Trainer:
                     f"{out} holds a run with another configuration: choose another folder "
                     "(--set out=FOLDER) or delete that one"
                 )
-        origin = origin_of(self.train_shards, self.experiment.init)
+        origin = origin_of(self.train_shards, self.experiment.init, self.experiment.distil.teacher)
         if path.exists():
-            check_origin(out, origin)
+            origin = check_origin(out, origin)
         self.together.wait_for_everyone()
         if self.leads:
             for stale in out.glob(STALE):  # of a run that was killed

@@ -46,13 +46,15 @@ def test_limits_and_engines_come_from_the_command_line():
         ("--threads 0", "0 is below 1"),
         ("--batch 0", "0 is below 1"),
         ("--json speed.txt", "ends in .json"),
+        ("--json {folder}", "is a folder, give the name of a file"),
         ("--engines tensorrt", "invalid choice"),
         ("--checkpoint no.pt", "no.pt is not there"),
     ],
 )
-def test_wrong_arguments_are_named(line, message, capsys):
+def test_wrong_arguments_are_named(line, message, capsys, tmp_path):
+    (tmp_path / "a.json").mkdir()
     with pytest.raises(SystemExit):
-        fps.parse_args(line.split())
+        fps.parse_args(line.format(folder=tmp_path / "a.json").split())
     assert message in capsys.readouterr().err
 
 

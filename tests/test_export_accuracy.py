@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.accuracy import Bounds, Cost, drop_report, write_report
+from export.accuracy import Bounds, Cost, drop_report, require_own_report, write_report
 
 SAME = Cost(
     aus=(1, 12), source="tests", frames=10, positives=np.array([5, 5]),
@@ -67,3 +67,15 @@ def test_a_report_is_json_and_goes_with_its_file(tmp_path):
     drop_report(path, "m.npz")
     drop_report(path, "m.npz")  # which is not there any more
     assert not path.exists()
+
+
+def test_a_report_never_takes_the_place_of_another_files(tmp_path):
+    write_report(tmp_path / "m.accuracy.json", {"model": "m.npz"})
+    require_own_report(tmp_path / "m.npz")
+    require_own_report(tmp_path / "other.onnx")
+    require_own_report(tmp_path / "m.onnx")  # as the model of that report is gone
+    (tmp_path / "m.npz").write_bytes(b"model")
+    with pytest.raises(ValueError, match=r"m\.onnx: .*m\.accuracy\.json is the report of m\.npz"):
+        require_own_report(tmp_path / "m.onnx")
+    (tmp_path / "m.accuracy.json").write_text("[]")
+    require_own_report(tmp_path / "m.onnx")

@@ -58,8 +58,10 @@ def test_int8_is_the_default_and_close_to_the_network(folder, model):
     }
 
 
-def test_fp32(folder, model):
+def test_fp32(folder, model, caplog):
     assert command(folder, "--precision", "fp32") == 0
+    assert f"held-out {folder / 'data'} is not used" in caplog.text
+    assert f"calibration {folder / 'data'} is not used" in caplog.text
     backend = open_backend(folder / "net_native_fp32.npz")
     assert backend.precision == "fp32"
     faces = draw_faces(4, seed=77)

@@ -227,11 +227,13 @@ def test_calibration_from_a_folder_of_images_and_a_batch(folder):
     [
         ("--calibration", "--calibration nowhere: no such folder"),
         ("--held-out", "nowhere holds no dataset.json"),
+        ("--batch", "faces (the demo clip), at most 96, which do not fill a batch of 97"),
     ],
 )
-def test_missing_folders_are_refused_first(folder, capsys, monkeypatch, option, message):
+def test_what_judging_lacks_is_told_first(folder, capsys, monkeypatch, option, message):
     monkeypatch.setattr("export.serialise.to_onnx", None)  # which takes minutes on large networks
-    arguments = [*GENEROUS, "--precision", "int8", option, "nowhere"]
+    given = "97" if option == "--batch" else "nowhere"
+    arguments = [*GENEROUS, "--precision", "int8", option, given]
     assert command(folder, "none.onnx", *arguments) == 2
     assert message in capsys.readouterr().err
     assert not list(folder.glob("none*"))

@@ -35,3 +35,10 @@ def test_the_command_line_reports_a_missing_rig(tmp_path, caplog):
     assert gallery.main(["--rig", str(tmp_path / "none.npz"), "--out", str(tmp_path / "d")]) == 2
     assert "there is no face rig" in caplog.text
     assert not (tmp_path / "d").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(toy_rig_file, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(gallery, "au_gallery", lambda _: np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "docs").write_text("not a folder")
+    assert gallery.main(["--rig", str(toy_rig_file), "--out", str(tmp_path / "docs")]) == 2
+    assert f"{tmp_path / 'docs'} cannot be made" in caplog.text

@@ -1,4 +1,5 @@
 import json
+from hashlib import sha256
 
 import cv2
 import numpy as np
@@ -195,7 +196,21 @@ def test_scores_are_written_without_being_asked(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)).eval())
     assert main(["tiny.pt", "--data", str(root), "--split", "val"]) == 0
-    assert json.loads((tmp_path / "out" / "tiny_val.json").read_text())["frames"] == 12
+    scores = json.loads((tmp_path / "out" / "tiny_val.json").read_text())
+    assert scores["frames"] == 12
+    assert scores["sha256"] == sha256((tmp_path / "tiny.pt").read_bytes()).hexdigest()
+
+
+def test_scores_of_a_run_lie_in_its_folder(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "second"):
+        path = tmp_path / name / "last.pt"
+        path.parent.mkdir()
+        (path.parent / "config.json").write_text("{}")
+        save_checkpoint(path, LGRNet(model_config("edge", **TINY)).eval())
+        assert main([f"{name}/last.pt", "--data", str(root), "--split", "val"]) == 0
+        assert (path.parent / "last_val.json").is_file()
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_input_exits_with_2(root, tmp_path, caplog):

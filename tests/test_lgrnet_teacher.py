@@ -14,6 +14,7 @@ from lgrnet.losses import MISSING, distillation_loss, joint_loss
 from lgrnet.networks import build_network
 from lgrnet.shards import FaceShards
 from lgrnet.teacher import Lesson, Teacher
+from lgrnet.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -105,6 +106,38 @@ def test_a_run_that_began_before_there_were_teachers_goes_on(config, tmp_path): 
     checkpoint(tmp_path / "t.pt", (1, 12))
     changes = ("optim.epochs=1", f"distil.teacher={tmp_path / 't.pt'}")
     assert run(config, tmp_path / "run", *changes) == 2
+
+
+def test_a_run_with_another_teacher_is_refused(config, tmp_path, caplog):  # noqa: F811
+    path = tmp_path / "t.pt"
+    checkpoint(path, (1, 12))
+    changes = ("optim.epochs=1", f"distil.teacher={path}")
+    assert run(config, tmp_path / "run", *changes) == 0
+    path.unlink()
+    assert run(config, tmp_path / "run", *changes) == 0, "what is finished needs no teacher"
+    checkpoint(path, (1,))
+    assert run(config, tmp_path / "run", *changes) == 2
+    assert f"{tmp_path / 'run'} holds a run with other teacher than" in caplog.text
+    told = json.loads((tmp_path / "run" / "origin.json").read_text())
+    del told["teacher"]  # as runs did not say it before
+    (tmp_path / "run" / "origin.json").write_text(json.dumps(told))
+    assert run(config, tmp_path / "run", *changes) == 0
+
+
+def test_a_run_is_not_gone_on_with_without_its_teacher(config, tmp_path, caplog, monkeypatch):  # noqa: F811
+    path = tmp_path / "t.pt"
+    checkpoint(path, (1, 12))
+    changes = ("optim.epochs=2", f"distil.teacher={path}")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_report", stop)
+        assert run(config, tmp_path / "run", *changes, "save_every=1") == 130
+    path.unlink()
+    assert run(config, tmp_path / "run", *changes, "save_every=1") == 2
+    assert f"distil.teacher: {path} is not there, and" in caplog.text
 
 
 def test_a_pupil_comes_to_say_what_its_teacher_says(config, tmp_path):  # noqa: F811

@@ -68,6 +68,20 @@ def test_a_run_of_other_faces_or_initial_weights_is_noticed(config, tmp_path, ca
     assert "origin.json is damaged" in caplog.text
 
 
+def test_what_a_run_began_with_may_be_deleted(config, tmp_path, caplog):
+    init = tmp_path / "init.pt"
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    more = ["optim.epochs=1", f"init={init}"]
+    assert run(config, tmp_path / "run", *more) == 0
+    init.unlink()
+    assert run(config, tmp_path / "run", *more) == 0, "what is finished is left as it is"
+    assert run(config, tmp_path / "new", *more) == 2, "a run that has not begun needs it"
+    shutil.copy(tmp_path / "run" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more) == 2, "it is still known what it was"
+    assert f"{tmp_path / 'run'} holds a run with other initial weights" in caplog.text
+
+
 def weights(path):
     return load_checkpoint(path)[0].state_dict()
 
@@ -169,6 +183,13 @@ def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):
         ("optim.optimiser=lion", "optim.optimiser"),
         ("model.aus=[12, 1]", "ascending"),
         ("optim.lr", "key=value"),
+        ("model=3", "model: expected a table of settings, got 3"),
+        ("seed=-1", "seed: must lie between 0 and"),
+        ("optim.lr=nan", "optim.lr: must be positive, got nan"),
+        ("optim.lr=inf", "optim.lr: must be positive, got inf"),
+        ("optim.weight_decay=-1", "optim.weight_decay: must be at least 0, got -1"),
+        ("optim.align_weight=nan", "optim.align_weight: must be at least 0, got nan"),
+        ("augment.rotation=nan", "augment.rotation must not be negative, got nan"),
         ("save_every=0", "save_every: must be at least 1"),
         ("optim.average_from=1.0", "optim.average_from: must lie in"),
         ("optim.average_from=-0.1", "optim.average_from: must lie in"),

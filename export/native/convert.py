@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.options import HELD_OUT, LANDMARK_TOLERANCE, check_limits
+from export.options import HELD_OUT, LANDMARK_TOLERANCE, check_limits, tell_unused
 from runtime.atomic import PendingFile
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def export_native(
             names the AU); nothing was written.
     """
     # PyTorch takes seconds to load, which `--help` and wrong arguments need not.
-    from export.accuracy import Bounds, replace_report
+    from export.accuracy import Bounds, replace_report, require_own_report
     from export.faces import calibration_faces, demo_faces, folder_faces, require_faces
     from export.judge import judge as judge_file
     from export.judge import require_equal
@@ -102,6 +102,7 @@ def export_native(
     check_limits(
         tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
     )
+    tell_unused(precision, calibration, held_out)
     model, meta = load_checkpoint(checkpoint)
     shape = network_shape(model.config)
     spec = describe(
@@ -110,6 +111,7 @@ def export_native(
     )  # fmt: skip
     calibration, held_out = (None if f is None else Path(f) for f in (calibration, held_out))
     if precision == "int8" and judge:
+        require_own_report(output)
         require_faces(calibration, held_out, spec.aus)
     native = NativeModel(replace(spec, precision="fp32"), shape, network_arrays(model))
     crops = demo_faces() if faces is None else folder_faces(Path(faces))

@@ -22,6 +22,8 @@ from lgrnet.faces.render import blank, portrait, render
 from lgrnet.faces.scene.light import STUDIO
 from runtime.action_units import AU_NAMES
 from runtime.align import ALIGNED_SIZE, alignment_matrix
+from runtime.atomic import PendingFile
+from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -115,12 +117,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         studio = open_studio(load_rig(args.rig))
-        args.out.mkdir(parents=True, exist_ok=True)
         for name, draw in ((AU_GALLERY, au_gallery), (FACES, contact_sheet)):
             encoded = cv2.imencode(".jpg", draw(studio), _QUALITY)[1].tobytes()
-            (args.out / name).write_bytes(encoded)
+            with PendingFile(args.out / name) as part:
+                part.write_bytes(encoded)
             logger.info("%s: %d kB", args.out / name, len(encoded) // 1000)
-    except (RigError, OSError) as error:
+    except (InputError, OSError, RigError) as error:
         logger.error("%s", error)
         return 2
     return 0

@@ -89,6 +89,8 @@ def open_backend(
         raise FileNotFoundError(f"model {path} does not exist")
     if not path.is_file():
         raise ModelError(f"model {path} is not a file: give an .onnx, .npz, .engine or .fused file")
+    if not path.stat().st_size:
+        raise ModelError(f"model {path} is empty: export or copy it again")
     suffixes = _RUNS[backend]
     if path.suffix.lower() not in suffixes:
         raise ModelError(
