@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from benchmarks.exports import ModelFile, Unavailable, one_line
-from benchmarks.noise import interval, resampled_medians, run_warnings
+from benchmarks.noise import interval, rate_interval, resampled_medians, run_warnings
 from benchmarks.probe import PipelineRequest, ProbeError, probe
 from benchmarks.rows import PipelineRow
 from benchmarks.timing import PAUSE, Limits, milliseconds, spread, summarise, take_turns
@@ -153,7 +153,7 @@ def measure_end_to_end(
                 **summarise(spent),
                 # Over the wall time of the loop, not at the median: a slow frame counts.
                 "fps": 1e3 * spent.size / float(spent.sum()),
-                "fps_interval": _fps_interval(spent),
+                "fps_interval": rate_interval(spent),
                 "p50_interval": interval(medians[row.name]),
                 "passes": len(spent),
                 "frames_with_a_face": player.faces / player.seen,
@@ -198,10 +198,3 @@ def _model(row: PipelineRow, files: Mapping[str, ModelFile | Unavailable]) -> st
     if isinstance(file, Unavailable):
         raise ProbeError(file.reason)
     return str(file.path.resolve())
-
-
-def _fps_interval(spent: np.ndarray) -> tuple[float, float]:
-    """Bootstrap frames a second over passes: milliseconds (passes, frames) → bounds."""
-    passes = {"": spent.sum(1, keepdims=True)}
-    low, high = interval(resampled_medians(passes)[""])
-    return 1e3 * spent.shape[1] / high, 1e3 * spent.shape[1] / low

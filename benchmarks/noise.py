@@ -63,6 +63,21 @@ def interval(values: np.ndarray) -> Interval:
     return float(low), float(high)
 
 
+def rate_interval(samples: np.ndarray, seed: int = 0) -> Interval:
+    """Bound calls a second over all the time that they took, had other rounds been drawn.
+
+    Args:
+        samples: Milliseconds, (rounds, calls).
+        seed: Of the drawing.
+
+    Returns:
+        The bounds.
+    """
+    rounds = samples.sum(1)
+    chosen = np.random.default_rng(seed).integers(0, len(rounds), (RESAMPLES, len(rounds)))
+    return interval(1e3 * samples.size / rounds[chosen].sum(1))
+
+
 def turn_variation(samples: np.ndarray) -> float:
     """Compute how much an engine's turns differ from each other.
 

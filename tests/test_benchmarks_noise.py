@@ -6,6 +6,7 @@ from benchmarks.noise import (
     LEAST_ROUNDS,
     interval,
     load_warnings,
+    rate_interval,
     resampled_medians,
     run_warnings,
     ties,
@@ -36,6 +37,19 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         low, high = interval(medians["eager"] / medians["fast"])
         held += low <= 1.5 <= high
     assert held >= 51  # 57 expected of 60; a tenth of that by chance is 1 in 1000
+
+
+def test_bounds_of_a_rate_hold_the_true_one_also_where_some_rounds_are_slow():
+    rng = np.random.default_rng(4)
+    held = 0
+    for _ in range(60):  # 12 rounds of 20 calls; every fifth round, by chance, takes twice as long
+        slow = 1 + (rng.uniform(size=(12, 1)) < 0.2)
+        low, high = rate_interval(10.0 * slow * np.exp(0.02 * rng.normal(size=(12, 20))))
+        held += low <= 1e3 / 12.0 <= high
+    assert held >= 48  # of the medians of the same rounds 30 hold it
+    low, high = rate_interval(np.repeat([[10.0]] * 9 + [[20.0]], 5, axis=1))
+    assert low < 1e3 / 11 < high
+    assert rate_interval(np.full((8, 5), 4.0)) == pytest.approx((250, 250))
 
 
 def test_turns_are_the_unit_not_calls():

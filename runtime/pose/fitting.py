@@ -37,9 +37,9 @@ class HeadPose:
         yaw: Turn to the frame's right, degrees.
         pitch: Nod, downwards, degrees.
         roll: Tilt, counter-clockwise, degrees.
-        translation: Where the middle of the face is, mm from the camera: to the frame's right,
-            down, and away from the camera. Right only as far as the focal length is, for a head
-            of average size.
+        translation: Where the middle of the head is, some 7 cm behind the eyes (`FACE_MM`), mm
+            from the camera: to the frame's right, down, and away from the camera. Right only as
+            far as the focal length is, for a head of average size.
         rotation: Rotation vector from the face's axes to the camera's (right, down, away),
             radians, as `cv2.Rodrigues` takes it.
 
