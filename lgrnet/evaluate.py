@@ -26,7 +26,7 @@ from lgrnet.evaluation_page import require_page, write_page
 from lgrnet.experiment import CONFIG_NAME
 from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
 from lgrnet.report import format_report, report, to_json
-from lgrnet.shards import DatasetError, FaceShards, labelled_aus
+from lgrnet.shards import DatasetError, FaceShards, labelled_aus, require_corpus
 from runtime.align import CROP_OFFSET
 from runtime.atomic import PendingFile
 from runtime.backends.base import Outputs
@@ -212,6 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             aus = judged_aus(model.aus, args)
             name, splits = "_".join(args.split), tuple(args.split)
             if args.fold is not None:
+                require_corpus(args.data, args.corpus)
                 name = f"{args.corpus}_fold{args.fold}"
                 splits = test_subjects(args.corpus, args.fold)
             faces = FaceShards(args.data, splits, aus)

@@ -119,7 +119,8 @@ class DistilConfig:
     """Who teaches the network beside its labels, if anybody; the paper has none.
 
     Attributes:
-        teacher: Checkpoint of a trained network, see :class:`lgrnet.teacher.Teacher`.
+        teacher: Checkpoint of a trained network, see :class:`lgrnet.teacher.Teacher`; ``{variant}``
+            and ``{fold}`` as in ``Experiment.init``.
         weight: Of the loss against what it says.
     """
 
@@ -149,8 +150,8 @@ class Experiment:
         licence: Licence of the weights; travels with them.
         save_every: Optimiser steps between two saves of the state that a resumed run starts from.
         init: Checkpoint whose weights the training begins with, instead of random ones; it may come
-            from smaller or larger images, see :mod:`lgrnet.warm_start`. In a series of networks
-            (``--variant``) ``{variant}`` in it stands for the name of each.
+            from smaller or larger images, see :mod:`lgrnet.warm_start`. On folds ``{variant}`` and
+            ``{fold}`` in it stand for the name of each network and the number of the fold.
         init_rule: What of it is taken over: ``"shared"``, all that both networks have;
             ``"jaanet"``, what JÂA-Net begins DISFA with; ``"trunk"``, what has no part in any AU,
             see :func:`lgrnet.warm_start.warm_start`.
@@ -237,13 +238,18 @@ def fold_run(experiment: Experiment, fold: int, variant: str | None = None) -> E
     if variant is not None:
         model = make_variant(model, variant)
     name = variant_of(model)
-    init = experiment.init
+
+    def placed(path: Path | None) -> Path | None:
+        text = str(path).replace("{variant}", name).replace("{fold}", str(fold))
+        return None if path is None else Path(text)
+
     return replace(
         experiment,
         model=model,
         data=replace(experiment.data, fold=fold),
+        distil=replace(experiment.distil, teacher=placed(experiment.distil.teacher)),
         out=experiment.out / name / f"fold{fold}",
-        init=None if init is None else Path(str(init).replace("{variant}", name)),
+        init=placed(experiment.init),
     )
 
 

@@ -29,6 +29,7 @@ LAST = "last.json"
 BEST_ON_TEST = "best_on_test.json"
 AVERAGE = "average.json"
 _CHECKSUM = "sha256"
+_AGAIN = "put a copy there, or delete state.pt beside it and train that fold again"
 _COUNTS = ("true_positives", "false_positives", "false_negatives")
 
 
@@ -109,7 +110,7 @@ def read_fold_scores(path: Path) -> dict:
     try:
         scores = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ScoresError(f"{path} cannot be read ({error}): train that fold again") from error
+        raise ScoresError(f"{path} cannot be read ({error}): {_AGAIN}") from error
     found = scores.get("format") if isinstance(scores, dict) else None
     if found != FORMAT:
         raise ScoresError(
@@ -118,13 +119,13 @@ def read_fold_scores(path: Path) -> dict:
         )
     known = scores.pop(_CHECKSUM, None)  # files that were written before it was have none
     if known is not None and known != _checksum(scores):
-        raise ScoresError(f"{path} does not match its checksum: train that fold again")
+        raise ScoresError(f"{path} does not match its checksum: {_AGAIN}")
     try:
         fault = _find_fault(scores)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         fault = f"lacks something, or has it in another form ({type(error).__name__}: {error})"
     if fault is not None:
-        raise ScoresError(f"{path} {fault}: train that fold again")
+        raise ScoresError(f"{path} {fault}: {_AGAIN}")
     return scores
 
 

@@ -167,6 +167,17 @@ def labelled_aus(root: str | Path) -> tuple[int, ...]:
     return tuple(_read_index(Path(root))["aus"])
 
 
+def require_corpus(root: str | Path, corpus: str) -> None:
+    """See that a data set was prepared from a corpus.
+
+    Raises:
+        DatasetError: No data set there, its index is damaged, or it was made from something else.
+    """
+    found = _read_index(Path(root))["recipe"].get("corpus")
+    if found != corpus:
+        raise DatasetError(f"{root} was made from {found or 'no corpus'}, not from {corpus}")
+
+
 def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None) -> list[str]:
     """Name the shards of some splits, all of which must be there."""
     counts = index["splits"]
@@ -175,8 +186,8 @@ def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None)
         hint = ": name those that it has"
         if index["recipe"].get("corpus") in ("bp4d", "disfa"):
             hint = (
-                "; each is a person: choose them by --corpus and --fold, or prepare the "
-                "corpus with those that are missing"
+                "; each is a person: name some of them, or choose them by --corpus and --fold "
+                "where a command takes these, or prepare the corpus with those that are missing"
             )
         raise DatasetError(
             f"{root} has the splits {sorted(counts)}, not {', '.join(map(repr, unknown))}{hint}"

@@ -29,7 +29,8 @@ from lgrnet.answers import torch_device
 from lgrnet.corpora.folds import FOLDS
 from lgrnet.experiment import Experiment, fold_run, load_experiment
 from lgrnet.shards import DatasetError
-from lgrnet.trainer import Trainer
+from lgrnet.trainer import STATE_NAME, Trainer
+from lgrnet.unseen import check_sources
 from lgrnet.variants import VARIANTS
 from runtime.errors import DeviceError
 
@@ -84,6 +85,10 @@ def runs(experiment: Experiment, folds: str | None, variants: list[str] | None) 
 
 
 def _train(experiments: Sequence[Experiment], device: torch.device, progress: bool) -> None:
+    # All before the first, which may take days.
+    for experiment in experiments:
+        if not (experiment.out / STATE_NAME).exists():
+            check_sources(experiment)
     for experiment in experiments:
         logger.info("%s", json.dumps(experiment.to_dict(), indent=2))
         trainer = Trainer(experiment, device, progress)

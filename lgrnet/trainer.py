@@ -26,14 +26,21 @@ from lgrnet.corpora.folds import test_subjects, train_subjects
 from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
 from lgrnet.experiment import CONFIG_NAME, DataConfig, Experiment
-from lgrnet.fold_scores import AVERAGE, BEST_ON_TEST, LAST, fold_scores, write_fold_scores
+from lgrnet.fold_scores import (
+    AVERAGE,
+    BEST_ON_TEST,
+    LAST,
+    fold_scores,
+    read_fold_scores,
+    write_fold_scores,
+)
 from lgrnet.losses import Losses, au_weights, joint_loss
 from lgrnet.model import LGRNet
 from lgrnet.networks import build_network
 from lgrnet.optimiser import make_optimiser, make_schedule
 from lgrnet.origin import check_origin, origin_of, write_origin
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
-from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.shards import DatasetError, FaceShards, require_corpus
 from lgrnet.teacher import Teacher
 from lgrnet.threshold_choice import best_thresholds
 from lgrnet.warm_start import warm_start
@@ -64,13 +71,18 @@ def open_data(data: DataConfig, aus: tuple[int, ...]) -> tuple[FaceShards, FaceS
     if data.corpus is not None:
         if data.fold is None:
             raise ValueError("data.fold: say which fold of the corpus, with --fold 1, 2, 3 or all")
+        require_corpus(data.root, data.corpus)
         train = train_subjects(data.corpus, data.fold)
         held_out = test_subjects(data.corpus, data.fold)
     shards = FaceShards(data.root, train, aus, also=data.also)
     judging = FaceShards(data.val_root or data.root, held_out, aus)
     overlap = set(shards.labels.subject.tolist()) & set(judging.labels.subject.tolist())
     if overlap:
-        raise DatasetError(f"{len(overlap)} people are in both {train} and {held_out}")
+        roots = " and ".join(map(str, (data.root, *data.also)))
+        raise DatasetError(
+            f"{len(overlap)} people are in both {train} of {roots} and {held_out} of "
+            f"{data.val_root or data.root}: whom a network is trained on cannot judge it"
+        )
     return shards, judging
 
 
@@ -135,6 +147,7 @@ class Trainer:
             self._load_state(out / STATE_NAME)
             if self.epoch == self.experiment.optim.epochs:
                 logger.info("%s: all %d epochs are trained already", out, self.epoch)
+                self._check_results()
                 return
             logger.info("going on at epoch %d, step %d", self.epoch + 1, self.step)
         if self.teacher is None and (teacher := self.experiment.distil.teacher) is not None:
@@ -248,6 +261,20 @@ class Trainer:
         if self.mean is not None and self.epoch == self.experiment.optim.epochs:
             self._close_mean(self.mean)
         self._save_state()
+
+    def _check_results(self) -> None:
+        """See that what a finished run has made is still there."""
+        on_fold, out = self.experiment.data.fold is not None, self.experiment.out
+        for name in (LAST, BEST_ON_TEST) if on_fold else ():
+            read_fold_scores(out / name)
+        means = ("average.pt",) if self.mean is not None else ()
+        made = ("last.pt", "best_on_test.pt" if on_fold else "best.pt", *means)
+        absent = [name for name in made if not (out / name).exists()]
+        if absent:
+            logger.warning(
+                "%s: %s not there any more; to train it again delete %s",
+                *(out, " and ".join(absent), out / STATE_NAME),
+            )
 
     def _close_mean(self, mean: WeightMean) -> None:
         """Judge the mean weights of the last part of the training, and save them."""

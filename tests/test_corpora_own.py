@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import runtime
-from lgrnet.corpora.own import read_own
+from lgrnet.corpora.own import person_number, read_own
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.evaluate import main as evaluate
 from lgrnet.prepare import main
@@ -62,8 +62,8 @@ def test_pictures_and_frames_become_shards(folder, tmp_path, capsys):
     assert test.aus == (1, 6, 12)
     assert test.labels.presence.tolist() == [[0, 9, 1], [9, 9, 0]]
     assert val.labels.presence.tolist() == [[0, 1, 0], [1, 0, 9]], "in the order of the video"
-    assert test.labels.subject.tolist() == [1, 2]
-    assert val.labels.subject.tolist() == [3, 3]
+    assert test.labels.subject.tolist() == [person_number("Ann"), person_number("Bob")]
+    assert val.labels.subject.tolist() == [person_number("Cleo")] * 2
     assert np.isnan(test.labels.intensity).all()
     with runtime.Detector(threads=1, max_faces=1) as detector:
         picture = cv2.imread(str(folder / "bob.png"))
@@ -259,3 +259,10 @@ def test_a_table_that_is_none_is_named(folder, tmp_path):
     table.write_text("file;person;AU12\na.png;Ann;1\n")
     with pytest.raises(CorpusError, match="has ';' between its cells: save it with commas"):
         read_own(table)
+
+
+def test_people_are_told_apart_across_tables():
+    numbers = [person_number(name) for name in ("Ann", "Bob", "ann", "Zoë", "1", "2")]
+    assert len(set(numbers)) == 6
+    assert person_number("Ann") == numbers[0]
+    assert all(2**56 <= number < 2**57 for number in numbers), "no number of a corpus or a render"

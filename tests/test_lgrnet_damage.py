@@ -127,7 +127,9 @@ def test_an_experiment_that_is_no_text_is_named(tmp_path, caplog, way):
 def test_a_corpus_asks_for_a_fold(lab, caplog):
     checkpoint = lab / "runs" / "lgrnet" / "fold1" / "last.pt"
     assert evaluate([str(checkpoint), "--data", str(lab / "data")]) == 2
-    assert "not 'test'; each is a person: choose them by --corpus and --fold" in caplog.text
+    assert (
+        "not 'test'; each is a person: name some of them, or choose them by --corpus" in caplog.text
+    )
 
 
 @pytest.mark.parametrize("what", ["splits", "aus", "recipe"])

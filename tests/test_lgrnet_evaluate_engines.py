@@ -92,6 +92,13 @@ def test_a_fold_is_judged_on_its_test_people(corpus, tmp_path):
     assert [row["f1"] for row in found["aus"].values()] == pytest.approx(f1.tolist())
 
 
+def test_the_fold_of_another_corpus_is_refused(corpus, tmp_path, caplog):
+    save_checkpoint(tmp_path / "net.pt", tiny_network(aus=list(BP4D_AUS)))
+    command = [tmp_path / "net.pt", "--data", corpus, "--corpus", "disfa", "--fold", "1"]
+    assert main([*map(str, command)]) == 2
+    assert f"{corpus} was made from bp4d, not from disfa" in caplog.text
+
+
 def test_people_can_be_named(corpus, tmp_path):
     save_checkpoint(tmp_path / "net.pt", tiny_network(aus=list(BP4D_AUS)))
     found = scores(tmp_path / "net.pt", corpus, "--split", "F001", "M018")

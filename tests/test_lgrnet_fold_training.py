@@ -1,6 +1,7 @@
 """``python -m lgrnet.train --fold``: who is trained and tested on, and what a run leaves."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -151,9 +152,83 @@ def test_wrong_settings_are_named(corpora, tmp_path, caplog, options, changes, m
 
 
 def test_a_corpus_that_lacks_somebody_is_refused(corpora, tmp_path, caplog):
+    shutil.copytree(corpora["disfa"], tmp_path / "few")
+    index = json.loads((tmp_path / "few" / "dataset.json").read_text())
+    del index["splits"]["SN001"]
+    (tmp_path / "few" / "dataset.json").write_text(json.dumps(index))
+    changes = [f"data.root={tmp_path / 'few'}"]
+    assert train(corpora, "disfa", tmp_path / "run", "--fold", "1", changes=changes) == 2
+    assert "not 'SN001'" in caplog.text
+
+
+def test_another_corpus_is_refused(corpora, tmp_path, caplog):
     changes = [f"data.root={corpora['bp4d']}"]
     assert train(corpora, "disfa", tmp_path / "run", "--fold", "1", changes=changes) == 2
-    assert "'SN001'" in caplog.text
+    assert f"{corpora['bp4d']} was made from bp4d, not from disfa" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def trained(corpora, tmp_path_factory):
+    """Return the folder of two folds of DISFA."""
+    out = tmp_path_factory.mktemp("trained")
+    for fold in ("1", "2"):
+        assert train(corpora, "disfa", out, "--fold", fold, changes=["optim.epochs=1"]) == 0
+    return out / "lgrnet"
+
+
+@pytest.mark.parametrize("source", ["init", "distil.teacher"])
+def test_weights_that_saw_the_test_people_are_refused(corpora, trained, tmp_path, caplog, source):
+    def begin(out, fold, path):
+        changes = ["optim.epochs=1", f"{source}={path}"]
+        return train(corpora, "disfa", tmp_path / out, "--fold", fold, changes=changes)
+
+    assert begin("other", "1", trained / "fold2" / "last.pt") == 2
+    assert f"{source}: {trained / 'fold2' / 'last.pt'} was trained on people whom fold 1" in (
+        caplog.text
+    )
+    assert not (tmp_path / "other").exists()
+    assert begin("same", "2", trained / "fold{fold}" / "last.pt") == 0
+    told = json.loads((tmp_path / "same" / "lgrnet" / "fold2" / "config.json").read_text())
+    assert str(trained / "fold2" / "last.pt") in (told["init"], told["distil"]["teacher"])
+
+
+def test_what_a_series_begins_with_is_looked_at_before_the_first(
+    corpora, trained, tmp_path, caplog
+):
+    options = ["--fold", "all"]
+    changes = ["optim.epochs=1", f"init={trained}/fold{{fold}}/last.pt"]
+    assert train(corpora, "disfa", tmp_path / "run", *options, changes=changes) == 2
+    assert f"{trained / 'fold3' / 'last.pt'}: no such file" in caplog.text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_fold_without_its_scores_is_told(corpora, trained, tmp_path, caplog):
+    shutil.copytree(trained.parent, tmp_path / "runs")
+    folder = tmp_path / "runs" / "lgrnet" / "fold1"
+    told = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**told, "out": str(folder)}))
+
+    def again():
+        return train(corpora, "disfa", tmp_path / "runs", "--fold", "1", changes=["optim.epochs=1"])
+
+    (folder / "last.pt").unlink()
+    assert again() == 0
+    assert f"last.pt not there any more; to train it again delete {folder / 'state.pt'}" in (
+        caplog.text
+    )
+    (folder / "last.json").write_text((folder / "last.json").read_text().replace("0", "1", 1))
+    assert again() == 2
+    assert "delete state.pt beside it and train that fold again" in caplog.text
+    (folder / "state.pt").unlink()
+    assert again() == 0
+    for name in ("last.json", "best_on_test.json"):
+        assert read_fold_scores(folder / name) == {
+            **read_fold_scores(trained / "fold1" / name),
+            "experiment": {
+                **read_fold_scores(trained / "fold1" / name)["experiment"],
+                "out": str(folder),
+            },
+        }
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -70,6 +70,22 @@ def measured(table, name):
     return row
 
 
+def test_notes_say_what_was_trained_and_by_whom(tmp_path):
+    changes = ["model.stem_widths=[4, 4]", "distil.teacher=big.pt", "distil.weight=2"]
+    for fold in (1, 2, 3):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, *changes)
+    found, _ = tables(tmp_path / "runs", out=tmp_path / "t")
+    (note,) = [each for each in found["I", "last"]["notes"] if "batches" in each]
+    assert "`paper` with stem_widths [4, 4] at 176 px" in note
+    assert "taught by big.pt (weight 2)" in note
+
+
+def test_a_folder_may_be_named_twice(tmp_path, monkeypatch):
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    monkeypatch.chdir(tmp_path)
+    tables(tmp_path / "runs", "runs", out=tmp_path / "t")
+
+
 def test_f1_is_pooled_over_a_fold_then_averaged(tmp_path):
     results = [write_run(tmp_path / "runs", "disfa", "lgrnet", fold, seed=3) for fold in (1, 2, 3)]
     found, record = tables(tmp_path / "runs", out=tmp_path / "t")

@@ -87,8 +87,7 @@ def read_own(table: Path) -> tuple[tuple[int, ...], list[FrameSequence]]:
             problems.add(table, f"no row of split {split!r} labels an AU")
     if problems:
         raise CorpusError(problems.lines())
-    numbers = {name: place for place, name in enumerate(sorted({f.person for f in faces}), 1)}
-    return aus, [_sequence(group, numbers) for group in _grouped(faces)]
+    return aus, [_sequence(group) for group in _grouped(faces)]
 
 
 def _read_cells(
@@ -227,7 +226,12 @@ def _grouped(faces: Sequence[_Face]) -> list[list[_Face]]:
     return groups
 
 
-def _sequence(faces: Sequence[_Face], numbers: dict[str, int]) -> FrameSequence:
+def person_number(name: str) -> int:
+    """Make a number of a name, the same in all data sets and above those of corpora and renders."""
+    return 2**56 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+
+
+def _sequence(faces: Sequence[_Face]) -> FrameSequence:
     presence = np.array([face.labels for face in faces], np.uint8)
     frames = np.array([face.line if face.frame is None else face.frame for face in faces], np.int64)
     empty = (presence == MISSING).all(1)
@@ -243,6 +247,6 @@ def _sequence(faces: Sequence[_Face], numbers: dict[str, int]) -> FrameSequence:
         pictures=() if video else tuple(face.path for face in kept),
         video=video,
         video_frames=frames[~empty] if video else np.zeros(0, np.int64),
-        people=np.array([numbers[face.person] for face in kept], np.int64),
+        people=np.array([person_number(face.person) for face in kept], np.int64),
         dropped=tuple(Dropped(int(frame), NO_LABEL) for frame in frames[empty]),
     )

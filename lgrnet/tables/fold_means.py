@@ -4,11 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lgrnet.config import PRESETS
 from lgrnet.corpora.folds import FOLDS, subjects
 from lgrnet.fold_scores import BEST_ON_TEST, LAST, ScoresError, read_fold_scores
 
 EPOCHS: dict[str, str] = {LAST: "last epoch", BEST_ON_TEST: "best epoch, chosen on the test people"}
 """File of a run → which epoch's scores it holds."""
+
+_SIZES = (
+    *("stem_stride", "stem_widths", "feature_widths", "refine_widths", "align_hidden"),
+    *("head_hidden", "intensity"),
+)
+"""Fields of a network that no variant changes; the size of its input is always told."""
 
 Key = tuple[str, str, int]
 """Corpus, variant, fold."""
@@ -68,7 +75,7 @@ def find_runs(folders: Iterable[Path]) -> dict[Key, Path]:
         for file in files:
             scores = read_fold_scores(file)
             key = scores["corpus"], scores["variant"], scores["fold"]
-            if found.get(key, file.parent) != file.parent:
+            if found.get(key, file.parent).resolve() != file.parent.resolve():
                 raise ScoresError(
                     f"{found[key]} and {file.parent} are both {key[1]} on fold {key[2]} of "
                     f"{key[0]}: give only one of them"
@@ -173,10 +180,18 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
 def _describe(scores: dict[str, Any]) -> str:
     experiment = scores["experiment"]
     model, optim = experiment["model"], experiment["optim"]
-    begun = ""
+    network = f"`{model['preset']}`"
+    preset = PRESETS[model["preset"]].to_dict() if model["preset"] in PRESETS else {}
+    changed = [f"{name} {model[name]}" for name in _SIZES if model.get(name) != preset.get(name)]
+    if changed:
+        network += f" with {', '.join(changed)}"
+    sources = ""
     if experiment.get("init"):
-        begun = f"; begun with {experiment['init']} ({experiment.get('init_rule', 'shared')})"
+        sources = f"; begun with {experiment['init']} ({experiment.get('init_rule', 'shared')})"
+    distil = experiment.get("distil") or {}
+    if distil.get("teacher"):
+        sources += f"; taught by {distil['teacher']} (weight {distil['weight']:g})"
     return (
-        f"{scores['training_data']}; `{model['preset']}` at {model['input_size']} px, "
-        f"{optim['optimiser']}, {optim['epochs']} epochs, batches of {optim['batch']}{begun}"
+        f"{scores['training_data']}; {network} at {model['input_size']} px, "
+        f"{optim['optimiser']}, {optim['epochs']} epochs, batches of {optim['batch']}{sources}"
     )
