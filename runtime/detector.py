@@ -1,8 +1,8 @@
 """The detector: frames in, action units out."""
 
 import itertools
+import math
 import operator
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -241,6 +241,13 @@ class Detector:
             if self._bank:
                 self._bank.reset()
 
+    def _cut(self) -> None:
+        """Follow nobody on into the next file, whose faces get numbers of their own."""
+        with self._alone:
+            self._tracker.cut()
+            if self._bank:
+                self._bank.reset()
+
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
 
@@ -288,8 +295,8 @@ class Detector:
                 with self._alone:
                     results = self._each_by_itself([shot.frame for shot in group])
                 yield from [
-                    result.placed(s.index, s.timestamp, s.wait_ms, s.decode_ms, s.name)
-                    for result, s in zip(results, group, strict=True)
+                    result.placed(*shot.place())
+                    for result, shot in zip(results, group, strict=True)
                 ]
                 group.clear()  # or the last frames would stay while the next ones are read
 
@@ -320,8 +327,10 @@ class Detector:
             The faces by id; none is not an error.
 
         Raises:
-            InputError: The frame is not an image.
+            InputError: The frame is not an image, or the time no number.
         """
+        if timestamp is not None and not math.isfinite(timestamp):
+            raise InputError(f"timestamp must be in seconds, got {timestamp}")
         with self._alone:
             watch = Stopwatch()
             frame = check_frame(frame)
@@ -401,13 +410,6 @@ class Detector:
                     "its end: give each its own with detector.clone()"
                 )
             if shot.first and track is None:
-                self.reset()
+                self._cut()
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
-            late = None if shot.captured is None else (time.perf_counter() - shot.captured) * 1e3
-            yield (
-                shot,
-                result.placed(
-                    *(shot.index, shot.timestamp, shot.wait_ms, shot.decode_ms, shot.name),
-                    *(late, shot.dropped),
-                ),
-            )
+            yield shot, result.placed(*shot.place())

@@ -1,5 +1,7 @@
 """Many pictures at once."""
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from test_runtime_fixtures import SpotFinder, spot, wall, write_model
 
 from runtime.detector import Detector
 from runtime.errors import InputError
-from runtime.sources import images
+from runtime.sources import Shot, Source, images
 from runtime.sources.images import read_image
 
 PICTURES = [
@@ -135,3 +137,21 @@ def test_what_is_tracked_stays_as_it_is(tmp_path):
 def test_size_below_one(tmp_path):
     with pytest.raises(ValueError, match="size must be 1 or more, got 0"):
         next(detector_of(tmp_path, 1).batch(PICTURES, 0))
+
+
+def test_frames_of_a_camera_say_when_they_came(tmp_path, monkeypatch):
+    now = time.perf_counter()
+    shots = [
+        Shot(spot(100, 120), index, index / 10, 1.0, 2.0, captured=now - 1, dropped=index)
+        for index in (0, 3)
+    ]
+
+    class Camera(Source):
+        def __iter__(self):
+            return iter(shots)
+
+    monkeypatch.setattr("runtime.detector.open_source", lambda _: Camera("camera 0", "camera0"))
+    first, second = detector_of(tmp_path, 1).batch(0)
+    assert 1000 <= first.latency_ms <= second.latency_ms < 60_000
+    assert (first.dropped, second.dropped) == (0, 3)
+    assert (second.index, second.timestamp) == (3, 0.3)

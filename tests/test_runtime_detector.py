@@ -247,7 +247,8 @@ def test_each_file_of_several_begins_anew(model, finder, tmp_path):
         for name, x in (("a", 100), ("b", 104))
     ]
     results = list(Detector(model, finder=finder).stream(clips))
-    assert [result.faces[0].id for result in results] == [0, 0, 0, 0]
+    assert [result.faces[0].id for result in results] == [0, 0, 1, 1]
+    assert [result.ended for result in results] == [(), (), (0,), ()]
     assert finder.finds == 2, "the second file's face is near the first's, and another's"
 
 
@@ -357,3 +358,9 @@ def test_numbers_below_one(model, name):
 def test_signals_that_are_none(model):
     with pytest.raises(TypeError, match=r"signals must be a runtime\.Signals or None, got 'ema'"):
         Detector(model, signals="ema")
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(model, finder, time):
+    with pytest.raises(InputError, match=f"timestamp must be in seconds, got {time}"):
+        Detector(model, finder=finder).track(spot(100, 120), time)

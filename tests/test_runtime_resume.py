@@ -341,6 +341,28 @@ def test_faces_keep_their_numbers_behind_a_cut_in_one_of_many_files(
     ]
 
 
+@pytest.mark.parametrize("frames", [2, 4, 6])
+def test_faces_of_the_files_behind_a_cut_get_the_numbers_of_an_uninterrupted_run(
+    tmp_path, capsys, monkeypatch, model, frames
+):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in "abc":
+        write_clip(clips / f"{name}.avi", 4)
+    given = (clips, "--model", model, "--no-video", "--resume", "--out")
+    assert run(capsys, *given, tmp_path / "whole")[0] == 0
+    with monkeypatch.context() as patch:
+        cut(patch, frames)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given, tmp_path / "cut")
+    assert run(capsys, *given, tmp_path / "cut")[0] == 0
+    whole, joined = (rows(tmp_path / name / "clips.csv") for name in ("whole", "cut"))
+    assert [(row["input"], row["face_id"]) for row in joined] == [
+        (row["input"], row["face_id"]) for row in whole
+    ]
+    assert len({row["face_id"] for row in whole}) >= 3, "each file has faces of its own"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_kill_9(tmp_path, capsys, model):
     clip, out = write_clip(tmp_path / "clip.avi", 200), tmp_path / "out"

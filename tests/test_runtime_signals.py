@@ -96,6 +96,17 @@ def test_no_hysteresis_is_a_threshold():
         np.testing.assert_array_equal(judge(row), row >= thresholds)
 
 
+@pytest.mark.parametrize("frames", [2.5, float("nan"), "3"])
+def test_a_baseline_of_no_whole_number_is_refused(frames):
+    with pytest.raises(TypeError):
+        Signals(baseline=frames)
+
+
+def test_thresholds_without_keys_are_refused():
+    with pytest.raises(ValueError, match="keys such as 'AU12', not by 12"):
+        Signals(thresholds={12: 0.5})
+
+
 def test_baseline_takes_off_what_rests_too_high():
     rest = np.array([0.02, 0.8, 0.6])
     baseline = Baseline(5, 0.5)

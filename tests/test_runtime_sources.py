@@ -2,6 +2,7 @@ import itertools
 import os
 import struct
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -388,3 +389,47 @@ def test_container_of_rubbish(tmp_path, code):
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"a\.(mp4|avi) (holds no frame|is not an image or video)"):
         list(open_source(path))
+
+
+@pytest.mark.parametrize("name", ["10:15.avi", "data:a.avi", "x:y:z.avi"])
+def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / name, code="MJPG")
+    with open_source(name) as source:
+        assert len(list(source)) == 20
+        assert source.pace() == 10
+    assert open_source(".").many
+    assert [shot.name for shot in open_source(".")] == [name] * 20
+
+
+def test_a_stalled_server_ends_its_video(caplog):
+    class Stalled(VariableRate):
+        reads = 0
+
+        def read(self):
+            self.reads += 1
+            if self._next < 12:
+                return super().read()
+            time.sleep(0.6)
+            return False, None
+
+    capture = Stalled()
+    source = Video.of_capture(capture, "http://host/a.mkv", "a")
+    assert len(list(source)) == 12
+    assert capture.reads == 13, "one that timed out is not followed by more"
+    assert "its server has stalled" in caplog.text
+    assert "ends early: 12 of" in caplog.text
+    assert source.failures == ["http://host/a.mkv"]
+
+
+@pytest.mark.parametrize("nothing", [iter([]), set(), np.zeros((0, 4, 4, 3), np.uint8)])
+def test_nothing_to_read_from(nothing):
+    with pytest.raises(InputError, match="there is no frame"):
+        list(open_source(nothing))
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 3), (20, 20)])
+def test_fractions_are_refused(tmp_path, shape):
+    cv2.imwrite(str(tmp_path / "a.pfm"), np.full(shape, 0.5, np.float32))
+    with pytest.raises(InputError, match=r"a\.pfm holds fractions"):
+        list(open_source(tmp_path / "a.pfm"))

@@ -38,14 +38,10 @@ def test_what_was_left_out_was_read_all_the_same():
     assert [(shot.decode_ms, shot.wait_ms) for shot in thinned] == [(1, 2), (3, 6), (3, 6)]
 
 
-def test_a_file_that_begins_in_between_is_not_missed():
-    thinned = list(every_nth(shots(*range(9), first=(0, 2, 5)), 3))
-    assert [shot.first for shot in thinned] == [True, True, True]
-    assert [shot.first for shot in every_nth(shots(*range(9), first=(0, 7)), 3)] == [
-        True,
-        False,
-        False,
-    ]
+def test_each_file_begins_anew():
+    thinned = list(every_nth(shots(*range(12), first=(0, 2, 3, 9)), 3))
+    assert [shot.index for shot in thinned] == [0, 2, 3, 6, 9]
+    assert [shot.first for shot in thinned] == [True, True, True, False, True]
 
 
 def test_frames_that_were_left_out_are_let_go_of():
@@ -65,3 +61,8 @@ def test_frames_that_were_left_out_are_let_go_of():
 def test_none_of_so_many(every):
     with pytest.raises(ValueError, match=f"every must be 1 or more, got {every}"):
         list(every_nth(shots(0), every))
+
+
+def test_half_a_frame():
+    with pytest.raises(TypeError, match="float"):
+        list(every_nth(shots(0), 1.5))

@@ -1,5 +1,6 @@
 """A face finder from what a user gives."""
 
+import operator
 from pathlib import Path
 
 from runtime.errors import InputError
@@ -25,9 +26,10 @@ def open_finder(
         FileNotFoundError: The path leads nowhere.
         InputError: The path is no YuNet model, or the object is no finder.
         OpenCVError: This OpenCV lacks what the finder needs.
+        TypeError: ``search_side`` is not whole.
         ValueError: ``search_side`` is too small, or given with a finder of the caller's own.
     """
-    side = SEARCH_SIDE if search_side is None else search_side
+    side = SEARCH_SIDE if search_side is None else operator.index(search_side)
     if finder is None:
         return CascadeFinder(search_side=side)
     if isinstance(finder, str | Path):

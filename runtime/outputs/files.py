@@ -209,11 +209,9 @@ class Outputs:
             OutputError: A file cannot be written.
             InputError: A format needs a time, and the frame has none.
         """
-        if shot.first:
-            self._joined = False  # another file, whose faces are numbered anew anyway
         if self._joined:
-            if self._ids is None:
-                self._ids = ContinuedIds(self._last, self._highest)
+            if self._ids is None:  # in another file nobody goes on
+                self._ids = ContinuedIds(None if shot.first else self._last, self._highest)
             result = self._ids.apply(result)
         self._table.write(result)
         if self._run is not None:

@@ -123,7 +123,8 @@ class VideoWriter:
 
     def _open(self) -> cv2.VideoWriter:
         code = cv2.VideoWriter_fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self._partial.path), code, self._fps, self._size)
+        # Absolute, or FFmpeg would take what stands before a colon for a protocol.
+        writer = cv2.VideoWriter(str(self._partial.path.absolute()), code, self._fps, self._size)
         if not writer.isOpened():
             width, height = self._size
             raise OpenCVError(
@@ -197,7 +198,7 @@ def check_writable(folder: Path) -> None:
 
 
 def _frames_in(path: Path) -> int:
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(str(path.absolute()))
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
     return count

@@ -1,5 +1,6 @@
 """What is to be done to the probabilities of faces that are followed."""
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,7 +24,8 @@ class Signals:
             AUs whose threshold in the model's file is not to hold.
 
     Raises:
-        ValueError: A value is out of its range.
+        TypeError: ``baseline`` is not whole.
+        ValueError: A value is out of its range, or a key no text.
     """
 
     smooth: str | None = None
@@ -38,11 +40,13 @@ class Signals:
             raise ValueError(f"smooth={self.smooth!r} is unknown: give {' or '.join(SMOOTHING)}")
         if not 0 <= self.hysteresis < 1:
             raise ValueError(f"hysteresis must be from 0 to below 1, got {self.hysteresis}")
-        if self.baseline < 0:
+        if operator.index(self.baseline) < 0:
             raise ValueError(f"baseline must be a number of frames, got {self.baseline}")
         if not 0 <= self.baseline_quantile <= 1:
             raise ValueError(f"baseline_quantile must be 0 to 1, got {self.baseline_quantile}")
         for key, value in self.thresholds.items():
+            if not isinstance(key, str):
+                raise ValueError(f"the thresholds are given by keys such as 'AU12', not by {key!r}")
             if not 0 < value <= 1:
                 raise ValueError(f"the threshold of {key} must be above 0 to 1, got {value}")
 

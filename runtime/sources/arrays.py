@@ -40,6 +40,10 @@ class Arrays(Source):
             try:
                 frame = next(frames)
             except StopIteration:
+                if index < 0:
+                    raise InputError(
+                        "there is no frame: what was given to read from is empty"
+                    ) from None
                 return
             index += 1
             try:

@@ -52,6 +52,12 @@ class Shot:
     dropped: int = 0
     first: bool = False
 
+    def place(self) -> tuple[int, float | None, float, float, str, float | None, int]:
+        """Say what `Result.placed` takes of a frame whose result is there now."""
+        late = None if self.captured is None else (time.perf_counter() - self.captured) * 1e3
+        spent = self.wait_ms, self.decode_ms
+        return (self.index, self.timestamp, *spent, self.name, late, self.dropped)
+
 
 class Source:
     """Frames in order, once. An iterable of `Shot`, and a context manager that closes it.

@@ -17,6 +17,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Files of a folder that are taken for images, in lower case."""
 
+_FLOAT = (b"PF\n", b"Pf\n")  # OpenCV cuts such pixels off at 1 of 255
+
 
 class ImageFiles(Source):
     """One image, or many; each is a picture of its own.
@@ -81,7 +83,8 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is a folder, not an image, or truncated, or its name is not in UTF-8.
+        InputError: It is a folder, not an image, truncated, or of fractions (PFM), or its name is
+            not in UTF-8.
     """
     path = Path(path)
     check_name(path)
@@ -95,6 +98,8 @@ def read_image(path: str | Path) -> np.ndarray:
     damage = image_damage(data)
     if damage:
         raise InputError(f"{path} is truncated or damaged ({damage}): copy it again")
+    if data[:3] in _FLOAT:
+        raise InputError(f"{path} holds fractions (PFM), whose scale it does not say: write a PNG")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:

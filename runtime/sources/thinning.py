@@ -1,5 +1,6 @@
 """Leaving frames out: one of so many is taken."""
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ def every_nth(shots: Iterable[Shot], every: int) -> Iterator[Shot]:
 
     Of a source that gives all its frames those are the frames 0, ``every``, 2 · ``every`` and so
     on. Where that one is missing, as it could not be decoded, or a camera's was dropped, it is the
-    next that came.
+    next that came. Of many files each begins anew, so that every one gives a frame.
 
     Args:
         shots: Frames in order.
@@ -22,16 +23,19 @@ def every_nth(shots: Iterable[Shot], every: int) -> Iterator[Shot]:
         out, and `Shot.first` tells whether a file has begun since the last.
 
     Raises:
+        TypeError: ``every`` is not whole.
         ValueError: ``every`` is below 1.
     """
-    if every < 1:
+    if operator.index(every) < 1:
         raise ValueError(f"every must be 1 or more, got {every}")
     last, first, wait_ms, decode_ms = -1, False, 0.0, 0.0
+    begin = 0
     for shot in shots:
-        first |= shot.first
+        if shot.first:
+            first, begin, last = True, shot.index, -1
         wait_ms += shot.wait_ms
         decode_ms += shot.decode_ms
-        group = shot.index // every
+        group = (shot.index - begin) // every
         if group != last:
             yield replace(shot, first=first, wait_ms=wait_ms, decode_ms=decode_ms)
             last, first, wait_ms, decode_ms = group, False, 0.0, 0.0

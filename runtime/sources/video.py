@@ -11,6 +11,7 @@ import numpy as np
 from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, taken
+from runtime.sources.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ MOST_OFTEN = 10
 
 MOST_BAD = 50
 """Frames in a row that may fail to decode before a video counts as ended."""
+
+PATIENCE = 0.5
+"""Seconds; what fails after more, on a server, has run into a time limit, as the next would."""
 
 
 class Video(Source):
@@ -52,11 +56,11 @@ class Video(Source):
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes): copy it again from where it came")
         # FFmpeg would play a text file as a film of its letters.
-        capture = cv2.VideoCapture() if _is_text(path) else cv2.VideoCapture(str(path))
+        capture = cv2.VideoCapture() if _is_text(path) else _open(path)
         if not capture.isOpened():
             raise InputError(
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
-                f"to play it, or convert it with ffmpeg -i {path.name} converted.mp4"
+                f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
             )
         self._path = path
         self._take_over(capture, str(path), path.stem, counted=_counts_frames(path))
@@ -74,7 +78,7 @@ class Video(Source):
             The source.
         """
         video = cls.__new__(cls)
-        video._path = None
+        video._path = None  # a server's, which may stall
         video._take_over(capture, name, stem, counted=True)
         return video
 
@@ -92,6 +96,7 @@ class Video(Source):
     def __iter__(self) -> Iterator[Shot]:
         index = bad = 0
         last, gap, begin = None, 0.0, 0.0
+        clock = Clock(1 / (self.fps or FALLBACK_FPS))
         while True:
             start = time.perf_counter()
             frame = self._read()
@@ -99,11 +104,15 @@ class Video(Source):
                 bad += 1
                 if bad > MOST_BAD or (self._counted and self.count and index + bad > self.count):
                     break
+                if self._path is None and time.perf_counter() - start > PATIENCE:
+                    self.failures.append(self.name)
+                    logger.warning("%s gives no more frames: its server has stalled", self.name)
+                    break
                 continue
             for number in range(index, index + bad):
                 self._skip(f"frame {number} of {self.name} cannot be decoded")
             index, bad = index + bad, 0
-            before, last = last, self._timestamp(last)
+            before, last = last, clock(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
             begin = self._begin(last) if before is None else begin
             gap = max(gap, last - (before or 0.0))
             if not self._counted:
@@ -155,7 +164,7 @@ class Video(Source):
         """
         if self._path is None or not self.fps:
             return self.fps
-        capture = cv2.VideoCapture(str(self._path))
+        capture = _open(self._path)
         times = []
         while len(times) < PACED and capture.grab():
             times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
@@ -188,13 +197,10 @@ class Video(Source):
         begin = ticks / self.fps - first if self.fps and np.isfinite(ticks) else 0.0
         return max(0.0, begin)
 
-    def _timestamp(self, last: float | None) -> float:
-        """Tell the time of the frame that was just read; that of the one before is ``last``."""
-        now = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
-        # Files without times of their own, such as bare MPEG-4 streams, have each frame at 0.
-        if last is not None and not now > last:
-            return last + 1 / (self.fps or FALLBACK_FPS)
-        return now if np.isfinite(now) else 0.0
+
+def _open(path: Path) -> cv2.VideoCapture:
+    # FFmpeg takes what stands before the first colon of a relative name for a protocol.
+    return cv2.VideoCapture(str(path.absolute()))
 
 
 def _counts_frames(path: Path) -> bool:

@@ -165,7 +165,7 @@ class Tracker:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all faces, and start their numbers at 0."""
+        """Forget all faces, and start their numbers at 0; see `cut`."""
         self._tracks: list[Track] = []
         self._missing: list[Track] = []
         self._since_search = 0
@@ -173,6 +173,11 @@ class Tracker:
         self._next_id = 0
         self._size: tuple[int, int] | None = None
         self.ended: tuple[int, ...] = ()
+
+    def cut(self) -> None:
+        """Begin another scene: nobody goes on in it, and numbers are not given again."""
+        self._size = None
+        self._since_search, self._pause = 0, SOON
 
     def update(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
         """Take in the next frame.
@@ -182,8 +187,8 @@ class Tracker:
             watch: Gets the time.
 
         Returns:
-            The faces of this frame, by id. Where it has another size than the one before, as after
-            a cut or a camera that came back, nobody is where somebody was, and all are new.
+            The faces of this frame, by id. Behind a cut, or where it has another size than the one
+            before, as of a camera that came back, nobody is where somebody was, and all are new.
         """
         size = size_of(frame)
         gone: list[Track] = []
