@@ -152,7 +152,10 @@ def _export(
         path = _kept(row, output) or export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
         raise
-    except (ImportError, ExportError, DeviceError, ModelError, ValueError) as error:
+    except (
+        *(ImportError, ExportError, DeviceError, ModelError, ValueError),
+        FloatingPointError,  # a weight that half precision cannot hold
+    ) as error:
         return Unavailable(one_line(error))
     megabytes = path.stat().st_size / 1e6
     if row.library == "native":

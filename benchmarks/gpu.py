@@ -116,6 +116,9 @@ def run_part(part: Part, folder: Path, limit: float) -> dict:
             # With all that it has started: a probe that hangs would keep the GPU.
             os.killpg(process.pid, signal.SIGKILL)
             code = None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     lines = log.read_text(errors="replace").strip().splitlines()
     return {
         "name": part.name,

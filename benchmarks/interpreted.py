@@ -76,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from benchmarks.crops import batch_of, benchmark_faces
     from benchmarks.machine import describe_machine
     from benchmarks.record import write_record
+    from export.errors import ExportError
     from lgrnet.checkpoint import CheckpointError
 
     parser = argparse.ArgumentParser(
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     crops, what = benchmark_faces()
     try:
         record = measure(args.checkpoint, batch_of(crops, args.faces), args.recurrence)
-    except (CheckpointError, ImportError) as error:
+    except (CheckpointError, ExportError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     machine = describe_machine()

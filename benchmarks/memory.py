@@ -1,5 +1,6 @@
 """Memory of a process, and of the GPU."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,10 @@ def _peak_by_getrusage() -> float | None:
 
 
 def ask_gpu(what: str) -> str:
-    """Ask NVIDIA's tool about the first GPU.
+    """Ask NVIDIA's tool about the GPU that CUDA calls the first.
+
+    Where there are several, ``CUDA_VISIBLE_DEVICES`` says which; by number it is the tool's only
+    with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
 
     Args:
         what: One of the properties that ``nvidia-smi --help-query-gpu`` lists.
@@ -51,7 +55,8 @@ def ask_gpu(what: str) -> str:
     Raises:
         OSError: There is no ``nvidia-smi``, or it does not answer.
     """
-    command = ["nvidia-smi", "-i", "0", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip() or "0"
+    command = ["nvidia-smi", "-i", first, f"--query-gpu={what}", "--format=csv,noheader,nounits"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except subprocess.CalledProcessError as error:

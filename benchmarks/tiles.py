@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.crops import batch_of, benchmark_faces
 from benchmarks.machine import describe_machine
 from export.cuda.tiles import MEASURED, Tile, blocks_of, power_of_two, read_tiles, tile_of
+from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError
@@ -90,6 +91,18 @@ def _rows(numbers: list[int]) -> Iterator[Tile]:
                 yield Tile(m, warps=warps)
 
 
+def tried_of(work: str, rule: Tile, only: str) -> Sequence[Tile]:
+    """List what a work is tried with: its candidates, or what it has where these are not asked for.
+
+    Args:
+        work: What a launch computes.
+        rule: What it has without a measurement; also where all candidates are too large for it.
+        only: Regular expression of the works that are measured.
+    """
+    tried = candidates(work) if re.search(only, work) else [tile_of(work, rule)]
+    return tried or [rule]
+
+
 def _make(task: tuple[str, int, int, str, str, str]) -> tuple[str, dict[str, tuple]]:
     """Compile a network with the candidates of one round; a process of its own each."""
     checkpoint, batch, number, target, folder, only = task
@@ -104,7 +117,7 @@ def _make(task: tuple[str, int, int, str, str, str]) -> tuple[str, dict[str, tup
     failed: set[str] = set()
 
     def choose(work: str, rule: Tile) -> Tile:
-        tried = candidates(work) if re.search(only, work) else [tile_of(work, rule)]
+        tried = tried_of(work, rule, only)
         chosen[work] = rule if work in failed else tried[number % len(tried)]
         return chosen[work]
 
@@ -196,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for batch in args.batch:
             try:
                 times = measure(checkpoint, batch, args.processes, args.only)
-            except (CheckpointError, DeviceError, ImportError, OSError) as error:
+            except (CheckpointError, DeviceError, ExportError, ImportError, OSError) as error:
                 print(f"error: {checkpoint} cannot be measured here: {error}", file=sys.stderr)
                 return 2
             for work, tried in sorted(times.items()):

@@ -377,6 +377,17 @@ def test_what_breaks_off_does_not_take_the_rest_along(lent, capsys):
     assert lent.asked[0][0][lent.asked[0][0].index("--engines") + 1] == "cuda-fused"
 
 
+def test_nothing_is_left_on_the_gpu_by_ctrl_c(lent, monkeypatch):
+    monkeypatch.setattr(gpu.subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gpu.main(["--out", str(lent.folder), "--engines", "cuda-fused"])
+    assert lent.killed == [(4711, signal.SIGKILL)]
+
+
+def interrupted(process, limit):
+    raise KeyboardInterrupt
+
+
 def test_wrong_arguments(capsys):
     with pytest.raises(SystemExit):
         gpu.main(["--seconds", "0"])

@@ -93,6 +93,10 @@ def test_what_a_gpu_holds_is_asked_of_nvidias_tool(tmp_path, monkeypatch):
     assert gpu_megabytes() == pytest.approx(1048.576)
     with pytest.raises(OSError, match="ended with code 9"):
         ask_gpu("name")
+    tool.write_text('#!/bin/sh\necho "$2"\n')
+    for visible, first in (("", "0"), ("2,0", "2"), ("GPU-8c, 1", "GPU-8c")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert ask_gpu("name") == first
     monkeypatch.setenv("PATH", "")
     with pytest.raises(OSError):  # noqa: PT011  (whatever the system calls it)
         ask_gpu("name")
@@ -194,7 +198,11 @@ def test_accuracy_is_not_judged_and_random_weights_have_none(
 
 
 @pytest.mark.parametrize(
-    "error", [ImportError("no nncf"), ExportError("differs"), ValueError("no such graph")]
+    "error",
+    [
+        *(ImportError("no nncf"), ExportError("differs"), ValueError("no such graph")),
+        FloatingPointError("overflow in cast"),
+    ],
 )
 def test_a_failed_export_is_a_reason_not_a_missing_row(monkeypatch, checkpoint, tmp_path, error):
     fake_export(monkeypatch, fail=error)

@@ -73,6 +73,14 @@ def test_tiles_are_written_one_a_line_and_read_again(tmp_path):
     assert lines[1:3] == ['  "a 1": [4, 16, 32, 4, 3],', '  "b 2": [16, 8, 32, 4, 5]']
 
 
+def test_a_sum_that_is_shorter_than_all_candidates_keeps_its_rule():
+    short, rule = "convolve 1x1x120x16", Tile(16, k=16)
+    assert not tiles.candidates(short)
+    assert tiles.tried_of(short, rule, "") == [rule]
+    assert tiles.tried_of(WORKS[0], rule, "convolve") == tiles.candidates(WORKS[0])
+    assert tiles.tried_of("convolve 1x2x3x4", rule, "gather") == [rule]
+
+
 def test_the_fastest_candidate_is_kept(monkeypatch, tmp_path, capsys):
     """Two launches of one work count together; of a tile that was timed twice the better time."""
     launches = [SimpleNamespace(code=code) for code in ("k1", "k2", "other", "k1")]

@@ -13,12 +13,13 @@ pytest.importorskip("triton")
 from test_export_cuda import spec_of
 
 from export.cuda import compile as compiling
-from export.cuda import recover
+from export.cuda import convert, recover
 from export.cuda.__main__ import main
 from export.errors import ExportError
 from export.half import halve
 from export.plain import PlainGraph
 from export.serialise import save, to_onnx
+from lgrnet.checkpoint import save_checkpoint
 from runtime.cuda.launch_plan import Code, read_launch_plan
 from runtime.packaged import FOLDER
 
@@ -69,6 +70,42 @@ def test_half_precision_comes_back_rounded(tmp_path, model, proto):
         torch.testing.assert_close(tensor, wanted[name], atol=1e-5, rtol=2**-11)
     assert any(not torch.equal(a, wanted[name]) for name, a in weights_of(got).items())
     recover.require_same(got, path, spec, draw_faces(3))
+
+
+@pytest.mark.parametrize("intensity", [False, True])
+def test_a_network_of_one_au_comes_back(tmp_path, intensity):
+    """Its recurrence has one step, which nothing reaches: the graph has no hidden convolution."""
+    model = tiny_network(aus=[12], intensity=intensity)
+    path = file_of(tmp_path, to_onnx(PlainGraph(model), 1, spec_of(model, 1).outputs), model)
+    got, spec = recover.recover_network(path)
+    unused = [name for name in weights_of(model) if name.endswith("from_hidden.weight")]
+    assert len(unused) == 2
+    wanted = weights_of(model)
+    for name, tensor in weights_of(got).items():
+        assert torch.equal(tensor, wanted[name]) == (name not in unused), name
+    recover.require_same(got, path, spec, draw_faces(3))
+
+
+def test_maps_larger_than_the_grid_are_noticed(tmp_path, monkeypatch):
+    model = tiny_network(aus=[1, 12], attention_cells=24)
+    assert model.config.grid == 16
+    path = file_of(tmp_path, to_onnx(PlainGraph(model), 1, spec_of(model, 1).outputs), model)
+    monkeypatch.setattr("export.faces.demo_faces", lambda: draw_faces(3))
+    got, _ = convert.read_source(path)
+    assert got.config.attention_cells == 24
+    for name, tensor in weights_of(got).items():
+        assert torch.equal(tensor, weights_of(model)[name]), name
+
+
+def test_an_ablation_is_called_so(tmp_path):
+    for changes in ({"relation": "bilstm"}, {"gate": "concat"}, {"attention": "refined"}):
+        model = tiny_network(aus=[1, 12], **changes)
+        path = file_of(tmp_path, to_onnx(PlainGraph(model), 1, spec_of(model, 1).outputs), model)
+        with pytest.raises(ExportError, match="no kernels for ablations and variants") as told:
+            convert.read_source(path)
+        assert "\n" not in str(told.value)
+        save_checkpoint(tmp_path / "net.pt", model)
+        assert main([str(tmp_path / "net.pt"), "-o", str(tmp_path / "net.fused")]) == 1
 
 
 def test_a_graph_that_is_not_what_its_names_say(tmp_path, model, proto):

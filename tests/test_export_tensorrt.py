@@ -19,6 +19,7 @@ from export.errors import ExportError
 from export.half import halve
 from export.plain import PlainGraph
 from export.serialise import save, to_onnx
+from export.tensorrt import build
 from export.tensorrt.__main__ import main
 from export.tensorrt.build import build_engine
 from export.tensorrt.library import RTX_TARGETS, load_tensorrt
@@ -231,7 +232,15 @@ def test_tensorrt_builds_for_the_gpu_that_is_there(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", rtx)
     with pytest.raises(ValueError, match="targets: TensorRT builds for its GPU only"):
         build_engine(model, targets=["8.6"])
+    compiled = build._compile
+
+    def compile_there(*given):
+        assert gpu.pushed == 1, "TensorRT builds for the GPU that is current"
+        return compiled(*given)
+
+    monkeypatch.setattr(build, "_compile", compile_there)
     engine = build_engine(model)
+    assert gpu.pushed == 0
     plan = read_plan(engine)
     assert engine.name == "tiny.engine"
     assert (plan.flavour, plan.gpu, plan.targets) == ("tensorrt", "NVIDIA Fake", ("9.0",))

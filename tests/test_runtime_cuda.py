@@ -144,6 +144,23 @@ def test_what_the_driver_says_is_said(use, fails):
         CudaGraph(STREAM, lambda: None).launch()
 
 
+@pytest.mark.parametrize("fails", ["cuGraphGetNodes", "cuGraphInstantiateWithFlags"])
+def test_a_recording_that_cannot_be_used_is_forgotten(use, fails):
+    made = use(fails=fails)
+    with pytest.raises(driver.DriverError, match=f"in {fails}") as told:
+        CudaGraph(STREAM, lambda: None)
+    assert told.value.code == 999
+    assert made.calls[-1] == "cuGraphDestroy"
+
+
+@pytest.mark.parametrize("fails", ["cuModuleGetFunction", "cuFuncSetAttribute"])
+def test_a_kernel_that_cannot_be_used_is_unloaded(use, fails):
+    made = use(fails=fails)
+    with pytest.raises(DeviceError, match=f"in {fails}"):
+        kernel()
+    assert made.calls[-1] == "cuModuleUnload"
+
+
 def test_an_old_driver(use):
     use()
     with pytest.raises(DeviceError, match="has no cuNoSuchThing: install a newer one"):

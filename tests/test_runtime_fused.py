@@ -20,6 +20,7 @@ from export.cuda.tiles import power_of_two
 from runtime.align import warp
 from runtime.backends import FrameBackend, open_backend
 from runtime.backends.fused import best_target
+from runtime.cuda.driver import DriverError
 from runtime.cuda.launch_plan import (
     Code,
     validate,
@@ -338,11 +339,28 @@ def gpu(monkeypatch, network):
 
 def test_code_that_the_driver_does_not_take(monkeypatch, gpu, engine):
     def refuse(*of_kernel):
-        raise DeviceError("CUDA error 200 in cuModuleLoadData: device kernel image is invalid")
+        raise DriverError(200, "CUDA error 200 in cuModuleLoadData: kernel image is invalid")
 
     monkeypatch.setattr("runtime.backends.fused.Kernel", refuse)
     with pytest.raises(DeviceError, match=r"kernel image is invalid.*made by .*: a driver for an"):
         open_backend(engine, "cuda")
+    assert gpu.pushed == 0
+
+
+def test_kernels_are_unloaded_where_a_later_one_does_not_load(monkeypatch, gpu, engine):
+    freed = []
+
+    def kernel(*of_kernel):
+        if gpu.loaded == 3:
+            raise DriverError(2, "CUDA error 2 in cuModuleLoadData: out of memory")
+        made = gpu.kernel(*of_kernel)
+        made.free = lambda: freed.append(made)
+        return made
+
+    monkeypatch.setattr("runtime.backends.fused.Kernel", kernel)
+    with pytest.raises(DeviceError, match=r"net\.fused cannot be opened on .*: out of memory\)$"):
+        open_backend(engine, "cuda")
+    assert len(freed) == 3
     assert gpu.pushed == 0
 
 

@@ -177,12 +177,13 @@ def test_auto_without_cuda_is_the_cpu_and_says_so(monkeypatch, tmp_path):
     assert "CPU" in backend.provider
 
 
-def test_damaged_model_is_no_device_error_on_auto(monkeypatch, tmp_path):
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0"])
+def test_damaged_model_is_no_device_error(monkeypatch, tmp_path, device):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
     monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
     (tmp_path / "m.onnx").write_bytes(b"hello")
     with pytest.raises(ModelError, match="damaged, or not an ONNX file"):
-        open_backend(tmp_path / "m.onnx", "auto")
+        open_backend(tmp_path / "m.onnx", device)
 
 
 def test_damaged_model_is_no_other_error_in_tensorrt(monkeypatch, tmp_path):

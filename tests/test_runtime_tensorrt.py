@@ -225,3 +225,12 @@ def test_broken_sidecars(gpu, file):
     file.write_bytes(b"engine of another day")
     with pytest.raises(ModelError, match=r"is not the one that m.engine.json tells of"):
         open_backend(file, "cuda")
+
+
+def test_a_gpu_without_room_to_run_it(monkeypatch, gpu, file):
+    library = sys.modules["tensorrt_rtx"]
+    engine = library.Runtime(None).deserialize_cuda_engine(b"engine")
+    monkeypatch.setattr(type(engine), "create_execution_context", staticmethod(lambda: None))
+    with pytest.raises(DeviceError, match=r"has no room to run .*m\.engine"):
+        open_backend(file, "cuda")
+    assert gpu.pushed == 0

@@ -127,13 +127,22 @@ def _from_checkpoint(path: Path) -> tuple[LGRNet, ModelSpec]:
 
 
 def _from_onnx(path: Path) -> tuple[LGRNet, ModelSpec]:
-    from export.cuda.recover import recover_network, require_same
+    from export.cuda.recover import recover_network, require_same, with_margin
+    from export.errors import ExportError
     from export.faces import demo_faces
 
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     model, spec = recover_network(path)
-    require_same(model, path, spec, demo_faces())
+    faces = demo_faces()
+    try:
+        require_same(model, path, spec, faces)
+    except ExportError as error:
+        model = with_margin(model)
+        try:
+            require_same(model, path, spec, faces)
+        except ExportError:
+            raise error from None
     if spec.precision != "fp32":
         logger.info("%s holds weights in %s: they are taken as they are", path, spec.precision)
     return model, spec

@@ -46,7 +46,7 @@ def build_network(
     Raises:
         ExportError: It is an ablation that there are no kernels for.
     """
-    shape = network_shape(model.config)
+    shape = network_shape(model.config, "export.cuda")
     to = Builder(choose=choose)
     return _Network(shape, network_arrays(model), batch, recurrence, to).build()
 

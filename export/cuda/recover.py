@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export.errors import ExportError
-from lgrnet.config import PRESETS, ModelConfig
+from lgrnet.config import PRESETS, REFINEMENT_MARGIN, ModelConfig
 from lgrnet.model import LGRNet
 from lgrnet.relation import ConvLSTMCell
 from runtime.spec import ModelSpec
@@ -29,6 +29,7 @@ network says: rounding of float32, or of half precision between all operators.""
 
 _FIX = (
     "give the checkpoint, or an ONNX file made by `python -m export.onnx CHECKPOINT --graph plain`"
+    "; there are no kernels for ablations and variants"
 )
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -65,8 +66,25 @@ def recover_network(path: Path) -> tuple[LGRNet, ModelSpec]:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:  # a weight has another shape than the others let expect
-        raise ExportError(f"{path}: {str(error)[:300]}: {_FIX}") from error
+        raise ExportError(f"{path}: {' '.join(str(error).split())[:300]}: {_FIX}") from error
     return model.eval(), spec
+
+
+def with_margin(model: LGRNet) -> LGRNet:
+    """Make a recovered network's attention maps larger than its grid, as ``attention_cells`` can.
+
+    No weight depends on it, so that only what the network says can tell.
+
+    Args:
+        model: A network whose maps are as large as its grid.
+
+    Returns:
+        Another with the same weights, in evaluation mode.
+    """
+    config = model.config
+    other = LGRNet(replace(config, attention_cells=config.grid + REFINEMENT_MARGIN))
+    other.load_state_dict(model.state_dict())
+    return other.eval()
 
 
 def require_same(model: LGRNet, path: Path, spec: ModelSpec, faces: np.ndarray) -> None:
@@ -197,6 +215,10 @@ def _tensors(graph: _Graph, model: LGRNet) -> Iterator[tuple[str, Tensor]]:
         elif isinstance(module, nn.Linear):
             for part, value in zip(("weight", "bias"), _linear(graph, name), strict=True):
                 yield f"{name}.{part}", value
+        elif name.endswith(".from_hidden") and len(model.config.aus) == 1:
+            # Nothing reaches the only step, so that the file has the bias of this layer alone.
+            yield f"{name}.bias", _bias(graph, name.removesuffix(".from_hidden")).flatten()
+            yield f"{name}.weight", torch.zeros_like(module.weight)
         elif isinstance(module, nn.Conv2d) and not name.endswith(".from_input"):
             (node, *_) = graph.find(name, "Conv")
             yield f"{name}.weight", graph.needed(node, 1)
@@ -211,11 +233,16 @@ def _linear(graph: _Graph, name: str) -> tuple[Tensor, Tensor]:
     if node.op_type == "Gemm":
         turned = any(a.name == "transB" and a.i for a in node.attribute)
         return weight if turned else weight.T, graph.needed(node, 2)
+    return weight.T, _bias(graph, name)
+
+
+def _bias(graph: _Graph, name: str) -> Tensor:
+    """Read what the first addition of a module adds."""
     (add, *_) = graph.find(name, "Add")
     biases = [value for each in add.input if (value := graph.constant(each)) is not None]
     if len(biases) != 1:
         raise ExportError(f"{graph.path}: {add.name} adds no bias: {_FIX}")
-    return weight.T, biases[0]
+    return biases[0]
 
 
 def _groups(node: onnx.NodeProto) -> int:

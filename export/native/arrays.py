@@ -27,11 +27,12 @@ AU, and bear it best (measured on the packaged network: mean change 0.0094 again
 0.0117 with the same layers of the landmark network as well)."""
 
 
-def network_shape(config: ModelConfig) -> NetworkShape:
-    """Describe a network to the engine.
+def network_shape(config: ModelConfig, engine: str = "the native engine") -> NetworkShape:
+    """Describe a network to the engine, and to our GPU kernels, which compute the same.
 
     Args:
         config: The network.
+        engine: What asks, for messages.
 
     Returns:
         Its shape.
@@ -45,7 +46,7 @@ def network_shape(config: ModelConfig) -> NetworkShape:
     for name, value in needed.items():
         if getattr(config, name) != value:
             raise ExportError(
-                f"not exported: the native engine has {name} = {value!r} only, the checkpoint has "
+                f"not exported: {engine} has {name} = {value!r} only, the checkpoint has "
                 f"{getattr(config, name)!r}; export it with `python -m export.onnx`"
             )
     return NetworkShape(

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -69,12 +70,12 @@ def build_engine(
     proto = read_onnx(path)
     spec = ModelSpec.from_metadata({p.key: p.value for p in proto.metadata_props}, str(path))
     if flavour == "rtx":
-        chosen, gpu = _rtx_targets(targets), None
+        chosen, gpu, there = _rtx_targets(targets), None, nullcontext()
     else:
         if targets is not None:
             raise ValueError("targets: TensorRT builds for its GPU only; give flavour rtx")
         here = open_gpu(device)
-        chosen, gpu = (here.capability,), here.name
+        chosen, gpu, there = (here.capability,), here.name, here.current()
     plan = EnginePlan(
         spec=replace(spec, engine="tensorrt"),
         flavour=flavour,
@@ -92,7 +93,8 @@ def build_engine(
         logger.info("%s is built again: %s", output, reason)
     cache = output.with_suffix(".timing") if timing_cache is None else Path(timing_cache)
     started = time.perf_counter()
-    content = _compile(library, proto, plan, None if flavour == "rtx" else cache)
+    with there:  # TensorRT builds for the GPU that is current
+        content = _compile(library, proto, plan, None if flavour == "rtx" else cache)
     with PendingFile(output) as pending:
         pending.write_bytes(content)
     write_plan(output, replace(plan, engine_sha256=file_sha256(output)))

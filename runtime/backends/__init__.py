@@ -89,14 +89,14 @@ def open_backend(
         raise FileNotFoundError(f"model {path} does not exist")
     if not path.is_file():
         raise ModelError(f"model {path} is not a file: give an .onnx, .npz, .engine or .fused file")
-    if not path.stat().st_size:
-        raise ModelError(f"model {path} is empty: export or copy it again")
     suffixes = _RUNS[backend]
     if path.suffix.lower() not in suffixes:
         raise ModelError(
             f"model {path} has the suffix {path.suffix or '(none)'!r}, {backend} runs only "
             f"{' and '.join(suffixes)}: {_EXPORTERS[suffixes[0]]}"
         )
+    if not path.stat().st_size:
+        raise ModelError(f"model {path} is empty: {_EXPORTERS[path.suffix.lower()]}")
     opened = _open(path, device, threads or default_threads(), backend, precision)
     if opened.spec.engine != backend:
         logger.info("%s was tuned for %s and runs in %s", path, opened.spec.engine, backend)

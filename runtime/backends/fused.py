@@ -10,6 +10,7 @@ from runtime.backends.base import Outputs
 from runtime.backends.fixed_batch import check_ports
 from runtime.backends.recorded import RecordedBatch
 from runtime.cuda.device import open_gpu
+from runtime.cuda.driver import NO_SUCH_CODE, DriverError
 from runtime.cuda.frame import FramePart
 from runtime.cuda.graph import CudaGraph
 from runtime.cuda.kernel import Kernel
@@ -56,8 +57,13 @@ class FusedBackend(RecordedBatch):
                 f"export.cuda CHECKPOINT --targets {self._gpu.capability}`"
             )
         self.provider = f"fused kernels for {target}, {self._gpu.name}"
+        self._kernels: dict[str, tuple[Kernel, Code]] = {}
         with self._gpu.current():
-            self._open(path, target, weights, code)
+            try:
+                self._open(path, target, weights, code)
+            except BaseException:
+                self._free_kernels()
+                raise
 
     @property
     def launches(self) -> tuple[Launch, ...]:
@@ -134,12 +140,15 @@ class FusedBackend(RecordedBatch):
         self._results = self._all_results()
         self._part = FramePart(self._gpu, self._mirror(TABLE_NAME))
         self._frame_graph: CudaGraph | None = None
-        self._kernels: dict[str, tuple[Kernel, Code]] = {}
         for key, each in plan.codes[target].items():
             binary = code[each.offset : each.offset + each.size].tobytes()
             try:
                 kernel = Kernel(binary, each.entry, 32 * each.warps, each.shared)
-            except DeviceError as error:
+            except DriverError as error:
+                if error.code not in NO_SUCH_CODE:
+                    raise DeviceError(
+                        f"{path} cannot be opened on {self._gpu.name} ({error})"
+                    ) from error
                 made = ", ".join(f"{name} {each}" for name, each in plan.versions.items())
                 raise DeviceError(
                     f"{path} cannot be opened on {self._gpu.name} ({error}). Its code was made by "
@@ -215,10 +224,18 @@ class FusedBackend(RecordedBatch):
             if self._frame_graph is not None:
                 self._frame_graph.free()
             self._part.free()
-            for kernel, _ in self._kernels.values():
-                kernel.free()
+            self._free_kernels()
             for memory in (self._weights, self._arena):
                 memory.free()
+            # Here, where the GPU is current, and not whenever the last who holds them lets go.
+            for mirror in (self._input, self._results):
+                mirror.free()
+            self._hosts, self._stream = [], None
+
+    def _free_kernels(self) -> None:
+        for kernel, _ in self._kernels.values():
+            kernel.free()
+        self._kernels = {}
 
 
 def best_target(capability: str, targets: Iterable[str]) -> str | None:

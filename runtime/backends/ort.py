@@ -146,6 +146,7 @@ class OrtBackend(FixedBatch):
             if not record:
                 logger.warning("%s is not recorded as a CUDA graph: %s", path, unrecorded)
             return session, f"cuda:{index}", record
+        self._open_on_cpu(path)  # a damaged file is no fault of the GPU
         raise _Unusable(f"ONNX Runtime {version} cannot run the model there: {unrecorded}")
 
     def _session_on(self, path: Path, chosen: list):

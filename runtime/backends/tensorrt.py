@@ -74,6 +74,11 @@ class TensorRtBackend(RecordedBatch):
             {name: (_DTYPES.get(types[name], types[name]), shapes[name]) for name in names},
         )
         self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise DeviceError(
+                f"{self.provider} has no room to run {path}: its messages above say why; see with "
+                "nvidia-smi who holds the memory"
+            )
         self._stream = self._gpu.driver.Stream()
         self._input = Mirror(self._gpu, shapes[INPUT_NAME], np.uint8)
         self._outputs = [Mirror(self._gpu, shapes[name], np.float32) for name in self.spec.outputs]
@@ -97,6 +102,7 @@ class TensorRtBackend(RecordedBatch):
             self._graph.free()
             for mirror in (self._input, *self._outputs):
                 mirror.free()
+            self._hosts, self._stream = [], None
             # In this order: TensorRT wants what it made destroyed before what made it.
             self._context = None
             self._engine = None

@@ -7,6 +7,22 @@ from typing import Any
 
 from runtime.errors import DeviceError
 
+NO_SUCH_CODE = frozenset({200, 209, 218, 222})
+"""Codes of errors that a driver gives for machine code or PTX that it cannot run: no image, none
+for this GPU, PTX that is none, PTX of a newer version."""
+
+
+class DriverError(DeviceError):
+    """A function of the driver said no.
+
+    Attributes:
+        code: The driver's number of the error.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 def call(function: str, *arguments: Any) -> None:
     """Call a function of the driver (CUDA driver API).
@@ -17,7 +33,8 @@ def call(function: str, *arguments: Any) -> None:
         *arguments: Of ctypes' types.
 
     Raises:
-        DeviceError: The driver does not load, does not have the function, or says no.
+        DeviceError: The driver does not load, or does not have the function.
+        DriverError: It says no.
     """
     driver = _load_driver()
     try:
@@ -29,7 +46,7 @@ def call(function: str, *arguments: Any) -> None:
         text = ctypes.c_char_p()
         driver.cuGetErrorString(code, ctypes.byref(text))
         said = text.value.decode() if text.value else "unknown"
-        raise DeviceError(f"CUDA error {code} in {function}: {said}")
+        raise DriverError(code, f"CUDA error {code} in {function}: {said}")
 
 
 @cache

@@ -42,12 +42,14 @@ class CudaGraph:
             _end_capture(self._stream, graph, quietly=True)
             raise
         _end_capture(self._stream, graph)
-        self.nodes, self.kernels = _count(graph)
-        call(
-            "cuGraphInstantiateWithFlags",
-            *(ctypes.byref(self._launchable), graph, ctypes.c_ulonglong(0)),
-        )
-        call("cuGraphDestroy", graph)
+        try:
+            self.nodes, self.kernels = _count(graph)
+            call(
+                "cuGraphInstantiateWithFlags",
+                *(ctypes.byref(self._launchable), graph, ctypes.c_ulonglong(0)),
+            )
+        finally:
+            call("cuGraphDestroy", graph)
 
     def launch(self) -> None:
         """Put the recorded work on the stream."""

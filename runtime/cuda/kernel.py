@@ -56,11 +56,18 @@ class Kernel:
         self._entry, self._threads, self._shared = entry, threads, shared
         self._module, self._function = ctypes.c_void_p(), ctypes.c_void_p()
         call("cuModuleLoadData", ctypes.byref(self._module), ctypes.c_char_p(code))
-        call(
-            "cuModuleGetFunction",
-            *(ctypes.byref(self._function), self._module, ctypes.c_char_p(entry.encode())),
-        )
-        call("cuFuncSetAttribute", self._function, ctypes.c_int(_MOST_SHARED), ctypes.c_int(shared))
+        try:
+            call(
+                "cuModuleGetFunction",
+                *(ctypes.byref(self._function), self._module, ctypes.c_char_p(entry.encode())),
+            )
+            call(
+                "cuFuncSetAttribute",
+                *(self._function, ctypes.c_int(_MOST_SHARED), ctypes.c_int(shared)),
+            )
+        except DeviceError:
+            self.free()
+            raise
 
     def start(
         self,
