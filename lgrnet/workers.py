@@ -9,9 +9,22 @@ from threading import Thread
 import cv2
 
 
+class Pool(ProcessPoolExecutor):
+    """A pool whose block drops the jobs that have not begun where it ends by an exception.
+
+    To shut down twice, as by hand in a ``with`` block, can take the dropping back: the second call
+    overwrites what the first has asked for (`concurrent.futures.process`, `shutdown`).
+    """
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        """Wait for the jobs that have begun, and let those that have not be done, or not."""
+        self.shutdown(wait=True, cancel_futures=kind is not None)
+        return False
+
+
 def open_pool(
     workers: int | None, prepare: Callable[..., None] | None = None, *arguments: object
-) -> ProcessPoolExecutor:
+) -> Pool:
     """Start processes that use one thread each.
 
     Args:
@@ -22,7 +35,7 @@ def open_pool(
     Returns:
         The pool. Its processes end at once when this one is gone, killed for example.
     """
-    return ProcessPoolExecutor(
+    return Pool(
         workers or os.cpu_count(),
         # spawn: a forked child would inherit the parent's OpenCV and numba threads half-alive
         mp_context=get_context("spawn"),
@@ -56,12 +69,8 @@ def run_jobs(
         return
     with open_pool(min(workers or os.cpu_count() or 1, max(len(jobs), 1))) as pool:
         places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
-        try:
-            for future in as_completed(places):
-                yield places[future], future
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(places):
+            yield places[future], future
 
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lgrnet.workers import open_pool, run_jobs
+
 PARENT = """
 import os, time
 from lgrnet.workers import open_pool
@@ -40,3 +42,25 @@ def test_a_worker_ends_when_its_parent_is_killed():
     while is_running(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_running(worker)
+
+
+def write_later(path, seconds):
+    time.sleep(seconds)
+    path.write_text("done")
+
+
+@pytest.mark.parametrize("way", ["pool", "jobs"])
+def test_jobs_that_have_not_begun_are_dropped_where_something_fails(tmp_path, way):
+    paths = [tmp_path / str(number) for number in range(60)]
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        if way == "pool":
+            with open_pool(1) as pool:
+                jobs = [pool.submit(write_later, path, 0.05) for path in paths]
+                jobs[0].result()
+                raise KeyboardInterrupt
+        for _ in run_jobs(write_later, [(path, 0.05) for path in paths], 1):
+            raise KeyboardInterrupt
+    done = len(list(tmp_path.iterdir()))
+    assert 1 <= done < 10
+    time.sleep(0.5)
+    assert len(list(tmp_path.iterdir())) == done, "nobody goes on with the others"

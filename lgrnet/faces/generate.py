@@ -280,12 +280,8 @@ def generate(
     pool = open_pool(workers, _start_worker, rig_file)
     with pool, tqdm(total=total, initial=total - left, unit="img", disable=not progress) as bar:
         jobs = [pool.submit(_make_shard, out, *job, recipe) for job in todo]
-        try:
-            for job in as_completed(jobs):
-                bar.update(job.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for job in as_completed(jobs):
+            bar.update(job.result())
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -70,13 +70,9 @@ def write_lookalike(
         tqdm(total=len(jobs), initial=done, unit="sequence", disable=not progress) as bar,
     ):
         running = [pool.submit(_render, corpus, out, *job, count, seed) for job in todo]
-        try:
-            for job in as_completed(running):
-                job.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for job in as_completed(running):
+            job.result()
+            bar.update()
 
 
 def _start_worker(rig_file: Path) -> None:
