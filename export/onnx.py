@@ -129,6 +129,7 @@ def export_onnx(
         batch=batch, graph=graph, engine=engine, precision=precision, opset=OPSET,
     )  # fmt: skip
     crops = demo_faces() if faces is None else folder_faces(Path(faces))
+    calibration, held_out = (None if f is None else Path(f) for f in (calibration, held_out))
     if precision != "fp32" and judge:
         require_own_report(output)
         require_faces(calibration, held_out, spec.aus, batch if precision == "int8" else 1)

@@ -19,6 +19,7 @@ import torch
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from lgrnet.model import LGRNet
+from lgrnet.unseen import as_plain, seen_by
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def average(
             them lack. The mean is built like this one, and one path is enough.
 
     Returns:
-        The mean, and what is known of it: where it comes from, and what :data:`KEPT` names.
+        The mean, and what is known of it: where it comes from, whose people it has seen, and what
+        :data:`KEPT` names.
 
     Raises:
         CheckpointError: A file cannot be used.
@@ -75,6 +77,7 @@ def average(
     meta: dict[str, object] = {"mean_of": [str(path) for path in paths]}
     if missing_from is not None:
         meta["missing_from"] = str(missing_from)
+    meta |= as_plain(set().union(*(seen_by(told) for _, told in read)))
     for name in KEPT:
         said = {meta_of.get(name) for _, meta_of in read}
         if len(said) == 1 and said != {None}:

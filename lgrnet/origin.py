@@ -67,7 +67,7 @@ def check_origin(out: Path, origin: Mapping[str, object]) -> dict[str, object]:
     try:
         before = {"teacher": origin["teacher"], **json.loads(path.read_text("utf-8"))}
         known = {name: before[name] if value == GONE else value for name, value in origin.items()}
-        other = [name for name, value in known.items() if before[name] != value]
+        other = [name for name, value in known.items() if before[name] not in (value, GONE)]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged ({error!r}): delete it if the run in its folder is this one"

@@ -309,6 +309,8 @@ class FaceShards:
                 parts.append(part)
                 self._paths.append(folder / f"{name}.faces.npy")
             most_shards = None if most_shards is None else most_shards - len(names)
+        if not parts:
+            raise DatasetError(f"{root} has no face of {' and '.join(splits)}: name other splits")
         known = set.intersection(*map(set, parts))
         joined = {key: np.concatenate([part[key] for part in parts]) for key in known}
         self.labels = Labels(

@@ -21,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from lgrnet.answers import ask_network
-from lgrnet.checkpoint import find_damage, save_checkpoint
+from lgrnet.checkpoint import find_damage, load_checkpoint, save_checkpoint
 from lgrnet.corpora.folds import test_subjects, train_subjects
 from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
@@ -43,6 +43,7 @@ from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError, FaceShards, require_corpus
 from lgrnet.teacher import Teacher
 from lgrnet.threshold_choice import best_thresholds
+from lgrnet.unseen import Folds, as_plain, seen_by, sources_of
 from lgrnet.warm_start import warm_start
 from lgrnet.weight_mean import NORM_BATCHES, WeightMean
 from runtime.atomic import STALE, PendingFile
@@ -133,11 +134,19 @@ class Trainer:
         teacher = experiment.distil.teacher
         if teacher is not None and (teacher.is_file() or not begun):  # what is finished needs none
             self.teacher = Teacher(teacher, experiment.model.aus, self.device)
+        self.seen = as_plain(self._seen(experiment))
         self.mean = None
         if optim.average_from is not None:
             total = optim.epochs * self.steps
             self.mean = WeightMean(self.model, total, optim.average_from)
         self.epoch, self.step, self.seconds, self.best = 0, 0, 0.0, -1.0
+
+    @staticmethod
+    def _seen(experiment: Experiment) -> Folds:
+        """Tell whose people the network will have seen, as far as its sources are still there."""
+        sources = [path for _, path in sources_of(experiment) if path.is_file()]
+        own = seen_by({"experiment": experiment.to_dict()})
+        return own.union(*(seen_by(load_checkpoint(path)[1]) for path in sources))
 
     def run(self) -> None:
         """Train to the last epoch, from the saved state where there is one."""
@@ -265,9 +274,9 @@ class Trainer:
     def _check_results(self) -> None:
         """See that what a finished run has made is still there."""
         on_fold, out = self.experiment.data.fold is not None, self.experiment.out
-        for name in (LAST, BEST_ON_TEST) if on_fold else ():
-            read_fold_scores(out / name)
         means = ("average.pt",) if self.mean is not None else ()
+        for name in (LAST, BEST_ON_TEST, *((AVERAGE,) if means else ())) if on_fold else ():
+            read_fold_scores(out / name)
         made = ("last.pt", "best_on_test.pt" if on_fold else "best.pt", *means)
         absent = [name for name in made if not (out / name).exists()]
         if absent:
@@ -336,6 +345,7 @@ class Trainer:
             thresholds = np.full(len(thresholds), 0.5)  # none are chosen on people who test
         return {
             "experiment": self.experiment.to_dict(),
+            **self.seen,
             "training_data": self.experiment.training_data,
             "licence": self.experiment.licence,
             "dataset_recipe": self.train_shards.recipe,

@@ -216,7 +216,7 @@ def test_half_precision(folder, model):
 def test_calibration_from_a_folder_of_images_and_a_batch(folder):
     output = export_onnx(
         folder / "net.pt", folder / "two.onnx", batch=2, precision="int8", graph="plain",
-        faces=folder / "faces", calibration=folder / "faces", judge=False, mean_change=1.0,
+        faces=folder / "faces", calibration=str(folder / "faces"), judge=False, mean_change=1.0,
     )  # fmt: skip
     assert open_backend(output).spec.batch == 2
     assert not (folder / "two.accuracy.json").exists()

@@ -9,7 +9,8 @@ import pytest
 import torch
 from tiny_corpus import write_tiny_corpus
 
-from lgrnet.checkpoint import load_checkpoint
+from lgrnet.average import average
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.corpora.folds import subject_number, test_subjects
 from lgrnet.evaluate import evaluate
 from lgrnet.experiment import fold_run, load_experiment
@@ -190,6 +191,25 @@ def test_weights_that_saw_the_test_people_are_refused(corpora, trained, tmp_path
     assert begin("same", "2", trained / "fold{fold}" / "last.pt") == 0
     told = json.loads((tmp_path / "same" / "lgrnet" / "fold2" / "config.json").read_text())
     assert str(trained / "fold2" / "last.pt") in (told["init"], told["distil"]["teacher"])
+
+
+def test_what_was_seen_is_told_by_means_and_by_who_learned_from_it(corpora, trained, tmp_path):
+    last = trained / "fold2" / "last.pt"
+    meta = load_checkpoint(last)[1]
+    assert meta["seen"] == [["disfa", 2]]
+    mean, told = average([last, trained / "fold1" / "last.pt"])
+    assert told["seen"] == [["disfa", 1], ["disfa", 2]]
+    save_checkpoint(tmp_path / "mean.pt", mean, told)
+    assert train(
+        corpora, "bp4d", tmp_path / "bp4d", "--fold", "1",
+        changes=["optim.epochs=1", f"init={last}"],
+    ) == 0  # fmt: skip
+    pupil = tmp_path / "bp4d" / "lgrnet" / "fold1" / "last.pt"
+    assert load_checkpoint(pupil)[1]["seen"] == [["bp4d", 1], ["disfa", 2]]
+    for path in (tmp_path / "mean.pt", pupil):
+        changes = ["optim.epochs=1", f"init={path}"]
+        assert train(corpora, "disfa", tmp_path / "no", "--fold", "1", changes=changes) == 2
+    assert not (tmp_path / "no").exists()
 
 
 def test_what_a_series_begins_with_is_looked_at_before_the_first(

@@ -80,6 +80,21 @@ def test_notes_say_what_was_trained_and_by_whom(tmp_path):
     assert "taught by big.pt (weight 2)" in note
 
 
+@pytest.mark.parametrize("setting", ["init", "distil.teacher"])
+def test_folds_that_began_with_the_same_fold_each_are_alike(tmp_path, setting):
+    for fold in (1, 2, 3):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, f"{setting}=bp/fold{{fold}}/last.pt")
+    tables(tmp_path / "runs", out=tmp_path / "t")
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 3, f"{setting}=other/fold{{fold}}/last.pt")
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+
+
+def test_folds_that_began_with_one_network_are_alike(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "init=bp4d/fold2/last.pt")
+    tables(tmp_path / "runs", out=tmp_path / "t")
+
+
 def test_a_folder_may_be_named_twice(tmp_path, monkeypatch):
     write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
     monkeypatch.chdir(tmp_path)

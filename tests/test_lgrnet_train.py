@@ -82,6 +82,19 @@ def test_what_a_run_began_with_may_be_deleted(config, tmp_path, caplog):
     assert f"{tmp_path / 'run'} holds a run with other initial weights" in caplog.text
 
 
+def test_what_was_gone_when_it_was_noted_may_come_back(config, tmp_path):
+    init = tmp_path / "init.pt"
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    more = ["optim.epochs=1", f"init={init}"]
+    assert run(config, tmp_path / "run", *more) == 0
+    (tmp_path / "run" / "origin.json").unlink()  # as runs had none before
+    init.unlink()
+    assert run(config, tmp_path / "run", *more) == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more) == 0
+
+
 def weights(path):
     return load_checkpoint(path)[0].state_dict()
 

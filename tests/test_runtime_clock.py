@@ -32,17 +32,55 @@ def test_frames_at_one_time_lie_before_the_next_which_keeps_its_own(copies):
 def test_without_times_frames_have_a_step_between():
     assert given(*[0.0] * 4, step=0.1) == pytest.approx([0, 0.1, 0.2, 0.3])
     assert given(*[math.nan] * 3, step=0.1) == pytest.approx([0, 0.1, 0.2])
-    # Times that are lost on the way: the frames behind keep the distance of those before.
-    lost = given(0, 0.1, 0.2, *[0.2] * 20)
+    # Times that are lost on the way.
+    lost = given(0, 0.1, 0.2, *[0.2] * 20, step=0.1)
     assert np.diff(lost[8:]) == pytest.approx(0.1)
     assert (np.diff(lost) > 0).all()
 
 
+def test_times_in_whole_seconds_are_never_left_behind():
+    times = given(*np.repeat([0.0, 1.0, 2.0], 20), step=0.05)
+    assert times[::20] == [0, 1, 2]
+    assert (np.diff(times) > 0).all()
+    assert times[-1] < 3
+
+
+def test_a_repeat_behind_a_recording_that_stood_still():
+    said = [0, 10, 10, *(10 + 0.04 * i for i in range(1, 60))]
+    times = given(*said, step=0.2)
+    assert times[2] <= 10.1
+    assert times[5:] == said[5:], "back on the container's times after a frame or two"
+
+
 def test_a_new_start_goes_on_behind_the_old_one():
-    assert given(10, 10.1, 10.2, 0, 0.1, 0.5) == pytest.approx([10, 10.1, 10.2, 10.3, 10.4, 10.8])
+    times = given(10, 10.1, 10.2, 0, 0.1, 0.5, 0.6, step=0.1)
+    assert times[:3] == [10, 10.1, 10.2]
+    assert 10.2 < times[3] <= 10.3
+    assert np.diff(times[3:]) == pytest.approx([0.1, 0.4, 0.1])
+
+
+@pytest.mark.parametrize("nothing", [[0.0], [0.0, 0.0], [math.nan], [0.0, math.nan, 0.0]])
+def test_frames_without_a_time_do_not_shift_those_behind(nothing):
+    behind = [10.3, 10.34, 10.38]
+    for _ in range(2):
+        said = [10, 10.04, 10.08, *nothing, *behind]
+        times = given(*said, *nothing, 10.6, 10.64, step=0.04)
+        assert times[3 + len(nothing) :][:3] == behind
+        assert times[-2:] == [10.6, 10.64]
+        assert (np.diff(times) > 0).all()
 
 
 def test_frames_out_of_order_do_not_shift_those_behind():
     times = given(0, 0.1, 0.2, 0.15, 0.3, 0.4)
     assert times[4:] == [0.3, 0.4]
     assert (np.diff(times) > 0).all()
+
+
+def test_times_rise_whatever_a_container_says():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        said = np.cumsum(rng.choice([0.0, 0.04, 0.04, 5.0, -3.0, -0.02], 60))
+        said[rng.random(60) < 0.1] = rng.choice([0.0, math.nan, math.inf, -math.inf])
+        times = given(*said.tolist(), step=0.04)
+        assert (np.diff(times) > 0).all()
+        assert np.isfinite(times).all()

@@ -20,3 +20,11 @@ def test_ids_go_on():
 def test_ids_behind_frames_without_faces():
     ids = ContinuedIds(None, highest=-1)
     assert [face.id for face in ids.apply(some_result(0, some_face(5)))] == [0]
+
+
+def test_behind_the_end_of_a_file_nobody_goes_on():
+    ids = ContinuedIds(some_result(9, some_face(3, x=100), some_face(7, x=400)), 8, cut=True)
+    first = ids.apply(some_result(10, some_face(0, x=100)))
+    assert [face.id for face in first] == [9]
+    assert first.ended == (3, 7)
+    assert ids.apply(some_result(11, some_face(0, x=100))).ended == ()

@@ -341,7 +341,7 @@ def test_faces_keep_their_numbers_behind_a_cut_in_one_of_many_files(
     ]
 
 
-@pytest.mark.parametrize("frames", [2, 4, 6])
+@pytest.mark.parametrize("frames", [2, 4, 5, 6])
 def test_faces_of_the_files_behind_a_cut_get_the_numbers_of_an_uninterrupted_run(
     tmp_path, capsys, monkeypatch, model, frames
 ):

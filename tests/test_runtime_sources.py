@@ -391,14 +391,13 @@ def test_container_of_rubbish(tmp_path, code):
         list(open_source(path))
 
 
-@pytest.mark.parametrize("name", ["10:15.avi", "data:a.avi", "x:y:z.avi"])
+@pytest.mark.parametrize("name", ["10:15.mp4", "data:a.mp4", "x:y:z.mp4"])
 def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    write_video(tmp_path / name, code="MJPG")
+    write_video(tmp_path / name)
     with open_source(name) as source:
         assert len(list(source)) == 20
         assert source.pace() == 10
-    assert open_source(".").many
     assert [shot.name for shot in open_source(".")] == [name] * 20
 
 

@@ -1,5 +1,6 @@
 """From the scores of three folds to a row of a table: F1 of each fold, averaged over folds."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -168,13 +169,32 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
     plain["data"] = {
         key: v for key, v in experiment["data"].items() if key not in ("fold", "workers")
     }
-    if trained and trained["plain"] != plain:
-        different = [key for key in plain if trained["plain"].get(key) != plain[key]]
+    # What {fold} in a path stood for differs, and is alike all the same.
+    fold = experiment["data"]["fold"]
+    distil = plain.get("distil") or {}
+    placed = {
+        "init": _with_fold(plain.get("init"), fold),
+        "distil": {**distil, "teacher": _with_fold(distil.get("teacher"), fold)},
+    }
+    different = []
+    if trained:
+        different = [
+            key
+            for key in plain
+            if trained["plain"].get(key) != plain[key]
+            and trained["placed"].get(key, plain[key]) != placed.get(key)
+        ]
+    if different:
         raise ScoresError(
             f"{trained['folder']} and {folder} were not trained alike (they differ in "
             f"{', '.join(different)}): their scores cannot be averaged"
         )
-    trained.update(plain=plain, folder=folder)
+    trained.update(plain=plain, placed=placed, folder=folder)
+
+
+def _with_fold(path: str | None, fold: int) -> str | None:
+    """Write a path with {fold} for the number of its fold."""
+    return None if path is None else re.sub(rf"(?<!\d){fold}(?!\d)", "{fold}", path)
 
 
 def _describe(scores: dict[str, Any]) -> str:

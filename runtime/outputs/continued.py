@@ -17,10 +17,12 @@ class ContinuedIds:
     Args:
         last: The last frame before the joint.
         highest: The highest number that was given, -1 for none.
+        cut: Whether another file begins behind the joint, in which nobody goes on.
     """
 
-    def __init__(self, last: Result | None, highest: int) -> None:
-        self._last = last
+    def __init__(self, last: Result | None, highest: int, cut: bool = False) -> None:
+        self._last = None if cut else last
+        self._ended = tuple(face.id for face in last or ()) if cut else ()
         self._next = highest + 1
         self._names: dict[int, int] = {}
 
@@ -29,7 +31,8 @@ class ContinuedIds:
         if self._last is not None:
             self._match(result, self._last)
             self._last = None
-        ended = tuple(self._name(number) for number in result.ended)
+        ended = (*self._ended, *(self._name(number) for number in result.ended))
+        self._ended = ()
         renamed = [replace(face, id=self._name(face.id)) for face in result]
         faces = tuple(sorted(renamed, key=lambda face: face.id))
         for number in result.ended:

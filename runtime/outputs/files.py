@@ -210,8 +210,8 @@ class Outputs:
             InputError: A format needs a time, and the frame has none.
         """
         if self._joined:
-            if self._ids is None:  # in another file nobody goes on
-                self._ids = ContinuedIds(None if shot.first else self._last, self._highest)
+            if self._ids is None:
+                self._ids = ContinuedIds(self._last, self._highest, cut=shot.first)
             result = self._ids.apply(result)
         self._table.write(result)
         if self._run is not None:

@@ -6,15 +6,18 @@ FEW = 4
 """Frames in a row that may stand at one time; with more of them a container has lost its times."""
 
 BACK = 1.0
-"""Seconds by which a time may fall back, as where frames come out of order; more is a new start, as
-where recordings were joined."""
+"""Seconds by which a time may fall back, as where frames come out of order."""
+
+LEAST = 1e-3
+"""Seconds from frame to frame while the container's times catch up."""
 
 
 class Clock:
     """Gives each frame a time above that of the frame before: the container's, wherever it can.
 
-    Frames that stand at one time lie between it and the next; a bare stream, with every frame at 0,
-    gets the step from one to the next.
+    Frames that stand at one time follow each other closely, until the container's is above them
+    again; a bare stream, with every frame at 0, has the step from one to the next. Where times fall
+    back and go on from there, recordings were joined: they then go on behind what was.
 
     Args:
         step: Seconds from frame to frame where the container says nothing.
@@ -22,10 +25,11 @@ class Clock:
 
     def __init__(self, step: float) -> None:
         self._step = step
+        self._gap: float | None = None  # the shortest so far, a step at most
         self._said: float | None = None  # by the container, of the frame before
         self._given = 0.0
-        self._gap: float | None = None  # the shortest so far between two frames
         self._shift = 0.0
+        self._fell: float | None = None  # to where, if the last fall may be a new beginning
         self._repeats = 0
 
     def __call__(self, said: float) -> float:
@@ -37,21 +41,23 @@ class Clock:
         Returns:
             Its time, seconds.
         """
-        if self._said is None:
+        before = self._said
+        if before is None:
             self._given = self._said = said if math.isfinite(said) else 0.0
             return self._given
-        if not math.isfinite(said):
-            said = self._said
-        gap = self._gap or self._step
-        if said < self._said - BACK:
-            self._shift = self._given + gap - said
-        elif said > self._said:
-            self._gap = min(gap, said - self._said) if self._gap else said - self._said
-        self._said = said
+        said = self._said = said if math.isfinite(said) else before
+        if self._fell is not None and self._fell < said <= self._given - self._shift:
+            self._shift, self._fell = self._given - self._fell, None
         if said + self._shift > self._given:
-            self._given, self._repeats = said + self._shift, 0
+            if said > before:
+                self._gap = min(self._gap or self._step, said - before)
+            self._given, self._repeats, self._fell = said + self._shift, 0, None
+        elif said > before:
+            self._given += LEAST
         else:
+            # One frame without a time stands at 0, so that only the next one tells a new beginning.
+            self._fell = said if said < before - BACK else self._fell
             self._repeats += 1
-            halves = self._gap is not None and self._repeats <= FEW
-            self._given += gap / 2**self._repeats if halves else gap
+            few = self._gap is not None and self._repeats <= FEW
+            self._given += self._gap / 2**self._repeats if few else self._step
         return self._given
