@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from benchmarks.machine import describe_machine
-from benchmarks.options import positive
+from benchmarks.options import output_file, positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, difference, markdown
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
@@ -194,7 +194,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     training.add_argument("--threads", type=int, default=1, help="CPU threads")
     training.set_defaults(run=train)
     judging = commands.add_parser("judge", help="judge all, write tables and JSON")
-    judging.add_argument("--json", type=Path, default=Path("out/ablation.json"))
+    judging.add_argument("--json", type=output_file, default=Path("out/ablation.json"))
     judging.add_argument("--shards", type=int, help="most shards of a split to judge on")
     judging.set_defaults(run=judge)
     return parser.parse_args(argv)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from benchmarks.options import positive
+from benchmarks.options import output_file, positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
@@ -174,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("clips", type=Path, nargs="+", metavar="CLIP")
     add("--models", nargs="+", required=True, metavar="FILE[@ENGINE[@bf16]]")
     add("--threads", type=positive, default=1)
-    add("--json", type=Path, default=Path("out/agreement.json"))
+    add("--json", type=output_file, default=Path("out/agreement.json"))
     add("--pictures", type=Path, help="folder of the curves (default: beside the JSON)")
     args = parser.parse_args(argv)
     if len(args.models) < 2:

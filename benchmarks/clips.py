@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.agreement import Curves, curves
 from benchmarks.annotations import read_annotations
 from benchmarks.machine import describe_machine
-from benchmarks.options import positive
+from benchmarks.options import output_file, positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
@@ -185,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FRAMES",
         help="first frames of a clip that a baseline learns from (default: %(default)s)",
     )
-    parser.add_argument("--json", type=Path, default=Path("out/clips.json"))
+    parser.add_argument("--json", type=output_file, default=Path("out/clips.json"))
     args = parser.parse_args(argv)
     ranked, resting, missing, used, active = [], [], [], [], ""
     later: dict[str, list[dict]] = {"ranked": [], "resting": []}

@@ -25,6 +25,7 @@ import torch
 from torch import nn
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import output_file
 from benchmarks.record import write_record
 from benchmarks.table import Column, difference, inside, markdown, number
 from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
@@ -188,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     add("--split", nargs="+", default=["test", "control"], metavar="NAME", help="splits")
     add("--answers", type=Path, default=Path("out/comparison"), help="where answers are kept")
-    add("--json", type=Path, default=Path("out/comparison.json"))
+    add("--json", type=output_file, default=Path("out/comparison.json"))
     args = parser.parse_args(argv)
     try:
         networks = [

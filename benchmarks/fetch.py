@@ -8,6 +8,7 @@ into two folders, and compares each with the digest of the file that was annotat
 
 import argparse
 import hashlib
+import http.client
 import io
 import re
 import sys
@@ -213,7 +214,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for package, files in sorted(wanted().items()):
         try:
             count = fetch(package, files, args.out)
-        except (InputError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        except (
+            *(InputError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile),
+            http.client.HTTPException,  # such as a download that breaks off
+        ) as error:
             print(f"error: {package}: {error}", file=sys.stderr, flush=True)
             failed += 1
             continue

@@ -29,7 +29,7 @@ from benchmarks.exports import Exports, random_checkpoint
 from benchmarks.machine import describe_machine
 from benchmarks.networks import Task, measure_network
 from benchmarks.noise import load_warnings
-from benchmarks.options import positive
+from benchmarks.options import output_file, positive
 from benchmarks.probe import ProbeError
 from benchmarks.record import FORMAT, write_record
 from benchmarks.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
@@ -38,7 +38,6 @@ from benchmarks.timing import BURST, Limits
 from export.faces import LabelledFaces, held_out_faces
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.config import PRESETS
-from runtime.atomic import make_folder
 from runtime.cli import DEMO_CLIP
 from runtime.errors import DeviceError, InputError
 
@@ -179,12 +178,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="exported models, kept for the next run",
     )
-    add("--json", type=Path, nargs="?", const=DEFAULT_JSON, default=DEFAULT_JSON, metavar="PATH")
+    add(
+        "--json",
+        type=output_file,
+        nargs="?",
+        const=DEFAULT_JSON,
+        default=DEFAULT_JSON,
+        metavar="PATH",
+    )
     args = parser.parse_args(argv)
     if args.json.suffix != ".json":
         parser.error(f"argument --json: give a name that ends in .json, not {args.json}")
-    if args.json.is_dir():
-        parser.error(f"argument --json: {args.json} is a folder, give the name of a file")
     if args.checkpoint is not None and not args.checkpoint.is_file():
         parser.error(f"argument --checkpoint: {args.checkpoint} is not there")
     try:
@@ -202,7 +206,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.device == "cuda":
             require_gpu()
-        make_folder(args.json.parent)
         for record in measure(args):
             write_record(record, args.json)
     except (CheckpointError, DeviceError, InputError, ProbeError) as error:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.options import output_file
+
 FORMAT = "lgrnet-interpreted-1"
 
 
@@ -85,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
     parser.add_argument("--recurrence", choices=("steps", "persistent"), default="steps")
     parser.add_argument("--faces", type=int, default=1, help="of the demo clip (default: 1)")
-    parser.add_argument("--json", type=Path, default=Path("out/interpreted.json"))
+    parser.add_argument("--json", type=output_file, default=Path("out/interpreted.json"))
     args = parser.parse_args(argv)
     if args.faces < 1:
         parser.error(f"argument --faces: {args.faces} is below 1")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import output_file
 from benchmarks.record import write_record
 from runtime.backends import open_backend
 from runtime.backends.fused import FusedBackend
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.launches", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("model", type=Path, help="a .fused file")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="also write a record")
+    parser.add_argument("--json", type=output_file, metavar="PATH", help="also write a record")
     args = parser.parse_args(argv)
     try:
         backend = open_backend(args.model, "cuda", 1, backend="fused")

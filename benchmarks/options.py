@@ -2,6 +2,28 @@
 
 import argparse
 import math
+from pathlib import Path
+
+
+def output_file(text: str) -> Path:
+    """Read where a record goes, before what it holds is measured for minutes.
+
+    Args:
+        text: As typed.
+
+    Returns:
+        The path.
+
+    Raises:
+        argparse.ArgumentTypeError: A folder has that name, or a file is in the place of its folder.
+    """
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder, give the name of a file")
+    folder = next((each for each in path.absolute().parents if each.exists()), None)
+    if folder is not None and not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{folder} is a file, and no folder for {path.name}")
+    return path
 
 
 def positive_real(text: str) -> float:

@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks.bfloat16 import emulate
 from benchmarks.exports import export_row, is_traced, one_line
 from benchmarks.machine import describe_machine
+from benchmarks.options import output_file
 from benchmarks.rows import ROWS, Row
 from export.accuracy import Bounds, measure_cost, write_report
 from export.faces import LabelledFaces, held_out_faces
@@ -137,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--faces", type=int, default=3000, help="most test faces")
     parser.add_argument("--engines", nargs="+", choices=keys, help="default: those not in fp32")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, default=Path("out/cost.json"))
+    parser.add_argument("--json", type=output_file, default=Path("out/cost.json"))
     args = parser.parse_args(argv)
     if args.engines:
         rows = [row for row in candidates if row.key in args.engines]

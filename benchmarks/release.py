@@ -15,8 +15,9 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,6 +134,7 @@ class Release:
 
     def __init__(self, steps: Sequence[Step], work: Path, root: Path = ROOT) -> None:
         self.steps, self.work, self.root = list(steps), work, root
+        self._processes: set[subprocess.Popen] = set()
 
     def is_current(self, step: Step) -> bool:
         """Tell whether a step has ended well since its command or what it reads has changed."""
@@ -157,7 +159,7 @@ class Release:
         self.work.mkdir(parents=True, exist_ok=True)
         outcome: dict[str, str] = {}
         running: dict[Future[bool], Step] = {}
-        with ThreadPoolExecutor(lanes) as pool:
+        with ThreadPoolExecutor(lanes) as pool, self._none_left():
             while len(outcome) < len(self.steps):
                 for step in self.steps:
                     if step.name in outcome or step in running.values():
@@ -179,18 +181,32 @@ class Release:
                     outcome[step.name] = "done" if future.result() else "failed"
         return outcome
 
+    @contextmanager
+    def _none_left(self) -> Iterator[None]:
+        """End the running steps where the block ends by an exception, such as Ctrl-C."""
+        try:
+            yield
+        except BaseException:
+            for process in list(self._processes):
+                process.terminate()
+            raise
+
     def _run(self, step: Step, lanes: int) -> bool:
         """Run one step, and leave its stamp if it ends well."""
         digest = step.digest(self.root)  # before it may change what it reads
         threads = str(max(1, (os.cpu_count() or 1) // lanes))
         began = time.monotonic()
-        log = self.work / f"{step.name}.log"
+        log, stamp = (self.work / f"{step.name}.{kind}" for kind in ("log", "json"))
+        stamp.unlink(missing_ok=True)  # what it has made may be half written from now on
         with log.open("w") as file:
-            code = subprocess.run(
+            process = subprocess.Popen(
                 [sys.executable, "-m", *step.command],
                 cwd=self.root, stdout=file, stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": threads}, check=False,
-            ).returncode  # fmt: skip
+                env={**os.environ, "OMP_NUM_THREADS": threads},
+            )  # fmt: skip
+            self._processes.add(process)
+            code = process.wait()
+            self._processes.discard(process)
         seconds = round(time.monotonic() - began, 1)
         absent = [name for name in step.writes if not (self.root / name).exists()]
         if code or absent:
@@ -198,7 +214,7 @@ class Release:
             print(f"{step.name} failed after {seconds:g} s ({why}): {log}", file=sys.stderr)
             return False
         print(f"{step.name}: {seconds:g} s", flush=True)
-        with PendingFile(self.work / f"{step.name}.json") as part:
+        with PendingFile(stamp) as part:
             part.write_text(json.dumps({"digest": digest, "seconds": seconds}) + "\n")
         return True
 
@@ -218,7 +234,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; None for those of the process.
 
     Returns:
-        0 if all steps that could be run are current, 1 if one has failed, 2 for bad input.
+        0 if all steps that could be run are current, 1 if one has failed, 2 for bad input, 130
+        behind Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.release", description=(__doc__ or "").splitlines()[0]
@@ -253,7 +270,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             state = "current" if release.is_current(step) else "to run"
             print(f"{state:8} {step.name}: python -m {shlex.join(step.command)}")
         return 0
-    outcome = release.run(args.lanes, args.force)
+    try:
+        outcome = release.run(args.lanes, args.force)
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on", file=sys.stderr)
+        return 130
     for state in ("current", "done", "failed", "skipped"):
         names = [name for name, what in outcome.items() if what == state]
         if names:

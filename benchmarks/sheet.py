@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.options import positive
-from runtime.atomic import PendingFile
-from runtime.errors import InputError
+from benchmarks.options import output_file, positive
+from runtime.errors import InputError, OutputError
+from runtime.outputs.pictures import write_whole
 
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("video", type=Path)
     add("--frames", type=int, nargs="+", required=True, metavar="N", help="from 0")
     add("--columns", type=positive, default=2, help="frames of a row (default: 2)")
-    add("-o", "--output", type=Path, required=True, help="a .jpg or .png")
+    add("-o", "--output", type=output_file, required=True, help="a .jpg or .png")
     args = parser.parse_args(argv)
     if min(args.frames) < 0:
         parser.error(f"argument --frames: {min(args.frames)} is before the first")
@@ -71,11 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"argument -o/--output: give a .jpg or .png, not {args.output}")
     try:
         page = sheet(args.video, args.frames, args.columns)
-    except InputError as error:
+        write_whole(args.output, cv2.imencode(args.output.suffix, page, _QUALITY)[1].tobytes())
+    except (InputError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    with PendingFile(args.output) as part:
-        cv2.imwrite(str(part), page, _QUALITY)
     print(f"{args.output}: {len(args.frames)} frames")
     return 0
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.options import positive
+from benchmarks.options import output_file, positive
 from benchmarks.record import write_record
 from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.head.rig import RigError, load_rig
@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument("--model", default="edge-native", help="packaged model or file")
     parser.add_argument("--people", type=positive, default=24)
-    parser.add_argument("--json", type=Path, help="file for the record")
+    parser.add_argument("--json", type=output_file, help="file for the record")
     args = parser.parse_args(argv)
     try:
         studio = open_studio(load_rig(args.rig))

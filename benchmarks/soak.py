@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.memory import resident_megabytes
-from benchmarks.options import positive, positive_real
+from benchmarks.options import output_file, positive, positive_real
 from benchmarks.players import PLAYERS, Player, length
 from benchmarks.record import write_record
 from runtime import Detector
@@ -135,7 +135,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--model", help="exported file, or a packaged model")
     add("--threads", type=positive, default=1, help="CPU threads of each network")
     add("--copies", type=positive, default=len(PLAYERS), help="threads a clip")
-    add("--json", type=Path, default=Path("benchmarks/results/soak.json"))
+    add("--json", type=output_file, default=Path("benchmarks/results/soak.json"))
     return parser.parse_args(argv)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.annotations import read_annotations
 from benchmarks.clips import rank_area
 from benchmarks.machine import describe_machine
-from benchmarks.options import positive
+from benchmarks.options import output_file, positive
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
@@ -243,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", default="edge", metavar="FILE")
     parser.add_argument("--threads", type=positive, default=1)
-    parser.add_argument("--json", type=Path, default=Path("out/stills.json"))
+    parser.add_argument("--json", type=output_file, default=Path("out/stills.json"))
     args = parser.parse_args(argv)
     try:
         stills = load_annotations(ANNOTATIONS)

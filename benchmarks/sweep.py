@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import output_file
 from benchmarks.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
@@ -202,10 +203,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     training.set_defaults(run=train)
     measuring = commands.add_parser("measure", help="time them, write all figures")
     measuring.add_argument("--seconds", type=float, default=60, help="least time in all")
-    measuring.add_argument("--json", type=Path, default=Path("out/sweep.json"))
+    measuring.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
     measuring.set_defaults(run=measure)
     drawing = commands.add_parser("draw", help="make the picture of it")
-    drawing.add_argument("--json", type=Path, default=Path("out/sweep.json"))
+    drawing.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
     drawing.add_argument("--png", type=Path, default=Path("out/sweep.png"))
     drawing.set_defaults(run=draw)
     return parser.parse_args(argv)

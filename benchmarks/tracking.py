@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import output_file
 from benchmarks.record import write_record
 from benchmarks.tracks import keep_tracks
 from lgrnet.faces.crowd import TrueHead, read_crowd, render_crowd
@@ -189,7 +190,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--finder", type=Path, help="YuNet .onnx file, to be judged beside the cascade")
     add("--threads", type=int, default=1)
     add("--only-judge", action="store_true", help="take the tracks that are there, find none")
-    add("--json", type=Path, default=Path("benchmarks/results/tracking.json"))
+    add("--json", type=output_file, default=Path("benchmarks/results/tracking.json"))
     return parser.parse_args(argv)
 
 

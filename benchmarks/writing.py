@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.memory import resident_megabytes
-from benchmarks.options import positive
+from benchmarks.options import output_file, positive
 from benchmarks.record import write_record
 from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
@@ -130,7 +130,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--rows", type=positive, default=200_000, help="faces, two a frame")
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    add("--json", type=Path, default=Path("benchmarks/results/writing.json"))
+    add("--json", type=output_file, default=Path("benchmarks/results/writing.json"))
     add("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.rows < FACES:

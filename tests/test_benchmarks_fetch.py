@@ -1,4 +1,5 @@
 import hashlib
+import http.client
 import io
 import tarfile
 import zipfile
@@ -137,3 +138,19 @@ def test_one_package_that_cannot_be_had_does_not_stop_the_others(tmp_path, monke
     said = capsys.readouterr()
     assert said.err.startswith("error: npm tracking 1.1.3: no route to host")
     assert len(said.out.splitlines()) == len(wanted()) - 1
+
+
+@pytest.mark.parametrize(
+    "error", [http.client.IncompleteRead(b"abc", 9), EOFError("cut"), OSError("no network")]
+)
+def test_a_download_that_breaks_off_does_not_stop_the_others(tmp_path, monkeypatch, capsys, error):
+    asked = []
+
+    def bring(package, files, out):
+        asked.append(package)
+        raise error
+
+    monkeypatch.setattr(fetch, "fetch", bring)
+    assert fetch.main(["--out", str(tmp_path)]) == 1
+    assert len(asked) > 1
+    assert "error: " in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import subprocess
+import time
 
 import cv2
 import numpy as np
@@ -97,6 +98,36 @@ def test_a_failure_stops_only_what_needs_it(folder, capsys):
     assert (folder / "work" / "one.log").read_text().strip() == "no"
     (folder / "broken").unlink()
     assert run(folder)[1] == ["one.txt", "three.txt"]
+
+
+def test_a_step_that_failed_is_run_again_though_nothing_has_changed(folder):
+    assert set(run(folder)[0].values()) == {"done"}
+    (folder / "broken").touch()
+    assert run(folder, force=["one"])[0]["one"] == "failed"
+    (folder / "broken").unlink()
+    assert run(folder)[0]["one"] == "done", "what it made may be half of it"
+
+
+def test_ctrl_c_leaves_no_step_running(folder, monkeypatch):
+    (folder / "tool.py").write_text("import time, sys\ntime.sleep(60)\n")
+    steps, _ = steps_of(folder)
+    work = Release(steps, folder / "work", folder)
+
+    def interrupted(*_, **__):
+        deadline = time.monotonic() + 20
+        while len(work._processes) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        started.extend(work._processes)
+        raise KeyboardInterrupt
+
+    started = []
+    monkeypatch.setattr(release, "wait", interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work.run(2)
+    assert time.monotonic() - began < 30
+    assert len(started) == 2
+    assert all(process.poll() is not None for process in started)
 
 
 def test_a_step_that_makes_nothing_has_failed(folder, capsys):
@@ -209,3 +240,14 @@ def test_a_sheet_of_what_is_not_there_is_refused(video, tmp_path, capsys):
     assert cv2.imread(str(page)).shape == (16, 64, 3)
     with pytest.raises(SystemExit):
         sheet_main([str(video), "--frames", "1", "-o", "page.tiff"])
+
+
+def test_a_page_that_cannot_be_written_is_told(video, tmp_path, capsys):
+    (tmp_path / "dir.jpg").mkdir()
+    (tmp_path / "file").touch()
+    for place in ("dir.jpg", "file/page.jpg"):
+        with pytest.raises(SystemExit, match="2"):
+            sheet_main([str(video), "--frames", "1", "-o", str(tmp_path / place)])
+    said = capsys.readouterr().err
+    assert "dir.jpg is a folder" in said
+    assert f"{tmp_path / 'file'} is a file, and no folder for page.jpg" in said

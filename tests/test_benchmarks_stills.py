@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import stills
 from benchmarks.stills import Answers, cut_out, judge, load_annotations, main, place
-from lgrnet.corpora.own import read_own
+from lgrnet.corpora.own import person_number, read_own
 from runtime.errors import InputError
 
 DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"
@@ -146,7 +146,7 @@ def test_faces_are_cut_out_with_a_table_that_can_be_prepared(tmp_path):
     aus, (sequence,) = read_own(stills.write_table(tmp_path / "cut", faces, crops))
     assert len(aus) == 19
     assert sequence.subject == "val"
-    assert sequence.people.tolist() == [1, 2]
+    assert sequence.people.tolist() == [person_number("Ann"), person_number("Bob")]
     assert [cv2.imread(str(path))[0, 0, 0] for path in sequence.pictures] == [10, 20]
     assert (sequence.presence[0] == 0).all()
     shown = {au: label for au, label in zip(aus, sequence.presence[1], strict=True) if label != 9}

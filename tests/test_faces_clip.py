@@ -60,3 +60,14 @@ def test_committed_clip_has_people_of_no_data_set():
     people = {scene.person for scene in clip.SCENES}
     for split in ("train", "val", "test"):
         assert people.isdisjoint(recipe.people(split))
+
+
+def test_a_clip_that_cannot_be_finished_leaves_the_old_one(
+    short, toy_rig_file, tmp_path, monkeypatch, caplog
+):
+    (tmp_path / "clip.mp4").write_bytes(b"old")
+    monkeypatch.setattr(clip, "frames_in", lambda path: 3)  # as on a full disc
+    assert clip.main(["--rig", str(toy_rig_file), "--out", str(tmp_path)]) == 2
+    assert "could not be finished: the disc may be full" in caplog.text
+    assert (tmp_path / "clip.mp4").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

@@ -3,12 +3,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lgrnet.faces import generate as generate_module
 from lgrnet.faces.conditions import CONDITIONS
 from lgrnet.faces.generate import Recipe, generate, main, render_person
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
@@ -230,3 +232,12 @@ def test_the_command_line_reports_errors(tmp_path, caplog):
     assert missing in caplog.text
     assert main(["--out", str(tmp_path / "out"), "--rig", missing, "--images", "0"]) == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_that_is_killed_is_told(toy_rig_file, tmp_path, caplog, monkeypatch):
+    def killed(*_):
+        raise BrokenProcessPool("a child died")
+
+    monkeypatch.setattr(generate_module, "generate", killed)
+    assert generate_module.main(["--out", str(tmp_path), "--rig", str(toy_rig_file)]) == 2
+    assert "fewer --workers" in caplog.text

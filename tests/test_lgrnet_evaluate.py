@@ -1,4 +1,5 @@
 import json
+import shutil
 from hashlib import sha256
 
 import cv2
@@ -211,6 +212,16 @@ def test_scores_of_a_run_lie_in_its_folder(root, tmp_path, monkeypatch):
         assert main([f"{name}/last.pt", "--data", str(root), "--split", "val"]) == 0
         assert (path.parent / "last_val.json").is_file()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_without_faces_is_named(root, tmp_path, caplog):
+    shutil.copytree(root, tmp_path / "data")
+    index = json.loads((tmp_path / "data" / "dataset.json").read_text())
+    index["splits"]["test"] = 0
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(index))
+    save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)).eval())
+    assert main([str(tmp_path / "tiny.pt"), "--data", str(tmp_path / "data")]) == 2
+    assert f"{tmp_path / 'data'} has no face of test" in caplog.text
 
 
 def test_bad_input_exits_with_2(root, tmp_path, caplog):

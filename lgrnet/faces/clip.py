@@ -30,6 +30,7 @@ from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.landmarks import COUNT
+from runtime.outputs.pictures import frames_in
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,9 @@ def _write(studio: Studio, video: Path, truth: Path, progress: bool) -> None:
                 frame += 1
                 bar.update()
     writer.release()
+    # OpenCV does not say whether anything could be written.
+    if frames_in(video) < frame:
+        raise OSError(f"{video} could not be finished: the disc may be full")
 
 
 def _render_scene(studio, scene: Scene):

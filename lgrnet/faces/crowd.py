@@ -27,7 +27,9 @@ from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.atomic import PendingFile
 from runtime.boxes import face_box
+from runtime.errors import InputError
 from runtime.landmarks import COUNT
+from runtime.outputs.pictures import frames_in
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +188,9 @@ def _write(pictures, video: Path, truth: Path, bar: tqdm) -> None:
                 table.writerow([number, head.identity, f"{head.visible:.3f}", *points])
             bar.update()
     writer.release()
+    # OpenCV does not say whether anything could be written.
+    if frames_in(video) < number + 1:
+        raise OSError(f"{video} could not be finished: the disc may be full")
 
 
 def _make_up(studio: Studio, actor: Actor, number: int, seed: int) -> _Person:
@@ -266,7 +271,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         render_crowd(args.out, args.rig, args.seed)
-    except (RigError, OSError) as error:
+    except (InputError, RigError, OSError, ValueError) as error:
         logger.error("%s", error)
         return 2
     return 0

@@ -9,6 +9,7 @@ import argparse
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -323,6 +324,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         generate(args.out, recipe, args.rig, args.workers, args.progress)
     except (RigError, DatasetError, OSError, ValueError) as error:
         logger.error("%s", error)
+        return 2
+    except BrokenProcessPool:
+        logger.error(
+            "a process was killed, perhaps for want of memory: run the same command again to go "
+            "on, with fewer --workers"
+        )
         return 2
     except KeyboardInterrupt:
         logger.error("interrupted: run the same command again to go on")

@@ -64,7 +64,7 @@ class VideoWriter:
             return
         self._writer.release()
         # OpenCV does not say whether anything could be written.
-        whole = _frames_in(self._partial.path) >= self._frames
+        whole = frames_in(self._partial.path) >= self._frames
         if exception is None and not whole:
             drop(self._partial.path)
             raise OutputError(
@@ -197,7 +197,8 @@ def check_writable(folder: Path) -> None:
         probe.discard()
 
 
-def _frames_in(path: Path) -> int:
+def frames_in(path: Path) -> int:
+    """Count the frames of a video that can be played, 0 if none can."""
     capture = cv2.VideoCapture(str(path.absolute()))
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
