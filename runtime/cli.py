@@ -189,15 +189,22 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 
 def _positive(text: str) -> int:
-    return int(_at_least(1, int(text)))
+    return int(_at_least(1, _whole(text)))
 
 
 def _count(text: str) -> int:
-    return int(_at_least(0, int(text)))
+    return int(_at_least(0, _whole(text)))
 
 
 def _search_side(text: str) -> int:
-    return int(_at_least(LEAST_SEARCH_SIDE, int(text)))
+    return int(_at_least(LEAST_SEARCH_SIDE, _whole(text)))
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from error
 
 
 def _not_negative(text: str) -> float:

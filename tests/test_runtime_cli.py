@@ -377,6 +377,24 @@ def test_subtitles_of_videos_among_pictures(tmp_path, capsys, caplog, model):
     assert "done before" in err
 
 
+def test_both_kinds_of_subtitles_of_a_folder(tmp_path, capsys, model):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        write_clip(tmp_path / "in" / f"{name}.avi", 3)
+    given = (tmp_path / "in", "--out", tmp_path / "out", "--model", model, "--no-video")
+    assert run(capsys, *given, "--format", "vtt", "srt")[0] == 0
+    assert names(tmp_path / "out" / "in.subtitles") == [
+        *("a.avi.srt", "a.avi.vtt", "b.avi.srt", "b.avi.vtt"),
+    ]
+
+
+@pytest.mark.parametrize("option", ["--every", "--max-faces", "--search-side", "--search-every"])
+def test_fractions_of_what_is_counted_are_named(capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        main(["a.mp4", option, "2.5"])
+    assert f"argument {option}: '2.5' is no whole number" in capsys.readouterr().err
+
+
 def test_help_tells_the_exit_codes(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--help"])

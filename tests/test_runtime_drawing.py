@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_runtime_fixtures import MEAN_FACE, spot
@@ -91,6 +93,29 @@ def test_other_faces_are_tagged_at_their_side():
     assert two[y : y + 40, x + w + 5 : x + w + 60].all()
 
 
+def test_among_several_the_face_of_the_panel_has_its_number_too():
+    one = changed(draw(grey(), result(face())), grey())
+    two = changed(draw(grey(), result(face(), face(450, 150, 7))), grey())
+    x, y, _, h = np.round(face().box).astype(int)
+    above = np.s_[y - 12 : y - 2, x + 2 : x + 12]
+    below = np.s_[y + h + 2 : y + h + 12, x + 2 : x + 12]
+    assert not one[above].any()
+    assert not one[below].any()
+    assert two[above].all() or two[below].all()
+
+
+def test_a_face_as_small_as_its_number_is_not_written_over():
+    tiny = grey(48, 36)
+    points = (MEAN_FACE - MEAN_FACE.min(0)) * (24 / np.ptp(MEAN_FACE[:, 1]))
+    shown = replace(face(), box=face_box(points), landmarks=points.astype(np.float32))
+    plain = tiny.copy()
+    draw_face(plain, shown, Style.of(48, 36))
+    picture = draw(tiny, result(shown, size=(48, 36)))
+    x, y, w, h = np.round(shown.box).astype(int)
+    inner = np.s_[y + 2 : y + h - 2, x + 2 : x + w - 2]
+    assert not changed(picture, plain)[inner].any()
+
+
 def test_tag_is_above_where_there_is_no_room_at_the_side():
     far, size = face(60, 150, 7), (300, 360)  # of the frame's right part only
     there = changed(draw(grey(*size), result(face(-400), far, size=size)), grey(*size))
@@ -168,6 +193,16 @@ def test_panel_stays_while_it_hides_nobody():
     assert next(boxes([near])) > 320 > next(boxes([far]))
     assert len(set(boxes([far, near, far, near]))) == 1
     assert list(boxes([far, 20, far])) == [6, next(boxes([near])), next(boxes([near]))]
+
+
+def test_panel_comes_along_into_a_smaller_frame():
+    pen = Annotator()
+    for index in range(3):
+        pen.draw(grey(), replace(result(face()), index=index))
+    small = replace(result(face(), size=(330, 360)), index=3, timestamp=0.1)
+    picture, alone = pen.draw(grey(330, 360), small), draw(grey(330, 360), small)
+    assert changed(alone[:60], grey(330, 360)[:60]).any()
+    np.testing.assert_array_equal(picture[:60], alone[:60])
 
 
 @pytest.mark.parametrize("size", [(320, 180), (640, 360), (1920, 1080), (360, 640), (3840, 2160)])

@@ -11,7 +11,7 @@ from runtime import plot
 from runtime.cli import main
 from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
-from runtime.outputs.plotting import AREA, AREA_PRESENT, _clock, _ticks
+from runtime.outputs.plotting import AREA, AREA_PRESENT, GRID, _clock, _ticks
 
 AUS = ("AU06", "AU12")
 
@@ -160,3 +160,37 @@ def test_clock():
     assert _clock(3690, 7200) == "1:01:30"
     assert _ticks(0, 7.2, 20) == [0.5 * i for i in range(15)]
     assert _ticks(0, 3600, 10) == [600 * i for i in range(7)]
+
+
+def drawn_between(path: Path, width: int = 1600) -> tuple[float, float]:
+    """Where presence begins and ends, as shares of the width of the curves."""
+    picture = plot(path, width=width)
+    base = (picture == np.array(GRID, np.uint8)).all(2)  # the line below each curve
+    row = np.flatnonzero(base[np.flatnonzero(base.sum(1) > width / 2)[-1]])
+    on = np.flatnonzero(columns_of(picture, AREA_PRESENT))
+    left, span = row.min(), np.ptp(row) + 1
+    return (on.min() - left) / span, (on.max() + 1 - left) / span
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_frame_lasts_from_its_time_to_that_of_the_next(tmp_path, timed):
+    # Ten frames, AU12 in number 2 to 4: from two tenths to five tenths.
+    begin, end = drawn_between(table(tmp_path, 10, timed))
+    assert begin == pytest.approx(0.2, abs=0.005)
+    assert end == pytest.approx(0.5, abs=0.005)
+
+
+def test_a_single_frame_without_the_face_is_a_gap(tmp_path):
+    with open_writer("native", tmp_path / "gap", Layout(AUS)) as writer:
+        for i in range(20):
+            faces = [some_face(n, ("AU12",), size=None, AU06=0.5, AU12=0.9) for n in range(4)]
+            writer.write(some_result(i, *([] if i == 10 else faces)))
+    on = np.flatnonzero(columns_of(plot(tmp_path / "gap.csv"), AREA_PRESENT))
+    assert np.diff(on).max() / np.ptp(on) == pytest.approx(1 / 20, abs=0.01)
+
+
+def test_a_narrow_page_has_a_legend_that_fits(tmp_path):
+    for timed in (True, False):
+        picture = plot(table(tmp_path, timed=timed), width=400)
+        ink = (picture != 255).any(2)
+        assert not ink[:, -4:].any()

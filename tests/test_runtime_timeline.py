@@ -52,6 +52,28 @@ def test_strip_shows_when_an_action_unit_was_present(zoom):
     assert span / (right - 5 * zoom) == pytest.approx(14 / 10, rel=0.4)
 
 
+def test_a_face_whose_mouth_is_at_the_bottom_has_no_strip():
+    narrow = grey(330, 360)
+    pen, result = last(x=80, y=240)
+    np.testing.assert_array_equal(pen.draw(narrow, result), draw(narrow, result))
+
+
+def test_frames_without_the_face_are_a_gap():
+    pen = Annotator()
+    for i in range(100):
+        values = {"AU06": 0.1, "AU12": 0.9}
+        here = [] if 40 <= i < 80 else [some_face(0, ("AU12",), 30, 10, **values)]
+        result = some_result(i, *here)
+        picture = pen.draw(grey(), result)
+    left, top, width, height = strip(picture, draw(grey(), result))
+    orange = (np.abs(picture.astype(int) - BAR_PRESENT).max(2) < 12)[top : top + height]
+    columns = np.flatnonzero(orange[:, left : left + width].sum(0) > height // 8)
+    gaps = np.diff(columns)
+    # 40 of the last 100 frames, of which the strip shows all: 4 of 8 seconds.
+    assert (gaps > 1).sum() == 1
+    assert gaps.max() / np.ptp(columns) == pytest.approx(41 / 99, abs=0.05)
+
+
 def test_nothing_present_no_strip():
     pen, result = last(on=())
     np.testing.assert_array_equal(pen.draw(grey(), result), draw(grey(), result))
@@ -63,10 +85,11 @@ def test_face_at_the_bottom_is_seen_through_the_strip():
     box = strip(picture, plain)
     assert overlap(box, result.faces[0].box) == 0  # there is room beside it
     narrow = grey(330, 360)
-    pen, result = last(x=80, y=220)
+    pen, result = last(x=80, y=182)
     picture, plain = pen.draw(narrow, result), draw(narrow, result)
     left, top, width, height = strip(picture, plain)
     assert overlap((left, top, width, height), result.faces[0].box) > 0.05
+    assert top > result.faces[0].landmarks[:, 1].max(), "below the mouth, before the chin"
     part = np.s_[top : top + height, left : left + width]
     # What is bright behind it stays brighter than what is not.
     behind, before = plain[part].max(2).astype(float), picture[part].max(2).astype(float)
@@ -94,13 +117,15 @@ def test_history_ends_with_its_file():
 
 
 def test_busiest():
-    samples = [(i / 25, {}, frozenset(f"AU{au:02d}" for au in range(1, 2 + i))) for i in range(8)]
+    samples = [
+        (i / 25, {}, frozenset(f"AU{au:02d}" for au in range(1, 2 + i)), i) for i in range(8)
+    ]
     assert busiest(samples) == ["AU01", "AU02", "AU03", "AU04", "AU05"]
     assert len(busiest(samples)) == LANES
     assert busiest(samples, 1) == ["AU01"]
     # Two seconds of AU 30, four seconds ago, count less than one second of AU 40 now.
-    then = [(i / 25, {}, frozenset({"AU30"} if i < 50 else ())) for i in range(150)]
-    now = [(6 + i / 25, {}, frozenset({"AU40"})) for i in range(25)]
+    then = [(i / 25, {}, frozenset({"AU30"} if i < 50 else ()), i) for i in range(150)]
+    now = [(6 + i / 25, {}, frozenset({"AU40"}), 150 + i) for i in range(25)]
     assert busiest([*then, *now], 1) == ["AU40"]
     assert busiest([*then, *now]) == ["AU30", "AU40"]
 

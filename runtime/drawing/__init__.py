@@ -3,8 +3,8 @@
 import numpy as np
 
 from runtime.boxes import Box
-from runtime.drawing.faces import draw_face, draw_tag
-from runtime.drawing.panel import Plan, draw_panel, plan_panel
+from runtime.drawing.faces import draw_face, draw_number, draw_tag
+from runtime.drawing.panel import Plan, draw_panel, features, plan_panel
 from runtime.drawing.places import is_free
 from runtime.drawing.style import Style, tag, text_width
 from runtime.drawing.timeline import History, draw_timeline
@@ -84,14 +84,17 @@ def _draw(
         draw_panel(canvas, shown, note, plan)
         taken.append(plan.box)
     for number, face in enumerate(result):
+        rest = taken[:number] + taken[number + 1 :]
         if face is not shown or not plan:
-            rest = taken[:number] + taken[number + 1 :]
             taken.append(draw_tag(canvas, face, style, rest, corners=face is shown))
+        elif others:
+            taken.append(draw_number(canvas, face, style, rest))
     if not plan:
         taken.append(_draw_note(canvas, note, style, taken))
     if history:
         owner = f"#{shown.id}" if others else ""
-        draw_timeline(canvas, history.of(shown), history.now, taken[0], taken[1:], style, owner)
+        own = (shown.box, features(shown))
+        draw_timeline(canvas, history.of(shown), history.now, own, taken[1:], style, owner)
     return canvas, plan
 
 

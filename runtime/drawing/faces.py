@@ -63,7 +63,7 @@ def draw_tag(
     present = sorted(face.present, key=face.aus.__getitem__, reverse=True)
     wide = text_width("AU00 D 0.00" if face.intensities else "AU00 0.00", style.font)
     wide += 5 * style.pad
-    x, y, w, h = face.box
+    x, y, w, _ = face.box
     for most in MOST_ROWS:
         # Room for all rows is kept, so that the tag stays at its side while AUs come and go.
         tall = (most + 1) * style.row + style.pad
@@ -76,9 +76,38 @@ def draw_tag(
             if is_inside(place, size) and is_free(place, [face.box, *taken]):
                 _draw_bars(canvas, face, present[:most], place, style)
                 return place
+    texts = []
     for count in range(len(present), -1, -1):
         more = f" +{len(present) - count}" if count < len(present) else ""
-        text = f"#{face.id}{' ' * bool(count)}{' '.join(sorted(present[:count]))}{more}"
+        texts.append(f"#{face.id}{' ' * bool(count)}{' '.join(sorted(present[:count]))}{more}")
+    return _draw_line(canvas, face, texts, style, taken)
+
+
+def draw_number(canvas: np.ndarray, face: Face, style: Style, taken: Sequence[Box]) -> Box:
+    """Write a face's number above or below its box, in place; all else is in the panel.
+
+    Args:
+        canvas: (H, W, 3) uint8, BGR.
+        face: The face.
+        style: Sizes of the frame.
+        taken: Boxes that it should not hide: the other faces, panels and tags.
+
+    Returns:
+        Left, top, width, height of what was drawn, pixels.
+    """
+    return _draw_line(canvas, face, [f"#{face.id}"], Style(SMALL * style.unit), taken)
+
+
+def _draw_line(
+    canvas: np.ndarray, face: Face, texts: Sequence[str], style: Style, taken: Sequence[Box]
+) -> Box:
+    """Write the first text that hides nobody above or below a face; else its number in its corner.
+
+    Of a face that is hardly larger than its number nothing would be left: it then has none.
+    """
+    size = size_of(canvas)
+    x, y, w, h = face.box
+    for text in texts:
         breadth = text_width(text, style.font) + 2 * style.pad
         left = max(0, min(round(x), size[0] - breadth))
         for top in (round(y) - style.row, round(y + h)):
@@ -87,8 +116,11 @@ def draw_tag(
                 tag(canvas, text, (left, top), style)
                 return place
     corner = (max(0, round(x)), max(0, round(y)))
+    breadth = text_width(f"#{face.id}", style.font) + 2 * style.pad
+    if breadth > w / 2 or style.row > h / 2:
+        return (0, 0, 0, 0)
     tag(canvas, f"#{face.id}", corner, style)
-    return (*corner, text_width(f"#{face.id}", style.font) + 2 * style.pad, style.row)
+    return (*corner, breadth, style.row)
 
 
 def _draw_bars(

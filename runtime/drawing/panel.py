@@ -13,7 +13,7 @@ import numpy as np
 
 from runtime.action_units import AU_NAMES
 from runtime.boxes import Box
-from runtime.drawing.places import is_free, widest_gap
+from runtime.drawing.places import is_free, is_inside, widest_gap
 from runtime.drawing.style import (
     ACCENT,
     BAR,
@@ -74,10 +74,11 @@ def plan_panel(
     Returns:
         Where it goes and how it looks; None where there is no room.
     """
-    taken = [_features(face), *(other.box for other in others)]
+    taken = [features(face), *(other.box for other in others)]
     # More room than it needs, so that it does not have to give way in the next frame.
     best = next(_plans(size, face, [_wider(box, style.pad) for box in taken], note, style), None)
-    if before and set(before.rows) <= set(face.aus) and is_free(before.box, taken):
+    stays = before is not None and set(before.rows) <= set(face.aus)
+    if before and stays and is_inside(before.box, size) and is_free(before.box, taken):
         return before if best is None or best.rank >= before.rank else best
     return best
 
@@ -87,7 +88,7 @@ def _wider(box: Box, pad: int) -> Box:
     return x - pad, y - pad, w + 2 * pad, h + 2 * pad
 
 
-def _features(face: Face) -> Box:
+def features(face: Face) -> Box:
     """Draw the box around what must be seen of the face whose panel it is: its landmarks."""
     low, high = face.landmarks.min(0), face.landmarks.max(0)
     return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])

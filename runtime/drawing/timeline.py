@@ -39,8 +39,8 @@ LATELY = 2.0
 _MOST_SAMPLES = 960
 """Samples kept of a face, eight seconds at 120 a second."""
 
-Sample = tuple[float, dict[str, float], frozenset[str]]
-"""Time in seconds, probabilities, and what is present."""
+Sample = tuple[float, dict[str, float], frozenset[str], int]
+"""Time in seconds, probabilities, what is present, and which frame of the video it was."""
 
 
 class History:
@@ -49,6 +49,7 @@ class History:
     def __init__(self) -> None:
         self._samples: dict[int, deque[Sample]] = {}
         self._now = 0.0
+        self._frames = 0
         self._name = ""
 
     def add(self, result: Result) -> None:
@@ -58,12 +59,13 @@ class History:
             self._name = result.name
         time = result.timestamp
         self._now = result.index * FRAME_SECONDS if time is None else time
+        self._frames += 1
         for face in result:
             kept = self._samples.setdefault(face.id, deque(maxlen=_MOST_SAMPLES))
             if kept and kept[-1][0] >= self._now:
                 kept.clear()  # another video has begun
             values = {au: face.adjusted.get(au, value) for au, value in face.aus.items()}
-            kept.append((self._now, values, frozenset(face.present)))
+            kept.append((self._now, values, frozenset(face.present), self._frames))
         for number in [n for n, kept in self._samples.items() if self._too_old(kept)]:
             del self._samples[number]
 
@@ -86,22 +88,22 @@ def draw_timeline(
     canvas: np.ndarray,
     samples: list[Sample],
     now: float,
-    own: Box,
+    own: tuple[Box, Box],
     others: list[Box],
     style: Style,
     owner: str = "",
 ) -> None:
     """Draw the strip onto a canvas, in place, where it hides no face.
 
-    Nothing is drawn where no AU was present. Where its own face fills the bottom of the frame, the
-    strip has few lanes and lets it shine through. Other faces are never before it: where they
-    leave no room at all, there is no strip.
+    Nothing is drawn where no AU was present. Where its own chin is at the bottom of the frame, the
+    strip has few lanes and lets it shine through. What moves in a face, brows to mouth, and other
+    faces are never behind it: where they leave no room at all, there is no strip.
 
     Args:
         canvas: (H, W, 3) uint8, BGR.
         samples: Of one face, the oldest first.
         now: Time at the right end, seconds.
-        own: Box of the face.
+        own: Boxes of the face, and of its landmarks.
         others: What it must not cover: the other faces, the panel, tags.
         style: Sizes.
         owner: Whose curves they are, written below them.
@@ -109,9 +111,9 @@ def draw_timeline(
     label = text_width("AU00", style.font) + 2 * style.pad
     lane = round(1.15 * style.row)
     tries = (
-        ([own, *others], LANES, PANEL_OPACITY),
-        ([own, *others], FEW_LANES, PANEL_OPACITY),
-        (others, FEW_LANES, THIN_OPACITY),
+        ([own[0], *others], LANES, PANEL_OPACITY),
+        ([own[0], *others], FEW_LANES, PANEL_OPACITY),
+        ([own[1], *others], FEW_LANES, THIN_OPACITY),
     )
     places = ((_place(canvas, samples, t[0], style, t[1], label), t[2]) for t in tries)
     place, opacity = next(((place, o) for place, o in places if place), (None, 0.0))
@@ -122,13 +124,18 @@ def draw_timeline(
     wide = breadth - label - style.pad
     start = left + label
     times = np.array([sample[0] for sample in samples])
+    # Frames without the face are gaps.
+    gaps = (np.flatnonzero(np.diff([sample[3] for sample in samples]) > 1) + 1).tolist()
     xs = np.round(start + wide * (1 - (now - times) / SECONDS)).astype(int)
     y = top + style.pad
     for au in lanes:
         present = np.array([au in sample[2] for sample in samples])
         values = np.array([sample[1].get(au, 0.0) for sample in samples])
         write(canvas, au, (left + style.pad, y), style, INK if present[-1] else FAINT)
-        _curve(canvas, xs, values, present, (y + lane - 2, lane - 4), style)
+        for first, end in pairwise([0, *gaps, len(samples)]):
+            part = slice(first, end)
+            curve = (xs[part], values[part], present[part])
+            _curve(canvas, *curve, (y + lane - 2, lane - 4), style)
         y += lane
     write(canvas, f"{owner} {SECONDS:.0f} s".strip(), (left + style.pad, y), style, FAINT)
     end = start + wide - text_width("now", style.font)
@@ -157,7 +164,7 @@ def _place(
 def busiest(samples: list[Sample], most: int = LANES) -> list[str]:
     """Choose the AUs that were present long and lately, in the order of their numbers."""
     weights: dict[str, float] = {}
-    for time, _, present in samples:
+    for time, _, present, _ in samples:
         weight = math.exp((time - samples[-1][0]) / LATELY)
         for au in present:
             weights[au] = weights.get(au, 0.0) + weight

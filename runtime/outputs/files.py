@@ -63,7 +63,7 @@ class Wanted:
         if self.pictures:
             ends = ".mp4" if source.moving else ".png" if source.still else ""
             paths.append(Path(f"{base}.annotated{ends}"))
-        return paths
+        return list(dict.fromkeys(paths))  # both kinds of subtitles of many files share a folder
 
     def check(self, source: Source) -> None:
         """See whether a source can be written like this.

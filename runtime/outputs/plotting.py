@@ -83,9 +83,9 @@ def plot(
 
 
 def _survey(path: Path, aus: Sequence[str] | None):
-    """Look through the table: AUs to show, first and last time, its unit, rows of each face."""
+    """Look through the table: AUs to show, begin and end, their unit, rows of each face."""
     counts: dict[str, int] = {}
-    start, end = np.inf, -np.inf
+    start, end, frames, before = np.inf, -np.inf, 0, ""
     header, first = next(_rows(path), ([], {}))
     # Of many files each has times of its own; their frames are numbered through.
     timed = bool(first.get("timestamp")) and "input" not in first
@@ -101,10 +101,13 @@ def _survey(path: Path, aus: Sequence[str] | None):
     for _, row in _rows(path):
         time = _time(row, timed)
         start, end = min(start, time), max(end, time)
+        frames, before = frames + (row["frame"] != before), row["frame"]
         if row["success"] == "1":
             counts[_face(row)] = counts.get(_face(row), 0) + 1
     if not counts:
         raise InputError(f"{path} holds no face")
+    # The last frame is as long as they are on average.
+    end += (end - start) / (frames - 1) if timed and frames > 1 else 1
     return list(aus or known), start, end, timed, counts
 
 
@@ -135,28 +138,35 @@ def _time(row: dict[str, str], timed: bool) -> float:
 def _bin(path, aus, faces, start, end, columns, timed) -> dict[str, _Curves]:
     empty = (len(aus), columns)
     curves = {f: _Curves(np.full(empty, np.nan, np.float32), np.zeros(empty, bool)) for f in faces}
-    scale = (columns - 1) / (end - start) if end > start else 0.0
-    last: dict[str, tuple[int, int]] = {}
+    scale = columns / (end - start)
     adjusted: list[bool] | None = None
-    for number, (header, row) in enumerate(_rows(path)):
+    # Short runs have fewer frames than the picture columns: a frame lasts to the next one.
+    shown: list[tuple[_Curves, np.ndarray, np.ndarray]] = []
+    column, before = 0, ""
+
+    def fill(until: int) -> None:
+        place = slice(column, max(until, column + 1))
+        for face, values, on in shown:
+            face.peak[:, place] = np.fmax(face.peak[:, place], values)
+            face.present[:, place] |= on
+
+    for header, row in _rows(path):
+        if row["frame"] != before:
+            here = min(int((_time(row, timed) - start) * scale), columns - 1)
+            fill(here)
+            shown, column, before = [], here, row["frame"]
         face = curves.get(_face(row))
         if face is None or row["success"] != "1":
             continue
         adjusted = adjusted or [f"{au}_adj" in header for au in aus]
-        column = round((_time(row, timed) - start) * scale)
         values = [
             float(row[f"{au}_adj" if there else au])
             for au, there in zip(aus, adjusted, strict=True)
         ]
         on = [row[f"{au}_c"] == "1" for au in aus]
-        # Short runs have fewer frames than the picture columns: a frame lasts to the next one.
-        before = last.get(_face(row))
-        first = before[0] + 1 if before and number - before[1] <= 2 * len(faces) else column
-        place = slice(min(first, column), column + 1)
-        face.peak[:, place] = np.fmax(face.peak[:, place], np.array(values)[:, None])
-        face.present[:, place] |= np.array(on)[:, None]
+        shown.append((face, np.array(values)[:, None], np.array(on)[:, None]))
         face.rows += 1
-        last[_face(row)] = (column, number)
+    fill(columns)
     return curves
 
 
@@ -171,12 +181,13 @@ def _page(curves, aus, time, label, width, style, people) -> np.ndarray:
     height = len(curves) * block + 2 * style.row + 2 * pad
     page = np.full((height, width, 3), PAPER, np.uint8)
     left, right = label + pad, width - 2 * pad
-    ticks = _ticks(start, end, (right - left) / (9 * style.row)) if timed else []
-    scale = (right - left) / (end - start) if end > start else 0.0
+    ticks = _ticks(start, end, (right - left) / (9 * style.row))
+    ticks = [tick for tick in ticks if tick < end and (timed or tick == int(tick))]
+    scale = (right - left) / (end - start)
     at = {tick: left + round((tick - start) * scale) for tick in ticks}
     y = pad
     for face, curve in curves.items():
-        head = f"{face}   {curve.rows} frames"
+        head = f"{face}   {curve.rows} frame{'s' * (curve.rows != 1)}"
         write(page, head, (left, y), style, INK)
         y += style.row + pad
         for x in at.values():
@@ -188,15 +199,18 @@ def _page(curves, aus, time, label, width, style, people) -> np.ndarray:
             y += lane
         y += 2 * pad
     for tick, x in at.items():
-        text = _clock(tick, end)
+        text = _clock(tick, end) if timed else f"{tick:.0f}"
         place = min(x - text_width(text, style.font) // 2, right - text_width(text, style.font))
         write(page, text, (max(place, 0), y - pad), style, FAINT)
-    note = "height: probability, 0 to 1; orange: present"
-    if not timed:
-        note = f"from frame {start:.0f} to {end:.0f}; {note}"
-    if people > len(curves):
-        note += f"; the {len(curves)} faces seen longest of {people}"
-    write(page, note, (left, y + style.row - pad // 2), style, FAINT)
+    many = f"; the {len(curves)} faces seen longest of {people}" if people > len(curves) else ""
+    unit = "" if timed else "numbers of frames; "
+    notes = [
+        f"{unit}height: probability, 0 to 1; orange: present{many}",
+        f"{unit}orange: present{many}",
+        "orange: present",
+    ]
+    fits = (note for note in notes if text_width(note, style.font) <= width - left - pad)
+    write(page, next(fits, notes[-1]), (left, y + style.row - pad // 2), style, FAINT)
     return page
 
 
