@@ -7,6 +7,7 @@ from runtime.boxes import alignment_box, face_box, overlap, same_face
 from runtime.detector import SEARCH_EVERY, Detector
 from runtime.finders import FoundFace
 from runtime.pipeline import Look, Sighting
+from runtime.tracking import tracker
 from runtime.tracking.loss import why_lost
 from runtime.tracking.motion import Motion
 from runtime.tracking.tracker import MAX_MISSES, REMEMBER, SOON, Track
@@ -40,8 +41,26 @@ def test_finder_searches_once_and_confirms_now_and_then(detector, finder):
     assert finder.confirms == 1 + 4
 
 
-def test_face_that_turns_into_wall_is_lost(detector, finder):
+def test_face_that_is_a_wall_all_at_once_is_lost_there_and_then(detector, finder):
     # The tiny model, like a real one, puts a mean face on the wall and stays where it is.
+    for _ in range(3):
+        assert detector.track(spot(150, 120))
+    assert detector.track(wall()).faces == ()
+    (face,) = detector.track(spot(150, 120))
+    assert face.id == 0, "it came back where it was"
+
+
+def test_face_that_is_lit_otherwise_all_at_once_stays(detector, finder):
+    for _ in range(2):
+        detector.track(spot(150, 120))
+    bright = np.clip(spot(150, 120).astype(int) * 2 // 3 + 60, 0, 255).astype(np.uint8)
+    finder.blind = True  # nobody looks, as nothing else is there
+    (face,) = detector.track(bright)
+    assert (face.id, finder.finds) == (0, 1)
+
+
+def test_face_that_turns_into_wall_is_lost(detector, finder, monkeypatch):
+    monkeypatch.setattr(tracker, "alike", lambda *_: True)  # little by little
     for _ in range(3):
         assert detector.track(spot(150, 120))
     shown = [len(detector.track(wall())) for _ in range(5 + MAX_MISSES)]

@@ -9,7 +9,9 @@ a face from a wall:
 * the face finder, every few frames (`runtime.tracking.tracker`): it looks at the aligned face,
   200 × 200 and upright, which costs a fraction of a search. A wall that the mean face sits on shows
   here. One miss may be a blink or a hand, so a face that misses is looked at again on each
-  following frame and is lost at the third miss in a row.
+  following frame and is lost at the third miss in a row. Where something else is in its place all
+  at once (`runtime.tracking.glance`), as behind a cut, it is looked at there and then, and lost if
+  it misses.
 """
 
 import numpy as np

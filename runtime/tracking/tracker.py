@@ -22,6 +22,7 @@ from runtime.image import size_of
 from runtime.latency import Stopwatch
 from runtime.pipeline import Look, Pipeline, Sighting
 from runtime.tracking.assignment import FORBIDDEN, assign
+from runtime.tracking.glance import alike, glance
 from runtime.tracking.loss import why_lost
 from runtime.tracking.motion import Motion
 
@@ -73,6 +74,7 @@ class Track:
         course: Its motion from before it met another face, moved on since; None where it is alone.
         met: Frames since then.
         earlier: Its motion of `LAG` to twice as many frames ago, moved on since.
+        seen: What was seen in its place, see `runtime.tracking.glance`.
     """
 
     id: int
@@ -84,6 +86,7 @@ class Track:
     course: Motion | None = None
     met: int = 0
     earlier: Motion | None = None
+    seen: np.ndarray | None = None
     _later: Motion | None = None  # becomes `earlier`
     _lag: int = 0
 
@@ -102,6 +105,11 @@ class Track:
         self.age = 0
         self.misses = 0 if score is not None else self.misses + 1
         self.score = score or 0.0
+
+    def looks_other(self, seen: np.ndarray) -> bool:
+        """Take in what is seen in its place; tell whether it has changed at once."""
+        before, self.seen = self.seen, seen
+        return before is not None and not alike(before, seen)
 
     def predict(self, seen: bool = True) -> None:
         """Move all that is known of its motion on by a frame."""
@@ -137,6 +145,7 @@ class _Step:
 
     track: Track
     look: Look
+    used: np.ndarray  # the alignment of that look
     box: Box = field(init=False)
     off: float = field(init=False)
 
@@ -228,7 +237,7 @@ class Tracker:
             if wrong or not self._pipeline.large_enough(face_box(look.landmarks), roughly=True):
                 lost.append(track)
             else:
-                steps.append(_Step(track, look))
+                steps.append(_Step(track, look, matrix))
         kept: list[_Step] = []
         # Of two on one face, the one that stayed on its course; of two that did, the older one.
         for step in sorted(steps, key=lambda step: (round(step.off, 1), step.track.id)):
@@ -239,9 +248,10 @@ class Tracker:
         for step in sorted(kept, key=lambda step: step.track.id):
             track = step.track
             track.found(step.look, step.box)
-            if track.misses or track.age >= self._verify_every:
+            sudden = track.looks_other(glance(frame, step.used))
+            if sudden or track.misses or track.age >= self._verify_every:
                 track.looked_at(self._pipeline.confirm(frame, track.landmarks, watch))
-                if track.misses >= MAX_MISSES:
+                if track.misses >= (1 if sudden else MAX_MISSES):
                     lost.append(track)
         self._tracks = [step.track for step in kept if step.track not in lost]
         for track in lost:
