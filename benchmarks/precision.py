@@ -93,7 +93,7 @@ def judge(row: Row, setting: Setting) -> dict:
 
 def _export(row: Row, setting: Setting) -> Path:
     args = setting.args
-    options: dict = {"calibration": args.data}
+    options: dict = {"calibration": args.data} if row.precision == "int8" else {}
     if row.library != "native":
         options["known"] = setting.traced
     path = export_row(row, args.checkpoint, setting.folder / f"{row.key}.onnx", **options)
