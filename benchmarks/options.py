@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 
@@ -18,9 +19,9 @@ def output_file(text: str) -> Path:
         argparse.ArgumentTypeError: A folder has that name, or a file is in the place of its folder.
     """
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(path):  # False of names that cannot be, too
         raise argparse.ArgumentTypeError(f"{text} is a folder, give the name of a file")
-    folder = next((each for each in path.absolute().parents if each.exists()), None)
+    folder = next((each for each in path.absolute().parents if os.path.exists(each)), None)
     if folder is not None and not folder.is_dir():
         raise argparse.ArgumentTypeError(f"{folder} is a file, and no folder for {path.name}")
     return path

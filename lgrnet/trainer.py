@@ -51,6 +51,7 @@ from runtime.atomic import STALE, PendingFile
 logger = logging.getLogger(__name__)
 
 STATE_NAME = "state.pt"
+LAST_NAME = "last.pt"
 
 
 def open_data(data: DataConfig, aus: tuple[int, ...]) -> tuple[FaceShards, FaceShards]:
@@ -143,8 +144,10 @@ class Trainer:
 
     @staticmethod
     def _seen(experiment: Experiment) -> Folds:
-        """Tell whose people the network will have seen, as far as its sources are still there."""
-        sources = [path for _, path in sources_of(experiment) if path.is_file()]
+        """Tell whose people the network will have seen; a run that has begun knows it."""
+        last = experiment.out / LAST_NAME
+        begun = (experiment.out / STATE_NAME).exists() and last.is_file()
+        sources = [last] if begun else [p for _, p in sources_of(experiment) if p.is_file()]
         own = seen_by({"experiment": experiment.to_dict()})
         return own.union(*(seen_by(load_checkpoint(path)[1]) for path in sources))
 
@@ -277,7 +280,7 @@ class Trainer:
         means = ("average.pt",) if self.mean is not None else ()
         for name in (LAST, BEST_ON_TEST, *((AVERAGE,) if means else ())) if on_fold else ():
             read_fold_scores(out / name)
-        made = ("last.pt", "best_on_test.pt" if on_fold else "best.pt", *means)
+        made = (LAST_NAME, "best_on_test.pt" if on_fold else "best.pt", *means)
         absent = [name for name in made if not (out / name).exists()]
         if absent:
             logger.warning(
@@ -334,7 +337,7 @@ class Trainer:
             save_checkpoint(out / ("best_on_test.pt" if on_fold else "best.pt"), self.model, meta)
             if on_fold:
                 write_fold_scores(out / BEST_ON_TEST, scores)
-        save_checkpoint(out / "last.pt", self.model, meta)
+        save_checkpoint(out / LAST_NAME, self.model, meta)
         if on_fold:
             write_fold_scores(out / LAST, scores)
 

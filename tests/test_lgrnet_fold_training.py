@@ -205,6 +205,9 @@ def test_what_was_seen_is_told_by_means_and_by_who_learned_from_it(corpora, trai
         changes=["optim.epochs=1", f"init={last}"],
     ) == 0  # fmt: skip
     pupil = tmp_path / "bp4d" / "lgrnet" / "fold1" / "last.pt"
+    settings_of = settings(corpora, "bp4d", tmp_path / "bp4d", f"init={tmp_path / 'gone.pt'}")
+    again = fold_run(load_experiment(CONFIGS / "bp4d.toml", settings_of), 1)
+    assert Trainer._seen(again) == {("bp4d", 1), ("disfa", 2)}, "though its source is gone"
     assert load_checkpoint(pupil)[1]["seen"] == [["bp4d", 1], ["disfa", 2]]
     for path in (tmp_path / "mean.pt", pupil):
         changes = ["optim.epochs=1", f"init={path}"]

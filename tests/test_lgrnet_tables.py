@@ -89,6 +89,14 @@ def test_folds_that_began_with_the_same_fold_each_are_alike(tmp_path, setting):
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
 
 
+def test_other_numbers_in_the_path_are_no_folds(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "init=v2/t1/fold{fold}/last.pt")
+    tables(tmp_path / "runs", out=tmp_path / "t")
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 3, "init=v2/t1/fold13/last.pt")
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+
+
 def test_folds_that_began_with_one_network_are_alike(tmp_path):
     for fold in (1, 2, 3):
         write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "init=bp4d/fold2/last.pt")

@@ -84,3 +84,29 @@ def test_times_rise_whatever_a_container_says():
         times = given(*said.tolist(), step=0.04)
         assert (np.diff(times) > 0).all()
         assert np.isfinite(times).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        ([10, 10.04, 10.08, 0, 10.0999, 10.14, 10.18], 0.04),
+        ([10, 10.04, 10.08, 0, 0, 0, 10.11, 10.15], 0.04),
+        (
+            [*(10 + i / 60 for i in range(3)), *[0.0] * 7, *(10 + i / 60 for i in range(10, 40))],
+            0.04,
+        ),
+        ([0, 10.04, 10.08, 0, 10.1, 10.14], 0.04),
+    ],
+)
+def test_the_next_time_near_the_old_ones_is_no_new_beginning(said, step):
+    times = given(*said, step=step)
+    assert times[-1] == said[-1]
+    assert times[-2] == pytest.approx(said[-2], abs=0.01)
+    assert (np.diff(times) > 0).all()
+
+
+@pytest.mark.parametrize("first", [12, 23, 300])
+def test_short_recordings_that_were_joined_keep_their_lengths(first):
+    said = [i * 0.04 for i in range(first)]
+    times = given(*said, *said, *said, step=0.04)
+    assert times[-1] == pytest.approx(3 * first * 0.04, abs=0.1)

@@ -11,7 +11,7 @@ from runtime import plot
 from runtime.cli import main
 from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
-from runtime.outputs.plotting import AREA, AREA_PRESENT, GRID, _clock, _ticks
+from runtime.outputs.plotting import _FRAMES, AREA, AREA_PRESENT, GRID, _clock, _ticks
 
 AUS = ("AU06", "AU12")
 
@@ -187,6 +187,21 @@ def test_a_single_frame_without_the_face_is_a_gap(tmp_path):
             writer.write(some_result(i, *([] if i == 10 else faces)))
     on = np.flatnonzero(columns_of(plot(tmp_path / "gap.csv"), AREA_PRESENT))
     assert np.diff(on).max() / np.ptp(on) == pytest.approx(1 / 20, abs=0.01)
+
+
+def test_frames_at_one_time_are_drawn(tmp_path):
+    with open_writer("native", tmp_path / "same", Layout(AUS)) as writer:
+        for i in range(2):
+            face = some_face(0, ("AU12",), size=None, AU06=0.5, AU12=0.9)
+            writer.write(replace(some_result(i, face), timestamp=1.0))
+    assert columns_of(plot(tmp_path / "same.csv"), AREA_PRESENT).any()
+
+
+def test_numbers_of_frames_are_round_and_few():
+    for end in (9, 1_000, 2_900_000):
+        ticks = _ticks(0, end, 12, _FRAMES)
+        assert 2 <= len(ticks) <= 14
+        assert ticks[1] in _FRAMES
 
 
 def test_a_narrow_page_has_a_legend_that_fits(tmp_path):

@@ -50,6 +50,11 @@ def test_face_that_is_a_wall_all_at_once_is_lost_there_and_then(detector, finder
     assert face.id == 0, "it came back where it was"
 
 
+def test_a_wall_behind_a_single_frame_of_a_face_is_noticed(detector):
+    assert detector.track(spot(150, 120))
+    assert detector.track(wall()).faces == ()
+
+
 def test_face_that_is_lit_otherwise_all_at_once_stays(detector, finder):
     for _ in range(2):
         detector.track(spot(150, 120))

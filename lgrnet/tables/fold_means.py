@@ -169,32 +169,36 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
     plain["data"] = {
         key: v for key, v in experiment["data"].items() if key not in ("fold", "workers")
     }
-    # What {fold} in a path stood for differs, and is alike all the same.
     fold = experiment["data"]["fold"]
-    distil = plain.get("distil") or {}
-    placed = {
-        "init": _with_fold(plain.get("init"), fold),
-        "distil": {**distil, "teacher": _with_fold(distil.get("teacher"), fold)},
-    }
     different = []
     if trained:
         different = [
             key
             for key in plain
-            if trained["plain"].get(key) != plain[key]
-            and trained["placed"].get(key, plain[key]) != placed.get(key)
+            if not _alike(trained["plain"].get(key), plain[key], trained["fold"], fold)
         ]
     if different:
         raise ScoresError(
             f"{trained['folder']} and {folder} were not trained alike (they differ in "
             f"{', '.join(different)}): their scores cannot be averaged"
         )
-    trained.update(plain=plain, placed=placed, folder=folder)
+    trained.update(plain=plain, fold=fold, folder=folder)
 
 
-def _with_fold(path: str | None, fold: int) -> str | None:
-    """Write a path with {fold} for the number of its fold."""
-    return None if path is None else re.sub(rf"(?<!\d){fold}(?!\d)", "{fold}", path)
+def _alike(one: object, other: object, fold: int, other_fold: int) -> bool:
+    """Compare a setting of two folds, whose sources may be those of the same fold each."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(
+            _alike(one[key], other[key], fold, other_fold) for key in one
+        )
+    if one == other or not (isinstance(one, str) and isinstance(other, str)):
+        return one == other
+    # What {fold} in a path stood for.
+    parts, others = (re.split(r"(\d+)", path) for path in (one, other))
+    numbers = str(fold), str(other_fold)
+    return len(parts) == len(others) and all(
+        a == b or (a, b) == numbers for a, b in zip(parts, others, strict=True)
+    )
 
 
 def _describe(scores: dict[str, Any]) -> str:

@@ -108,7 +108,7 @@ def _plans(
             continue
         for x in _lefts(face, panel, width, tall, taken, sized.pad):
             box = (x, sized.pad, panel, tall)
-            if is_free(box, taken):
+            if is_inside(box, size) and is_free(box, taken):
                 yield Plan(sized, rows, names, box, rank)
 
 

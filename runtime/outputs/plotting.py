@@ -20,7 +20,28 @@ PAPER = (255, 255, 255)
 FACES = 4
 """Faces at most that get a block: those that are there longest."""
 
-_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
+_TICKS = (
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14400,
+    86400,
+)
+_FRAMES = tuple(digit * 10**zeros for zeros in range(9) for digit in (1, 2, 5))
 
 
 @dataclass(slots=True)
@@ -107,7 +128,7 @@ def _survey(path: Path, aus: Sequence[str] | None):
     if not counts:
         raise InputError(f"{path} holds no face")
     # The last frame is as long as they are on average.
-    end += (end - start) / (frames - 1) if timed and frames > 1 else 1
+    end += ((end - start) / (frames - 1) if timed and frames > 1 else 1) or 1
     return list(aus or known), start, end, timed, counts
 
 
@@ -181,8 +202,9 @@ def _page(curves, aus, time, label, width, style, people) -> np.ndarray:
     height = len(curves) * block + 2 * style.row + 2 * pad
     page = np.full((height, width, 3), PAPER, np.uint8)
     left, right = label + pad, width - 2 * pad
-    ticks = _ticks(start, end, (right - left) / (9 * style.row))
-    ticks = [tick for tick in ticks if tick < end and (timed or tick == int(tick))]
+    steps = _TICKS if timed else _FRAMES
+    ticks = _ticks(start, end, (right - left) / (9 * style.row), steps)
+    ticks = [tick for tick in ticks if tick < end]
     scale = (right - left) / (end - start)
     at = {tick: left + round((tick - start) * scale) for tick in ticks}
     y = pad
@@ -203,11 +225,11 @@ def _page(curves, aus, time, label, width, style, people) -> np.ndarray:
         place = min(x - text_width(text, style.font) // 2, right - text_width(text, style.font))
         write(page, text, (max(place, 0), y - pad), style, FAINT)
     many = f"; the {len(curves)} faces seen longest of {people}" if people > len(curves) else ""
-    unit = "" if timed else "numbers of frames; "
+    unit = "" if timed else "in frames; "
     notes = [
         f"{unit}height: probability, 0 to 1; orange: present{many}",
         f"{unit}orange: present{many}",
-        "orange: present",
+        f"{unit}orange: present",
     ]
     fits = (note for note in notes if text_width(note, style.font) <= width - left - pad)
     write(page, next(fits, notes[-1]), (left, y + style.row - pad // 2), style, FAINT)
@@ -224,9 +246,9 @@ def _area(page, peak, present, corner, tall, style) -> None:
     cv2.line(page, (left, base), (left + len(peak) - 1, base), GRID, style.line)
 
 
-def _ticks(start: float, end: float, most: float) -> list[float]:
-    """Choose round times, at most so many."""
-    step = next((s for s in _TICKS if (end - start) / s <= max(most, 2)), 86400)
+def _ticks(start: float, end: float, most: float, steps: Sequence[float] = _TICKS) -> list[float]:
+    """Choose round times, or numbers of frames, at most so many."""
+    step = next((s for s in steps if (end - start) / s <= max(most, 2)), steps[-1])
     return [step * i for i in range(int(np.ceil(start / step)), int(end // step) + 1)]
 
 

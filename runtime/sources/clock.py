@@ -5,8 +5,8 @@ import math
 FEW = 4
 """Frames in a row that may stand at one time; with more of them a container has lost its times."""
 
-BACK = 1.0
-"""Seconds by which a time may fall back, as where frames come out of order."""
+BACK = 8
+"""Steps by which a time may fall back, as where frames come out of order."""
 
 LEAST = 1e-3
 """Seconds from frame to frame while the container's times catch up."""
@@ -46,7 +46,8 @@ class Clock:
             self._given = self._said = said if math.isfinite(said) else 0.0
             return self._given
         said = self._said = said if math.isfinite(said) else before
-        if self._fell is not None and self._fell < said <= self._given - self._shift:
+        line = self._given - self._shift  # what the container would say of the frame before
+        if self._fell is not None and self._fell < said < (self._fell + line) / 2:
             self._shift, self._fell = self._given - self._fell, None
         if said + self._shift > self._given:
             if said > before:
@@ -56,7 +57,7 @@ class Clock:
             self._given += LEAST
         else:
             # One frame without a time stands at 0, so that only the next one tells a new beginning.
-            self._fell = said if said < before - BACK else self._fell
+            self._fell = said if said < before - BACK * self._step else self._fell
             self._repeats += 1
             few = self._gap is not None and self._repeats <= FEW
             self._given += self._gap / 2**self._repeats if few else self._step

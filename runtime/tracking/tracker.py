@@ -248,7 +248,8 @@ class Tracker:
         for step in sorted(kept, key=lambda step: step.track.id):
             track = step.track
             track.found(step.look, step.box)
-            sudden = track.looks_other(glance(frame, step.used))
+            # Where faces pass each other, another one may be before it for a while.
+            sudden = track.looks_other(glance(frame, step.used)) and not track.met
             if sudden or track.misses or track.age >= self._verify_every:
                 track.looked_at(self._pipeline.confirm(frame, track.landmarks, watch))
                 if track.misses >= (1 if sudden else MAX_MISSES):
@@ -282,7 +283,7 @@ class Tracker:
         ][: self._pipeline.max_faces - len(self._tracks)]
         before = self._recognise(sightings)
         for number, sighting in enumerate(sightings):
-            self._begin(sighting, before.get(number))
+            self._begin(sighting, before.get(number), frame)
 
     def _untracked(self, found: list[FoundFace]) -> list[FoundFace]:
         """Leave out what is being followed: each track stands for one find at most."""
@@ -307,7 +308,7 @@ class Tracker:
         costs = [[cost(sighting, track) for track in self._missing] for sighting in sightings]
         return {row: self._missing[column] for row, column in assign(costs)}
 
-    def _begin(self, sighting: Sighting, before: Track | None) -> None:
+    def _begin(self, sighting: Sighting, before: Track | None, frame: np.ndarray) -> None:
         motion = Motion.of_box(face_box(sighting.look.landmarks))
         if before is None:
             number = self._next_id
@@ -317,7 +318,9 @@ class Tracker:
             self._missing.remove(before)
         # Tracks that begin together shall not all be verified on the same frames.
         age = number % self._verify_every
-        self._tracks.append(Track(number, sighting.look, sighting.score, motion, age))
+        track = Track(number, sighting.look, sighting.score, motion, age)
+        track.seen = glance(frame, alignment_matrix(track.landmarks))
+        self._tracks.append(track)
 
 
 def _expected(track: Track) -> np.ndarray:
