@@ -21,11 +21,10 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from lgrnet.answers import ask_network
-from lgrnet.checkpoint import find_damage, load_checkpoint, save_checkpoint
-from lgrnet.corpora.folds import test_subjects, train_subjects
+from lgrnet.checkpoint import find_damage, save_checkpoint
 from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
-from lgrnet.experiment import CONFIG_NAME, DataConfig, Experiment
+from lgrnet.experiment import CONFIG_NAME, Experiment
 from lgrnet.fold_scores import (
     AVERAGE,
     BEST_ON_TEST,
@@ -40,10 +39,11 @@ from lgrnet.networks import build_network
 from lgrnet.optimiser import make_optimiser, make_schedule
 from lgrnet.origin import check_origin, origin_of, write_origin
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
-from lgrnet.shards import DatasetError, FaceShards, require_corpus
+from lgrnet.shards import DatasetError
+from lgrnet.splits import open_data
 from lgrnet.teacher import Teacher
 from lgrnet.threshold_choice import best_thresholds
-from lgrnet.unseen import Folds, as_plain, seen_by, sources_of
+from lgrnet.unseen import as_plain, will_have_seen
 from lgrnet.warm_start import warm_start
 from lgrnet.weight_mean import NORM_BATCHES, WeightMean
 from runtime.atomic import STALE, PendingFile
@@ -52,40 +52,6 @@ logger = logging.getLogger(__name__)
 
 STATE_NAME = "state.pt"
 LAST_NAME = "last.pt"
-
-
-def open_data(data: DataConfig, aus: tuple[int, ...]) -> tuple[FaceShards, FaceShards]:
-    """Open what is trained on, and what judges each epoch.
-
-    Args:
-        data: Where the faces are; of a corpus, the people of a fold.
-        aus: The network's AUs.
-
-    Returns:
-        Faces for training and for judging, of different people.
-
-    Raises:
-        DatasetError: They are not there or incomplete, or somebody is in both.
-        ValueError: A corpus is named but no fold.
-    """
-    train: Any = data.train
-    held_out: Any = data.val
-    if data.corpus is not None:
-        if data.fold is None:
-            raise ValueError("data.fold: say which fold of the corpus, with --fold 1, 2, 3 or all")
-        require_corpus(data.root, data.corpus)
-        train = train_subjects(data.corpus, data.fold)
-        held_out = test_subjects(data.corpus, data.fold)
-    shards = FaceShards(data.root, train, aus, also=data.also)
-    judging = FaceShards(data.val_root or data.root, held_out, aus)
-    overlap = set(shards.labels.subject.tolist()) & set(judging.labels.subject.tolist())
-    if overlap:
-        roots = " and ".join(map(str, (data.root, *data.also)))
-        raise DatasetError(
-            f"{len(overlap)} people are in both {train} of {roots} and {held_out} of "
-            f"{data.val_root or data.root}: whom a network is trained on cannot judge it"
-        )
-    return shards, judging
 
 
 class Trainer:
@@ -135,21 +101,13 @@ class Trainer:
         teacher = experiment.distil.teacher
         if teacher is not None and (teacher.is_file() or not begun):  # what is finished needs none
             self.teacher = Teacher(teacher, experiment.model.aus, self.device)
-        self.seen = as_plain(self._seen(experiment))
+        last = experiment.out / LAST_NAME
+        self.seen = as_plain(will_have_seen(experiment, last if begun else None))
         self.mean = None
         if optim.average_from is not None:
             total = optim.epochs * self.steps
             self.mean = WeightMean(self.model, total, optim.average_from)
         self.epoch, self.step, self.seconds, self.best = 0, 0, 0.0, -1.0
-
-    @staticmethod
-    def _seen(experiment: Experiment) -> Folds:
-        """Tell whose people the network will have seen; a run that has begun knows it."""
-        last = experiment.out / LAST_NAME
-        begun = (experiment.out / STATE_NAME).exists() and last.is_file()
-        sources = [last] if begun else [p for _, p in sources_of(experiment) if p.is_file()]
-        own = seen_by({"experiment": experiment.to_dict()})
-        return own.union(*(seen_by(load_checkpoint(path)[1]) for path in sources))
 
     def run(self) -> None:
         """Train to the last epoch, from the saved state where there is one."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lgrnet.checkpoint import load_checkpoint
+from lgrnet.checkpoint import find_damage, load_checkpoint
 from lgrnet.experiment import Experiment
 
 SEEN = "seen"
@@ -44,6 +44,24 @@ def sources_of(experiment: Experiment) -> Iterable[tuple[str, Path]]:
     """Name the settings of a run that are checkpoints, and these."""
     every = (("init", experiment.init), ("distil.teacher", experiment.distil.teacher))
     return [(name, path) for name, path in every if path is not None]
+
+
+def will_have_seen(experiment: Experiment, last: Path | None) -> Folds:
+    """Tell whose people a run's network will have seen.
+
+    Args:
+        experiment: The run.
+        last: The checkpoint of its last epoch, which knows it where its sources are gone; None
+            where it has not begun.
+
+    Returns:
+        Corpora and folds, as far as there is a file that tells them.
+    """
+    sources = [path for _, path in sources_of(experiment) if path.is_file()]
+    if last is not None and last.is_file() and not find_damage(last):
+        sources = [last]
+    own = seen_by({"experiment": experiment.to_dict()})
+    return own.union(*(seen_by(load_checkpoint(path)[1]) for path in sources))
 
 
 def check_sources(experiment: Experiment) -> None:

@@ -95,6 +95,11 @@ def test_a_finished_run_says_so(lab, caplog):
     assert f"{folder}: all 1 epochs are trained already" in caplog.text
 
 
+def test_a_run_goes_on_though_its_last_checkpoint_is_damaged(lab, caplog, spoil):
+    spoil(lab / "runs" / "lgrnet" / "fold1" / "last.pt", WAYS[0])
+    assert train(arguments(lab)) == 0
+
+
 @pytest.mark.parametrize("way", [*WAYS, scramble_the_end])
 def test_a_damaged_checkpoint_is_named(lab, caplog, spoil, way):
     path = spoil(lab / "runs" / "lgrnet" / "fold1" / "last.pt", way)
