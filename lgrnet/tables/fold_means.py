@@ -206,7 +206,8 @@ def _describe(scores: dict[str, Any]) -> str:
     model, optim = experiment["model"], experiment["optim"]
     network = f"`{model['preset']}`"
     preset = PRESETS[model["preset"]].to_dict() if model["preset"] in PRESETS else {}
-    changed = [f"{name} {model[name]}" for name in _SIZES if model.get(name) != preset.get(name)]
+    sizes = [name for name in _SIZES if name in model]  # older runs tell fewer
+    changed = [f"{name} {model[name]}" for name in sizes if model[name] != preset.get(name)]
     if changed:
         network += f" with {', '.join(changed)}"
     sources = ""
