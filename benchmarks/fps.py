@@ -29,7 +29,7 @@ from benchmarks.exports import Exports, random_checkpoint
 from benchmarks.machine import describe_machine
 from benchmarks.networks import Task, measure_network
 from benchmarks.noise import load_warnings
-from benchmarks.options import output_file, positive
+from benchmarks.options import add_record, positive
 from benchmarks.probe import ProbeError
 from benchmarks.record import FORMAT, write_record
 from benchmarks.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
@@ -178,14 +178,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="exported models, kept for the next run",
     )
-    add(
-        "--json",
-        type=output_file,
-        nargs="?",
-        const=DEFAULT_JSON,
-        default=DEFAULT_JSON,
-        metavar="PATH",
-    )
+    add_record(parser, DEFAULT_JSON)
     args = parser.parse_args(argv)
     if args.json.suffix != ".json":
         parser.error(f"argument --json: give a name that ends in .json, not {args.json}")

@@ -63,3 +63,15 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is below 1")
     return number
+
+
+def add_record(parser: argparse.ArgumentParser, default: Path) -> None:
+    """Add ``--json``: where the record goes, with a name or without one.
+
+    Args:
+        parser: What gets it.
+        default: Where to without one.
+    """
+    parser.add_argument(
+        "--json", type=output_file, nargs="?", const=default, default=default, metavar="PATH"
+    )

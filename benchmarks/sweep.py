@@ -206,7 +206,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     measuring.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
     measuring.set_defaults(run=measure)
     drawing = commands.add_parser("draw", help="make the picture of it")
-    drawing.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
+    drawing.add_argument("--json", type=Path, default=Path("out/sweep.json"))
     drawing.add_argument("--png", type=Path, default=Path("out/sweep.png"))
     drawing.set_defaults(run=draw)
     return parser.parse_args(argv)

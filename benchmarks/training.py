@@ -17,7 +17,7 @@ from torch import nn
 
 from benchmarks.machine import describe_machine, one_line
 from benchmarks.noise import interval, load_warnings, resampled_medians, turn_variation
-from benchmarks.options import output_file
+from benchmarks.options import add_record
 from benchmarks.pieces import Piece, pieces
 from benchmarks.record import write_record
 from benchmarks.table import Column, markdown, number
@@ -176,14 +176,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--max-calls", type=int, default=100, help="timed calls of each form")
     add("--rounds", type=int, default=8, help="least turns of each form")
     add("--warmup", type=float, default=0.2, help="seconds for each form")
-    add(
-        "--json",
-        type=output_file,
-        nargs="?",
-        const=DEFAULT_JSON,
-        default=DEFAULT_JSON,
-        metavar="PATH",
-    )
+    add_record(parser, DEFAULT_JSON)
     args = parser.parse_args(argv)
     if args.batch < 2 or min(args.threads) < 1:
         parser.error("--batch must be at least 2, as batch norms need it, and --threads at least 1")

@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from some_videos import write_video
 from test_runtime_fixtures import write_model
-from test_runtime_sources import write_video
 
 from benchmarks.agreement import Curves, compare, draw, main
 from runtime.errors import InputError

@@ -5,8 +5,8 @@ import sys
 import threading
 
 import pytest
+from some_videos import write_video
 from test_runtime_fixtures import write_model
-from test_runtime_sources import write_video
 
 from benchmarks import soak
 from benchmarks.players import WritingPlayer

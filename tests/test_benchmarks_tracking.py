@@ -76,8 +76,8 @@ def test_frames_without_anything_are_fine():
 
 
 def test_tracks_are_kept_and_not_made_again(tmp_path):
+    from some_videos import write_video
     from test_runtime_fixtures import SpotFinder, write_model
-    from test_runtime_sources import write_video
 
     from runtime import Detector
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from some_videos import write_video
 from test_runtime_fixtures import SpotFinder, spot, write_model
-from test_runtime_sources import write_video
 
 from runtime.detector import Detector
 from runtime.errors import InputError

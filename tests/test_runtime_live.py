@@ -8,9 +8,9 @@ import time
 import cv2
 import numpy as np
 import pytest
+from some_videos import write_video
 from stream_servers import HttpFrames, RtspFrames, Streamer
 from test_runtime_fixtures import SpotFinder, spot, write_model
-from test_runtime_sources import write_video
 
 from runtime.detector import Detector
 from runtime.errors import InputError

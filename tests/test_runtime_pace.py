@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_runtime_sources import with_durations, write_video
+from some_videos import with_durations, write_video
 
 from runtime.outputs.pictures import VideoWriter
 from runtime.sources import open_source, read_ahead

@@ -3,7 +3,8 @@ import os
 import cv2
 import numpy as np
 import pytest
-from test_runtime_sources import GOOD, fill, write_video
+from some_videos import write_video
+from test_runtime_sources import GOOD, fill
 
 from runtime.errors import InputError
 from runtime.sources import open_source

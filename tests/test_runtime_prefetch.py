@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from some_videos import write_video
 from test_runtime_fixtures import SpotFinder, spot, write_model
-from test_runtime_sources import write_video
 
 from runtime import cli, sources
 from runtime import detector as detector_module

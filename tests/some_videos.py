@@ -1,0 +1,53 @@
+"""Small videos for tests, and containers whose times are set by hand."""
+
+import struct
+
+import cv2
+import numpy as np
+
+BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def write_video(path, frames: int = 20, fps: float = 10, code: str = "mp4v"):
+    """A video whose frame i has the grey value 10 · i."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), fps, (64, 48))
+    for i in range(frames):
+        writer.write(np.full((48, 64, 3), 10 * i, np.uint8))
+    writer.release()
+    return path
+
+
+def boxes(data: bytes, start: int, end: int):
+    """Name, first byte and last byte of the boxes of an MP4 (ISO/IEC 14496-12), depth first."""
+    while start < end:
+        size, name = struct.unpack_from(">I4s", data, start)
+        yield name, start, start + size
+        if name in BOXES:
+            yield from boxes(data, start + 8, start + size)
+        start += size
+
+
+def box(data: bytes, wanted: bytes) -> tuple[int, int]:
+    return next((a, b) for name, a, b in boxes(data, 0, len(data)) if name == wanted)
+
+
+def with_durations(path, runs: list[tuple[int, float]]):
+    """Give an MP4 a variable frame rate: runs of frames, each with its seconds."""
+    data = bytearray(path.read_bytes())
+    scale = struct.unpack_from(">I", data, box(data, b"mdhd")[0] + 20)[0]
+    start, end = box(data, b"stts")
+    table = b"".join(struct.pack(">II", count, round(scale * s)) for count, s in runs)
+    new = struct.pack(">I4sII", 16 + len(table), b"stts", 0, len(runs)) + table
+    grown = len(new) - (end - start)
+    total = sum(count * s for count, s in runs)
+    for name, at, stop in list(boxes(data, 0, len(data))):
+        if name in BOXES and at < start < stop:  # all that it lies in grow with it
+            struct.pack_into(">I", data, at, stop - at + grown)
+        elif name == b"mdhd":
+            struct.pack_into(">I", data, at + 24, round(scale * total))
+        elif name == b"edts":
+            data[at + 4 : at + 8] = b"free"  # an edit would cut to the old length
+    data[start:end] = new
+    assert box(data, b"mdat")[0] < start  # or the frames' places would have to move as well
+    path.write_bytes(data)
+    return path

@@ -1,0 +1,226 @@
+"""Video files: their frames, times and damages."""
+
+import struct
+import time
+
+import cv2
+import numpy as np
+import pytest
+from some_videos import box, with_durations, write_video
+
+from runtime.errors import InputError
+from runtime.sources import Video, open_source, read_ahead
+
+
+def test_video(tmp_path):
+    with open_source(write_video(tmp_path / "a.mp4")) as source:
+        assert (source.moving, source.stem, source.count) == (True, "a", 20)
+        assert source.fps == pytest.approx(10)
+        shots = list(source)
+    assert [shot.index for shot in shots] == list(range(20))
+    np.testing.assert_allclose([shot.timestamp for shot in shots], np.arange(20) / 10, atol=1e-3)
+    np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
+    assert all(shot.decode_ms > 0 and shot.frame.shape == (48, 64, 3) for shot in shots)
+    assert all(shot.wait_ms == shot.decode_ms for shot in shots)
+
+
+class VariableRate:
+    """A capture of a Matroska file of variable rate: 40 frames in 6 s, which says 30 a second."""
+
+    times = np.linspace(0, 6, 40) ** 1.5 / 6**0.5
+
+    def __init__(self, late=0.0, missing=0.0):
+        self._next, self._late = 0, late
+        self._length = 6 + 1 / 15 + late + missing
+
+    def get(self, what):
+        said = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: 30.0 * self._length}
+        now = self.times[max(self._next - 1, 0)]
+        said[cv2.CAP_PROP_POS_MSEC] = 1e3 * now  # FFmpeg's is from the first frame on
+        said[cv2.CAP_PROP_PTS] = 30.0 * (now + self._late)
+        return said[what]
+
+    def set(self, *_):
+        return True
+
+    def isOpened(self):
+        return True
+
+    def release(self):
+        pass
+
+    def read(self):
+        self._next += 1
+        return self._next <= 40, np.zeros((48, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize("late", [0.0, 3.0])
+def test_variable_rate_and_a_late_beginning_are_no_missing_end(caplog, late):
+    shots = list(Video.of_capture(VariableRate(late), "a.mkv", "a"))
+    np.testing.assert_allclose([shot.timestamp for shot in shots], VariableRate.times)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("late", [0.0, 3.0])
+def test_frames_of_a_container_that_does_not_count_them(tmp_path, monkeypatch, late):
+    path = tmp_path / "a.mkv"
+    path.write_bytes(b"\x1a\x45\xdf\xa3" + bytes(100))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: VariableRate(late))
+    with open_source(path) as source:
+        assert source.count == pytest.approx(30 * (6 + 1 / 15 + late), abs=1)
+        counts = [source.count for _ in source]
+    for i, count in enumerate(counts[1:], 1):
+        played = VariableRate.times[i] / (6 + 1 / 15)  # share of the time, as a player shows it
+        assert count == pytest.approx(max(i + 1, i / played), abs=0.01 * count + 1)
+    with read_ahead(open_source(path)) as source:
+        list(source)
+        assert source.count == 40
+
+
+def test_a_missing_end_shows_in_spite_of_a_late_beginning(caplog):
+    assert len(list(Video.of_capture(VariableRate(3.0, missing=2.0), "a.mkv", "a"))) == 40
+    assert "a.mkv ends early: 40 of 332 frames" in caplog.text
+
+
+def test_video_that_ends_early_keeps_what_there_is(tmp_path, caplog):
+    whole = write_video(tmp_path / "whole.avi", code="MJPG", frames=25).read_bytes()
+    path = tmp_path / "cut.avi"
+    path.write_bytes(whole[: (whole.index(b"movi") + whole.index(b"idx1")) // 2])
+    shots = list(open_source(path))
+    assert 5 < len(shots) < 25
+    assert f"cut.avi ends early: {len(shots)} of 25 frames" in caplog.text
+
+
+def test_whole_video_says_nothing(tmp_path, caplog):
+    assert len(list(open_source(write_video(tmp_path / "a.avi", code="MJPG")))) == 20
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_video_without_its_index(tmp_path, share):
+    data = write_video(tmp_path / "a.mp4").read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(InputError, match=r"cut\.mp4 is (empty|not an image or video.*truncated)"):
+        open_source(path)
+
+
+def test_a_video_is_read_once(tmp_path):
+    with open_source(write_video(tmp_path / "clip.avi")) as source:
+        assert len(list(source)) > 0
+        with pytest.raises(InputError, match=r"clip\.avi has been read to its end: open it again"):
+            list(source)
+
+
+def damage(path, number: int):
+    """Overwrite one frame of a Motion JPEG AVI."""
+    data = bytearray(path.read_bytes())
+    end, starts = data.index(b"idx1"), []
+    at = data.find(b"00dc", data.index(b"movi"))
+    while 0 <= at < end:
+        starts.append(at)
+        at = data.find(b"00dc", at + 4)
+    start, stop = starts[number] + 8, starts[number + 1]
+    data[start:stop] = bytes(stop - start)
+    path.write_bytes(data)
+    return path
+
+
+def test_bad_frame_in_the_middle_of_a_video(tmp_path, caplog):
+    source = open_source(damage(write_video(tmp_path / "a.avi", code="MJPG"), 7))
+    shots = list(source)
+    assert [shot.index for shot in shots] == [i for i in range(20) if i != 7]
+    np.testing.assert_allclose(
+        [s.frame.mean() for s in shots], [10 * s.index for s in shots], atol=3
+    )
+    assert shots[7].timestamp == pytest.approx(0.8)
+    assert source.skipped == 1
+    assert [record.message for record in caplog.records] == [
+        f"left out: frame 7 of {tmp_path / 'a.avi'} cannot be decoded (1 so far)"
+    ]
+
+
+def test_portrait_video_of_a_phone_is_upright(tmp_path):
+    path = tmp_path / "phone.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 48))
+    lying = np.zeros((48, 64, 3), np.uint8)
+    lying[:, :16] = 255  # what the sensor has at its left is at the top
+    for _ in range(3):
+        writer.write(lying)
+    writer.release()
+    data = bytearray(path.read_bytes())
+    matrix = box(data, b"tkhd")[0] + 48
+    assert struct.unpack_from(">9i", data, matrix) == (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    turned = (0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)  # by 90 degrees, clockwise
+    struct.pack_into(">9i", data, matrix, *turned)
+    path.write_bytes(data)
+    shots = list(open_source(path))
+    assert [shot.frame.shape for shot in shots] == [(64, 48, 3)] * 3
+    np.testing.assert_allclose(shots[0].frame[:12].mean(), 255, atol=8)
+    np.testing.assert_allclose(shots[0].frame[20:].mean(), 0, atol=8)
+
+
+def test_variable_frame_rate_has_the_true_times(tmp_path):
+    path = with_durations(write_video(tmp_path / "a.mp4"), [(5, 0.1), (5, 0.4), (10, 0.02)])
+    shots = list(open_source(path))
+    expected = np.cumsum([0] + [0.1] * 5 + [0.4] * 5 + [0.02] * 9)
+    assert len(shots) == 20
+    np.testing.assert_allclose([shot.timestamp for shot in shots], expected, atol=2e-3)
+    np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
+
+
+def test_video_without_times_has_those_of_its_rate(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.avi", code="MJPG", frames=4)
+    source = open_source(path)
+    capture = source._capture
+
+    class Timeless:
+        read, release, isOpened = capture.read, capture.release, capture.isOpened
+
+        def get(self, what: int) -> float:
+            return 0.0 if what == cv2.CAP_PROP_POS_MSEC else capture.get(what)
+
+    source._capture = Timeless()
+    np.testing.assert_allclose([shot.timestamp for shot in source], [0, 0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("code", ["mp4v", "MJPG"])
+def test_container_of_rubbish(tmp_path, code):
+    path = write_video(tmp_path / f"a.{'mp4' if code == 'mp4v' else 'avi'}", code=code)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat" if code == "mp4v" else b"movi") + 4
+    end = data.index(b"moov" if code == "mp4v" else b"idx1") - 4
+    data[start:end] = np.random.default_rng(0).bytes(end - start)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.(mp4|avi) (holds no frame|is not an image or video)"):
+        list(open_source(path))
+
+
+@pytest.mark.parametrize("name", ["10:15.mp4", "data:a.mp4", "x:y:z.mp4"])
+def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / name)
+    with open_source(name) as source:
+        assert len(list(source)) == 20
+        assert source.pace() == 10
+    assert [shot.name for shot in open_source(".")] == [name] * 20
+
+
+def test_a_stalled_server_ends_its_video(caplog):
+    class Stalled(VariableRate):
+        reads = 0
+
+        def read(self):
+            self.reads += 1
+            if self._next < 12:
+                return super().read()
+            time.sleep(0.6)
+            return False, None
+
+    capture = Stalled()
+    source = Video.of_capture(capture, "http://host/a.mkv", "a")
+    assert len(list(source)) == 12
+    assert capture.reads == 13, "one that timed out is not followed by more"
+    assert "its server has stalled" in caplog.text
+    assert "ends early: 12 of" in caplog.text
+    assert source.failures == ["http://host/a.mkv"]
