@@ -48,8 +48,8 @@ class Detector:
       run the network, align again from its landmarks, run it again;
     * ``detector.track(frame)`` and ``detector.stream(source)`` follow faces: each frame is aligned
       from the landmarks of the last one and the network runs once. The finder searches the first
-      frame, and again after a loss or while no face is there; how losses are noticed is told in
-      `runtime.tracking.loss`.
+      frame, and again after a loss or a cut or while no face is there; how these are noticed is
+      told in `runtime.tracking.loss` and `runtime.tracking.scene`.
 
     ``detector.batch(source)`` takes many unrelated pictures, each by itself, with the faces of
     several in one call of the network.

@@ -25,6 +25,7 @@ from runtime.tracking.assignment import FORBIDDEN, assign
 from runtime.tracking.glance import alike, glance
 from runtime.tracking.loss import why_lost
 from runtime.tracking.motion import Motion
+from runtime.tracking.scene import Scene
 
 MAX_MISSES = 3
 """Misses in a row, of the finder, at which a face is lost."""
@@ -181,11 +182,13 @@ class Tracker:
         self._pause = SOON
         self._next_id = 0
         self._size: tuple[int, int] | None = None
+        self._scene = Scene()
         self.ended: tuple[int, ...] = ()
 
     def cut(self) -> None:
         """Begin another scene: nobody goes on in it, and numbers are not given again."""
         self._size = None
+        self._scene = Scene()
         self._since_search, self._pause = 0, SOON
 
     def update(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
@@ -196,12 +199,14 @@ class Tracker:
             watch: Gets the time.
 
         Returns:
-            The faces of this frame, by id. Behind a cut, or where it has another size than the one
-            before, as of a camera that came back, nobody is where somebody was, and all are new.
+            The faces of this frame, by id. Behind a cut (`runtime.tracking.scene`), or where it has
+            another size than the one before, as of a camera that came back, nobody is where
+            somebody was, and all are new.
         """
         size = size_of(frame)
         gone: list[Track] = []
-        if size != self._size:
+        another_scene = self._scene.changed(frame)
+        if size != self._size or another_scene:
             gone, self._tracks, self._missing = [*self._tracks, *self._missing], [], []
             self._size = size
         self._since_search += 1
