@@ -16,6 +16,7 @@ import tarfile
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -216,6 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             count = fetch(package, files, args.out)
         except (
             *(InputError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile),
+            zlib.error,
             http.client.HTTPException,  # such as a download that breaks off
         ) as error:
             print(f"error: {package}: {error}", file=sys.stderr, flush=True)

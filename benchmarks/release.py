@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from benchmarks.options import positive
 from runtime.atomic import PendingFile
@@ -135,6 +137,7 @@ class Release:
     def __init__(self, steps: Sequence[Step], work: Path, root: Path = ROOT) -> None:
         self.steps, self.work, self.root = list(steps), work, root
         self._processes: set[subprocess.Popen] = set()
+        self._guard, self._stopped = Lock(), False
 
     def is_current(self, step: Step) -> bool:
         """Tell whether a step has ended well since its command or what it reads has changed."""
@@ -187,8 +190,10 @@ class Release:
         try:
             yield
         except BaseException:
-            for process in list(self._processes):
-                process.terminate()
+            with self._guard:  # a step may be about to begin
+                self._stopped = True
+                for process in self._processes:
+                    process.terminate()
             raise
 
     def _run(self, step: Step, lanes: int) -> bool:
@@ -199,14 +204,18 @@ class Release:
         log, stamp = (self.work / f"{step.name}.{kind}" for kind in ("log", "json"))
         stamp.unlink(missing_ok=True)  # what it has made may be half written from now on
         with log.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *step.command],
-                cwd=self.root, stdout=file, stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": threads},
-            )  # fmt: skip
-            self._processes.add(process)
+            with self._guard:
+                if self._stopped:
+                    return False
+                process = subprocess.Popen(
+                    [sys.executable, "-m", *step.command],
+                    cwd=self.root, stdout=file, stderr=subprocess.STDOUT,
+                    env={**os.environ, "OMP_NUM_THREADS": threads},
+                )  # fmt: skip
+                self._processes.add(process)
             code = process.wait()
-            self._processes.discard(process)
+            with self._guard:
+                self._processes.discard(process)
         seconds = round(time.monotonic() - began, 1)
         absent = [name for name in step.writes if not (self.root / name).exists()]
         if code or absent:
@@ -235,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all steps that could be run are current, 1 if one has failed, 2 for bad input, 130
-        behind Ctrl-C.
+        behind Ctrl-C or SIGTERM.
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.release", description=(__doc__ or "").splitlines()[0]
@@ -270,6 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             state = "current" if release.is_current(step) else "to run"
             print(f"{state:8} {step.name}: python -m {shlex.join(step.command)}")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the steps as Ctrl-C does
     try:
         outcome = release.run(args.lanes, args.force)
     except KeyboardInterrupt:

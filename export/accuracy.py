@@ -205,9 +205,10 @@ def require_own_report(output: Path) -> None:
     path = output.with_suffix(REPORT)
     try:
         other = json.loads(path.read_text(encoding="utf-8"))["model"]
+        beside = output.with_name(str(other))
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if other != output.name and output.with_name(str(other)).exists():
+    if other != output.name and beside.exists():
         raise ValueError(
             f"output {output}: {path} is the report of {other} beside it, and would be that of "
             f"{output.name}: give a name that differs before the suffix"

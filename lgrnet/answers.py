@@ -14,6 +14,7 @@ from torch import nn
 
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.data import to_input
+from lgrnet.unseen import seen_by
 from runtime.backends import DEFAULTS, open_backend
 from runtime.backends.base import Outputs
 from runtime.errors import DeviceError
@@ -33,6 +34,8 @@ class Model:
         preset: Name of the network's preset.
         training_data: What the weights were trained on, in words.
         computed_by: What computes the answers: ``engine``, ``device``, ``provider``, ``precision``.
+        seen: Whose people a checkpoint has seen, see :mod:`lgrnet.unseen`; exported models do not
+            tell.
     """
 
     ask: Ask
@@ -41,6 +44,7 @@ class Model:
     preset: str
     training_data: str
     computed_by: dict[str, str]
+    seen: frozenset[tuple[str, int | str]] = frozenset()
 
 
 def ask_network(model: nn.Module, device: torch.device) -> Ask:
@@ -117,6 +121,7 @@ def open_model(
         meta.get("training_data", "unknown"),
         {"engine": "pytorch", "device": device, "provider": f"torch {torch.__version__}",
          "precision": "fp32"},
+        frozenset(seen_by(meta)),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from lgrnet.experiment import CONFIG_NAME
 from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
 from lgrnet.report import format_report, report, to_json
 from lgrnet.shards import DatasetError, FaceShards, labelled_aus, require_corpus
+from lgrnet.unseen import tested_by
 from runtime.align import CROP_OFFSET
 from runtime.atomic import PendingFile
 from runtime.backends.base import Outputs
@@ -158,8 +159,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--backend", choices=ENGINES,
         help="what runs an exported model; what the kind of file is for if not given")  # fmt: skip
     add("--json", type=Path,
-        help="where to write the scores; <model>_<split>.json if not given, in the run's folder "
-        "for a checkpoint that lies in one, else in out/")  # fmt: skip
+        help="where to write the scores; if not given, in the run's folder for a model that lies "
+        "in one, else in out/, as <model>_<split>.json, <model>_onnx_<split>.json")  # fmt: skip
     add("--page", type=Path, help="where to draw plots, .png; not drawn if not given")
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--threads", type=int, help="CPU threads; the default of what computes if not given")
@@ -198,7 +199,8 @@ def judged_aus(told: Sequence[int], args: argparse.Namespace) -> tuple[int, ...]
 def default_record(model: Path, split: str) -> Path:
     """Say where scores go if nobody says: the checkpoints of all runs have the same names."""
     folder = model.parent if (model.parent / CONFIG_NAME).is_file() else Path("out")
-    return folder / f"{model.stem}_{split}.json"
+    kind = "" if model.suffix == ".pt" else model.suffix.replace(".", "_")
+    return folder / f"{model.stem}{kind}_{split}.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -213,6 +215,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             name, splits = "_".join(args.split), tuple(args.split)
             if args.fold is not None:
                 require_corpus(args.data, args.corpus)
+                if others := tested_by(model.seen, args.corpus, args.fold):
+                    raise ValueError(
+                        f"{args.model} has seen {' and '.join(others)} of {args.corpus}, and was "
+                        f"trained on people whom fold {args.fold} tests: judge the network of fold "
+                        f"{args.fold}, or name people with --split"
+                    )
                 name = f"{args.corpus}_fold{args.fold}"
                 splits = test_subjects(args.corpus, args.fold)
             faces = FaceShards(args.data, splits, aus)

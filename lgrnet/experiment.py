@@ -78,6 +78,7 @@ class OptimConfig:
         batch: Batch size, of all processes together.
         align_weight: λ of eq. 5.
         intensity_weight: Of the intensities' loss, for a network with that head.
+        clip: Norm to which gradients are clipped; 0 for none, as in the paper.
         dice_over: Reading of eq. 3, see :func:`lgrnet.losses.dice_loss`.
         average_from: Share of all steps after which the weights of every step enter a mean, which
             is written as ``average.pt`` when training ends, see :mod:`lgrnet.weight_mean`; None
@@ -94,6 +95,7 @@ class OptimConfig:
     batch: int = 16
     align_weight: float = 0.5
     intensity_weight: float = 0.2
+    clip: float = 5.0
     dice_over: Literal["sample", "batch"] = "sample"
     average_from: float | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -104,7 +106,7 @@ class OptimConfig:
         for name in ("lr", "epochs", "batch"):
             if not 0 < getattr(self, name) < math.inf:  # refuses NaN
                 raise ValueError(f"optim.{name}: must be positive, got {getattr(self, name)}")
-        for name in ("weight_decay", "align_weight", "intensity_weight"):
+        for name in ("weight_decay", "align_weight", "intensity_weight", "clip"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"optim.{name}: must be at least 0, got {getattr(self, name)}")
         if self.average_from is not None and not 0 <= self.average_from < 1:
@@ -112,6 +114,10 @@ class OptimConfig:
                 f"optim.average_from: must lie in [0, 1), got {self.average_from}; 0.5 averages "
                 "the weights of the second half of the steps"
             )
+
+
+UNTOLD_OPTIM: dict[str, Any] = {"average_from": None, "clip": 5.0}
+"""Settings of ``[optim]`` that runs of before they existed do not tell, and what these did."""
 
 
 @dataclass(frozen=True)

@@ -61,23 +61,48 @@ def check_origin(out: Path, origin: Mapping[str, object]) -> dict[str, object]:
     Raises:
         ValueError: It is made from something else, or its file is damaged.
     """
-    path = out / NAME
-    if not path.exists():
+    found = read_origin(out)
+    if not found:
         return dict(origin)
     try:
-        before = {"teacher": origin["teacher"], **json.loads(path.read_text("utf-8"))}
+        before = {"teacher": origin["teacher"], **found}
         known = {name: before[name] if value == GONE else value for name, value in origin.items()}
         other = [name for name, value in known.items() if before[name] not in (value, GONE)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error!r}): delete it if the run in its folder is this one"
-        ) from error
+    except KeyError as error:
+        raise _damaged(out, error) from error
     if other:
         raise ValueError(
             f"{out} holds a run with other {' and '.join(other)} than there are now under the same "
             "names: choose another folder (--set out=FOLDER) or delete that one"
         )
     return known
+
+
+def read_origin(out: Path) -> dict[str, object]:
+    """Read what the run in a folder is made from, and whose people its sources have seen.
+
+    Returns:
+        Nothing where the run does not say, as older ones do not.
+
+    Raises:
+        ValueError: Its file is damaged.
+    """
+    path = out / NAME
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError("not an object")
+    except (ValueError, TypeError) as error:
+        raise _damaged(out, error) from error
+    return found
+
+
+def _damaged(out: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{out / NAME} is damaged ({error!r}): delete it if the run in its folder is this one"
+    )
 
 
 def write_origin(out: Path, origin: Mapping[str, object]) -> None:

@@ -24,7 +24,7 @@ from lgrnet.answers import ask_network
 from lgrnet.checkpoint import find_damage, save_checkpoint
 from lgrnet.data import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.evaluate import Evaluation, answers, join_outputs, judge
-from lgrnet.experiment import CONFIG_NAME, Experiment
+from lgrnet.experiment import CONFIG_NAME, UNTOLD_OPTIM, Experiment
 from lgrnet.fold_scores import (
     AVERAGE,
     BEST_ON_TEST,
@@ -37,13 +37,13 @@ from lgrnet.losses import Losses, au_weights, joint_loss
 from lgrnet.model import LGRNet
 from lgrnet.networks import build_network
 from lgrnet.optimiser import make_optimiser, make_schedule
-from lgrnet.origin import check_origin, origin_of, write_origin
+from lgrnet.origin import check_origin, origin_of, read_origin, write_origin
 from lgrnet.parallel import Wrapped, open_accelerator, share_norms
 from lgrnet.shards import DatasetError
 from lgrnet.splits import open_data
 from lgrnet.teacher import Teacher
 from lgrnet.threshold_choice import best_thresholds
-from lgrnet.unseen import as_plain, will_have_seen
+from lgrnet.unseen import as_plain, seen_by, will_have_seen
 from lgrnet.warm_start import warm_start
 from lgrnet.weight_mean import NORM_BATCHES, WeightMean
 from runtime.atomic import STALE, PendingFile
@@ -101,8 +101,9 @@ class Trainer:
         teacher = experiment.distil.teacher
         if teacher is not None and (teacher.is_file() or not begun):  # what is finished needs none
             self.teacher = Teacher(teacher, experiment.model.aus, self.device)
-        last = experiment.out / LAST_NAME
-        self.seen = as_plain(will_have_seen(experiment, last if begun else None))
+        last = experiment.out / LAST_NAME if begun else None
+        seen = will_have_seen(experiment, self.train_shards.recipe, last)
+        self.seen = as_plain(seen | (seen_by(read_origin(experiment.out)) if begun else set()))
         self.mean = None
         if optim.average_from is not None:
             total = optim.epochs * self.steps
@@ -200,7 +201,8 @@ class Trainer:
             )
         self.optimiser.zero_grad(set_to_none=True)
         self.together.backward(losses.total)
-        self.together.clip_grad_norm_(self.model.parameters(), 5.0)
+        if optim.clip:
+            self.together.clip_grad_norm_(self.model.parameters(), optim.clip)
         self.optimiser.step()
         self.schedule.step()
         return losses
@@ -345,7 +347,7 @@ class Trainer:
                 stale.unlink()
             with PendingFile(path) as part:
                 part.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-            write_origin(out, origin)
+            write_origin(out, {**origin, **self.seen})
         self.together.wait_for_everyone()
 
     def _save_state(self) -> None:
@@ -392,5 +394,5 @@ def _what_decides(config: dict) -> dict:
     data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
     distil = config.get("distil") or {}  # runs that began before there were teachers have none
     teaching = distil if distil.get("teacher") is not None else None
-    optim = {"average_from": None, **config.get("optim", {})}  # nor had they means
+    optim = {**UNTOLD_OPTIM, **config.get("optim", {})}
     return {**config, "data": data, "optim": optim, "distil": teaching, "save_every": None}

@@ -1,43 +1,73 @@
 """Weights of another training must not have seen whom a fold tests.
 
 A network that begins with weights of another fold of the same corpus, or learns from a teacher of
-one, was shown its test people: each fold trains on those whom the others test. Its scores would
-look like any others. So a checkpoint tells what it has seen, also by way of the weights that its
-training began with or learned from, and of the networks that it is a mean of.
+one, was shown its test people, and its scores would look like any others. So a checkpoint tells
+what it has seen, also by way of the weights that its training began with or learned from, and of
+the networks that it is a mean of.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lgrnet.checkpoint import find_damage, load_checkpoint
+from lgrnet.checkpoint import CheckpointError, load_checkpoint
+from lgrnet.corpora.folds import CORPORA, test_subjects
 from lgrnet.experiment import Experiment
 
 SEEN = "seen"
-"""Key of a checkpoint's metadata: corpora and folds, ``[["bp4d", 2]]``."""
+"""Key of a checkpoint's metadata: corpora and folds, ``[["bp4d", 2]]``, or people of a corpus,
+``[["bp4d", "F001"]]``, where a network was trained on one without a fold."""
 
-Folds = set[tuple[str, int]]
+Seen = set[tuple[str, int | str]]
 
 
-def seen_by(meta: Mapping[str, Any]) -> Folds:
+def seen_by(meta: Mapping[str, Any]) -> Seen:
     """Tell which folds' training people a network has seen.
 
     Args:
         meta: What its checkpoint says of it; older ones only tell their last training.
 
     Returns:
-        Corpora and folds.
+        Corpora, each with a fold or somebody's name.
     """
     told = meta.get("experiment")
     data = told.get("data") if isinstance(told, dict) else None
-    own = [(data.get("corpus"), data.get("fold"))] if isinstance(data, dict) else []
+    own: list[tuple[Any, Any]] = []
+    if isinstance(data, dict) and data.get("corpus") is not None:
+        own = [(data["corpus"], data.get("fold"))]
+    elif isinstance(data, dict):
+        recipe = meta.get("dataset_recipe")
+        own = [(recipe.get("corpus") if isinstance(recipe, dict) else None, data.get("train"))]
     every = [*own, *map(tuple, meta.get(SEEN) or ())]
-    return {(corpus, fold) for corpus, fold in every if corpus is not None and fold is not None}
+    return {(corpus, whom) for corpus, whom in every if corpus in CORPORA and whom is not None}
 
 
-def as_plain(folds: Folds) -> dict[str, list]:
+def as_plain(seen: Seen) -> dict[str, list]:
     """Write what has been seen as metadata; nothing if that is nothing."""
-    return {SEEN: [list(each) for each in sorted(folds)]} if folds else {}
+    return {SEEN: [list(each) for each in sorted(seen, key=str)]} if seen else {}
+
+
+def tested_by(seen: Seen, corpus: str | None, fold: int | None) -> list[str]:
+    """Name what a network has seen of the people whom a fold tests.
+
+    Args:
+        seen: From :func:`seen_by`.
+        corpus: Of the fold; None for none.
+        fold: 1 to 3; None for none.
+
+    Returns:
+        Such as ``["fold 2"]`` or ``["F001"]``; nothing if it may be tested on them.
+    """
+    if corpus is None or fold is None:
+        return []
+    tested = test_subjects(corpus, fold)
+    ours = sorted((whom for name, whom in seen if name == corpus), key=str)
+    # Each fold trains on those whom the others test.
+    return [
+        f"fold {whom}" if isinstance(whom, int) else whom
+        for whom in ours
+        if (whom != fold if isinstance(whom, int) else whom in tested)
+    ]
 
 
 def sources_of(experiment: Experiment) -> Iterable[tuple[str, Path]]:
@@ -46,22 +76,32 @@ def sources_of(experiment: Experiment) -> Iterable[tuple[str, Path]]:
     return [(name, path) for name, path in every if path is not None]
 
 
-def will_have_seen(experiment: Experiment, last: Path | None) -> Folds:
+def will_have_seen(
+    experiment: Experiment, recipe: Mapping[str, Any], last: Path | None = None
+) -> Seen:
     """Tell whose people a run's network will have seen.
 
     Args:
         experiment: The run.
-        last: The checkpoint of its last epoch, which knows it where its sources are gone; None
-            where it has not begun.
+        recipe: Of the data that it is trained on.
+        last: The checkpoint of its last epoch, where it has begun: its sources may be gone since.
 
     Returns:
-        Corpora and folds, as far as there is a file that tells them.
+        Corpora, each with a fold or somebody's name, as far as there is a file that tells them.
+
+    Raises:
+        CheckpointError: A source of a run that has not begun cannot be used.
     """
-    sources = [path for _, path in sources_of(experiment) if path.is_file()]
-    if last is not None and last.is_file() and not find_damage(last):
-        sources = [last]
-    own = seen_by({"experiment": experiment.to_dict()})
-    return own.union(*(seen_by(load_checkpoint(path)[1]) for path in sources))
+    seen = seen_by({"experiment": experiment.to_dict(), "dataset_recipe": recipe})
+    for path in (*(path for _, path in sources_of(experiment)), last):
+        if path is None or not path.is_file():
+            continue
+        try:
+            seen |= seen_by(load_checkpoint(path)[1])
+        except CheckpointError:
+            if last is None:
+                raise
+    return seen
 
 
 def check_sources(experiment: Experiment) -> None:
@@ -76,11 +116,10 @@ def check_sources(experiment: Experiment) -> None:
     """
     ours = experiment.data
     for name, path in sources_of(experiment):
-        seen = seen_by(load_checkpoint(path)[1])
-        others = sorted(fold for corpus, fold in seen if corpus == ours.corpus)
-        if ours.fold is not None and set(others) - {ours.fold}:
+        others = tested_by(seen_by(load_checkpoint(path)[1]), ours.corpus, ours.fold)
+        if others:
             raise ValueError(
                 f"{name}: {path} was trained on people whom fold {ours.fold} of {ours.corpus} "
-                f"tests, as it has seen fold {' and '.join(map(str, others))}: give one of the "
-                "same fold ({fold} in the path stands for its number)"
+                f"tests, as it has seen {' and '.join(others)}: give one of the same fold "
+                "({fold} in the path stands for its number)"
             )

@@ -52,6 +52,8 @@ def make_variant(config: ModelConfig, name: str) -> ModelConfig:
         )  # fmt: skip
     if name not in _STRUCTURE:
         raise ValueError(f"variant {name!r} is unknown: choose from {', '.join(VARIANTS)}")
+    if config.architecture == "jaanet":  # its maps stay its own
+        config = replace(config, attention="predefined", attention_cells=None)
     return replace(config, architecture="lgrnet", **_STRUCTURE[name])
 
 

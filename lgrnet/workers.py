@@ -8,6 +8,12 @@ from threading import Thread
 
 import cv2
 
+KILLED = (
+    "a process was killed, perhaps for want of memory: run the same command again to go on, with "
+    "fewer --workers"
+)
+"""What a command that goes on where it stopped says to a BrokenProcessPool."""
+
 
 class Pool(ProcessPoolExecutor):
     """A pool whose block drops the jobs that have not begun where it ends by an exception.

@@ -2,9 +2,12 @@
 
 import argparse
 import logging
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -38,7 +41,7 @@ DEMO_TRUTH = DEMO / "clip_truth.csv"
 
 BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, ImportError, OSError)
 
-FINE, BAD, CANNOT_WRITE, INTERRUPTED, READER_GONE = 0, 2, 3, 130, 141
+FINE, BAD, CANNOT_WRITE, INTERRUPTED, READER_GONE, TERMINATED = 0, 2, 3, 130, 141, 143
 
 EXIT_CODES = """
 commands beside running sources (for a file of such a name write ./doctor):
@@ -52,7 +55,12 @@ exit codes:
   3    an output cannot be written, such as on a full disc; what was written stays
   130  Ctrl-C; what was done is kept
   141  whoever read the JSON lines has gone; what was done is kept
+  143  SIGTERM; what was done is kept
 """
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,22 +71,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 where all went well, 2 for bad input, 3 where an output cannot be written,
-        130 after Ctrl-C, 141 where the reader of standard output has gone.
+        130 after Ctrl-C, 141 where the reader of standard output has gone, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         command = find_command(argv[0]) if argv else None
-        return command(argv[1:]) if command else _run(_parser().parse_args(argv))
-    except KeyboardInterrupt:
+        if command:
+            return command(argv[1:])
+        args = _parser().parse_args(argv)
+        with _sigterm():
+            return _run(args)
+    except KeyboardInterrupt as stop:
         print("interrupted; what was finished is kept", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
     except BrokenPipeError:
         redirect_to_nowhere(sys.stdout)
         return READER_GONE
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
         return CANNOT_WRITE if isinstance(error, OutputError) else BAD
+
+
+@contextmanager
+def _sigterm() -> Iterator[None]:
+    """Finish the files where SIGTERM ends the block, as of `timeout`, containers and clusters."""
+
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # no other may do this
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -170,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         action="extend",
         nargs="+",
-        choices=FORMATS,
+        type=_formats,
         metavar="NAME",
         help=f"files beside the native CSV: {', '.join(FORMATS)}; several are allowed",
     )
@@ -208,13 +237,28 @@ def _whole(text: str) -> int:
 
 
 def _not_negative(text: str) -> float:
-    return _at_least(0, float(text))
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
+    return _at_least(0, number)
 
 
 def _at_least(least: int, number: float) -> float:
-    if not number >= least:
-        raise argparse.ArgumentTypeError(f"{number} is below {least}")
+    if not number >= least:  # NaN is not
+        raise argparse.ArgumentTypeError(f"{number:g} is not {least} or more")
     return number
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    """Read names of formats, with commas between them."""
+    names = tuple(text.split(","))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is no format: give {', '.join(FORMATS)}, and sources before --format"
+        )
+    return names
 
 
 def read_keys(text: str) -> tuple[str, ...]:
@@ -331,7 +375,7 @@ def _wanted(args: argparse.Namespace) -> Wanted | None:
     if args.jsonl and args.out is None and not args.format and not args.resume:
         return None
     return Wanted(
-        *(args.out or Path("out"), tuple(args.format or ()), args.video),
+        *(args.out or Path("out"), tuple(chain.from_iterable(args.format or ())), args.video),
         *(args.every, args.resume, args.overwrite),
     )
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-import operator
+import numbers
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -92,7 +92,7 @@ class Detector:
             AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
-        TypeError: A number is not whole, or ``signals`` are none.
+        TypeError: A number is none or not whole, or ``signals`` are none.
         ValueError: A number is below 1, ``search_side`` is below 64 or given with a finder of one's
             own; the backend or the precision is unknown.
     """
@@ -112,12 +112,14 @@ class Detector:
         signals: Signals | None = None,
         search_side: int | None = None,
     ) -> None:
-        numbers = {"max_faces": max_faces, "verify_every": verify_every}
-        for name, number in {**numbers, "search_every": search_every, "threads": threads}.items():
-            if number is not None and operator.index(number) < 1:
-                raise ValueError(f"{name} must be 1 or more, got {number}")
+        counts = {"max_faces": max_faces, "verify_every": verify_every}
+        for name, number in {**counts, "search_every": search_every, "threads": threads}.items():
+            if number is not None:
+                _require_count(name, number)
         if not isinstance(signals, Signals | None):
             raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
+        if not isinstance(min_face, numbers.Real):
+            raise TypeError(f"min_face must be a number of pixels, got {min_face!r}")
         if not min_face >= 0:
             raise ValueError(f"min_face must be 0 pixels or more, got {min_face}")
         self._finder = open_finder(finder, search_side)
@@ -126,7 +128,7 @@ class Detector:
         self._pipeline = Pipeline(self._backend, self._finder, max_faces, min_face)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._settings = {
-            **numbers,
+            **counts,
             "model": model,
             "device": device,
             "threads": threads,
@@ -140,6 +142,7 @@ class Detector:
         self._given_finder = finder
         self._alone = OneThread()
         self._stream: object | None = None  # what is being followed: the last that was begun
+        self._next_index = 0
         self._faces = FaceMaker(self.spec)
         self.signals = signals
         """What is done to probabilities over time, None for nothing."""
@@ -237,6 +240,7 @@ class Detector:
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
         with self._alone:
+            self._next_index = 0
             self._tracker.reset()
             if self._bank:
                 self._bank.reset()
@@ -283,10 +287,10 @@ class Detector:
         Raises:
             FileNotFoundError: There is no such file.
             InputError: The source cannot be read, or a frame is not an image.
+            TypeError: ``size`` is not whole.
             ValueError: ``size`` is below 1.
         """
-        if size < 1:
-            raise ValueError(f"size must be 1 or more, got {size}")
+        _require_count("size", size)
         with open_source(source) as shots:
             if isinstance(shots, Arrays):
                 shots.strict = True
@@ -320,11 +324,12 @@ class Detector:
 
         Args:
             frame: As for a single frame.
-            timestamp: When it was taken, seconds since any fixed moment, which smoothing goes by;
-                None for 30 frames a second.
+            timestamp: When it was taken, seconds since any fixed moment, which smoothing, events
+                and subtitles go by; None for 30 frames a second, and for no time in the result.
 
         Returns:
-            The faces by id; none is not an error.
+            The faces by id; none is not an error. Frames are numbered from 0, or from the last
+            `reset`. A stream that was being followed cannot be gone on with.
 
         Raises:
             InputError: The frame is not an image, or the time no number.
@@ -332,6 +337,7 @@ class Detector:
         if timestamp is not None and not math.isfinite(timestamp):
             raise InputError(f"timestamp must be in seconds, got {timestamp}")
         with self._alone:
+            self._stream = None
             watch = Stopwatch()
             frame = check_frame(frame)
             tracks = self._tracker.update(frame, watch)
@@ -340,7 +346,8 @@ class Detector:
             faces = tuple(make(track.id, track.look, track.score, size) for track in tracks)
             watch.lap("post")
             said = {"timestamp": timestamp, "ended": self._tracker.ended, "holds": self._holds}
-            result = Result(faces, watch.timings(), size, **said)
+            result = Result(faces, watch.timings(), size, index=self._next_index, **said)
+            self._next_index += 1
             return self._bank.apply(result) if self._bank else result
 
     def stream(
@@ -397,19 +404,32 @@ class Detector:
 
         Raises:
             InputError: The source cannot be read.
-            RuntimeError: Another stream was begun with this detector meanwhile.
+            RuntimeError: Another stream was begun with this detector meanwhile, or frames tracked.
+            TypeError: ``shots`` is no source that is open, or ``every`` not whole.
             ValueError: ``every`` is below 1.
         """
+        if not isinstance(shots, Source):
+            raise TypeError(
+                f"run takes what open_source gives, got {shots!r}: use stream, or open it first"
+            )
         follow = shots.moving if track is None else track
         self.reset()
         self._stream = mine = object()
         for shot in every_nth(shots, every):
             if self._stream is not mine:
                 raise RuntimeError(
-                    f"another stream was begun with this detector while {shots.name} was not at "
-                    "its end: give each its own with detector.clone()"
+                    f"another stream was begun with this detector, or a frame tracked, while "
+                    f"{shots.name} was not at its end: give each its own with detector.clone()"
                 )
             if shot.first and track is None:
                 self._cut()
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
+            self._stream = mine
             yield shot, result.placed(*shot.place())
+
+
+def _require_count(name: str, number: object) -> None:
+    if not isinstance(number, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number, got {number!r}")
+    if number < 1:
+        raise ValueError(f"{name} must be 1 or more, got {number}")

@@ -222,7 +222,7 @@ class Run:
             base = self._base(source)
             record = {
                 "source": source.name,
-                "complete": whole,
+                "complete": whole and not source.failures,
                 "detector": repr(self.detector),
                 "model": asdict(self.detector.spec),
                 "options": self._options(),

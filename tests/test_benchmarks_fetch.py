@@ -3,6 +3,7 @@ import http.client
 import io
 import tarfile
 import zipfile
+import zlib
 
 import pytest
 
@@ -141,7 +142,11 @@ def test_one_package_that_cannot_be_had_does_not_stop_the_others(tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    "error", [http.client.IncompleteRead(b"abc", 9), EOFError("cut"), OSError("no network")]
+    "error",
+    [
+        *(http.client.IncompleteRead(b"abc", 9), EOFError("cut"), OSError("no network")),
+        zlib.error("Error -3 while decompressing data"),
+    ],
 )
 def test_a_download_that_breaks_off_does_not_stop_the_others(tmp_path, monkeypatch, capsys, error):
     asked = []

@@ -1,5 +1,7 @@
 import subprocess
+import sys
 import time
+from threading import Event, Timer, current_thread, main_thread
 
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from benchmarks import release
 from benchmarks.machine import revision
-from benchmarks.release import ROOT, Release, fill, read_steps
+from benchmarks.release import ROOT, Release, Step, fill, read_steps
 from benchmarks.sheet import main as sheet_main
 from benchmarks.sheet import sheet
 from runtime.errors import InputError
@@ -130,6 +132,47 @@ def test_ctrl_c_leaves_no_step_running(folder, monkeypatch):
     assert all(process.poll() is not None for process in started)
 
 
+def test_ctrl_c_while_contents_are_read_starts_no_step(folder, monkeypatch):
+    steps, _ = steps_of(folder)
+    work = Release(steps, folder / "work", folder)
+    reading, interrupted = Event(), Event()
+    digest_of = Step.digest
+
+    def slowly(step, root):
+        if current_thread() is not main_thread():
+            reading.set()
+            assert interrupted.wait(20)
+        return digest_of(step, root)
+
+    def interrupt(*_, **__):
+        assert reading.wait(20)
+        Timer(0.2, interrupted.set).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Step, "digest", slowly)
+    monkeypatch.setattr(release, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        work.run(1)
+    assert not (folder / "order.txt").exists()
+
+
+def test_sigterm_ends_it_as_ctrl_c_does(folder):
+    (folder / "tool.py").write_text("import time\ntime.sleep(60)\n")
+    program = (
+        "import sys; from pathlib import Path; from benchmarks import release\n"
+        f"release.STEPS = Path({str(folder / 'list.toml')!r})\n"
+        "read = release.read_steps\n"
+        "release.read_steps = lambda: read(release.STEPS)\n"
+        f"release.ROOT = Path({str(folder)!r})\n"
+        f"sys.exit(release.main(['--work', {str(folder / 'work')!r}, '--data', '.']))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b"left out")
+        assert process.stdout.readline() == b"one \xe2\x80\xa6\n"
+        process.terminate()
+        assert process.wait(20) == 130
+
+
 def test_a_step_that_makes_nothing_has_failed(folder, capsys):
     text = (folder / "list.toml").read_text()
     (folder / "list.toml").write_text(text.replace('writes = ["two.txt"]', 'writes = ["2.txt"]'))
@@ -160,7 +203,10 @@ def test_the_committed_list_runs_modules_on_files_that_are_here():
         module = ROOT / step.command[0].replace(".", "/")
         assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), step.name
         for name in (*step.reads, *step.writes):
-            assert name.startswith("given/") or (ROOT / name).exists(), f"{step.name}: {name}"
+            # What is under data/ is nobody's but this machine's.
+            assert name.startswith(("given/", "data/")) or (ROOT / name).exists(), (
+                f"{step.name}: {name}"
+            )
         assert "{" not in " ".join((*step.command, *step.reads, *step.writes)), step.name
 
 

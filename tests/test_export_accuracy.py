@@ -74,6 +74,9 @@ def test_a_report_never_takes_the_place_of_another_files(tmp_path):
     require_own_report(tmp_path / "m.npz")
     require_own_report(tmp_path / "other.onnx")
     require_own_report(tmp_path / "m.onnx")  # as the model of that report is gone
+    for name in ("", "a/b"):
+        (tmp_path / "damaged.accuracy.json").write_text(json.dumps({"model": name}))
+        require_own_report(tmp_path / "damaged.onnx")
     (tmp_path / "m.npz").write_bytes(b"model")
     with pytest.raises(ValueError, match=r"m\.onnx: .*m\.accuracy\.json is the report of m\.npz"):
         require_own_report(tmp_path / "m.onnx")

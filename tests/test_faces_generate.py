@@ -13,6 +13,7 @@ import pytest
 from lgrnet.faces import generate as generate_module
 from lgrnet.faces.conditions import CONDITIONS
 from lgrnet.faces.generate import Recipe, generate, main, render_person
+from lgrnet.faces.lookalike import __main__ as lookalike
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import sample_intensities
 from lgrnet.shards import MISSING, DatasetError, FaceShards
@@ -239,5 +240,9 @@ def test_a_worker_that_is_killed_is_told(toy_rig_file, tmp_path, caplog, monkeyp
         raise BrokenProcessPool("a child died")
 
     monkeypatch.setattr(generate_module, "generate", killed)
+    monkeypatch.setattr(lookalike, "write_lookalike", killed)
+    assert lookalike.main(["bp4d", "--out", str(tmp_path)]) == 2
+    assert "fewer --workers" in caplog.text
+    caplog.clear()
     assert generate_module.main(["--out", str(tmp_path), "--rig", str(toy_rig_file)]) == 2
     assert "fewer --workers" in caplog.text

@@ -13,6 +13,7 @@ from lgrnet.average import average
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.corpora.folds import subject_number, test_subjects
 from lgrnet.evaluate import evaluate
+from lgrnet.evaluate import main as evaluate_command
 from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.fold_scores import FORMAT, ScoresError, read_fold_scores
 from lgrnet.shards import FaceShards
@@ -208,13 +209,65 @@ def test_what_was_seen_is_told_by_means_and_by_who_learned_from_it(corpora, trai
     pupil = tmp_path / "bp4d" / "lgrnet" / "fold1" / "last.pt"
     settings_of = settings(corpora, "bp4d", tmp_path / "bp4d", f"init={tmp_path / 'gone.pt'}")
     again = fold_run(load_experiment(CONFIGS / "bp4d.toml", settings_of), 1)
-    assert will_have_seen(again, pupil) == {("bp4d", 1), ("disfa", 2)}, "its source is gone"
-    assert will_have_seen(again, None) == {("bp4d", 1)}
+    assert will_have_seen(again, {}, pupil) == {("bp4d", 1), ("disfa", 2)}, "its source is gone"
+    assert will_have_seen(again, {}) == {("bp4d", 1)}
     assert load_checkpoint(pupil)[1]["seen"] == [["bp4d", 1], ["disfa", 2]]
     for path in (tmp_path / "mean.pt", pupil):
         changes = ["optim.epochs=1", f"init={path}"]
         assert train(corpora, "disfa", tmp_path / "no", "--fold", "1", changes=changes) == 2
     assert not (tmp_path / "no").exists()
+
+
+def test_a_run_that_goes_on_knows_what_its_lost_sources_saw(corpora, trained, tmp_path, caplog):
+    """Also where it was cut off before its first checkpoint."""
+    source, out = tmp_path / "source.pt", tmp_path / "bp4d"
+    shutil.copy(trained / "fold2" / "last.pt", source)
+    changes = ["optim.epochs=2", f"init={source}"]
+    options = (corpora, "bp4d", out, "--fold", "1")
+    assert train(*options, changes=changes) == 0
+    folder = out / "lgrnet" / "fold1"
+    state = torch.load(folder / "state.pt", weights_only=True)
+    state["progress"] = [1, 0, 0.0, -1.0]
+    torch.save(state, folder / "state.pt")
+    (folder / "last.pt").unlink()
+    source.write_bytes(b"damaged")
+    assert train(*options, changes=changes) == 2, "these are other weights"
+    source.unlink()
+    assert train(*options, changes=changes) == 0
+    assert load_checkpoint(folder / "last.pt")[1]["seen"] == [["bp4d", 1], ["disfa", 2]]
+
+
+def test_a_run_on_somebody_of_a_corpus_tells_whom_it_has_seen(corpora, tmp_path, caplog):
+    (person,) = test_subjects("bp4d", 1)[:1]
+    other = test_subjects("bp4d", 2)[0]
+    run = settings(
+        corpora, "bp4d", tmp_path / "one", f"data.train={person}", f"data.val={other}",
+        "optim.epochs=1", "optim.batch=2", "data.limit=2", "model.aus=[1, 4, 6, 7]",
+    )  # fmt: skip
+    (tmp_path / "one.toml").write_text('[model]\npreset = "paper"\n')
+    sets = [f for change in run for f in ("--set", change)]
+    assert main([str(tmp_path / "one.toml"), "--no-progress", *sets]) == 0
+    weights = tmp_path / "one" / "last.pt"
+    assert load_checkpoint(weights)[1]["seen"] == [["bp4d", person]]
+    changes = ["optim.epochs=1", f"init={weights}"]
+    assert train(corpora, "bp4d", tmp_path / "no", "--fold", "1", changes=changes) == 2
+    assert f"as it has seen {person}" in caplog.text
+    assert train(corpora, "bp4d", tmp_path / "yes", "--fold", "2", changes=changes) == 0
+
+
+def test_the_network_of_a_fold_is_not_judged_on_those_of_another(
+    corpora, trained, tmp_path, caplog
+):
+    def evaluate_on(fold):
+        return evaluate_command([
+            str(trained / "fold2" / "last.pt"), "--data", str(corpora["disfa"]), "--corpus",
+            "disfa", "--fold", fold, "--json", str(tmp_path / "scores.json"),
+        ])  # fmt: skip
+
+    assert evaluate_on("1") == 2
+    assert "has seen fold 2 of disfa" in caplog.text
+    assert not (tmp_path / "scores.json").exists()
+    assert evaluate_on("2") == 0
 
 
 def test_what_a_series_begins_with_is_looked_at_before_the_first(
@@ -262,6 +315,8 @@ def test_variants_are_told_apart(name):
     variant = make_variant(config, name)
     assert variant_of(variant) == name
     assert make_variant(variant, name) == variant
+    jaanet = make_variant(config, "jaanet")
+    assert make_variant(jaanet, name) == variant, "JÂA-Net's maps are its own"
 
 
 def test_files_that_are_no_scores_are_named(tmp_path):

@@ -97,6 +97,29 @@ def test_other_numbers_in_the_path_are_no_folds(tmp_path):
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
 
 
+@pytest.mark.parametrize("first", [1, 3])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("data.root=data/disfa_v{fold}",),
+        ("training_data=set {fold}",),
+        ("distil.teacher=big.pt", "init=other.pt"),
+        ("init=small.pt",),
+    ],
+)
+def test_other_data_or_sources_of_one_fold_are_refused(tmp_path, first, changes):
+    """Whichever fold comes first, and also where a number differs as folds do."""
+    for fold in (1, 2, 3):
+        mine = [change.format(fold=fold) for change in changes] if fold == first else []
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, *mine)
+    if first == 3:  # as runs of before there were such settings tell them
+        path = tmp_path / "runs" / "disfa" / "lgrnet" / "fold1" / "last.json"
+        told = read_fold_scores(path)
+        del told["experiment"]["distil"], told["experiment"]["init"]
+        write_fold_scores(path, told)
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+
+
 def test_folds_that_began_with_one_network_are_alike(tmp_path):
     for fold in (1, 2, 3):
         write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "init=bp4d/fold2/last.pt")

@@ -200,6 +200,7 @@ def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):
         ("seed=-1", "seed: must lie between 0 and"),
         ("optim.lr=nan", "optim.lr: must be positive, got nan"),
         ("optim.lr=inf", "optim.lr: must be positive, got inf"),
+        ("optim.clip=-1", "optim.clip: must be at least 0, got -1"),
         ("optim.weight_decay=-1", "optim.weight_decay: must be at least 0, got -1"),
         ("optim.align_weight=nan", "optim.align_weight: must be at least 0, got nan"),
         ("augment.rotation=nan", "augment.rotation must not be negative, got nan"),
@@ -264,6 +265,28 @@ def test_the_papers_schedule_halves_every_two_epochs(config, tmp_path):
     assert rates == pytest.approx([0.01 * 0.5 ** (epoch // 2) for epoch in range(6)])
     group = trainer.optimiser.param_groups[0]
     assert (group["momentum"], group["nesterov"]) == (0.9, True)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1, 0.0])
+def test_gradients_are_clipped_as_far_as_asked_for(config, tmp_path, monkeypatch, clip):
+    norms = []
+    step = torch.optim.SGD.step
+
+    def watched(self, *args, **kwargs):
+        grads = [p.grad for group in self.param_groups for p in group["params"]]
+        norms.append(float(torch.stack([(g.double() ** 2).sum() for g in grads]).sum().sqrt()))
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", watched)
+    changes = ["optim.optimiser=sgd", "optim.schedule=halving", "optim.epochs=1", "optim.lr=1e-6"]
+    changes += [] if clip is None else [f"optim.clip={clip}"]
+    assert run(config, tmp_path / "run", *changes) == 0
+    if clip == 0.1:
+        assert max(norms) == pytest.approx(0.1, rel=1e-3)
+    elif clip == 0.0:
+        assert max(norms) > 5.5
+    else:
+        assert max(norms) == pytest.approx(5, rel=1e-3)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)

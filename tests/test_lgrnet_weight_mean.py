@@ -120,13 +120,14 @@ def test_an_interrupted_run_has_the_mean_of_the_uninterrupted_one(config, tmp_pa
 
 
 def test_another_part_is_another_run(config, tmp_path, caplog):
-    """And a run from before there were means is one without."""
+    """And a run from before there were means is one without; nor did it tell how it clipped."""
     assert run(config, tmp_path / "run", "optim.epochs=1") == 0
     assert run(config, tmp_path / "run", "optim.epochs=1", "optim.average_from=0.5") == 2
     assert "another configuration" in caplog.text
     path = tmp_path / "run" / "config.json"
-    before = path.read_text().replace('"average_from": null,', "")
+    before = path.read_text().replace('"average_from": null,', "").replace('"clip": 5.0,', "")
     assert "average_from" not in before
+    assert "clip" not in before
     path.write_text(before)
     assert run(config, tmp_path / "run", "optim.epochs=1") == 0
 

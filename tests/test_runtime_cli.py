@@ -298,8 +298,9 @@ def test_ctrl_c_keeps_the_outputs(tmp_path, capsys, monkeypatch, model):
     assert names(out) == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
-def test_a_real_ctrl_c(tmp_path, model):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_real_ctrl_c_and_sigterm(tmp_path, model, sent, code):
     clip, out = write_clip(tmp_path / "clip.avi", 800), tmp_path / "out"
     # Tests that run in the background of a script inherit that Ctrl-C is ignored. The new process
     # undoes that by itself: code between fork and exec is not safe beside the engines' threads.
@@ -316,9 +317,9 @@ def test_a_real_ctrl_c(tmp_path, model):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     process.communicate(timeout=50)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert 2 < len(rows(out / "clip.csv")) < 800
     assert names(out) == ["clip.csv", "clip.latency.json"]
 
@@ -402,3 +403,47 @@ def test_help_tells_the_exit_codes(capsys):
     said = capsys.readouterr().out
     for word in ("exit codes:", "130", "141", "--resume", "openface", "--smooth"):
         assert word in said
+
+
+def test_sigterm_is_as_before_after_a_run(tmp_path, capsys, model):
+    before = signal.getsignal(signal.SIGTERM)
+    clip = write_clip(tmp_path / "clip.avi", 2)
+    assert run(capsys, clip, "--out", tmp_path / "out", "--model", model)[0] == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_formats_with_commas_and_a_source_behind_them(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi", 2), tmp_path / "out"
+    options = ["--out", out, "--model", model, "--no-video", "--format", "openface,jsonl", "srt"]
+    assert run(capsys, clip, *options)[0] == 0
+    assert names(out) == [
+        "clip.csv", "clip.jsonl", "clip.latency.json", "clip.openface.csv", "clip.srt",
+    ]  # fmt: skip
+    with pytest.raises(SystemExit):
+        main(["--format", "openface", str(clip)])
+    assert f"'{clip}' is no format" in capsys.readouterr().err
+
+
+def test_what_a_packaged_model_is_for_is_said(tmp_path, capsys, model):
+    clip = write_clip(tmp_path / "clip.avi", 2)
+    code, _, err = run(capsys, clip, "--model", "nope", "--out", tmp_path / "out")
+    assert code == 2
+    assert "model nope does not exist: packaged models are edge, edge-int8, edge-native" in err
+    options = ["--model", "edge-native", "--backend", "openvino", "--out", tmp_path / "out"]
+    code, _, err = run(capsys, clip, *options)
+    assert code == 2
+    assert "or give 'edge-int8'" in err
+
+
+def test_a_folder_with_a_file_left_out_is_not_done(tmp_path, capsys, model):
+    folder, out = tmp_path / "clips", tmp_path / "out"
+    folder.mkdir()
+    good = write_clip(folder / "b.avi", 3)
+    (folder / "c.avi").write_bytes(good.read_bytes()[:300])
+    options = [folder, "--out", out, "--model", model, "--no-video"]
+    assert run(capsys, *options)[0] == 2
+    assert json.loads((out / "clips.latency.json").read_text())["complete"] is False
+    (folder / "c.avi").write_bytes(good.read_bytes())
+    assert run(capsys, *options, "--resume")[0] == 0
+    assert {row["input"] for row in rows(out / "clips.csv")} == {"b.avi", "c.avi"}
+    assert json.loads((out / "clips.latency.json").read_text())["complete"] is True

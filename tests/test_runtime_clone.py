@@ -141,3 +141,27 @@ def test_clone_of_a_detector_with_an_own_finder(model):
     detector = Detector(model, finder=Cloning())
     assert isinstance(detector.clone()._finder, Cloning)
     assert detector.clone()._finder is not detector._finder
+
+
+def test_a_frame_of_another_video_in_a_stream_is_an_error(model):
+    detector = Detector(model, finder=SpotFinder())
+    stream = detector.stream([spot(100, 120)] * 4)
+    next(stream)
+    detector(spot(150, 100))  # by itself, which disturbs nothing
+    next(stream)
+    detector.track(spot(150, 100))
+    with pytest.raises(RuntimeError, match="or a frame tracked"):
+        next(stream)
+
+
+def test_numbers_that_are_none_are_named(model):
+    detector = Detector(model, finder=SpotFinder())
+    for name in ("max_faces", "verify_every", "search_every", "threads"):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number, got '2'"):
+            Detector(model, **{name: "2"})
+    with pytest.raises(TypeError, match="min_face must be a number of pixels, got '5'"):
+        Detector(model, min_face="5")
+    with pytest.raises(TypeError, match=r"size must be a whole number, got 1\.5"):
+        next(detector.batch([spot(100, 120)], size=1.5))
+    with pytest.raises(TypeError, match=r"run takes what open_source gives, got 'short\.mp4'"):
+        next(detector.run("short.mp4"))

@@ -15,6 +15,16 @@ def test_ids_go_on():
     assert [face.box[0] - left for face in after] == pytest.approx([95, 405, 250], abs=0.01)
     later = ids.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
     assert [face.id for face in later] == [3, 10]
+    assert after.ended == later.ended == ()
+
+
+def test_who_is_not_there_behind_the_joint_has_ended():
+    here = (some_face(3, x=100), some_face(7, x=400))
+    ids = ContinuedIds(some_result(9, *here), highest=8)
+    after = ids.apply(some_result(10, some_face(0, x=95)))
+    assert [face.id for face in after] == [3]
+    assert after.ended == (7,)
+    assert ids.apply(some_result(11, some_face(0, x=95))).ended == ()
 
 
 def test_ids_behind_frames_without_faces():

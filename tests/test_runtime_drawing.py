@@ -259,3 +259,12 @@ def test_intensities_are_graded_as_in_facs():
     np.testing.assert_array_equal(strong, picture(both, AU06=3.6, AU12=2.0))
     absent = picture(("AU12",), AU06=4.4, AU12=2.0)
     np.testing.assert_array_equal(absent, picture(("AU12",), AU06=0.0, AU12=2.0))
+
+
+def test_the_panel_is_laid_out_anew_for_a_larger_frame():
+    pen = Annotator()
+    pen.draw(grey(), result(face()))
+    large = replace(result(face(300, 200, zoom=3), size=(1920, 1080)), index=1, timestamp=0.1)
+    picture, alone = pen.draw(grey(1920, 1080), large), draw(grey(1920, 1080), large)
+    assert changed(alone[:180], grey(1920, 1080)[:180]).any()
+    np.testing.assert_array_equal(picture[:180], alone[:180])

@@ -197,8 +197,25 @@ def test_small_faces_of_large_frames_are_found_on_request(finder):
 def test_wrong_search_side():
     with pytest.raises(ValueError, match="search_side must be 64 pixels or more, got 10"):
         open_finder(None, search_side=10)
-    with pytest.raises(ValueError, match="search_side is for the cascade and YuNet"):
+    with pytest.raises(ValueError, match="search_side is for finders that are opened here"):
         open_finder(SpotFinder(), search_side=800)
+
+
+def test_a_class_is_no_finder():
+    with pytest.raises(InputError, match="finder SpotFinder is a class: give an object of it"):
+        open_finder(SpotFinder)
+
+
+@pytest.mark.skipif(not YUNET.exists(), reason=f"{YUNET} is not here")
+def test_yunet_has_a_clone_of_the_same_settings():
+    finder = YuNetFinder(YUNET, threshold=0.5, search_side=640)
+    other = finder.clone()
+    assert (other._threshold, other._search_side) == (0.5, 640)
+    assert other._network is not finder._network
+    assert nearest(other.find(astronaut()), FACE.mean(0)) < 8
+    for wrong in (5, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="threshold must be from 0 to 1"):
+            YuNetFinder(YUNET, threshold=wrong)
 
 
 def test_very_large_picture(finder):

@@ -336,3 +336,13 @@ def test_an_address_that_cannot_be_opened_is_named_without_its_password(monkeypa
             open_source(f"rtsp://me:{secret}@camera.local/live")
         assert "cret" not in str(told.value)
         assert "me:" not in str(told.value)
+
+
+def test_a_source_may_be_away_for_days(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(live, "time", clock)
+    feeds = (Feed(then=None) for _ in range(3000))
+    source = feed_source(Feed(0, then=None), *feeds, give_up=20_000)
+    source._reader.stopped = clock
+    assert len(list(source)) == 1
+    assert len(clock.pauses) > 1025

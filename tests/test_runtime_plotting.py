@@ -209,3 +209,14 @@ def test_a_narrow_page_has_a_legend_that_fits(tmp_path):
         picture = plot(table(tmp_path, timed=timed), width=400)
         ink = (picture != 255).any(2)
         assert not ink[:, -4:].any()
+
+
+def test_pictures_among_videos_have_one_block(tmp_path):
+    with open_writer("native", tmp_path / "mix", Layout(AUS, named=True)) as writer:
+        for i in range(9):
+            name = "a.mp4" if i < 4 else f"{i}.png"
+            face = some_face(i if i > 3 else 0, size=None, AU06=0.5, AU12=0.9)
+            result = some_result(i, face, name=name)
+            writer.write(replace(result, timestamp=i / 25 if i < 4 else None))
+    mixed = plot(tmp_path / "mix.csv")
+    assert mixed.shape == plot(table(tmp_path, faces=2)).shape, "the video's face, and pictures"

@@ -370,3 +370,18 @@ def test_after_a_change_of_size_nobody_is_where_somebody_was(detector):
     assert ids(result) == [3, 4]
     assert result.ended == (2,)
     assert ids(detector.track(two(150, 480))) == [3, 4]
+
+
+def test_all_faces_that_change_at_once_are_behind_a_cut_even_where_they_meet(detector, finder):
+    for _ in range(8):
+        assert len(detector.track(two(180, 318))) == 2
+    assert all(track.met for track in detector._tracker._tracks)
+    assert detector.track(np.zeros((240, 640, 3), np.uint8)).faces == ()
+
+
+def test_frames_are_numbered_from_the_last_reset(detector):
+    assert [detector.track(spot(150, 120)).index for _ in range(3)] == [0, 1, 2]
+    detector.reset()
+    assert detector.track(spot(150, 120), 7.5).index == 0
+    frames = [spot(150, 120)] * 4
+    assert [result.index for result in detector.stream(frames, every=2)] == [0, 2]

@@ -108,7 +108,7 @@ def test_video_without_its_index(tmp_path, share):
 def test_a_video_is_read_once(tmp_path):
     with open_source(write_video(tmp_path / "clip.avi")) as source:
         assert len(list(source)) > 0
-        with pytest.raises(InputError, match=r"clip\.avi has been read to its end: open it again"):
+        with pytest.raises(InputError, match=r"clip\.avi are read once: open it again"):
             list(source)
 
 
@@ -224,3 +224,47 @@ def test_a_stalled_server_ends_its_video(caplog):
     assert "its server has stalled" in caplog.text
     assert "ends early: 12 of" in caplog.text
     assert source.failures == ["http://host/a.mkv"]
+
+
+def test_a_server_that_stalled_in_a_frame_has_failed(caplog):
+    """FFmpeg waits, gives the frame that was cut, and then nothing at once."""
+
+    class Stalled(VariableRate):
+        def read(self):
+            if self._next < 12:
+                return super().read()
+            return False, None
+
+    source = Video.of_capture(Stalled(), "http://host/a.mkv", "a")
+    assert len(list(source)) == 12
+    assert "its server has stalled or broken off" in caplog.text
+    assert source.failures == ["http://host/a.mkv"]
+
+
+def test_frames_are_given_once(tmp_path):
+    with Video(write_video(tmp_path / "a.mp4")) as source:
+        next(iter(source))
+        with pytest.raises(InputError, match="are read once: open it again"):
+            next(iter(source))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_closed_video_says_so(tmp_path, caplog, begun):
+    source = Video(write_video(tmp_path / "a.mp4"))
+    shots = iter(source)
+    if begun:
+        next(shots)
+    source.close()
+    with pytest.raises(InputError, match=r"a\.mp4 has been closed: open it again"):
+        next(shots)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("suffix", [".mjpeg", ".mjpg"])
+def test_bare_motion_jpeg_is_a_video(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    for i in range(5):
+        _, data = cv2.imencode(".jpg", np.full((48, 64, 3), 10 * i, np.uint8))
+        with path.open("ab") as file:
+            file.write(data.tobytes())
+    assert len(list(open_source(path))) == 5

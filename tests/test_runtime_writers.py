@@ -1,12 +1,15 @@
+import csv
 import errno
 import os
 
 import cv2
 import numpy as np
 import pytest
+from some_results import some_face, some_result
 
 from runtime.atomic import PendingFile
 from runtime.errors import InputError, OpenCVError, OutputError
+from runtime.formats import Layout, open_writer
 from runtime.outputs.pictures import VideoWriter, check_writable, write_image
 
 
@@ -218,3 +221,54 @@ def test_output_folder(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be made, a file is in its place"):
             check_writable(folder)
+
+
+@pytest.mark.parametrize("step", [0.7, 7.0, 10.04, 12.0, 400.0])
+def test_frames_that_come_seldom_stay_in_step(tmp_path, step):
+    with VideoWriter(tmp_path / "a.mp4", 1 / step) as writer:
+        for i in range(5):
+            writer.write(np.full((48, 64, 3), 40 * i, np.uint8), i * step)
+    frames = frames_of(tmp_path / "a.mp4")
+    fps = cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FPS)
+    assert len(frames) / fps == pytest.approx(5 * step, abs=1 / fps)
+    for place, frame in enumerate(frames):
+        true = min(place / fps / step, 4.9)
+        assert abs(frame.mean() / 40 - true) < 1.1 + 1 / step, (
+            "the frame of that time, or next to it"
+        )
+
+
+def test_a_writer_that_is_finished_takes_no_more(tmp_path):
+    """Its file's number may be another file's by then."""
+    with open_writer("native", tmp_path / "a", Layout(("AU12",))) as writer:
+        writer.write(some_result(0, some_face(AU12=0.5)))
+    with (tmp_path / "other").open("w"), pytest.raises(ValueError, match="is finished"):
+        writer.write(some_result(1, some_face(AU12=0.5)))
+    assert not (tmp_path / "other").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["native", "pyfeat", "parquet"])
+def test_results_that_lack_columns_are_told(tmp_path, name):
+    layout = Layout(("AU12", "AU25"))
+    with (
+        pytest.raises(InputError, match="frame 3 does not tell AU25"),
+        open_writer(name, tmp_path / "a", layout) as writer,
+    ):
+        writer.write(some_result(3, some_face(AU12=0.5)))
+
+
+@pytest.mark.parametrize("name", ["events", "vtt"])
+def test_a_file_that_comes_twice_begins_anew(tmp_path, name):
+    layout = Layout(("AU12",), named=True)
+    with open_writer(name, tmp_path / "a", layout) as writer:
+        for i, time in enumerate([0.2, 0.4, 0.0, 0.1]):
+            face = some_face(i // 2, ("AU12",), AU12=0.9)
+            writer.write(some_result(i, face, timestamp=time, name="e.mp4"))
+    if name == "events":
+        with (tmp_path / "a.events.csv").open(newline="") as file:
+            spans = [(float(r["onset"]), float(r["offset"])) for r in csv.DictReader(file)]
+        assert spans == [(0.2, 0.4), (0.0, 0.1)]
+    else:
+        text = (tmp_path / "a.subtitles" / "e.mp4.vtt").read_text()
+        assert "00:00:00.000 --> 00:00:00.100" in text
+        assert "00:00:00.200" not in text

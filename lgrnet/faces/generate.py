@@ -40,7 +40,7 @@ from lgrnet.shards import (
     write_index,
     write_shard,
 )
-from lgrnet.workers import open_pool
+from lgrnet.workers import KILLED, open_pool
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import STALE
 
@@ -326,10 +326,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.error("%s", error)
         return 2
     except BrokenProcessPool:
-        logger.error(
-            "a process was killed, perhaps for want of memory: run the same command again to go "
-            "on, with fewer --workers"
-        )
+        logger.error(KILLED)
         return 2
     except KeyboardInterrupt:
         logger.error("interrupted: run the same command again to go on")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from lgrnet.config import PRESETS
 from lgrnet.corpora.folds import FOLDS, subjects
+from lgrnet.experiment import UNTOLD_OPTIM
 from lgrnet.fold_scores import BEST_ON_TEST, LAST, ScoresError, read_fold_scores
 
 EPOCHS: dict[str, str] = {LAST: "last epoch", BEST_ON_TEST: "best epoch, chosen on the test people"}
@@ -164,34 +165,38 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]) -> None:
     """Refuse to average folds of different networks, data or schedules."""
     experiment = scores["experiment"]
-    plain = {key: v for key, v in experiment.items() if key not in ("out", "data", "save_every")}
+    distil = experiment.get("distil") or {}
+    sources = {"init": experiment.get("init"), "distil.teacher": distil.get("teacher")}
+    apart = ("out", "data", "save_every", "init", "distil")
+    plain = {key: value for key, value in experiment.items() if key not in apart}
+    plain["distil.weight"] = distil.get("weight") if distil.get("teacher") else None
+    plain["optim"] = {**UNTOLD_OPTIM, **experiment["optim"]}
     plain["prepared data"] = scores["recipe"]
     plain["data"] = {
         key: v for key, v in experiment["data"].items() if key not in ("fold", "workers")
     }
     fold = experiment["data"]["fold"]
-    different = []
     if trained:
+        before = trained["plain"]
         different = [
-            key
-            for key in plain
-            if not _alike(trained["plain"].get(key), plain[key], trained["fold"], fold)
+            *(key for key in sorted(before.keys() | plain) if before.get(key) != plain.get(key)),
+            *(
+                name
+                for name, path in sources.items()
+                if not _same_source(trained["sources"][name], path, trained["fold"], fold)
+            ),
         ]
-    if different:
-        raise ScoresError(
-            f"{trained['folder']} and {folder} were not trained alike (they differ in "
-            f"{', '.join(different)}): their scores cannot be averaged"
-        )
-    trained.update(plain=plain, fold=fold, folder=folder)
+        if different:
+            raise ScoresError(
+                f"{trained['folder']} and {folder} were not trained alike (they differ in "
+                f"{', '.join(different)}): their scores cannot be averaged"
+            )
+    trained.update(plain=plain, sources=sources, fold=fold, folder=folder)
 
 
-def _alike(one: object, other: object, fold: int, other_fold: int) -> bool:
-    """Compare a setting of two folds, whose sources may be those of the same fold each."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(
-            _alike(one[key], other[key], fold, other_fold) for key in one
-        )
-    if one == other or not (isinstance(one, str) and isinstance(other, str)):
+def _same_source(one: str | None, other: str | None, fold: int, other_fold: int) -> bool:
+    """Compare checkpoints of two folds, which may be those of the same fold each."""
+    if one is None or other is None:
         return one == other
     # What {fold} in a path stood for.
     parts, others = (re.split(r"(\d+)", path) for path in (one, other))

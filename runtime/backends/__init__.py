@@ -28,6 +28,7 @@ _EXPORTERS = {
     ".engine": "build one with `python -m export.tensorrt MODEL.onnx`",
     ".fused": "export a checkpoint with `python -m export.cuda CHECKPOINT`",
 }
+_PACKAGED = {"onnxruntime": "edge", "openvino": "edge-int8", "native": "edge-native"}
 
 
 def open_backend(
@@ -86,14 +87,16 @@ def open_backend(
     if threads is not None and threads < 1:
         raise DeviceError(f"{threads} threads cannot run anything: give 1 or more")
     if not path.exists():
-        raise FileNotFoundError(f"model {path} does not exist")
+        named = "" if path.suffix else f": packaged models are {', '.join(_PACKAGED.values())}"
+        raise FileNotFoundError(f"model {path} does not exist{named}")
     if not path.is_file():
         raise ModelError(f"model {path} is not a file: give an .onnx, .npz, .engine or .fused file")
     suffixes = _RUNS[backend]
     if path.suffix.lower() not in suffixes:
+        packaged = f", or give {_PACKAGED[backend]!r}" if backend in _PACKAGED else ""
         raise ModelError(
             f"model {path} has the suffix {path.suffix or '(none)'!r}, {backend} runs only "
-            f"{' and '.join(suffixes)}: {_EXPORTERS[suffixes[0]]}"
+            f"{' and '.join(suffixes)}: {_EXPORTERS[suffixes[0]]}{packaged}"
         )
     if not path.stat().st_size:
         raise ModelError(f"model {path} is empty: {_EXPORTERS[path.suffix.lower()]}")

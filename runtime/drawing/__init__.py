@@ -8,7 +8,7 @@ from runtime.drawing.panel import Plan, draw_panel, features, plan_panel
 from runtime.drawing.places import is_free
 from runtime.drawing.style import Style, tag, text_width
 from runtime.drawing.timeline import History, draw_timeline
-from runtime.image import check_frame
+from runtime.image import check_frame, size_of
 from runtime.results import Result
 
 __all__ = ["Annotator", "draw"]
@@ -44,6 +44,7 @@ class Annotator:
     def __init__(self) -> None:
         self._history = History()
         self._plan: Plan | None = None
+        self._size = (0, 0)
 
     def draw(self, frame: np.ndarray, result: Result) -> np.ndarray:
         """Draw the next frame, as `draw` does, with the timeline.
@@ -59,6 +60,8 @@ class Annotator:
             InputError: The frame is not an image.
         """
         self._history.add(result)
+        if size_of(frame) != self._size:  # another video, of which the panel's size is another
+            self._plan, self._size = None, size_of(frame)
         picture, self._plan = _draw(frame, result, self._history, self._plan)
         return picture
 

@@ -24,7 +24,7 @@ def open_finder(
 
     Raises:
         FileNotFoundError: The path leads nowhere.
-        InputError: The path is no YuNet model, or the object is no finder.
+        InputError: The path is no YuNet model, or the object is no finder but a class or else.
         OpenCVError: This OpenCV lacks what the finder needs.
         TypeError: ``search_side`` is not whole.
         ValueError: ``search_side`` is too small, or given with a finder of the caller's own.
@@ -34,9 +34,12 @@ def open_finder(
         return CascadeFinder(search_side=side)
     if isinstance(finder, str | Path):
         return YuNetFinder(finder, search_side=side)
+    if isinstance(finder, type):
+        raise InputError(f"finder {finder.__name__} is a class: give an object of it")
     if search_side is not None:
         raise ValueError(
-            f"search_side is for the cascade and YuNet: finder {finder!r} searches as it likes"
+            f"search_side is for finders that are opened here, and {finder!r} is open already: "
+            "give it to that one, as in YuNetFinder(path, search_side=800)"
         )
     missing = [part for part in ("name", "find", "confirm") if not hasattr(finder, part)]
     if missing:

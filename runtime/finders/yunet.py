@@ -24,7 +24,7 @@ class YuNetFinder:
         FileNotFoundError: There is no such file.
         InputError: The file is not a YuNet model.
         OpenCVError: This OpenCV has no ``FaceDetectorYN``.
-        ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`.
+        ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`, or ``threshold`` no probability.
     """
 
     name = "yunet"
@@ -33,6 +33,9 @@ class YuNetFinder:
         self, path: str | Path, threshold: float = 0.7, search_side: int = SEARCH_SIDE
     ) -> None:
         self._search_side = checked_side(search_side)
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
+        self._path, self._threshold = path, threshold
         if not hasattr(cv2, "FaceDetectorYN"):
             raise OpenCVError(
                 f"OpenCV {cv2.__version__} has no FaceDetectorYN: install 4.8 or newer"
@@ -45,8 +48,12 @@ class YuNetFinder:
         except cv2.error as error:
             raise InputError(
                 f"{path} is not a YuNet model that OpenCV {cv2.__version__} runs: give a YuNet "
-                f"ONNX file ({error.err})"
+                f"ONNX file, such as face_detection_yunet_2023mar.onnx ({error.err})"
             ) from error
+
+    def clone(self) -> "YuNetFinder":
+        """Open another one of the same settings, for another thread."""
+        return YuNetFinder(self._path, self._threshold, self._search_side)
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
         """Search a frame; see `FaceFinder.find`."""

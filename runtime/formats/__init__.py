@@ -1,7 +1,7 @@
 """Results as files: one file a format, behind one interface.
 
 Every writer is a context manager with ``write(result)``, holds one frame in memory, and hands it
-to the operating system at once (Parquet: a thousand rows together). Until the end its file is
+to the operating system at once (Parquet: 16,000 rows together). Until the end its file is
 called ``NAME.partial.SUFFIX``; see `growing` for what stays after errors and kill -9.
 """
 

@@ -42,7 +42,7 @@ class Changes:
     """
 
     def __init__(self) -> None:
-        self._name = ""
+        self._name, self._now = "", 0.0
         self.open: dict[tuple[int, str], Event] = {}
         """Face and AU → event that is going on, by onset."""
 
@@ -60,8 +60,9 @@ class Changes:
         """
         now = time_of(result)
         over: list[Event] = []
-        if result.name != self._name:
+        if result.name != self._name or now < self._now:  # the same file may come twice
             over, self.open, self._name = list(self.open.values()), {}, result.name
+        self._now = now
         here = {(face.id, au): face for face in result for au in face.present}
         ended = [event for key, event in self.open.items() if key not in here]
         for event in ended:
@@ -98,6 +99,6 @@ def time_of(result: Result) -> float:
     if result.timestamp is None:
         raise InputError(
             f"frame {result.index} has no timestamp, so events have no time: give a video or a "
-            "camera, or another format"
+            "camera, track(frame, timestamp) in a loop of your own, or another format"
         )
     return result.timestamp

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.errors import InputError
 from runtime.formats.growing import GrowingText, TextWriter
 from runtime.results import Result
 
@@ -51,6 +52,20 @@ class Column:
         if cell is None:
             return ""
         return str(cell) if self.digits is None else f"{cell:.{self.digits}f}"
+
+
+def require_aus(layout: Layout, result: Result) -> None:
+    """See that a result tells the action units that a table has columns for.
+
+    Raises:
+        InputError: It does not.
+    """
+    missing = [au for face in result.faces[:1] for au in layout.aus if au not in face.aus]
+    if missing:
+        raise InputError(
+            f"frame {result.index} does not tell {', '.join(missing)}, for which there are "
+            "columns: make the Layout of the AUs that results have"
+        )
 
 
 def numbered(names: Iterable[str], digits: int | None) -> list[Column]:

@@ -73,7 +73,7 @@ class GrowingText:
         path = self._partial.path
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         try:
-            self._file = os.open(path, flags, 0o666)
+            self._file: int | None = os.open(path, flags, 0o666)
         except OSError as error:
             raise OutputError(f"{path} cannot be written ({error.strerror})") from error
         try:
@@ -104,6 +104,8 @@ class GrowingText:
         Raises:
             OutputError: It does not fit, or the disc fails; the file ends with the last piece.
         """
+        if self._file is None:  # its number may be another file's by now
+            raise ValueError(f"{self._partial.target} is finished: open another writer")
         settled, data = text.encode(), (text + tail).encode()
         try:
             os.lseek(self._file, self._settled, os.SEEK_SET)
@@ -132,6 +134,7 @@ class GrowingText:
     def finish(self, exception: type[BaseException] | None) -> None:
         """Close the file and give it its name, unless an error ended the block."""
         os.close(self._file)
+        self._file = None
         self._partial.finish(exception, worth_keeping=self._pieces > 0)
 
 

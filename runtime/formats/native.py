@@ -20,7 +20,7 @@
 
 from pathlib import Path
 
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered
+from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered, require_aus
 from runtime.landmarks import COUNT
 from runtime.results import Face, Result
 
@@ -46,7 +46,12 @@ def columns(layout: Layout) -> list[Column]:
 
 
 def rows(result: Result, layout: Layout) -> list[list[Cell]]:
-    """Turn a frame into rows, unrounded."""
+    """Turn a frame into rows, unrounded.
+
+    Raises:
+        InputError: It lacks AUs that the layout has columns for.
+    """
+    require_aus(layout, result)
     start: list[Cell] = [result.index, result.timestamp]
     end: list[Cell] = [result.name] if layout.named else []
     if result.faces:

@@ -13,7 +13,7 @@ from math import radians
 from pathlib import Path
 
 from runtime.formats import dlib68
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered
+from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered, require_aus
 from runtime.results import Face, Result
 
 BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
@@ -46,6 +46,7 @@ class PyFeatWriter(CsvWriter):
 
     def rows(self, result: Result) -> list[list[Cell]]:
         """Turn a frame into rows."""
+        require_aus(self._layout, result)
         end = [result.name or self._layout.source, result.index, result.timestamp]
         if not result.faces:
             return [[*[None] * (len(self.header) - len(end)), *end]]

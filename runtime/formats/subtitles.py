@@ -35,6 +35,7 @@ class SubtitleWriter:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path, self._many, self._name = path, layout.named, ""
+        self._now = 0.0
         self._file: GrowingText | None = None
         if self._many:
             make_folder(folder_of_many(path))
@@ -62,13 +63,15 @@ class SubtitleWriter:
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         now = time_of(result)
-        if self._many and (self._file is None or result.name != self._name):
+        again = result.name == self._name and now < self._now
+        if self._many and (self._file is None or result.name != self._name or again):
             if self._file is not None:
                 self._file.finish(None)
                 self._file = None  # it is closed, should the next one fail to open
             self._name = result.name
             folder = folder_of_many(self._path)
             self._begin(folder / f"{result.name}{self._path.suffix}")
+        self._now = now
         text = caption(result)
         done = ""
         if text != self._text:

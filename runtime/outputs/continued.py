@@ -5,7 +5,7 @@ from dataclasses import replace
 from runtime.boxes import overlap
 from runtime.results import Result
 
-SAME_FACE = 0.3
+SAME_PLACE = 0.3
 """Overlap of the boxes on both sides of the joint, over their union, of one and the same face."""
 
 
@@ -43,8 +43,10 @@ class ContinuedIds:
         pairs = [(overlap(face.box, old.box), face.id, old.id) for face in result for old in last]
         for common, new, old in sorted(pairs, reverse=True):
             free = new not in self._names and old not in self._names.values()
-            if common >= SAME_FACE and free:
+            if common >= SAME_PLACE and free:
                 self._names[new] = old
+        # Who is not found again at once gets a number that is new.
+        self._ended = tuple(old.id for old in last if old.id not in self._names.values())
 
     def _name(self, number: int) -> int:
         if number not in self._names:

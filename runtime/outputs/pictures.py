@@ -12,9 +12,11 @@ from runtime.formats.growing import PartialFile
 from runtime.image import size_of
 
 LONGEST_STILL = 10.0
-"""Seconds for which a frame is repeated at most; of longer gaps, such as of a camera that was away,
-that much is shown."""
+"""Seconds for which a frame is repeated at most, unless they come that seldom; of longer gaps, such
+as of a camera that was away, that much is shown."""
 
+SLOWEST = 1.0
+"""Frames a second of a file at least: what comes less often is repeated."""
 
 MOST_LAG = 0.25
 """Seconds that a video may be behind its frames' times."""
@@ -41,14 +43,16 @@ class VideoWriter:
 
     def __init__(self, path: str | Path, fps: float) -> None:
         self._partial = PartialFile(path)
-        self._fps = fps
+        # OpenCV writes slower ones imprecisely or not at all, and holds thousandths exactly.
+        self._fps = round(max(fps, SLOWEST), 3)
+        self._step = 1 / fps
         self._size = (0, 0)
         self._writer: cv2.VideoWriter | None = None
         self._frames = 0
         self._last: np.ndarray | None = None
         self._time: float | None = None
         self._origin = 0.0  # number of the frame at time 0
-        self._gap = 1 / fps  # to the last frame, seconds
+        self._gap = self._step  # to the last frame, seconds
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -62,6 +66,10 @@ class VideoWriter:
         if self._writer is None:
             drop(self._partial.path)
             return
+        if self._time is not None:  # the last one stands for as long as the others
+            for _ in range(round(self._step * self._fps) - 1):
+                self._writer.write(self._last)
+                self._frames += 1
         self._writer.release()
         # OpenCV does not say whether anything could be written.
         whole = frames_in(self._partial.path) >= self._frames
@@ -115,7 +123,7 @@ class VideoWriter:
             self._origin += (before - time) * self._fps + min(1, self._gap * self._fps)
             return max(0, round(self._origin + time * self._fps) - self._frames)
         self._gap = time - before
-        if self._gap > LONGEST_STILL:
+        if self._gap > max(LONGEST_STILL, 1.5 * self._step):
             still = round(LONGEST_STILL * self._fps)
             self._origin = self._frames + still - time * self._fps
             return still

@@ -21,25 +21,8 @@ FACES = 4
 """Faces at most that get a block: those that are there longest."""
 
 _TICKS = (
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    14400,
-    86400,
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900),
+    *(1800, 3600, 7200, 14400, 86400),
 )
 _FRAMES = tuple(digit * 10**zeros for zeros in range(9) for digit in (1, 2, 5))
 
@@ -67,8 +50,8 @@ def plot(
 ) -> np.ndarray:
     """Draw the timeline of a native table.
 
-    The table is read twice, row by row, so that its length is no matter. A column of pixels stands
-    for many frames in a long run; it shows the highest probability among them.
+    The table is read a few times, row by row, so that its length is no matter. A column of pixels
+    stands for many frames in a long run; it shows the highest probability among them.
 
     Args:
         table: CSV of a run, ``out/clip.csv``, or one that is being written,
@@ -90,21 +73,21 @@ def plot(
     path = Path(table)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give the CSV of a run")
-    shown, start, end, timed, counts = _survey(path, aus)
+    shown, span, counts = _survey(path, aus)
     longest = sorted(counts, key=lambda face: -counts[face])[:FACES]
     faces = [face for face in counts if face in longest]  # as they came
     style = Style(max(1.0, width / 1600))
     label = max(text_width(_name(au), style.font) for au in shown) + 2 * style.pad
     columns = width - label - 3 * style.pad
-    curves = _bin(path, shown, faces, start, end, columns, timed)
-    picture = _page(curves, shown, (start, end, timed), label, width, style, len(counts))
+    curves = _bin(path, shown, faces, span, columns)
+    picture = _page(curves, shown, span[:3], label, width, style, len(counts))
     if output is not None:
         write_image(output, picture)
     return picture
 
 
 def _survey(path: Path, aus: Sequence[str] | None):
-    """Look through the table: AUs to show, begin and end, their unit, rows of each face."""
+    """Look through the table: AUs to show; begin, end, their unit and kind; rows of each face."""
     counts: dict[str, int] = {}
     start, end, frames, before = np.inf, -np.inf, 0, ""
     header, first = next(_rows(path), ([], {}))
@@ -119,17 +102,18 @@ def _survey(path: Path, aus: Sequence[str] | None):
     missing = [au for au in aus or () if au not in known]
     if missing:
         raise InputError(f"{path} has no {', '.join(missing)}: choose from {', '.join(known)}")
+    mixed = "input" in first and any(row["timestamp"] for _, row in _rows(path))
     for _, row in _rows(path):
         time = _time(row, timed)
         start, end = min(start, time), max(end, time)
         frames, before = frames + (row["frame"] != before), row["frame"]
         if row["success"] == "1":
-            counts[_face(row)] = counts.get(_face(row), 0) + 1
+            counts[_face(row, mixed)] = counts.get(_face(row, mixed), 0) + 1
     if not counts:
         raise InputError(f"{path} holds no face")
     # The last frame is as long as they are on average.
     end += ((end - start) / (frames - 1) if timed and frames > 1 else 1) or 1
-    return list(aus or known), start, end, timed, counts
+    return list(aus or known), (start, end, timed, mixed), counts
 
 
 def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
@@ -143,10 +127,19 @@ def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
             raise InputError(f"{path} is no CSV: {error}") from error
 
 
-def _face(row: dict[str, str]) -> str:
-    """Name a face; of each video among many files it is another, of pictures the same."""
+def _face(row: dict[str, str], mixed: bool) -> str:
+    """Name a face; of each video among many files it is another.
+
+    Args:
+        row: Of the table.
+        mixed: Whether there are videos and pictures in the table, whose faces then are as one.
+    """
     name = f"face {row['face_id']}"
-    return f"{row['input']}, {name}" if row["timestamp"] and row.get("input") else name
+    if not row.get("input"):
+        return name
+    if row["timestamp"]:
+        return f"{row['input']}, {name}"
+    return "pictures" if mixed else name
 
 
 def _time(row: dict[str, str], timed: bool) -> float:
@@ -156,7 +149,8 @@ def _time(row: dict[str, str], timed: bool) -> float:
         raise InputError(f"frame {row['frame']} of the table: {error}") from error
 
 
-def _bin(path, aus, faces, start, end, columns, timed) -> dict[str, _Curves]:
+def _bin(path, aus, faces, span, columns) -> dict[str, _Curves]:
+    start, end, timed, mixed = span
     empty = (len(aus), columns)
     curves = {f: _Curves(np.full(empty, np.nan, np.float32), np.zeros(empty, bool)) for f in faces}
     scale = columns / (end - start)
@@ -176,7 +170,7 @@ def _bin(path, aus, faces, start, end, columns, timed) -> dict[str, _Curves]:
             here = min(int((_time(row, timed) - start) * scale), columns - 1)
             fill(here)
             shown, column, before = [], here, row["frame"]
-        face = curves.get(_face(row))
+        face = curves.get(_face(row, mixed))
         if face is None or row["success"] != "1":
             continue
         adjusted = adjusted or [f"{au}_adj" in header for au in aus]

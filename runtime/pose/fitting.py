@@ -53,12 +53,13 @@ class HeadPose:
     rotation: tuple[float, float, float]
 
     def to_dict(self) -> dict[str, object]:
-        """Write it as plain values, rounded: degrees to 2 digits, mm to 1."""
+        """Write it as plain values, rounded: degrees to 2 digits, mm to 1, radians to 4."""
         return {
             "yaw": round(self.yaw, 2),
             "pitch": round(self.pitch, 2),
             "roll": round(self.roll, 2),
             "translation": [round(value, 1) for value in self.translation],
+            "rotation": [round(value, 4) for value in self.rotation],
         }
 
     def openface(self) -> tuple[float, ...]:

@@ -181,7 +181,7 @@ class LiveSource(Source):
                 "%s stopped giving frames after %d: trying to get it back for %g s",
                 *(self.name, frames, self._give_up),
             )
-        pause = min(FIRST_PAUSE * 2**attempts, LONGEST_PAUSE, left)
+        pause = min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE, left)
         return not self._reader.stopped.wait(pause)
 
 

@@ -150,8 +150,9 @@ def _relative(file: Path, base: Path) -> str:
 
 def _is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES or suffix == ".gif" or not in_utf8(path):
-        return suffix in IMAGE_SUFFIXES  # animated GIFs are videos
+    # Animated GIFs are videos, and a raw MJPEG stream begins with a JPEG.
+    if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES or not in_utf8(path):
+        return suffix in IMAGE_SUFFIXES
     return cv2.haveImageReader(str(path))  # by its first bytes, as its name says nothing
 
 

@@ -1,8 +1,9 @@
 """Leaving frames out: one of so many is taken."""
 
-import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+
+import numpy as np
 
 from runtime.sources.base import Shot
 
@@ -12,7 +13,8 @@ def every_nth(shots: Iterable[Shot], every: int) -> Iterator[Shot]:
 
     Of a source that gives all its frames those are the frames 0, ``every``, 2 · ``every`` and so
     on. Where that one is missing, as it could not be decoded, or a camera's was dropped, it is the
-    next that came. Of many files each begins anew, so that every one gives a frame.
+    next that came. Of many files with videos among them each begins anew, so that every
+    one gives a frame; of pictures alone one of so many is taken.
 
     Args:
         shots: Frames in order.
@@ -23,10 +25,12 @@ def every_nth(shots: Iterable[Shot], every: int) -> Iterator[Shot]:
         out, and `Shot.first` tells whether a file has begun since the last.
 
     Raises:
-        TypeError: ``every`` is not whole.
+        TypeError: ``every`` is no whole number.
         ValueError: ``every`` is below 1.
     """
-    if operator.index(every) < 1:
+    if not isinstance(every, int | np.integer):
+        raise TypeError(f"every must be a whole number, got {every!r}")
+    if every < 1:
         raise ValueError(f"every must be 1 or more, got {every}")
     last, first, wait_ms, decode_ms = -1, False, 0.0, 0.0
     begin = 0

@@ -91,10 +91,15 @@ class Video(Source):
         count = int(count) if 0 < count < 2**53 else None
         super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
         self._counted, self._said = counted, count
-        self._read_before = False
+        self._begun = False
 
     def __iter__(self) -> Iterator[Shot]:
+        if self._begun:
+            raise InputError(f"the frames of {self.name} are read once: open it again")
+        self._require_open()
+        self._begun = True
         index = bad = 0
+        stalled = False
         last, gap, begin = None, 0.0, 0.0
         clock = Clock(1 / (self.fps or FALLBACK_FPS))
         while True:
@@ -105,8 +110,8 @@ class Video(Source):
                 if bad > MOST_BAD or (self._counted and self.count and index + bad > self.count):
                     break
                 if self._path is None and time.perf_counter() - start > PATIENCE:
-                    self.failures.append(self.name)
                     logger.warning("%s gives no more frames: its server has stalled", self.name)
+                    stalled = True
                     break
                 continue
             for number in range(index, index + bad):
@@ -118,20 +123,24 @@ class Video(Source):
             if not self._counted:
                 self._estimate(index + 1, last, begin)
             yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
-            self._read_before = True
+            self._require_open()
             index += 1
         if not self._counted:
             self.count = index
-        if index == self.skipped and self._read_before:
-            raise InputError(f"{self.name} has been read to its end: open it again")
         if index == self.skipped:
             raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
-        if self._ends_early(index, last, gap, begin):
+        early = self._ends_early(index, last, gap, begin)
+        if early:
+            again = "copy the file again if it should be whole"
+            if self._path is None:
+                again = "its server has stalled or broken off"
             logger.warning(
-                "%s ends early: %d of %d frames could be read, their results are kept; copy the "
-                "file again if it should be whole",
-                *(self.name, index - self.skipped, self._said),
+                "%s ends early: %d of %d frames could be read, their results are kept; %s",
+                *(self.name, index - self.skipped, self._said, again),
             )
+        # What a server had sent when it stalled may end like a damaged file, without a wait.
+        if self._path is None and (early or stalled):
+            self.failures.append(self.name)
 
     def _ends_early(self, frames: int, last: float | None, gap: float, begin: float) -> bool:
         """Tell whether the end is missing, of a file that gave so many frames up to a time.
@@ -180,6 +189,10 @@ class Video(Source):
     def close(self) -> None:
         """Let go of the file."""
         self._capture.release()
+
+    def _require_open(self) -> None:
+        if not self._capture.isOpened():
+            raise InputError(f"{self.name} has been closed: open it again")
 
     def _read(self) -> np.ndarray | None:
         try:

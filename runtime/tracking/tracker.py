@@ -250,11 +250,13 @@ class Tracker:
                 lost.append(step.track)
                 continue
             kept.append(step)
+        other = {step.track: step.track.looks_other(glance(frame, step.used)) for step in kept}
         for step in sorted(kept, key=lambda step: step.track.id):
             track = step.track
             track.found(step.look, step.box)
-            # Where faces pass each other, another one may be before it for a while.
-            sudden = track.looks_other(glance(frame, step.used)) and not track.met
+            # Where faces pass each other, another one may be before it for a while. Not all of
+            # them change at once.
+            sudden = other[track] and (not track.met or all(other.values()))
             if sudden or track.misses or track.age >= self._verify_every:
                 track.looked_at(self._pipeline.confirm(frame, track.landmarks, watch))
                 if track.misses >= (1 if sudden else MAX_MISSES):

@@ -3,11 +3,13 @@
 import argparse
 import logging
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from lgrnet.corpora import folds
 from lgrnet.faces.head.rig import RigError
 from lgrnet.faces.lookalike.write import write_lookalike
+from lgrnet.workers import KILLED
 from runtime.errors import InputError, OpenCVError
 
 logger = logging.getLogger(__name__)
@@ -42,8 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.corpus, args.out, args.frames, args.subjects, args.rig, args.workers, args.seed,
             args.progress,
         )  # fmt: skip
-    except (RigError, InputError, OpenCVError, ValueError) as error:
+    except (RigError, InputError, OpenCVError, OSError, ValueError) as error:
         logger.error("%s", error)
+        return 2
+    except BrokenProcessPool:
+        logger.error(KILLED)
         return 2
     except KeyboardInterrupt:
         logger.error("interrupted: run the same command again to go on")
