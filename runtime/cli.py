@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_not_negative,
         default=GIVE_UP,
         metavar="SECONDS",
-        help="how long a camera or stream that is lost is waited for",
+        help="how long to wait for a lost camera or stream to come back",
     )
     add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
     add(
@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         help="action units to report; all if not given",
     )
 
-    add = parser.add_argument_group("what becomes of probabilities over time").add_argument
+    add = parser.add_argument_group("temporal post-processing").add_argument
     add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
     add(
         "--hysteresis",
@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="FRAMES",
-        help="take off what each face shows at rest, learned from its first frames",
+        help="subtract each face's resting level, learned from its first frames",
     )
     add(
         "--threshold",
@@ -206,9 +206,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--video", action=flag, default=True, help="write the annotated video or image")
     add("--jsonl", action="store_true", help="a line of JSON a frame to standard output")
     add("--show", action="store_true", help="show the annotated frames in a window; q ends it")
-    add("--resume", action="store_true", help="go on behind a run that was cut off")
-    add("--overwrite", action="store_true", help="begin anew where such a run has left frames")
-    add("--truth", type=Path, help="CSV of the truth about the one source, to print the agreement")
+    add("--resume", action="store_true", help="continue a run that was interrupted")
+    add("--overwrite", action="store_true", help="discard an interrupted run and start over")
+    add("--truth", type=Path, help="ground-truth CSV of the one source, to print the agreement")
     add("--progress", action=flag, default=True, help="show a progress bar")
     return parser
 

@@ -15,7 +15,7 @@ class OneThread:
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
             raise RuntimeError(
-                "this detector is at work in another thread: it is for one thread at a time, so "
+                "this detector is in use in another thread: it serves one thread at a time, so "
                 "give each its own with detector.clone()"
             )
 
