@@ -23,24 +23,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file, positive
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.record import write_record
 from benchmarks.table import Column, difference, markdown
-from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.checkpoint import load_checkpoint
-from lgrnet.evaluate import evaluate
+from lgrnet.data.shards import FaceShards
+from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
-from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, recognised
-from lgrnet.shards import FaceShards
-from lgrnet.variants import VARIANTS, make_variant
+from lgrnet.network.variants import VARIANTS, make_variant
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")
 
 WHOLE = "lgrnet"
 ORDER = (WHOLE, "with_bi", "without_sb", "without_fr", "without_full", "jaanet")
-"""Keys of :data:`lgrnet.variants.VARIANTS`; the first is what all others are compared with."""
+"""Keys of `lgrnet.network.variants.VARIANTS`; all others are compared with the first."""
 
 SPLITS = ("test", "control")
 
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
         f1: Mean F1-frame at 0.5.
         auc: Mean area under the ROC curve.
         landmark_error: In inter-ocular distances.
-        counts: What F1 is made of, from :func:`lgrnet.bootstrap.f1_counts`.
+        counts: What F1 is made of, from :func:`lgrnet.evaluation.bootstrap.f1_counts`.
     """
 
     f1: float

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file, positive
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
 from runtime.atomic import PendingFile

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import live_tables, real_tables, variant_tables
-from benchmarks.record import read_record
+from benchmarks.documents import live as live_tables
+from benchmarks.documents import real as real_tables
+from benchmarks.documents import variants as variant_tables
+from benchmarks.shared.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
-from lgrnet.strength import LEVELS
+from lgrnet.evaluation.strength import LEVELS
 from runtime.action_units import BP4D_AUS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.machine import one_line
-from benchmarks.noise import LEVEL
-from benchmarks.record import RecordError, read_record
+from benchmarks.shared.machine import one_line
+from benchmarks.shared.noise import LEVEL
+from benchmarks.shared.record import RecordError, read_record
 from runtime.atomic import PendingFile
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ _DPI = 150
 def draw_chart(record: dict) -> "Figure":
     """Draw how many times as fast as eager PyTorch every engine is, a panel for each run.
 
-    Whiskers are the intervals of `benchmarks.noise`. The ground is white, as pages may be dark.
+    Whiskers are the intervals of `benchmarks.shared.noise`. The ground is white, as pages may be
+    dark.
 
     Args:
         record: From `benchmarks.fps`.

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.agreement import Curves, curves
-from benchmarks.annotations import read_annotations
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file, positive
-from benchmarks.record import write_record
+from benchmarks.shared.annotations import read_annotations
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
 from runtime.errors import InputError

@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file
+from benchmarks.shared.record import write_record
 from benchmarks.table import Column, difference, inside, markdown, number
-from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.evaluate import Evaluation, evaluate
-from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, recognised
-from lgrnet.shards import DatasetError, FaceShards
-from lgrnet.variants import VARIANTS, variant_of
+from lgrnet.data.shards import DatasetError, FaceShards
+from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.scoring import Evaluation, evaluate
+from lgrnet.network.variants import VARIANTS, variant_of
 from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
 

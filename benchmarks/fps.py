@@ -22,22 +22,22 @@ from dataclasses import asdict
 import numpy as np
 
 from benchmarks.chart import write_chart
-from benchmarks.crops import benchmark_faces, benchmark_frame
-from benchmarks.end_to_end import measure_end_to_end
-from benchmarks.engines import require_gpu
-from benchmarks.exports import Exports, random_checkpoint
-from benchmarks.machine import describe_machine
-from benchmarks.networks import Task, measure_network
-from benchmarks.noise import load_warnings
-from benchmarks.options import add_record, positive
-from benchmarks.probe import ProbeError
-from benchmarks.record import FORMAT, write_record
-from benchmarks.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
+from benchmarks.inference.crops import benchmark_faces, benchmark_frame
+from benchmarks.inference.end_to_end import measure_end_to_end
+from benchmarks.inference.engines import require_gpu
+from benchmarks.inference.exports import Exports, random_checkpoint
+from benchmarks.inference.networks import Task, measure_network
+from benchmarks.inference.probe import ProbeError
+from benchmarks.inference.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.noise import load_warnings
+from benchmarks.shared.options import add_record, positive
+from benchmarks.shared.record import FORMAT, write_record
+from benchmarks.shared.timing import BURST, Limits
 from benchmarks.table import full_tables
-from benchmarks.timing import BURST, Limits
 from export.faces import LabelledFaces, held_out_faces
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.config import PRESETS
+from lgrnet.network.config import PRESETS
 from runtime.cli import DEMO_CLIP
 from runtime.errors import DeviceError, InputError
 

@@ -19,9 +19,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.gpu_targets import COMPILED, FUSED, as_record
-from benchmarks.machine import describe_machine
-from benchmarks.record import RecordError, read_record, write_record
-from benchmarks.rows import GPU_ROWS
+from benchmarks.inference.rows import GPU_ROWS
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.record import RecordError, read_record, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = "lgrnet-gpu-1"

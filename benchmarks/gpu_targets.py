@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.record import RecordError, read_record
+from benchmarks.shared.record import RecordError, read_record
 
 FUSED = ("cuda-fused", "cuda-fused-persistent")
 """Our own engine; the faster of them counts."""

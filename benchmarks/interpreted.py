@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.options import output_file
+from benchmarks.shared.options import output_file
 
 FORMAT = "lgrnet-interpreted-1"
 
@@ -75,9 +75,9 @@ def measure(checkpoint: Path, faces: np.ndarray, recurrence: str = "steps") -> d
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
-    from benchmarks.crops import batch_of, benchmark_faces
-    from benchmarks.machine import describe_machine
-    from benchmarks.record import write_record
+    from benchmarks.inference.crops import batch_of, benchmark_faces
+    from benchmarks.shared.machine import describe_machine
+    from benchmarks.shared.record import write_record
     from export.errors import ExportError
     from lgrnet.checkpoint import CheckpointError
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file
+from benchmarks.shared.record import write_record
 from runtime.backends import open_backend
 from runtime.backends.fused import FusedBackend
 from runtime.errors import DeviceError, ModelError, SpecError

@@ -17,15 +17,15 @@ from benchmarks.straightforward import (
     RecurrenceLoop,
     TileLoop,
 )
-from lgrnet.alignment import MEAN_FACE
-from lgrnet.au_geometry import muscle_order
-from lgrnet.config import ModelConfig
-from lgrnet.features import FeatureBlocks
-from lgrnet.fusion import Fusion
-from lgrnet.heads import AuHeads
-from lgrnet.patches import Patches
-from lgrnet.region import RegionUnit
-from lgrnet.relation import Recurrence, neighbourhoods
+from lgrnet.network.alignment import MEAN_FACE
+from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.config import ModelConfig
+from lgrnet.network.features import FeatureBlocks
+from lgrnet.network.fusion import Fusion
+from lgrnet.network.heads import AuHeads
+from lgrnet.network.patches import Patches
+from lgrnet.network.region import RegionUnit
+from lgrnet.network.relation import Recurrence, neighbourhoods
 from runtime.align import CROP_SIZE
 
 Outputs = Tensor | Sequence[Tensor]

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bfloat16 import emulate
-from benchmarks.exports import export_row, is_traced, one_line
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file
-from benchmarks.rows import ROWS, Row
+from benchmarks.inference.exports import export_row, is_traced, one_line
+from benchmarks.inference.rows import ROWS, Row
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file
 from export.accuracy import Bounds, measure_cost, write_report
 from export.faces import LabelledFaces, held_out_faces
 from export.onnx import export_onnx
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.shards import DatasetError
+from lgrnet.data.shards import DatasetError
 from runtime.backends import open_backend
 from runtime.backends.base import Outputs
 from runtime.errors import DeviceError, InputError

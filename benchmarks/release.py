@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from benchmarks.options import positive
+from benchmarks.shared.options import positive
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 

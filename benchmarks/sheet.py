@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.options import output_file, positive
+from benchmarks.shared.options import output_file, positive
 from runtime.errors import InputError, OutputError
 from runtime.outputs.pictures import write_whole
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.options import output_file, positive
-from benchmarks.record import write_record
+from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.record import write_record
 from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.action_units import FACE_AUS

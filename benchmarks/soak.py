@@ -17,11 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.machine import describe_machine
-from benchmarks.memory import resident_megabytes
-from benchmarks.options import output_file, positive, positive_real
 from benchmarks.players import PLAYERS, Player, length
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.memory import resident_megabytes
+from benchmarks.shared.options import output_file, positive, positive_real
+from benchmarks.shared.record import write_record
 from runtime import Detector
 from runtime.errors import InputError
 

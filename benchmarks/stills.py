@@ -19,11 +19,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from benchmarks.annotations import read_annotations
 from benchmarks.clips import rank_area
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file, positive
-from benchmarks.record import write_record
+from benchmarks.shared.annotations import read_annotations
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
 from runtime.action_units import AU_NAMES, au_key

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lgrnet.au_geometry import AU_CENTRES
-from lgrnet.features import FeatureBlocks
-from lgrnet.fusion import Fusion, l2_normalise, resize
-from lgrnet.heads import AuHeads
-from lgrnet.patches import Patches
-from lgrnet.region import RegionLayer
-from lgrnet.relation import ConvLSTMCell, Direction, Recurrence, SkipGates
+from lgrnet.network.au_geometry import AU_CENTRES
+from lgrnet.network.features import FeatureBlocks
+from lgrnet.network.fusion import Fusion, l2_normalise, resize
+from lgrnet.network.heads import AuHeads
+from lgrnet.network.patches import Patches
+from lgrnet.network.region import RegionLayer
+from lgrnet.network.relation import ConvLSTMCell, Direction, Recurrence, SkipGates
 from runtime.landmarks import LEFT_EYE_INNER, RIGHT_EYE_INNER
 
 

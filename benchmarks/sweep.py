@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file
-from benchmarks.timing import Limits, interleave, summarise
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file
+from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
 from runtime.atomic import PendingFile

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.machine import one_line
-from benchmarks.record import RecordError, read_record
+from benchmarks.shared.machine import one_line
+from benchmarks.shared.record import RecordError, read_record
 
 Column = tuple[str, str, Callable[[dict], str]]
 """Heading, alignment (``"---"`` left, ``"---:"`` right), and cell of a row."""

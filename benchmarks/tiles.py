@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.crops import batch_of, benchmark_faces
-from benchmarks.machine import describe_machine
+from benchmarks.inference.crops import batch_of, benchmark_faces
+from benchmarks.shared.machine import describe_machine
 from export.cuda.tiles import MEASURED, Tile, blocks_of, power_of_two, read_tiles, tile_of
 from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
@@ -161,7 +161,7 @@ def measure(
     Returns:
         Piece of work → tile → seconds of all its launches together.
     """
-    from benchmarks.memory import ask_gpu
+    from benchmarks.shared.memory import ask_gpu
     from runtime.backends import open_backend
 
     faces = batch_of(benchmark_faces()[0], batch)

@@ -19,9 +19,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.machine import describe_machine
-from benchmarks.options import output_file
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.options import output_file
+from benchmarks.shared.record import write_record
 from benchmarks.tracks import keep_tracks
 from lgrnet.faces.crowd import TrueHead, read_crowd, render_crowd
 from lgrnet.faces.crowd_scenes import SCENES

@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.machine import describe_machine, one_line
-from benchmarks.noise import interval, load_warnings, resampled_medians, turn_variation
-from benchmarks.options import add_record
 from benchmarks.pieces import Piece, pieces
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine, one_line
+from benchmarks.shared.noise import interval, load_warnings, resampled_medians, turn_variation
+from benchmarks.shared.options import add_record
+from benchmarks.shared.record import write_record
+from benchmarks.shared.timing import Limits, interleave, summarise
 from benchmarks.table import Column, markdown, number
-from benchmarks.timing import Limits, interleave, summarise
-from lgrnet.config import PRESETS, ModelConfig
-from lgrnet.data import to_input
+from lgrnet.data.batches import to_input
 from lgrnet.experiment import OptimConfig
-from lgrnet.losses import joint_loss
-from lgrnet.model import LGRNet
-from lgrnet.optimiser import make_optimiser
+from lgrnet.network.config import PRESETS, ModelConfig
+from lgrnet.network.model import LGRNet
+from lgrnet.training.losses import joint_loss
+from lgrnet.training.optimiser import make_optimiser
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
-from benchmarks.memory import resident_megabytes
-from benchmarks.options import output_file, positive
-from benchmarks.record import write_record
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.memory import resident_megabytes
+from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.record import write_record
 from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
 from runtime.boxes import face_box

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.faces import LabelledFaces
-from lgrnet.metrics import f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 from runtime.backends.base import Outputs

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from export.plain import PlainGraph
-from lgrnet.heads import STRONGEST
-from lgrnet.model import LGRNet
+from lgrnet.network.heads import STRONGEST
+from lgrnet.network.model import LGRNet
 from runtime.backends.base import Backend, Outputs
 
 DISTINCTION = 2

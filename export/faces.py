@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 import runtime
-from lgrnet.data import centre_crop
-from lgrnet.shards import INDEX_NAME, FaceShards
+from lgrnet.data.batches import centre_crop
+from lgrnet.data.shards import INDEX_NAME, FaceShards
 from runtime.action_units import au_key
 from runtime.align import ALIGNED_SIZE, CROP_OFFSET, CROP_SIZE, alignment_matrix, crop_matrix, warp
 from runtime.errors import InputError

@@ -5,8 +5,8 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from lgrnet.alignment import AlignmentNet
-from lgrnet.features import FeatureBlocks
+from lgrnet.network.alignment import AlignmentNet
+from lgrnet.network.features import FeatureBlocks
 
 Folded = list[tuple[Tensor, Tensor]]
 """Weight and bias of convolutions, in order."""

@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from lgrnet.fusion import EPSILON
+from lgrnet.network.fusion import EPSILON
 
 
 def normalise(x: Tensor) -> Tensor:
-    """Scale vectors to length 1, as `lgrnet.fusion.l2_normalise` in other operations.
+    """Scale vectors to length 1, as `lgrnet.network.fusion.l2_normalise` in other operations.
 
     Args:
         x: Vectors along the last axis, (..., C).

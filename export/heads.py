@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lgrnet.heads import STRONGEST, AuHeads
+from lgrnet.network.heads import STRONGEST, AuHeads
 
 
 def fold_head(heads: AuHeads, last: nn.Conv2d) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from export.accuracy import Bounds, measure_cost
 from export.compare import compare
 from export.errors import ExportError
 from export.faces import held_out_faces
-from lgrnet.model import LGRNet
+from lgrnet.network.model import LGRNet
 from runtime.backends import open_backend
 from runtime.backends.base import Backend
 from runtime.spec import ModelSpec

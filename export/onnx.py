@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from export.accuracy import Bounds
-    from lgrnet.model import LGRNet
+    from lgrnet.network.model import LGRNet
     from runtime.backends.base import Backend
 
 MEAN_CHANGE = 0.005

@@ -97,7 +97,7 @@ def run(parsed: argparse.Namespace, export: Callable, speaking: tuple[str, ...])
     }
     try:
         from export.accuracy import Bounds
-        from lgrnet.shards import DatasetError
+        from lgrnet.data.shards import DatasetError
     except ImportError as error:
         return _not_installed(error)
     try:

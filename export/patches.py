@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from lgrnet.au_geometry import AU_CENTRES
-from lgrnet.patches import Patches
+from lgrnet.network.au_geometry import AU_CENTRES
+from lgrnet.network.patches import Patches
 from runtime.landmarks import LEFT_EYE_INNER, RIGHT_EYE_INNER
 
 OUTSIDE = 1e6
@@ -44,7 +44,7 @@ class SharedPatches(nn.Module):
         self.register_buffer("drops", drops[:, None])  # (U, 1, 2)
 
     def centres(self, landmarks: Tensor) -> Tensor:
-        """Place the patches, as :class:`lgrnet.patches.Patches` does, halves to the even cell.
+        """Place the patches, as `lgrnet.network.patches` does, halves to the even cell.
 
         Args:
             landmarks: (B, 49, 2), pixels of the crop.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lgrnet.model import LGRNet
+from lgrnet.network.model import LGRNet
 from runtime.landmarks import COUNT
 
 Outputs = tuple[Tensor, ...]

@@ -10,7 +10,7 @@ import torch
 
 import lgrnet
 from lgrnet.checkpoint import CheckpointError
-from lgrnet.config import ModelConfig
+from lgrnet.network.config import ModelConfig
 from runtime.spec import ModelSpec, SpecError
 
 DEFAULT_THRESHOLD = 0.5

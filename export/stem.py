@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from export.fold import batch_norm_affine, make_conv
-from lgrnet.region import RegionLayer, RegionUnit
+from lgrnet.network.region import RegionLayer, RegionUnit
 
 
 def retile(x: Tensor, tiles: int, wanted: int) -> Tensor:

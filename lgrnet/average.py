@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from lgrnet.model import LGRNet
+from lgrnet.network.model import LGRNet
 from lgrnet.unseen import as_plain, seen_by
 
 logger = logging.getLogger(__name__)

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from lgrnet.augment import AugmentConfig
-from lgrnet.data import TrainingFaces, evaluation_batches, to_input, training_batches
-from lgrnet.losses import au_weights, dice_loss, recognition_loss
-from lgrnet.metrics import always_on_f1, f1_frame, mean_f1, recognised
-from lgrnet.report import to_json
-from lgrnet.shards import DatasetError, FaceShards
+from lgrnet.data.augment import AugmentConfig
+from lgrnet.data.batches import TrainingFaces, evaluation_batches, to_input, training_batches
+from lgrnet.data.shards import DatasetError, FaceShards
+from lgrnet.evaluation.metrics import always_on_f1, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.report import to_json
+from lgrnet.training.losses import au_weights, dice_loss, recognition_loss
 from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import PendingFile

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from lgrnet.config import ModelConfig
-from lgrnet.model import LGRNet
-from lgrnet.networks import build_network
+from lgrnet.network.build import build_network
+from lgrnet.network.config import ModelConfig
+from lgrnet.network.model import LGRNet
 from runtime.atomic import PendingFile
 
 FORMAT = "lgrnet-checkpoint-1"

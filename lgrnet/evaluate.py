@@ -10,134 +10,23 @@ and more as JSON, and with ``--page`` as a page of plots.
 import argparse
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import nn
-
-from lgrnet.answers import Ask, ask_network, open_model
 from lgrnet.checkpoint import CheckpointError
 from lgrnet.corpora.folds import CORPORA, FOLDS, test_subjects
-from lgrnet.data import evaluation_batches, scored
-from lgrnet.evaluation_page import require_page, write_page
+from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus, require_corpus
+from lgrnet.evaluation.models import open_model
+from lgrnet.evaluation.page import require_page, write_page
+from lgrnet.evaluation.report import format_report, report, to_json
+from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
-from lgrnet.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
-from lgrnet.report import format_report, report, to_json
-from lgrnet.shards import DatasetError, FaceShards, labelled_aus, require_corpus
 from lgrnet.unseen import tested_by
-from runtime.align import CROP_OFFSET
 from runtime.atomic import PendingFile
-from runtime.backends.base import Outputs
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.spec import ENGINES
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """A network's answers on a split, and what they are worth.
-
-    Attributes:
-        probability: (frames, n) float32.
-        presence: Labels, (frames, n): 0, 1 or 9.
-        errors: Landmark error of each frame in inter-ocular distances, (frames,).
-        intensity: What the network says and what is true, (frames, n) each, 0 to 5, NaN where
-            unknown; None for a network that does not tell.
-    """
-
-    probability: np.ndarray
-    presence: np.ndarray
-    errors: np.ndarray
-    intensity: tuple[np.ndarray, np.ndarray] | None = None
-
-    @property
-    def f1(self) -> np.ndarray:
-        """F1-frame at 0.5, (n,)."""
-        return f1_frame(recognised(self.probability), self.presence)
-
-    @property
-    def mean_f1(self) -> float:
-        """Mean of ``f1``."""
-        return mean_f1(self.f1)
-
-    @property
-    def landmark_error(self) -> float:
-        """Mean error in inter-ocular distances."""
-        return float(self.errors.mean())
-
-    @property
-    def failure_rate(self) -> float:
-        """Share of faces above 0.1."""
-        return failure_rate(self.errors)
-
-
-def answers(ask: Ask, faces: FaceShards, chosen: Sequence[int] | None = None) -> Outputs:
-    """Ask about faces.
-
-    Args:
-        ask: What answers.
-        faces: A split.
-        chosen: Indices of the faces to ask about, at least one; None for all.
-
-    Returns:
-        What is said, in the order of the faces.
-
-    Raises:
-        DatasetError: There is no face.
-    """
-    if not len(faces):
-        raise DatasetError("there is no face to ask about: the splits are empty")
-    said = [ask(batch.faces.numpy()) for batch in evaluation_batches(faces, chosen=chosen)]
-    return join_outputs(said)
-
-
-def join_outputs(said: Sequence[Outputs]) -> Outputs:
-    """Put answers one after the other."""
-    columns = zip(*said, strict=True)
-    return Outputs(*(None if each[0] is None else np.concatenate(each) for each in columns))
-
-
-def judge(said: Outputs, faces: FaceShards, columns: Sequence[int] | None = None) -> Evaluation:
-    """Score answers about a whole split.
-
-    Args:
-        said: From :func:`answers`.
-        faces: The split.
-        columns: Which of the model's AUs the split's are, in the split's order; None if they are
-            the same.
-
-    Returns:
-        Answers and scores.
-    """
-    pick = slice(None) if columns is None else list(columns)
-    labels = faces.labels
-    intensity = None
-    if said.intensity is not None:
-        intensity = said.intensity[:, pick], scored(labels.intensity)
-    return Evaluation(
-        probability=said.probability[:, pick],
-        presence=labels.presence,
-        errors=landmark_errors(said.landmarks, labels.landmarks - np.float32(CROP_OFFSET)),
-        intensity=intensity,
-    )
-
-
-def evaluate(model: nn.Module, faces: FaceShards, device: torch.device) -> Evaluation:
-    """Run a network over a split; the network is left in evaluation mode.
-
-    Args:
-        model: LGRNet.
-        faces: The split, with the network's AUs.
-        device: Where the network is.
-
-    Returns:
-        Answers and scores.
-    """
-    return judge(answers(ask_network(model, device), faces), faces)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -225,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 splits = test_subjects(args.corpus, args.fold)
             faces = FaceShards(args.data, splits, aus)
             columns = [model.aus.index(au) for au in aus]
-            result = judge(answers(model.ask, faces), faces, columns)
+            result = judge(predict(model.ask, faces), faces, columns)
     except (
         CheckpointError, DatasetError, DeviceError, FileNotFoundError, ImportError, ModelError,
         ValueError,

@@ -1,8 +1,8 @@
 """An experiment: which network, on which data, how it is trained; one TOML file says all of it.
 
 Defaults are the paper's (section IV-A). ``preset`` in ``[model]`` starts from a preset of
-:mod:`lgrnet.config`, further keys there change it. ``--set key=value`` counts most, then the
-file, then the defaults.
+:mod:`lgrnet.network.config`, further keys there change it. ``--set key=value`` counts most, then
+the file, then the defaults.
 """
 
 import json
@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lgrnet.augment import AugmentConfig
-from lgrnet.config import ModelConfig, model_config
 from lgrnet.corpora.folds import FOLDS
+from lgrnet.data.augment import AugmentConfig
+from lgrnet.network.config import ModelConfig, model_config
+from lgrnet.network.variants import make_variant, variant_of
 from lgrnet.settings import check_types, from_dict
-from lgrnet.variants import make_variant, variant_of
 
 CONFIG_NAME = "config.json"
 """All settings of a run, in its folder."""
@@ -79,10 +79,10 @@ class OptimConfig:
         align_weight: λ of eq. 5.
         intensity_weight: Of the intensities' loss, for a network with that head.
         clip: Norm to which gradients are clipped; 0 for none, as in the paper.
-        dice_over: Reading of eq. 3, see :func:`lgrnet.losses.dice_loss`.
+        dice_over: Reading of eq. 3, see :func:`lgrnet.training.losses.dice_loss`.
         average_from: Share of all steps after which the weights of every step enter a mean, which
-            is written as ``average.pt`` when training ends, see :mod:`lgrnet.weight_mean`; None
-            for no mean.
+            is written as ``average.pt`` when training ends, see :mod:`lgrnet.training.weight_mean`;
+            None for no mean.
         precision: ``"bf16"`` and ``"fp16"`` run convolutions in 16 bits (autocast; fp16 only on
             GPUs, with its gradients scaled), ``"fp32"`` does not.
     """
@@ -125,8 +125,8 @@ class DistilConfig:
     """Who teaches the network beside its labels, if anybody; the paper has none.
 
     Attributes:
-        teacher: Checkpoint of a trained network, see :class:`lgrnet.teacher.Teacher`; ``{variant}``
-            and ``{fold}`` as in ``Experiment.init``.
+        teacher: Checkpoint of a trained network, see :class:`lgrnet.training.teacher.Teacher`;
+            ``{variant}`` and ``{fold}`` as in ``Experiment.init``.
         weight: Of the loss against what it says.
     """
 
@@ -156,11 +156,12 @@ class Experiment:
         licence: Licence of the weights; travels with them.
         save_every: Optimiser steps between two saves of the state that a resumed run starts from.
         init: Checkpoint whose weights the training begins with, instead of random ones; it may come
-            from smaller or larger images, see :mod:`lgrnet.warm_start`. On folds ``{variant}`` and
-            ``{fold}`` in it stand for the name of each network and the number of the fold.
+            from smaller or larger images, see :mod:`lgrnet.training.warm_start`. On folds
+            ``{variant}`` and ``{fold}`` in it stand for the name of each network and the number of
+            the fold.
         init_rule: What of it is taken over: ``"shared"``, all that both networks have;
             ``"jaanet"``, what JÂA-Net begins DISFA with; ``"trunk"``, what has no part in any AU,
-            see :func:`lgrnet.warm_start.warm_start`.
+            see :func:`lgrnet.training.warm_start.warm_start`.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -227,7 +228,7 @@ def fold_run(experiment: Experiment, fold: int, variant: str | None = None) -> E
     Args:
         experiment: On a corpus.
         fold: 1, 2 or 3.
-        variant: One of :data:`lgrnet.variants.VARIANTS`; None for the network as it is.
+        variant: One of :data:`lgrnet.network.variants.VARIANTS`; None for the network as it is.
 
     Returns:
         The run, in the folder ``<out>/<variant>/fold<fold>``.

@@ -18,7 +18,7 @@ from lgrnet.corpora.parquet import require_pyarrow, write_parquet
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.report import make_report, write_report
 from lgrnet.corpora.writing import shard_table, write_sequences
-from lgrnet.shards import DatasetError, OtherDatasetError
+from lgrnet.data.shards import DatasetError, OtherDatasetError
 from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)

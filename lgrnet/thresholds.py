@@ -3,7 +3,8 @@
 Training ends with thresholds that its validation people chose. A mean of weights
 (:mod:`lgrnet.average`) has none, and whoever has labelled people of their own may want theirs. The
 weights, and the statistics of batch norms, stay as they are. With ``--own`` a few labelled faces of
-the kind that the network is for have a say beside those people (:mod:`lgrnet.threshold_choice`).
+the kind that the network is for have a say beside those people
+(:mod:`lgrnet.evaluation.threshold_choice`).
 """
 
 import argparse
@@ -17,12 +18,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.answers import ask_network, torch_device
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from lgrnet.evaluate import Evaluation, answers, evaluate
-from lgrnet.metrics import f1_frame, mean_f1, recognised
-from lgrnet.shards import MISSING, DatasetError, FaceShards
-from lgrnet.threshold_choice import (
+from lgrnet.data.shards import MISSING, DatasetError, FaceShards
+from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
+from lgrnet.evaluation.models import ask_network, torch_device
+from lgrnet.evaluation.scoring import Evaluation, evaluate, predict
+from lgrnet.evaluation.threshold_choice import (
     FEWEST,
     Calls,
     best_thresholds,
@@ -58,14 +59,15 @@ def choose_thresholds(
             unknown. None if there are none.
 
     Returns:
-        What its checkpoint should say: thresholds by :mod:`lgrnet.threshold_choice`, what they were
-        chosen on, and its scores there, all else as before; and the network's answers.
+        What its checkpoint should say: thresholds by :mod:`lgrnet.evaluation.threshold_choice`,
+        what they were chosen on, and its scores there, all else as before; and the network's
+        answers.
     """
     result = evaluate(model, faces, device)
     thresholds = best_thresholds(result.probability, result.presence)
     chosen_on: dict[str, Any] = described(faces)
     if own is not None:
-        few = answers(ask_network(model, device), own).probability
+        few = predict(ask_network(model, device), own).probability
         presence = labels_of(faces.aus, own)
         many = result.probability, result.presence
         thresholds = suited_thresholds(*many, few, presence)
@@ -95,7 +97,7 @@ def compare(
         result: The network's answers on many faces.
         few: Its probabilities and labels of the few, (faces, n) each.
         thresholds: Chosen with the few, (n,).
-        outside: From :func:`lgrnet.threshold_choice.held_out_calls`.
+        outside: From :func:`lgrnet.evaluation.threshold_choice.held_out_calls`.
 
     Returns:
         A row for each AU in which the few have a say: ``threshold``, ``f1`` on the many, shares of

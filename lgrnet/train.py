@@ -25,13 +25,13 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from lgrnet.answers import torch_device
 from lgrnet.corpora.folds import FOLDS
+from lgrnet.data.shards import DatasetError
+from lgrnet.evaluation.models import torch_device
 from lgrnet.experiment import Experiment, fold_run, load_experiment
-from lgrnet.shards import DatasetError
-from lgrnet.trainer import STATE_NAME, Trainer
+from lgrnet.network.variants import VARIANTS
+from lgrnet.training.trainer import STATE_NAME, Trainer
 from lgrnet.unseen import check_sources
-from lgrnet.variants import VARIANTS
 from runtime.errors import DeviceError
 
 __all__ = ["Trainer", "main"]

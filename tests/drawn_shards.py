@@ -7,9 +7,9 @@ import torch
 from tiny_network import draw_faces
 
 from export.plain import PlainGraph
-from lgrnet.alignment import MEAN_FACE
-from lgrnet.model import LGRNet
-from lgrnet.shards import Labels, shard_name, write_index, write_shard
+from lgrnet.data.shards import Labels, shard_name, write_index, write_shard
+from lgrnet.network.alignment import MEAN_FACE
+from lgrnet.network.model import LGRNet
 from runtime.align import CROP_OFFSET
 
 

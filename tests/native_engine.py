@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.native.arrays import network_arrays, network_shape
-from lgrnet.model import LGRNet
+from lgrnet.network.model import LGRNet
 from runtime.native.compile import CompileError, compile_engine, compiler
 from runtime.native.library import find_library
 from runtime.native.model import NativeModel

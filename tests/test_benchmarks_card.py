@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import card, live_tables, real_tables, variant_tables, writing
+from benchmarks import card, writing
+from benchmarks.documents import live as live_tables
+from benchmarks.documents import real as real_tables
+from benchmarks.documents import variants as variant_tables
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,7 +17,7 @@ from benchmarks.clips import (
     seen_at_rest,
     with_baseline,
 )
-from lgrnet.metrics import area_under_curve
+from lgrnet.evaluation.metrics import area_under_curve
 from runtime.errors import InputError
 
 DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"

@@ -8,9 +8,9 @@ from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
 from benchmarks import comparison
 from benchmarks.comparison import main
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.evaluate import evaluate
-from lgrnet.shards import FaceShards
-from lgrnet.variants import make_variant
+from lgrnet.data.shards import FaceShards
+from lgrnet.evaluation.scoring import evaluate
+from lgrnet.network.variants import make_variant
 
 
 @pytest.fixture(scope="module")

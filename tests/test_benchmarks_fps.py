@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import end_to_end, exports, fps
-from benchmarks.end_to_end import measure_end_to_end, read_frames
-from benchmarks.machine import describe_machine
-from benchmarks.memory import peak_megabytes
-from benchmarks.probe import NetworkRequest, ProbeError, probe
-from benchmarks.rows import PipelineRow
-from benchmarks.timing import Limits
+from benchmarks import fps
+from benchmarks.inference import end_to_end, exports
+from benchmarks.inference.end_to_end import measure_end_to_end, read_frames
+from benchmarks.inference.probe import NetworkRequest, ProbeError, probe
+from benchmarks.inference.rows import PipelineRow
+from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.memory import peak_megabytes
+from benchmarks.shared.timing import Limits
 from runtime.cli import DEMO_CLIP
 from runtime.packaged import model_path
 from runtime.results import PHASES
@@ -155,7 +156,7 @@ def test_a_probe_that_fails_says_why(tmp_path):
 
 def test_peak_memory_is_the_processs_own_and_stays_when_memory_is_given_back():
     code = (
-        "from benchmarks.memory import peak_megabytes as peak\n"
+        "from benchmarks.shared.memory import peak_megabytes as peak\n"
         "before = peak(); block = bytearray(b'x' * 200_000_000); del block\n"
         "print(before, peak())"
     )

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from tiny_network import tiny_network
 
-from benchmarks import exports, gpu, gpu_targets, networks
-from benchmarks.crops import benchmark_frame
-from benchmarks.engines import Engine, _of_backend, count_kernels
+from benchmarks import gpu, gpu_targets
 from benchmarks.fps import EDGE_CHECKPOINT, _labelled
-from benchmarks.networks import Task, _mean_f1, measure_gpu
-from benchmarks.record import FORMAT, write_record
-from benchmarks.rows import GPU_ROWS
+from benchmarks.inference import exports, networks
+from benchmarks.inference.crops import benchmark_frame
+from benchmarks.inference.engines import Engine, _of_backend, count_kernels
+from benchmarks.inference.networks import Task, _mean_f1, measure_gpu
+from benchmarks.inference.rows import GPU_ROWS
+from benchmarks.shared.record import FORMAT, write_record
 from benchmarks.table import full_tables
 from export.faces import LabelledFaces
 from lgrnet.checkpoint import save_checkpoint

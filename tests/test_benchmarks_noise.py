@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.noise import (
+from benchmarks.shared.noise import (
     IDLE_LOAD,
     LEAST_ROUNDS,
     interval,

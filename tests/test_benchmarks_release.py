@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import release
-from benchmarks.machine import revision
 from benchmarks.release import ROOT, Release, Step, fill, read_steps
+from benchmarks.shared.machine import revision
 from benchmarks.sheet import main as sheet_main
 from benchmarks.sheet import sheet
 from runtime.errors import InputError

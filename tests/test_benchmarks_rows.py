@@ -4,11 +4,12 @@ import shutil
 import pytest
 import torch
 
-from benchmarks import exports, fps
-from benchmarks.engines import open_engine
-from benchmarks.exports import Exports, ModelFile, Unavailable
-from benchmarks.memory import ask_gpu, gpu_megabytes
-from benchmarks.rows import EAGER, GPU_EAGER, GPU_ROWS, PIPELINES, ROWS, Row, choose_rows
+from benchmarks import fps
+from benchmarks.inference import exports
+from benchmarks.inference.engines import open_engine
+from benchmarks.inference.exports import Exports, ModelFile, Unavailable
+from benchmarks.inference.rows import EAGER, GPU_EAGER, GPU_ROWS, PIPELINES, ROWS, Row, choose_rows
+from benchmarks.shared.memory import ask_gpu, gpu_megabytes
 from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
 from runtime.backends.tensorrt_plan import FLAVOURS
@@ -169,7 +170,7 @@ def test_what_a_folder_holds_is_used_again_until_something_changes(
     assert len(asked) == 2, "other weights"
     Exports(tmp_path / "kept").files(rows, checkpoint, batch=1, trained=False)
     assert len(asked) == 3, "other options"
-    monkeypatch.setattr("benchmarks.exports._exporters", lambda: "another release")
+    monkeypatch.setattr("benchmarks.inference.exports._exporters", lambda: "another release")
     Exports(tmp_path / "kept").files(rows, checkpoint, batch=1)
     assert len(asked) == 4, "other exporters"
 

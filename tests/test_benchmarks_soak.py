@@ -89,7 +89,7 @@ def test_resident_memory_grows_with_what_is_held():
     # were resident before.
     code = (
         "import numpy as np\n"
-        "from benchmarks.memory import resident_megabytes\n"
+        "from benchmarks.shared.memory import resident_megabytes\n"
         "before = resident_megabytes()\n"
         "held = np.ones(40_000_000, np.uint8)\n"
         "print(resident_megabytes() - before)"

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from benchmarks import chart, table
-from benchmarks.record import FORMAT, RecordError, read_record, write_record
-from benchmarks.rows import ROWS
+from benchmarks.inference.rows import ROWS
+from benchmarks.shared.record import FORMAT, RecordError, read_record, write_record
 
 SPREAD = {"calls": 40, "mean": 11.0, "p90": 12.0, "p95": 13.0, "p99": 14.0, "min": 9.0, "max": 15.0}
 PROBE = {"import_s": 0.2, "load_s": 0.31, "first_result_s": 0.74, "peak_megabytes": 151.4}

@@ -13,8 +13,8 @@ from benchmarks import tiles
 from export.cuda.builder import Builder
 from export.cuda.network import build_network
 from export.cuda.tiles import MEASURED, Tile, read_tiles, tile_of
-from lgrnet.config import model_config
-from lgrnet.model import LGRNet
+from lgrnet.network.config import model_config
+from lgrnet.network.model import LGRNet
 
 ALL = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
 """AUs of the `edge` that ships."""
@@ -124,7 +124,7 @@ def test_the_fastest_candidate_is_kept(monkeypatch, tmp_path, capsys):
 
     context = SimpleNamespace(Pool=lambda processes: Pool())
     monkeypatch.setattr(tiles.multiprocessing, "get_context", lambda kind: context)
-    monkeypatch.setattr("benchmarks.memory.ask_gpu", lambda what: "9.0")
+    monkeypatch.setattr("benchmarks.shared.memory.ask_gpu", lambda what: "9.0")
     monkeypatch.setattr("runtime.backends.open_backend", Backend)
     output = tmp_path / "tiles.json"
     tiles.write_tiles({"fuse": Tile(8), "gather": Tile(128)}, output)
@@ -141,7 +141,7 @@ def test_without_a_gpu_nothing_is_measured(monkeypatch, tmp_path, capsys):
     def ask(what):
         raise OSError("no nvidia-smi")
 
-    monkeypatch.setattr("benchmarks.memory.ask_gpu", ask)
+    monkeypatch.setattr("benchmarks.shared.memory.ask_gpu", ask)
     assert tiles.main(["net.pt", "--json", str(tmp_path / "tiles.json")]) == 2
     assert "net.pt cannot be measured here: no nvidia-smi" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

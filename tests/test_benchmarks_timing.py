@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
-from benchmarks import timing
-from benchmarks.timing import BURST, Limits, interleave, spread, summarise, take_turns, warm_up
+from benchmarks.shared import timing
+from benchmarks.shared.timing import (
+    BURST,
+    Limits,
+    interleave,
+    spread,
+    summarise,
+    take_turns,
+    warm_up,
+)
 
 
 class Clock:

@@ -6,7 +6,7 @@ from tiny_network import SMALL
 
 from benchmarks import training
 from benchmarks.pieces import Form, Piece, pieces
-from lgrnet.config import PRESETS, model_config
+from lgrnet.network.config import PRESETS, model_config
 
 CONFIG = model_config("edge", **SMALL)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
-from lgrnet.shards import FaceShards
 
 INF = float("inf")
 SUBJECTS = ("F001", "M002")

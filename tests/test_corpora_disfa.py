@@ -11,8 +11,8 @@ import scipy.io
 
 from lgrnet.corpora import disfa
 from lgrnet.corpora.problems import Problems
+from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
-from lgrnet.shards import FaceShards
 from runtime.action_units import DISFA_AUS
 
 SUBJECTS = ("SN001", "SN031")

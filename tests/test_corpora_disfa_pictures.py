@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_corpora_disfa import SUBJECTS, prepare
 
-from lgrnet.shards import FaceShards
+from lgrnet.data.shards import FaceShards
 
 NAMES = {
     "SN001/0.png": lambda subject, index: f"{subject}/{index}.png",

@@ -14,7 +14,7 @@ from test_corpora_bp4d import prepare as prepare_bp4d
 from test_corpora_disfa import prepare as prepare_disfa
 
 import runtime
-from lgrnet.shards import FaceShards
+from lgrnet.data.shards import FaceShards
 
 CLIP = Path(runtime.__file__).parent / "demo" / "clip.mp4"
 

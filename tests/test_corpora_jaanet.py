@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
-from lgrnet.shards import FaceShards
 from runtime.action_units import BP4D_AUS, DISFA_AUS
 
 PARTS = {

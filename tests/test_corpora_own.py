@@ -13,9 +13,9 @@ import pytest
 import runtime
 from lgrnet.corpora.own import person_number, read_own
 from lgrnet.corpora.problems import CorpusError
+from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main as evaluate
 from lgrnet.prepare import main
-from lgrnet.shards import FaceShards
 
 CLIP = Path(runtime.__file__).parent / "demo" / "clip.mp4"
 HEADER = ["file", "person", "frame", "split", "AU12", "AU01", "AU6_c"]

@@ -10,11 +10,11 @@ pytest.importorskip("triton")
 
 from export.cuda.interpret import run_kernel
 from export.cuda.tiles import blocks_of, power_of_two
-from lgrnet.data import to_input
-from lgrnet.fusion import EPSILON, Fusion
-from lgrnet.patches import EXTENT, FALL, Patches, window_radius
-from lgrnet.region import RegionLayer, resize_input
-from lgrnet.relation import Direction, Recurrence, neighbourhoods
+from lgrnet.data.batches import to_input
+from lgrnet.network.fusion import EPSILON, Fusion
+from lgrnet.network.patches import EXTENT, FALL, Patches, window_radius
+from lgrnet.network.region import RegionLayer, resize_input
+from lgrnet.network.relation import Direction, Recurrence, neighbourhoods
 from runtime.landmarks import COUNT, LEFT_EYE_INNER, RIGHT_EYE_INNER
 
 

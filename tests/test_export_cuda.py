@@ -20,8 +20,8 @@ from export.cuda.memory import place
 from export.cuda.network import build_network
 from export.errors import ExportError
 from lgrnet.checkpoint import save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.model import LGRNet
+from lgrnet.network.config import model_config
+from lgrnet.network.model import LGRNet
 from runtime.cuda.launch_plan import (
     ALIGNMENT,
     lifetimes,

@@ -13,7 +13,7 @@ from export.native import ranges
 from export.native.__main__ import main
 from export.plain import PlainGraph
 from lgrnet.checkpoint import save_checkpoint
-from lgrnet.data import to_input
+from lgrnet.data.batches import to_input
 from runtime.backends import open_backend
 
 

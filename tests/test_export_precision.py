@@ -17,7 +17,7 @@ from export.quantise import part_of, quantise
 from export.recipes import fastest_graph
 from export.serialise import to_onnx
 from lgrnet.checkpoint import save_checkpoint
-from lgrnet.shards import FaceShards
+from lgrnet.data.shards import FaceShards
 from runtime.backends import open_backend
 
 

@@ -10,8 +10,8 @@ from export.direct import DirectGraph
 from export.plain import PlainGraph
 from export.serialise import to_onnx
 from export.winograd import WinogradGraph
-from lgrnet.config import ModelConfig
-from lgrnet.model import LGRNet
+from lgrnet.network.config import ModelConfig
+from lgrnet.network.model import LGRNet
 from runtime.spec import INTENSITY_NAME, OUTPUT_NAMES
 
 VARIANTS = [

@@ -24,8 +24,8 @@ from export.tensorrt.__main__ import main
 from export.tensorrt.build import build_engine
 from export.tensorrt.library import RTX_TARGETS, load_tensorrt
 from export.tensorrt.network import parse, read_onnx
-from lgrnet.config import model_config
-from lgrnet.networks import build_network
+from lgrnet.network.build import build_network
+from lgrnet.network.config import model_config
 from runtime.backends.tensorrt_plan import file_sha256, read_plan, sidecar, write_plan
 from runtime.packaged import model_path
 from runtime.spec import ModelSpec

@@ -5,10 +5,10 @@ from tiny_network import tiny_network
 from export.winograd.blocks import BlockGrid
 from export.winograd.drives import GATES, SparseDrives
 from export.winograd.windows import BlockPatches, Windows
-from lgrnet.alignment import MEAN_FACE
-from lgrnet.au_geometry import MUSCLE_ORDER
-from lgrnet.patches import Patches, PredefinedAttention
-from lgrnet.relation import Recurrence
+from lgrnet.network.alignment import MEAN_FACE
+from lgrnet.network.au_geometry import MUSCLE_ORDER
+from lgrnet.network.patches import Patches, PredefinedAttention
+from lgrnet.network.relation import Recurrence
 
 SETTINGS = [(44, 44), (44, 52), (16, 16), (16, 24), (8, 8)]
 """Cells of F and of the grid on which the maps are made, along a side."""

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from lgrnet.alignment import MEAN_FACE
 from lgrnet.faces.conditions import CONDITIONS, measure_conditions, typology_angle
 from lgrnet.faces.drawing.camera import Pose
+from lgrnet.network.alignment import MEAN_FACE
 from runtime.align import CROP_OFFSET
 
 FACE = np.array(MEAN_FACE) + CROP_OFFSET

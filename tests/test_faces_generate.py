@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lgrnet.data.shards import MISSING, DatasetError, FaceShards
 from lgrnet.faces import generate as generate_module
 from lgrnet.faces.conditions import CONDITIONS
 from lgrnet.faces.generate import Recipe, generate, main, render_person
 from lgrnet.faces.lookalike import __main__ as lookalike
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import sample_intensities
-from lgrnet.shards import MISSING, DatasetError, FaceShards
 from runtime.atomic import STALE
 
 TINY = Recipe(

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lgrnet.alignment import MEAN_FACE
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.motion.labels import HIDDEN_FROM, au_presence, unscorable
+from lgrnet.network.alignment import MEAN_FACE
 
 LIPS_PART = FACE_AUS.index(25)
 COUNT = len(FACE_AUS)

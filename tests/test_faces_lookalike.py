@@ -10,8 +10,8 @@ import scipy.io
 
 from lgrnet import prepare
 from lgrnet.corpora import folds
+from lgrnet.data.shards import FaceShards
 from lgrnet.faces.lookalike.__main__ import main
-from lgrnet.shards import FaceShards
 
 
 def render(corpus, out, rig, *more):

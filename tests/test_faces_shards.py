@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgrnet.shards import (
+from lgrnet.data.shards import (
     DatasetError,
     FaceShards,
     Labels,

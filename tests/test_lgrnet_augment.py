@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lgrnet.augment import AugmentConfig, augment
+from lgrnet.data.augment import AugmentConfig, augment
 from runtime import landmarks as points49
 
 LIVE = AugmentConfig(0.5, rotation=8, scale=0.1, photometric=0, occlusion=0, grey_border=0.5)

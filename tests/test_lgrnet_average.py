@@ -7,8 +7,8 @@ from test_lgrnet_evaluate import TINY
 
 from lgrnet.average import average, main
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.networks import build_network
+from lgrnet.network.build import build_network
+from lgrnet.network.config import model_config
 
 
 def saved(path, seed, meta=None, **changes):

@@ -6,8 +6,8 @@ import torch
 
 from lgrnet import checkpoint
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.model import LGRNet
+from lgrnet.network.config import model_config
+from lgrnet.network.model import LGRNet
 
 
 @pytest.fixture(scope="module")

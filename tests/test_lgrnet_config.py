@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lgrnet.config import PRESETS, ModelConfig, model_config
+from lgrnet.network.config import PRESETS, ModelConfig, model_config
 from lgrnet.settings import from_dict
 from runtime.action_units import BP4D_AUS
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from tiny_shards import write_tiny_shards
 
-from lgrnet.augment import AugmentConfig
-from lgrnet.data import (
+from lgrnet.data.augment import AugmentConfig
+from lgrnet.data.batches import (
     EpochSampler,
     TrainingFaces,
     centre_crop,
@@ -12,7 +12,7 @@ from lgrnet.data import (
     to_input,
     training_batches,
 )
-from lgrnet.shards import FaceShards
+from lgrnet.data.shards import FaceShards
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,13 @@ from tiny_shards import AUS, write_tiny_shards
 from lgrnet.baselines import convolutional, landmark_perceptron
 from lgrnet.baselines import main as baselines
 from lgrnet.checkpoint import save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.evaluate import evaluate, main
-from lgrnet.metrics import area_under_curve, f1_frame, landmark_errors
-from lgrnet.model import LGRNet
-from lgrnet.shards import FaceShards, Labels, shard_name, write_index, write_shard
-from lgrnet.threshold_choice import best_thresholds
+from lgrnet.data.shards import FaceShards, Labels, shard_name, write_index, write_shard
+from lgrnet.evaluate import main
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, landmark_errors
+from lgrnet.evaluation.scoring import evaluate
+from lgrnet.evaluation.threshold_choice import best_thresholds
+from lgrnet.network.config import model_config
+from lgrnet.network.model import LGRNet
 
 TINY = {
     "aus": AUS,

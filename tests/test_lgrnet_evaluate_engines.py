@@ -13,9 +13,10 @@ from export.native.__main__ import main as export_native
 from export.onnx import export_onnx
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.corpora.folds import subject_number, test_subjects
-from lgrnet.evaluate import evaluate, main
-from lgrnet.metrics import f1_frame
-from lgrnet.shards import FaceShards
+from lgrnet.data.shards import FaceShards
+from lgrnet.evaluate import main
+from lgrnet.evaluation.metrics import f1_frame
+from lgrnet.evaluation.scoring import evaluate
 from runtime.action_units import BP4D_AUS
 from runtime.spec import ENGINES
 

@@ -12,15 +12,15 @@ from tiny_corpus import write_tiny_corpus
 from lgrnet.average import average
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.corpora.folds import subject_number, test_subjects
-from lgrnet.evaluate import evaluate
+from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main as evaluate_command
+from lgrnet.evaluation.fold_scores import FORMAT, ScoresError, read_fold_scores
+from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import fold_run, load_experiment
-from lgrnet.fold_scores import FORMAT, ScoresError, read_fold_scores
-from lgrnet.shards import FaceShards
+from lgrnet.network.variants import VARIANTS, make_variant, variant_of
 from lgrnet.train import main
-from lgrnet.trainer import Trainer
+from lgrnet.training.trainer import Trainer
 from lgrnet.unseen import will_have_seen
-from lgrnet.variants import VARIANTS, make_variant, variant_of
 from runtime.action_units import BP4D_AUS, DISFA_AUS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -130,7 +130,7 @@ def test_disfa_can_begin_with_bp4d(corpora, tmp_path, variant):
 
 
 def make_order(model):
-    from lgrnet.au_geometry import muscle_order
+    from lgrnet.network.au_geometry import muscle_order
 
     return muscle_order(model.config.aus)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lgrnet.fusion import Fusion, l2_normalise
+from lgrnet.network.fusion import Fusion, l2_normalise
 
 N, C = 3, 4
 

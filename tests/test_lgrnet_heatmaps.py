@@ -9,13 +9,13 @@ import torch
 from tiny_network import SMALL, draw_faces, tiny_network
 
 from lgrnet.checkpoint import save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.data import to_input
+from lgrnet.data.batches import to_input
 from lgrnet.heatmaps.__main__ import choose_aus, main
 from lgrnet.heatmaps.attribution import gate_effects, gate_matrix, gate_order, relevance
 from lgrnet.heatmaps.figure import centres, overlay
-from lgrnet.networks import build_network
-from lgrnet.variants import make_variant
+from lgrnet.network.build import build_network
+from lgrnet.network.config import model_config
+from lgrnet.network.variants import make_variant
 
 ROOT = Path(__file__).parents[1]
 FACE = draw_faces(1, seed=3)[0]
@@ -163,7 +163,7 @@ def test_the_packaged_network_looks_at_the_mouth_for_parted_lips(tmp_path):
     rows, columns = np.mgrid[:16, :16] * 11 + 5
     place = np.array([(strong * columns).sum(), (strong * rows).sum()]) / strong.sum()
     # Where the lips of an aligned face are; the schematic face says so too.
-    from lgrnet.alignment import MEAN_FACE
+    from lgrnet.network.alignment import MEAN_FACE
 
     lips = centres(np.array(MEAN_FACE, float), 25).mean(0)
     assert np.linalg.norm(place - lips) < 30

@@ -3,14 +3,14 @@ import torch
 from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
 from tiny_network import draw_faces
 
-from lgrnet.au_geometry import muscle_order
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.data import to_input
-from lgrnet.jaanet import JAANet
-from lgrnet.losses import joint_loss
-from lgrnet.networks import build_network
-from lgrnet.region import resize_input
+from lgrnet.data.batches import to_input
+from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.build import build_network
+from lgrnet.network.config import model_config
+from lgrnet.network.jaanet import JAANet
+from lgrnet.network.region import resize_input
+from lgrnet.training.losses import joint_loss
 
 JAANET = {"architecture": "jaanet", "relation": "none", "fusion": False}
 AUS = (1, 6, 7, 17, 25)  # from brow to chin they come in another order

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from lgrnet.corpora.folds import FOLDS, subjects, test_subjects
+from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main as evaluate
 from lgrnet.heatmaps.__main__ import main as heatmaps
 from lgrnet.prepare import main as prepare
-from lgrnet.shards import FaceShards
 from lgrnet.tables.__main__ import main as tables
 from lgrnet.train import main as train
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lgrnet.losses import (
+from lgrnet.training.losses import (
     MISSING,
     alignment_loss,
     au_weights,

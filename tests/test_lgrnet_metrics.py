@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lgrnet.metrics import (
+from lgrnet.evaluation.metrics import (
     always_on_f1,
     f1_frame,
     failure_rate,

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from lgrnet.alignment import MEAN_FACE
-from lgrnet.au_geometry import muscle_order
-from lgrnet.config import ModelConfig, model_config
-from lgrnet.features import FeatureBlocks
-from lgrnet.losses import joint_loss
-from lgrnet.model import LGRNet
+from lgrnet.network.alignment import MEAN_FACE
+from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.config import ModelConfig, model_config
+from lgrnet.network.features import FeatureBlocks
+from lgrnet.network.model import LGRNet
+from lgrnet.training.losses import joint_loss
 from runtime.action_units import BP4D_AUS, DISFA_AUS
 
 SMALL = {

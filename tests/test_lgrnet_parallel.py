@@ -11,12 +11,12 @@ from test_lgrnet_train import weights
 from tiny_corpus import write_tiny_corpus
 from torch import distributed, nn
 
-from lgrnet.data import training_batches
+from lgrnet.data.batches import training_batches
 from lgrnet.experiment import fold_run, load_experiment
-from lgrnet.losses import joint_loss
-from lgrnet.parallel import SummedBatchNorm2d, open_accelerator, share_norms
 from lgrnet.train import main
-from lgrnet.trainer import Trainer
+from lgrnet.training.losses import joint_loss
+from lgrnet.training.parallel import SummedBatchNorm2d, open_accelerator, share_norms
+from lgrnet.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 MEAN = "optim.average_from=0.5"  # of three steps, the last two
@@ -149,7 +149,7 @@ def test_two_processes_train_as_one_on_the_whole_batch(experiment, tmp_path):
 
 def test_a_batch_that_cannot_be_shared_is_refused(experiment, tmp_path, monkeypatch):
     pair = SimpleNamespace(device=CPU, is_main_process=True, process_index=0, num_processes=2)
-    monkeypatch.setattr("lgrnet.trainer.open_accelerator", lambda *_: pair)
+    monkeypatch.setattr("lgrnet.training.trainer.open_accelerator", lambda *_: pair)
     run = fold_run(load_experiment(experiment, ["optim.batch=5", f"out={tmp_path}"]), 1)
     with pytest.raises(ValueError, match="cannot be shared equally by 2 processes"):
         Trainer(run, CPU, progress=False)

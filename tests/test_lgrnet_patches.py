@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from lgrnet.alignment import MEAN_FACE
-from lgrnet.au_geometry import AU_CENTRES, MUSCLE_ORDER, muscle_order
-from lgrnet.patches import Patches, PredefinedAttention, RefinedAttention, window_radius
+from lgrnet.network.alignment import MEAN_FACE
+from lgrnet.network.au_geometry import AU_CENTRES, MUSCLE_ORDER, muscle_order
+from lgrnet.network.patches import Patches, PredefinedAttention, RefinedAttention, window_radius
 
 # jaanet.md 1.4, from JÂA-Net's own code: AU → two peaks (row, column), sum, cells above zero.
 GOLDEN = {

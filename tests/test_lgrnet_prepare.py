@@ -12,11 +12,11 @@ import drawn_corpora
 import numpy as np
 import pytest
 
-from lgrnet.augment import AugmentConfig
 from lgrnet.corpora import folds
-from lgrnet.data import TrainingFaces, training_batches
+from lgrnet.data.augment import AugmentConfig
+from lgrnet.data.batches import TrainingFaces, training_batches
+from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
-from lgrnet.shards import FaceShards
 
 
 def arguments(folder, *more):

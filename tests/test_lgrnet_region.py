@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lgrnet.region import RegionLayer, RegionUnit, Stem, from_tiles, to_tiles
+from lgrnet.network.region import RegionLayer, RegionUnit, Stem, from_tiles, to_tiles
 
 
 def tile_convolution(layer, index):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lgrnet.relation import ConvLSTMCell, Recurrence, neighbourhoods
+from lgrnet.network.relation import ConvLSTMCell, Recurrence, neighbourhoods
 
 B, N, C, H, W = 2, 4, 4, 6, 5
 

@@ -7,15 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from lgrnet.bootstrap import f1_counts, interval, resampled_mean_f1
-from lgrnet.calibration import reliability
-from lgrnet.evaluate import Evaluation
-from lgrnet.evaluation_page import write_page
-from lgrnet.groups import groups
-from lgrnet.metrics import area_under_curve, f1_frame, mean_f1, precision_recall
-from lgrnet.report import format_report, report
-from lgrnet.shards import Labels
-from lgrnet.strength import by_strength
+from lgrnet.data.shards import Labels
+from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.evaluation.calibration import reliability
+from lgrnet.evaluation.groups import groups
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, precision_recall
+from lgrnet.evaluation.page import write_page
+from lgrnet.evaluation.report import format_report, report
+from lgrnet.evaluation.scoring import Evaluation
+from lgrnet.evaluation.strength import by_strength
 
 AUS = (1, 12)
 

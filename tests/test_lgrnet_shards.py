@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_shards import write_tiny_shards
 
-from lgrnet.shards import DatasetError, FaceShards, Labels, write_index, write_shard
+from lgrnet.data.shards import DatasetError, FaceShards, Labels, write_index, write_shard
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgrnet.evaluate import Evaluation
+from lgrnet.evaluation.fold_scores import fold_scores, read_fold_scores, write_fold_scores
+from lgrnet.evaluation.metrics import f1_frame
+from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.experiment import fold_run, load_experiment
-from lgrnet.fold_scores import fold_scores, read_fold_scores, write_fold_scores
-from lgrnet.metrics import f1_frame
+from lgrnet.network.variants import VARIANTS
 from lgrnet.tables import published
 from lgrnet.tables.__main__ import main
 from lgrnet.tables.paper import Row, Table
 from lgrnet.tables.text import ranks, to_markdown
-from lgrnet.variants import VARIANTS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

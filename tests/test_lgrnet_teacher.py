@@ -7,14 +7,14 @@ import torch
 from test_lgrnet_evaluate import TINY
 from test_lgrnet_train import config, run  # noqa: F401 (a fixture)
 
-from lgrnet.answers import ask_network
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.losses import MISSING, distillation_loss, joint_loss
-from lgrnet.networks import build_network
-from lgrnet.shards import FaceShards
-from lgrnet.teacher import Lesson, Teacher
-from lgrnet.trainer import Trainer
+from lgrnet.data.shards import FaceShards
+from lgrnet.evaluation.models import ask_network
+from lgrnet.network.build import build_network
+from lgrnet.network.config import model_config
+from lgrnet.training.losses import MISSING, distillation_loss, joint_loss
+from lgrnet.training.teacher import Lesson, Teacher
+from lgrnet.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

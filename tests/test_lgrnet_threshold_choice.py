@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lgrnet import threshold_choice
-from lgrnet.threshold_choice import (
+from lgrnet.evaluation import threshold_choice
+from lgrnet.evaluation.threshold_choice import (
     FEWEST,
     best_thresholds,
     calls,

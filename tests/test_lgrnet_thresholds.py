@@ -6,11 +6,11 @@ import torch
 from test_lgrnet_evaluate import TINY
 from tiny_shards import AUS, write_tiny_shards
 
-from lgrnet import threshold_choice
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.model import LGRNet
-from lgrnet.shards import FaceShards, Labels, shard_name, write_index, write_shard
+from lgrnet.data.shards import FaceShards, Labels, shard_name, write_index, write_shard
+from lgrnet.evaluation import threshold_choice
+from lgrnet.network.config import model_config
+from lgrnet.network.model import LGRNet
 from lgrnet.thresholds import main
 
 

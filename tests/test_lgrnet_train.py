@@ -14,9 +14,9 @@ from tiny_shards import write_tiny_shards
 
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.corpora.folds import CORPORA
-from lgrnet.evaluate import evaluate
+from lgrnet.data.shards import FaceShards
+from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
-from lgrnet.shards import FaceShards
 from lgrnet.train import Trainer, main
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))

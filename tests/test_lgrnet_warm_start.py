@@ -6,11 +6,11 @@ from test_lgrnet_evaluate import TINY
 from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from lgrnet.config import model_config
-from lgrnet.model import LGRNet
-from lgrnet.networks import build_network
-from lgrnet.variants import make_variant
-from lgrnet.warm_start import resample_map_weights, warm_start
+from lgrnet.network.build import build_network
+from lgrnet.network.config import model_config
+from lgrnet.network.model import LGRNet
+from lgrnet.network.variants import make_variant
+from lgrnet.training.warm_start import resample_map_weights, warm_start
 
 
 def saved(path, **changes):

@@ -9,11 +9,11 @@ from torch import nn
 
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.corpora.folds import test_subjects
-from lgrnet.evaluate import evaluate
-from lgrnet.fold_scores import read_fold_scores
-from lgrnet.shards import FaceShards
-from lgrnet.trainer import Trainer
-from lgrnet.weight_mean import NORM_BATCHES, WeightMean
+from lgrnet.data.shards import FaceShards
+from lgrnet.evaluation.fold_scores import read_fold_scores
+from lgrnet.evaluation.scoring import evaluate
+from lgrnet.training.trainer import Trainer
+from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
 from runtime.action_units import DISFA_AUS
 
 __all__ = ["config", "corpora"]  # fixtures

@@ -11,11 +11,11 @@ import torch
 from native_engine import native_model, require_native
 from tiny_network import draw_faces, tiny_network
 
-from benchmarks.machine import describe_machine
+from benchmarks.shared.machine import describe_machine
 from export.faces import demo_faces
 from export.native.ranges import best_ranges, bin_edges, measure_ranges
 from export.plain import PlainGraph
-from lgrnet.data import to_input
+from lgrnet.data.batches import to_input
 from runtime import Detector
 from runtime.backends import open_backend
 from runtime.backends.native import NativeBackend

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrnet.alignment import MEAN_FACE
 from lgrnet.corpora.folds import subject_number, subjects
-from lgrnet.shards import Labels, shard_name, write_index, write_shard
+from lgrnet.data.shards import Labels, shard_name, write_index, write_shard
+from lgrnet.network.alignment import MEAN_FACE
 from runtime.action_units import BP4D_AUS, DISFA_AUS
 from runtime.align import CROP_OFFSET
 

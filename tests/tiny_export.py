@@ -7,7 +7,7 @@ from test_export_faces import write_faces
 from tiny_network import draw_faces
 
 from lgrnet.checkpoint import save_checkpoint
-from lgrnet.model import LGRNet
+from lgrnet.network.model import LGRNet
 
 # The tiny network has few numbers to average rounding over.
 GENEROUS = ["--max-f1-loss", "1", "--max-mean-f1-loss", "1", "--mean-change", "1"]

@@ -6,7 +6,7 @@ from tiny_network import draw_faces, tiny_network
 
 from export.cuda.memory import place
 from export.cuda.network import build_network
-from lgrnet.data import to_input
+from lgrnet.data.batches import to_input
 from runtime.spec import ModelSpec
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.config import model_config
-from lgrnet.data import to_input
-from lgrnet.heads import STRONGEST
-from lgrnet.model import LGRNet
+from lgrnet.data.batches import to_input
+from lgrnet.network.config import model_config
+from lgrnet.network.heads import STRONGEST
+from lgrnet.network.model import LGRNet
 
 SMALL = {
     "aus": [1, 6, 12, 14, 25],  # 12 and 14 look at the same places

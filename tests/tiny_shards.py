@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lgrnet.alignment import MEAN_FACE
-from lgrnet.shards import Labels, shard_name, write_index, write_shard
+from lgrnet.data.shards import Labels, shard_name, write_index, write_shard
+from lgrnet.network.alignment import MEAN_FACE
 from runtime.align import CROP_OFFSET
 
 AUS = (1, 12)

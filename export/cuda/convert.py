@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lgrnet.checkpoint import load_checkpoint
-from lgrnet.model import LGRNet
+from lgrnet.network.model import LGRNet
 from runtime.atomic import PendingFile
 from runtime.cuda.launch_plan import SUFFIX, read_launch_plan, write_launch_plan
 from runtime.spec import ModelSpec

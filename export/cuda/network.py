@@ -9,10 +9,10 @@ from export.cuda.convolution import add_convolution
 from export.cuda.recurrence import add_recurrence
 from export.cuda.tiles import Tile, blocks_of, power_of_two, rows_rule, tile_of
 from export.native.arrays import network_arrays, network_shape
-from lgrnet.features import FeatureBlocks
-from lgrnet.fusion import EPSILON
-from lgrnet.heads import STRONGEST
-from lgrnet.model import LGRNet
+from lgrnet.network.features import FeatureBlocks
+from lgrnet.network.fusion import EPSILON
+from lgrnet.network.heads import STRONGEST
+from lgrnet.network.model import LGRNet
 from runtime.align import BORDER
 from runtime.cuda.launch_plan import CUT_NUMBERS, FRAME_NAME, TABLE_NAME
 from runtime.landmarks import COUNT, LEFT_EYE_INNER, RIGHT_EYE_INNER

@@ -18,9 +18,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export.errors import ExportError
-from lgrnet.config import PRESETS, REFINEMENT_MARGIN, ModelConfig
-from lgrnet.model import LGRNet
-from lgrnet.relation import ConvLSTMCell
+from lgrnet.network.config import PRESETS, REFINEMENT_MARGIN, ModelConfig
+from lgrnet.network.model import LGRNet
+from lgrnet.network.relation import ConvLSTMCell
 from runtime.spec import ModelSpec
 
 TOLERANCES = {"fp32": (1e-4, 0.01), "fp16": (0.03, 0.5)}

@@ -7,9 +7,9 @@ from export.direct.rows import to_maps, to_rows
 from export.fold import fold_blocks, later_blocks, make_conv
 from export.fusion import normalise
 from export.heads import FusedHeads
-from lgrnet.features import FeatureBlocks
-from lgrnet.fusion import Fusion, resize
-from lgrnet.model import LGRNet
+from lgrnet.network.features import FeatureBlocks
+from lgrnet.network.fusion import Fusion, resize
+from lgrnet.network.model import LGRNet
 
 
 class GlobalTerms(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from export.direct.rows import RowConv, to_maps, to_rows
 from export.gates import GATES, DenseDrive
 from export.patches import SharedPatches
-from lgrnet.relation import Direction, Recurrence
+from lgrnet.network.relation import Direction, Recurrence
 
 
 class SparseDrive(NamedTuple):

@@ -10,8 +10,8 @@ from export.fold import fold_blocks, fold_landmarks, fold_norms, later_blocks
 from export.patches import SharedPatches
 from export.plain import Outputs
 from export.stem import FusedStem
-from lgrnet.au_geometry import muscle_order
-from lgrnet.model import LGRNet
+from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.model import LGRNet
 from runtime.landmarks import COUNT
 
 

@@ -10,7 +10,7 @@ from export.direct.drives import DenseDrives, Drive, SparseDrives
 from export.direct.rows import RowConv
 from export.gates import GATES
 from export.patches import SharedPatches
-from lgrnet.relation import Direction, Recurrence, SkipGates
+from lgrnet.network.relation import Direction, Recurrence, SkipGates
 
 
 class DirectGates(nn.Module):

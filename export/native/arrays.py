@@ -7,14 +7,14 @@ from torch import Tensor
 from export.errors import ExportError
 from export.fold import batch_norm_affine, fold_blocks, fold_landmarks
 from export.heads import fold_head
-from lgrnet.au_geometry import AU_CENTRES, muscle_order
-from lgrnet.config import ModelConfig
-from lgrnet.features import FeatureBlocks
-from lgrnet.heads import AuHeads
-from lgrnet.model import LGRNet
-from lgrnet.patches import EXTENT, FALL, window_radius
-from lgrnet.region import RegionUnit
-from lgrnet.relation import Direction
+from lgrnet.network.au_geometry import AU_CENTRES, muscle_order
+from lgrnet.network.config import ModelConfig
+from lgrnet.network.features import FeatureBlocks
+from lgrnet.network.heads import AuHeads
+from lgrnet.network.model import LGRNet
+from lgrnet.network.patches import EXTENT, FALL, window_radius
+from lgrnet.network.region import RegionUnit
+from lgrnet.network.relation import Direction
 from runtime.landmarks import COUNT, LEFT_EYE_INNER, RIGHT_EYE_INNER
 from runtime.native.model import NetworkShape
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from export.fold import fold_norms
 from export.winograd.blocks import BlockGrid
-from lgrnet.patches import Patches, RefinedAttention
+from lgrnet.network.patches import Patches, RefinedAttention
 
 
 class RefinedMaps(nn.Module):

@@ -9,8 +9,8 @@ from export.winograd.blocks import SIDE, BlockGrid
 from export.winograd.features import FirstBlock
 from export.winograd.fusion import FusedFusion
 from export.winograd.transform import BlockInput
-from lgrnet.features import FeatureBlocks
-from lgrnet.model import LGRNet
+from lgrnet.network.features import FeatureBlocks
+from lgrnet.network.model import LGRNet
 
 
 def assemble(feature: Tensor, maps: Tensor, states: list[Tensor] | None) -> Tensor:

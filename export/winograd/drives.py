@@ -9,7 +9,7 @@ from export.gates import GATES, DenseDrive
 from export.winograd.blocks import CELLS, BlockGrid
 from export.winograd.transform import BlockConv, BlockInput
 from export.winograd.windows import BlockPatches, Windows
-from lgrnet.relation import Direction, Recurrence
+from lgrnet.network.relation import Direction, Recurrence
 
 
 class SparseDrive(NamedTuple):

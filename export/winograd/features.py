@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from export.fold import Folded, fold_blocks, fold_landmarks, later_blocks
 from export.winograd.blocks import BlockGrid
 from export.winograd.transform import BlockConv, BlockConvPool, BlockInput
-from lgrnet.alignment import AlignmentNet
+from lgrnet.network.alignment import AlignmentNet
 
 
 class FirstBlock(nn.Module):

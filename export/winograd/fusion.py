@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from export.fusion import normalise
 from export.winograd.blocks import BlockGrid
-from lgrnet.fusion import Fusion, resize
+from lgrnet.network.fusion import Fusion, resize
 
 
 class FusedFusion(nn.Module):

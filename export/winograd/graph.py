@@ -12,8 +12,8 @@ from export.winograd.features import FusedAlignment
 from export.winograd.recurrence import FusedRecurrence
 from export.winograd.transform import BlockInput
 from export.winograd.windows import BlockPatches
-from lgrnet.au_geometry import muscle_order
-from lgrnet.model import LGRNet
+from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.model import LGRNet
 from runtime.landmarks import COUNT
 
 

@@ -9,7 +9,7 @@ from export.winograd.blocks import CELLS, BlockGrid
 from export.winograd.drives import DenseDrives, Drive, SparseDrives
 from export.winograd.transform import BlockConv, BlockInput
 from export.winograd.windows import BlockPatches
-from lgrnet.relation import Direction, Recurrence
+from lgrnet.network.relation import Direction, Recurrence
 
 
 class FusedGates(nn.Module):

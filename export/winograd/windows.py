@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from export.patches import SharedPatches
 from export.winograd.blocks import AROUND, CELLS, REACH, SIDE, BlockGrid
-from lgrnet.patches import Patches
+from lgrnet.network.patches import Patches
 
 
 class BlockPatches(SharedPatches):

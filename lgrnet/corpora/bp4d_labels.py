@@ -6,7 +6,7 @@ import numpy as np
 
 from lgrnet.corpora.problems import Problems
 from lgrnet.corpora.rows import integer, read_rows, read_scores
-from lgrnet.shards import MISSING
+from lgrnet.data.shards import MISSING
 from runtime.action_units import BP4D_AUS, au_key
 
 AUS = BP4D_AUS

@@ -19,7 +19,7 @@ import numpy as np
 from lgrnet.corpora import folds
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import integer, read_rows
-from lgrnet.shards import MISSING
+from lgrnet.data.shards import MISSING
 
 COLUMNS = ("subject", "au", "first", "last", "intensity")
 _STRONGEST = 5

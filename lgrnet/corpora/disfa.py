@@ -33,7 +33,7 @@ from lgrnet.corpora.sequence import (
     check_alignable,
     keep,
 )
-from lgrnet.shards import MISSING
+from lgrnet.data.shards import MISSING
 from runtime.landmarks import COUNT
 
 _POINTS, _JAW = 66, 17  # of which the first are the jaw line; the other 49 are SDM-49 in order

@@ -25,7 +25,7 @@ from lgrnet.corpora.plausible import find_fault
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import Row, integer, read_rows
 from lgrnet.corpora.sequence import FrameSequence, keep
-from lgrnet.shards import MISSING
+from lgrnet.data.shards import MISSING
 from runtime.action_units import BP4D_AUS, DISFA_AUS
 from runtime.landmarks import COUNT, inter_ocular
 

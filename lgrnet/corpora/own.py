@@ -30,7 +30,7 @@ import numpy as np
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import integer
 from lgrnet.corpora.sequence import NO_LABEL, Dropped, FrameSequence
-from lgrnet.shards import MISSING
+from lgrnet.data.shards import MISSING
 from runtime.action_units import AU_NAMES
 from runtime.landmarks import COUNT
 from runtime.sources.images import IMAGE_SUFFIXES

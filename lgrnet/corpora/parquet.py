@@ -11,7 +11,7 @@
 ``AU01_r`` …                intensity on FACS's scale, 0 to 5, null unknown
 ==========================  ==================================================================
 
-The rows are in the order in which :class:`lgrnet.shards.FaceShards` reads all subjects.
+The rows are in the order in which :class:`lgrnet.data.shards.FaceShards` reads all subjects.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from types import ModuleType
 import numpy as np
 
 from lgrnet.corpora.writing import read_frames
-from lgrnet.shards import MISSING, read_labels
+from lgrnet.data.shards import MISSING, read_labels
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 

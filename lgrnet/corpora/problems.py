@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from lgrnet.shards import DatasetError
+from lgrnet.data.shards import DatasetError
 
 _PER_FILE = 5
 """Problems of one file that are listed; one wrong column would fill the screen otherwise."""

@@ -10,7 +10,7 @@ import numpy as np
 from lgrnet.corpora import folds
 from lgrnet.corpora.sequence import REASONS, FrameSequence
 from lgrnet.corpora.writing import read_frames, shard_table
-from lgrnet.shards import MISSING, read_labels
+from lgrnet.data.shards import MISSING, read_labels
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lgrnet.corpora.problems import Problems
-from lgrnet.shards import MISSING
+from lgrnet.data.shards import MISSING
 from runtime.align import alignment_matrix
 
 NO_LANDMARKS = "no landmarks"

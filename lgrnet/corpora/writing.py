@@ -20,7 +20,7 @@ from lgrnet.corpora.finding import find_landmarks
 from lgrnet.corpora.folds import subject_number
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.sequence import NO_LANDMARKS, OUTSIDE, UNREADABLE, Dropped, FrameSequence
-from lgrnet.shards import (
+from lgrnet.data.shards import (
     DatasetError,
     Labels,
     remove_shard,

@@ -18,6 +18,15 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from lgrnet.data.shards import (
+    MISSING,
+    DatasetError,
+    Labels,
+    shard_is_complete,
+    shard_name,
+    write_index,
+    write_shard,
+)
 from lgrnet.faces.conditions import CONDITIONS, measure_conditions
 from lgrnet.faces.drawing.camera import sample_pose
 from lgrnet.faces.head.rig import RigError, load_rig, rig_path
@@ -31,15 +40,6 @@ from lgrnet.faces.render import aligned_placement, found_placement, photograph, 
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from lgrnet.faces.scene.occluders import sample_occluders
-from lgrnet.shards import (
-    MISSING,
-    DatasetError,
-    Labels,
-    shard_is_complete,
-    shard_name,
-    write_index,
-    write_shard,
-)
 from lgrnet.workers import KILLED, open_pool
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import STALE

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.answers import ask_network, torch_device
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
+from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.heatmaps.attribution import gate_effects, gate_matrix, gate_order, relevance
 from lgrnet.heatmaps.figure import (
     FaceMaps,

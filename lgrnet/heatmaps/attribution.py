@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lgrnet.au_geometry import muscle_order
-from lgrnet.data import to_input
-from lgrnet.model import LGRNet, Prediction
+from lgrnet.data.batches import to_input
+from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.model import LGRNet, Prediction
 
 STEPS = 16
 """Points of the path over which gradients are averaged."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lgrnet.au_geometry import AU_CENTRES
+from lgrnet.network.au_geometry import AU_CENTRES
 from runtime.action_units import AU_NAMES, au_key
 from runtime.align import CROP_SIZE
 from runtime.atomic import PendingFile

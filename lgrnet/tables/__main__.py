@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgrnet.fold_scores import ScoresError
+from lgrnet.evaluation.fold_scores import ScoresError
 from lgrnet.tables.fold_means import find_runs
 from lgrnet.tables.paper import Table, make_tables
 from lgrnet.tables.text import to_latex, to_markdown

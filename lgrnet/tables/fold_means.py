@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lgrnet.config import PRESETS
 from lgrnet.corpora.folds import FOLDS, subjects
+from lgrnet.evaluation.fold_scores import BEST_ON_TEST, LAST, ScoresError, read_fold_scores
 from lgrnet.experiment import UNTOLD_OPTIM
-from lgrnet.fold_scores import BEST_ON_TEST, LAST, ScoresError, read_fold_scores
+from lgrnet.network.config import PRESETS
 
 EPOCHS: dict[str, str] = {LAST: "last epoch", BEST_ON_TEST: "best epoch, chosen on the test people"}
 """File of a run → which epoch's scores it holds."""
@@ -94,7 +94,7 @@ def measure(
     Args:
         runs: From :func:`find_runs`.
         corpus: ``"bp4d"`` or ``"disfa"``.
-        variant: A key of :data:`lgrnet.variants.VARIANTS`.
+        variant: A key of :data:`lgrnet.network.variants.VARIANTS`.
         aus: FACS keys of the columns.
         file: A key of :data:`EPOCHS`.
 

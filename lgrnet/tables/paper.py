@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lgrnet.network.variants import ABLATIONS, VARIANTS
 from lgrnet.tables.fold_means import EPOCHS, Key, Measured, measure
 from lgrnet.tables.published import TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5, Reported
-from lgrnet.variants import ABLATIONS, VARIANTS
 from runtime.action_units import BP4D_AUS, DISFA_AUS, au_key
 
 CORPUS_NAMES = {"disfa": "DISFA", "bp4d": "BP4D"}

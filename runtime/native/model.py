@@ -20,7 +20,7 @@ WIDEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """What decides the sizes of the network's arrays; `lgrnet.config.ModelConfig` tells the story.
+    """What decides the sizes of the network's arrays; `lgrnet.network.config` tells the story.
 
     Attributes:
         aus: Number of AUs.

@@ -41,7 +41,7 @@ def fuse(
         WIDTH: w.
         CHANNELS: C.
         WHOLE: Side of the global feature's map; it is resized bilinearly.
-        EPSILON: Under the root of a length, see `lgrnet.fusion`.
+        EPSILON: Under the root of a length, see `lgrnet.network.fusion`.
         BLOCK_M: Positions of a program.
         BLOCK_N: A power of two, at least CHANNELS and 16.
     """

@@ -24,7 +24,7 @@ def draw_patches(
     BLOCK: tl.constexpr,
     BLOCK_C: tl.constexpr,
 ):
-    """Draw the attention maps A, as `lgrnet.patches.Patches` does, and cut F into patches F · A.
+    """Draw the attention maps A, as `lgrnet.network.patches` does, and cut F into patches F · A.
 
     Grid: blocks of cells, images, AUs.
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lgrnet.au_geometry import AU_CENTRES
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
+from lgrnet.network.au_geometry import AU_CENTRES
 from runtime.landmarks import LEFT_EYE_INNER, RIGHT_EYE_INNER, inter_ocular
 
 LIPS_PART_FROM = 0.03

@@ -1,4 +1,4 @@
-// What the whole face adds to each AU's patch (section III-C, eq. 11 and 12): lgrnet.fusion.
+// What the whole face adds to each AU's patch (section III-C, eq. 11 and 12): lgrnet.network.fusion.
 #pragma once
 
 #include <algorithm>
@@ -80,7 +80,7 @@ class Fusion {
   std::vector<Linear> local, global;
 
  private:
-  static constexpr float EPSILON = 1e-6f;  // as in lgrnet.fusion
+  static constexpr float EPSILON = 1e-6f;  // as in lgrnet.network.fusion
   int channels_, grid_, side_;
 
   // Eq. 11 and 12 in one cell.

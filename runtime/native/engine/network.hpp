@@ -1,4 +1,4 @@
-// LGRNet, from a face to its action units and landmarks: lgrnet.model.
+// LGRNet, from a face to its action units and landmarks: lgrnet.network.model.
 #pragma once
 
 #include <cmath>
@@ -14,14 +14,14 @@
 
 namespace lgrnet {
 
-// lgrnet.config.ModelConfig, as far as it decides shapes. runtime.backends.native has the same.
+// lgrnet.network.config.ModelConfig, as far as it decides shapes. runtime.backends.native has the same.
 struct Shape {
   int32_t aus, crop, input, stride, grid, cells, radius;
   int32_t stem[2], feature[3], refine[3];
   float cells_per_pixel, slope;
 };
 
-// FACS's E; lgrnet.heads.
+// FACS's E; lgrnet.network.heads.
 constexpr float STRONGEST = 5.f;
 
 class Network {

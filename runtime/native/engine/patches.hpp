@@ -1,4 +1,4 @@
-// From landmarks to the AUs' patches A_t: lgrnet.patches.
+// From landmarks to the AUs' patches A_t: lgrnet.network.patches.
 #pragma once
 
 #include <algorithm>

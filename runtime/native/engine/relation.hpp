@@ -1,4 +1,4 @@
-// The skip-BiLSTM (section III-B, eq. 6 to 9): lgrnet.relation.
+// The skip-BiLSTM (section III-B, eq. 6 to 9): lgrnet.network.relation.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Hierarchical and multi-scale region learning: lgrnet.region.
+// Hierarchical and multi-scale region learning: lgrnet.network.region.
 #pragma once
 
 #include <algorithm>

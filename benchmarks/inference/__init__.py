@@ -1,0 +1,1 @@
+"""What `benchmarks.fps` is made of: the rows that it compares, their files, how each is timed."""

@@ -1,0 +1,1 @@
+"""What several measurements need: machine, records, options, timing in turns, noise."""

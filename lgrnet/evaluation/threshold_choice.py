@@ -1,0 +1,164 @@
+"""From which probability on an AU counts as present: chosen on faces whose labels are known.
+
+:func:`best_thresholds` needs many faces of the kind that the network was trained on;
+:func:`suited_thresholds` also a few of the kind that it will see. A network that was trained on
+rendered faces ranks real ones well and yet says lower or higher probabilities of some AUs than it
+says of rendered ones. F1 is flat around its best, so there is room to choose in.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lgrnet.evaluation.metrics import f1_frame, recognised
+
+FALSE_ALARMS = 0.2
+"""Share of the frames without an AU in which a threshold may see it."""
+
+NEAR_BEST = 0.01
+"""How far below the best F1 a threshold may lie that calls an AU less often."""
+
+NEAR_ENOUGH = 0.02
+"""How far below the best F1 a threshold may lie that suits a few other faces."""
+
+FEWEST = 20
+"""Other faces that must show an AU, and as many that must not, for them to have a say."""
+
+GRID = np.arange(4, 17) / 20
+"""The thresholds that are tried."""
+
+
+class Calls(NamedTuple):
+    """How often an AU is called in a few faces, NaN where none shows or lacks it.
+
+    Attributes:
+        shown: Share of those that show it, (n,).
+        lacking: Share of those that do not, (n,).
+    """
+
+    shown: np.ndarray
+    lacking: np.ndarray
+
+
+def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray:
+    """Find, for each AU, the highest threshold with about the best F1 and few false alarms.
+
+    F1 alone wants low thresholds for AUs that are common and hard to see, which would then be on in
+    many faces at rest. So no more than :data:`FALSE_ALARMS` of the frames without the AU may be
+    called frames with it. And around its best F1 is flat: the highest threshold within
+    :data:`NEAR_BEST` of it calls far fewer AUs in faces at rest, which are more common in life than
+    among the faces that thresholds are chosen on.
+
+    Args:
+        probability: (frames, n).
+        presence: (frames, n): 0, 1 or 9.
+
+    Returns:
+        (n,) multiples of 0.05 in [0.2, 0.8]; 0.5 for an AU that never occurs, the highest where
+        all have too many false alarms.
+    """
+    return _highest(_allowed(probability, presence, NEAR_BEST), presence)
+
+
+def suited_thresholds(
+    probability: np.ndarray,
+    presence: np.ndarray,
+    few_probability: np.ndarray,
+    few_presence: np.ndarray,
+) -> np.ndarray:
+    """Find, for each AU, the threshold that suits a few other faces and costs little F1.
+
+    Of the thresholds within :data:`NEAR_ENOUGH` of the best F1, with no more false alarms than
+    :func:`best_thresholds` allows, it is the one with the largest difference between the share of
+    the few that show the AU and are called, and the share of those that lack it and are called
+    (Youden's index); of equal ones the highest.
+
+    Args:
+        probability: (frames, n) of many faces.
+        presence: Their labels, (frames, n): 0, 1 or 9.
+        few_probability: (faces, n) of the few.
+        few_presence: Their labels, (faces, n).
+
+    Returns:
+        (n,) as :func:`best_thresholds`, and the same as that where fewer than :data:`FEWEST` of the
+        few show the AU or lack it.
+    """
+    gain = np.stack([
+        shown - lacking
+        for shown, lacking in (calls(few_probability, few_presence, value) for value in GRID)
+    ])  # fmt: skip
+    allowed = _allowed(probability, presence, NEAR_ENOUGH)
+    gain = np.where(allowed, gain, -np.inf)
+    suited = _highest(gain >= gain.max(0) - 1e-9, presence)
+    return np.where(have_a_say(few_presence), suited, best_thresholds(probability, presence))
+
+
+def have_a_say(few_presence: np.ndarray) -> np.ndarray:
+    """Tell of which AUs a few faces are enough to choose a threshold by, (n,) bool."""
+    shown, lacking = (few_presence == 1).sum(0), (few_presence == 0).sum(0)
+    return np.minimum(shown, lacking) >= FEWEST
+
+
+def calls(probability: np.ndarray, presence: np.ndarray, threshold: float | np.ndarray) -> Calls:
+    """Count how often AUs are called in faces that show them, and in those that do not.
+
+    Args:
+        probability: (faces, n).
+        presence: (faces, n): 0, 1 or 9.
+        threshold: One, or (n,).
+
+    Returns:
+        The shares.
+    """
+    called = recognised(probability, threshold)
+    with np.errstate(invalid="ignore"):
+        return Calls(*(
+            (called & (presence == label)).sum(0) / (presence == label).sum(0) for label in (1, 0)
+        ))  # fmt: skip
+
+
+def held_out_calls(
+    probability: np.ndarray,
+    presence: np.ndarray,
+    few_probability: np.ndarray,
+    few_presence: np.ndarray,
+    people: np.ndarray,
+) -> Calls:
+    """Count calls in each of a few faces at thresholds that its own person had no say in.
+
+    Args:
+        probability: (frames, n) of many faces.
+        presence: Their labels, (frames, n).
+        few_probability: (faces, n) of the few.
+        few_presence: Their labels, (faces, n).
+        people: Who they are, (faces,).
+
+    Returns:
+        The shares, over all of the few.
+    """
+    thresholds = np.empty_like(few_probability, dtype=np.float64)
+    for person in np.unique(people):
+        others = people != person
+        thresholds[~others] = suited_thresholds(
+            probability, presence, few_probability[others], few_presence[others]
+        )
+    return calls(few_probability, few_presence, thresholds)
+
+
+def _allowed(probability: np.ndarray, presence: np.ndarray, near: float) -> np.ndarray:
+    """Tell which thresholds of the grid are near the best F1, (steps, n) bool."""
+    absent = presence == 0
+    scores = []
+    for value in GRID:
+        present = recognised(probability, value)
+        alarms = (present & absent).sum(0) / np.maximum(absent.sum(0), 1)
+        f1 = np.nan_to_num(f1_frame(present, presence), nan=0.0)
+        scores.append(np.where(alarms <= FALSE_ALARMS, f1, -1.0))
+    f1 = np.stack(scores)
+    return (f1 >= f1.max(0) - near) & (f1 >= 0)
+
+
+def _highest(chosen: np.ndarray, presence: np.ndarray) -> np.ndarray:
+    """Take the highest of the chosen thresholds; 0.5 for an AU that never occurs."""
+    highest = len(GRID) - 1 - chosen[::-1].argmax(0)
+    return np.where((presence == 1).any(0), GRID[highest], 0.5)
