@@ -2,7 +2,7 @@
 
 Several threads, each with a detector of its own (`Detector.clone`), play clips again and again at
 full speed: as files, as frames of an iterator, as a camera on the network that goes away and comes
-back, and as the command line with all of its outputs (`benchmarks.players`). The memory of the
+back, and as the command line with all of its outputs (`benchmarks.shared.players`). The memory of the
 process is sampled, frames are counted against those that the sources gave, and a straight line is
 laid through the memory of the second half: what it rises by is what a leak would show.
 """
@@ -17,10 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.players import PLAYERS, Player, length
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.memory import resident_megabytes
 from benchmarks.shared.options import output_file, positive, positive_real
+from benchmarks.shared.players import PLAYERS, Player, length
 from benchmarks.shared.record import write_record
 from runtime import Detector
 from runtime.errors import InputError

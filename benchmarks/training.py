@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.pieces import Piece, pieces
+from benchmarks.grouping.pieces import Piece, pieces
 from benchmarks.shared.machine import describe_machine, one_line
 from benchmarks.shared.noise import interval, load_warnings, resampled_medians, turn_variation
 from benchmarks.shared.options import add_record

@@ -9,7 +9,7 @@ from some_videos import write_video
 from test_runtime_fixtures import write_model
 
 from benchmarks import soak
-from benchmarks.players import WritingPlayer
+from benchmarks.shared.players import WritingPlayer
 from runtime.formats.jsonl import JsonLinesWriter
 
 

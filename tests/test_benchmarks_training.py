@@ -5,7 +5,7 @@ import torch
 from tiny_network import SMALL
 
 from benchmarks import training
-from benchmarks.pieces import Form, Piece, pieces
+from benchmarks.grouping.pieces import Form, Piece, pieces
 from lgrnet.network.config import PRESETS, model_config
 
 CONFIG = model_config("edge", **SMALL)

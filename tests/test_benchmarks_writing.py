@@ -3,7 +3,7 @@ import json
 import pytest
 
 from benchmarks import writing
-from benchmarks.players import length
+from benchmarks.shared.players import length
 
 
 def test_a_kind_is_written_in_a_process_of_its_own_and_measured(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.straightforward import (
+from benchmarks.grouping.straightforward import (
     BranchLoop,
     DriveLoop,
     FusionLoop,
