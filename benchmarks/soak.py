@@ -1,10 +1,11 @@
 """Runs for a long time and sees whether anything grows: ``python -m benchmarks.soak --minutes 30``.
 
 Several threads, each with a detector of its own (`Detector.clone`), play clips again and again at
-full speed: as files, as frames of an iterator, as a camera on the network that goes away and comes
-back, and as the command line with all of its outputs (`benchmarks.shared.players`). The memory of the
-process is sampled, frames are counted against those that the sources gave, and a straight line is
-laid through the memory of the second half: what it rises by is what a leak would show.
+full speed: as files, as frames of an iterator, as a camera on the network that goes away and
+comes back, and as the command line with all of its outputs (`benchmarks.shared.players`). The
+memory of the process is sampled, frames are counted against those that the sources gave, and a
+straight line is laid through the memory of the second half: what it rises by is what a leak would
+show.
 """
 
 import argparse

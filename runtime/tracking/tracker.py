@@ -25,7 +25,7 @@ from runtime.tracking.assignment import FORBIDDEN, assign
 from runtime.tracking.glance import alike, glance
 from runtime.tracking.loss import why_lost
 from runtime.tracking.motion import Motion
-from runtime.tracking.scene import Scene
+from runtime.tracking.scene import View
 
 MAX_MISSES = 3
 """Misses in a row, of the finder, at which a face is lost."""
@@ -75,6 +75,8 @@ class Track:
         course: Its motion from before it met another face, moved on since; None where it is alone.
         met: Frames since then.
         earlier: Its motion of `LAG` to twice as many frames ago, moved on since.
+        views: What frames showed in which it was seen: the last, and one that is `LAG` to twice as
+            many frames older, if any.
         seen: What was seen in its place, see `runtime.tracking.glance`.
     """
 
@@ -87,8 +89,10 @@ class Track:
     course: Motion | None = None
     met: int = 0
     earlier: Motion | None = None
+    views: tuple[View, ...] = ()
     seen: np.ndarray | None = None
     _later: Motion | None = None  # becomes `earlier`
+    _later_view: View | None = None  # becomes the second of `views`
     _lag: int = 0
 
     @property
@@ -118,14 +122,22 @@ class Track:
             if motion is not None:
                 motion.predict(seen)
 
-    def found(self, look: Look, box: Box) -> None:
-        """Take in where it was found."""
+    def was_seen_in(self, view: View) -> bool:
+        """Tell whether it was seen in the scene of a view."""
+        return any(view.is_same_scene(earlier) for earlier in self.views)
+
+    def found(self, look: Look, box: Box, view: View | None = None) -> None:
+        """Take in where it was found, and what the frame shows."""
         self.look = look
         self.age += 1
         self.motion.correct(box)
         self._lag -= 1
         if self._lag < 0:
             self.earlier, self._later, self._lag = self._later, self.motion.copy(), LAG
+            old, self._later_view = self._later_view, view
+            self.views = (*self.views[:1], *([old] if old else []))
+        if view is not None:
+            self.views = (view, *self.views[1:])
 
     def lose(self) -> None:
         """Note that it is missing from now on."""
@@ -182,13 +194,13 @@ class Tracker:
         self._pause = SOON
         self._next_id = 0
         self._size: tuple[int, int] | None = None
-        self._scene = Scene()
+        self._view: View | None = None  # of the last frame that shows anything
+        self._elsewhere: list[Track] = []  # left behind in other scenes
         self.ended: tuple[int, ...] = ()
 
     def cut(self) -> None:
         """Begin another scene: nobody goes on in it, and numbers are not given again."""
         self._size = None
-        self._scene = Scene()
         self._since_search, self._pause = 0, SOON
 
     def update(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
@@ -199,18 +211,24 @@ class Tracker:
             watch: Gets the time.
 
         Returns:
-            The faces of this frame, by id. Behind a cut (`runtime.tracking.scene`), or where it has
-            another size than the one before, as of a camera that came back, nobody is where
-            somebody was, and all are new.
+            The faces of this frame, by id. Behind `cut`, or where it has another size than the one
+            before, as of a camera that came back, nobody is where somebody was, and all are new;
+            so are they in another scene (`runtime.tracking.scene`), but for faces around which
+            nothing has changed.
         """
         size = size_of(frame)
         gone: list[Track] = []
-        another_scene = self._scene.changed(frame)
-        if size != self._size or another_scene:
-            gone, self._tracks, self._missing = [*self._tracks, *self._missing], [], []
-            self._size = size
+        view = View(frame)
+        if size != self._size:
+            gone = [*self._tracks, *self._missing, *self._elsewhere]
+            self._tracks, self._missing, self._elsewhere = [], [], []
+            self._size, self._view = size, None
+        elif self._view is not None and view.is_another_scene(self._view):
+            self._change_scene(self._view, view)
+        if view.tells:
+            self._view = view
         self._since_search += 1
-        for track in self._missing:
+        for track in (*self._missing, *self._elsewhere):
             track.age += 1
             track.predict(seen=False)
         lost = self._follow(frame, watch)
@@ -224,12 +242,29 @@ class Tracker:
         self._tracks.sort(key=lambda track: track.id)
         return list(self._tracks)
 
+    def _change_scene(self, before: View, now: View) -> None:
+        """Leave all behind whose place has changed as well.
+
+        A flash, a damaged frame or a passer-by look like a cut, and films cut back: whoever was
+        seen in a scene like this one is only missing.
+        """
+        stay = [track for track in self._tracks if now.is_same_at(track.box, before)]
+        left = [track for track in self._tracks if track not in stay]
+        for track in left:
+            track.lose()
+        away = [*self._missing, *self._elsewhere, *left]
+        self._tracks = stay
+        self._missing = [track for track in away if track.was_seen_in(now)]
+        self._elsewhere = [track for track in away if track not in self._missing]
+
     def _forget(self) -> None:
-        """Give up those that are missing for long, and of very many the oldest."""
-        keep = [track for track in self._missing if track.age <= REMEMBER]
-        keep = keep[-4 * self._pipeline.max_faces :]
-        self.ended = tuple(track.id for track in self._missing if track not in keep)
-        self._missing = keep
+        """Give up those that are away for long, and of very many the oldest."""
+        away = [*self._missing, *self._elsewhere]
+        keep = [track for track in away if track.age <= REMEMBER]
+        keep = sorted(keep, key=lambda track: track.age)[: 4 * self._pipeline.max_faces]
+        self.ended = tuple(track.id for track in away if track not in keep)
+        self._missing = [track for track in self._missing if track in keep]
+        self._elsewhere = [track for track in self._elsewhere if track in keep]
 
     def _follow(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
         """Move the tracks on to this frame; return those that were lost."""
@@ -253,7 +288,7 @@ class Tracker:
         other = {step.track: step.track.looks_other(glance(frame, step.used)) for step in kept}
         for step in sorted(kept, key=lambda step: step.track.id):
             track = step.track
-            track.found(step.look, step.box)
+            track.found(step.look, step.box, self._view)
             # Where faces pass each other, another one may be before it for a while. Not all of
             # them change at once.
             sudden = other[track] and (not track.met or all(other.values()))
@@ -327,6 +362,7 @@ class Tracker:
         age = number % self._verify_every
         track = Track(number, sighting.look, sighting.score, motion, age)
         track.seen = glance(frame, alignment_matrix(track.landmarks))
+        track.views = () if self._view is None else (self._view,)
         self._tracks.append(track)
 
 
