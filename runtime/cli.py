@@ -98,6 +98,7 @@ def _sigterm() -> Iterator[None]:
     """Finish the files where SIGTERM ends the block, as of `timeout`, containers and clusters."""
 
     def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # senders repeat it, while files are finished
         raise _Terminated
 
     if threading.current_thread() is not threading.main_thread():  # no other may do this

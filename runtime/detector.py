@@ -416,7 +416,7 @@ class Detector:
         self.reset()
         self._stream = mine = object()
         for shot in every_nth(shots, every):
-            if self._stream is not mine:
+            if self._stream is not mine and (follow or self._stream is not None):
                 raise RuntimeError(
                     f"another stream was begun with this detector, or a frame tracked, while "
                     f"{shots.name} was not at its end: give each its own with detector.clone()"

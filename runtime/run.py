@@ -123,7 +123,7 @@ class Run:
         if self.wanted:
             self.wanted.check(source)
         if self.wanted and self.wanted.resume and self._finished(source):
-            print(f"{source.name}: done before", file=sys.stderr)
+            print(f"{source.name}: done before{self._without(source)}", file=sys.stderr)
             return True
         # Going on may be cut off again before it has come to a frame that is new.
         goes_on = self.wanted and self.wanted.resume and cut_off(self._base(source))
@@ -165,6 +165,14 @@ class Run:
             return False
         begun.check_same(base, run)
         return True
+
+    def _without(self, source: Source) -> str:
+        """Say which files the finished run of a source had to leave out."""
+        record = json.loads(begun.record_path(self._base(source)).read_text(encoding="utf-8"))
+        names = record.get("left_out", [])
+        if not names:
+            return ""
+        return f", without {', '.join(names)}: --overwrite begins anew, with what can be read now"
 
     def _detect(self, source: Source, tally: _Tally, agreement: Agreement | None) -> bool:
         """Take every frame; whether they all came, or somebody closed the window."""
@@ -222,7 +230,8 @@ class Run:
             base = self._base(source)
             record = {
                 "source": source.name,
-                "complete": whole and not source.failures,
+                "complete": whole and source.name not in source.failures,
+                "left_out": source.failures if source.many else [],
                 "detector": repr(self.detector),
                 "model": asdict(self.detector.spec),
                 "options": self._options(),

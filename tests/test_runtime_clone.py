@@ -152,6 +152,13 @@ def test_a_frame_of_another_video_in_a_stream_is_an_error(model):
     detector.track(spot(150, 100))
     with pytest.raises(RuntimeError, match="or a frame tracked"):
         next(stream)
+    pictures = detector.stream([spot(100, 120)] * 3, track=False)
+    next(pictures)
+    detector.track(spot(150, 100))  # which a stream that follows nobody does not mind
+    next(pictures)
+    next(detector.stream([spot(100, 120)] * 3))
+    with pytest.raises(RuntimeError, match="another stream was begun"):
+        next(pictures)
 
 
 def test_numbers_that_are_none_are_named(model):

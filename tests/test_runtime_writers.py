@@ -223,11 +223,12 @@ def test_output_folder(tmp_path):
             check_writable(folder)
 
 
-@pytest.mark.parametrize("step", [0.7, 7.0, 10.04, 12.0, 400.0])
-def test_frames_that_come_seldom_stay_in_step(tmp_path, step):
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("step", [0.7, 2.0, 7.0, 10.04, 12.0, 400.0])
+def test_frames_that_come_seldom_stay_in_step(tmp_path, step, timed):
     with VideoWriter(tmp_path / "a.mp4", 1 / step) as writer:
         for i in range(5):
-            writer.write(np.full((48, 64, 3), 40 * i, np.uint8), i * step)
+            writer.write(np.full((48, 64, 3), 40 * i, np.uint8), i * step if timed else None)
     frames = frames_of(tmp_path / "a.mp4")
     fps = cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FPS)
     assert len(frames) / fps == pytest.approx(5 * step, abs=1 / fps)

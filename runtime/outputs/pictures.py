@@ -66,10 +66,7 @@ class VideoWriter:
         if self._writer is None:
             drop(self._partial.path)
             return
-        if self._time is not None:  # the last one stands for as long as the others
-            for _ in range(round(self._step * self._fps) - 1):
-                self._writer.write(self._last)
-                self._frames += 1
+        self._repeat(self._steady)  # the last one stands for as long as the others
         self._writer.release()
         # OpenCV does not say whether anything could be written.
         whole = frames_in(self._partial.path) >= self._frames
@@ -95,14 +92,22 @@ class VideoWriter:
         if self._writer is None:
             self._size = size_of(frame)
             self._writer = self._open()
-        for _ in range(self._missing(time)):
-            self._writer.write(self._last)
-            self._frames += 1
+        self._repeat(self._missing(time))
         self._last = _fit(frame, self._size)
         if self._late(time):
             return
         self._writer.write(self._last)
         self._frames += 1
+
+    @property
+    def _steady(self) -> int:
+        """How often each frame is repeated where they come more seldom than the file's rate."""
+        return round(self._step * self._fps) - 1
+
+    def _repeat(self, times: int) -> None:
+        for _ in range(times):
+            self._writer.write(self._last)
+            self._frames += 1
 
     def _late(self, time: float | None) -> bool:
         """Tell whether the frame of a time would be shown too late."""
@@ -115,7 +120,7 @@ class VideoWriter:
         """Count the frames between the last one and a time."""
         before, self._time = self._time, time
         if time is None:
-            return 0
+            return self._steady if self._frames else 0
         if before is None:
             self._origin = self._frames - time * self._fps
             return 0
