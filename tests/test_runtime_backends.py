@@ -207,7 +207,7 @@ def test_unknown_device(tmp_path, engine, device):
 
 
 def test_no_threads(tmp_path, engine):
-    with pytest.raises(DeviceError, match="give 1 or more"):
+    with pytest.raises(DeviceError, match="0 threads cannot be had: give 1 to 1024"):
         open_backend(write_model(tmp_path / "m.onnx"), threads=0, backend=engine)
 
 

@@ -3,7 +3,10 @@
 import dataclasses
 import io
 import json
+import os
+import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from export.native.ranges import best_ranges, bin_edges, measure_ranges
 from export.plain import PlainGraph
 from lgrnet.data.batches import to_input
 from runtime import Detector
+from runtime.backends import native as native_backend
 from runtime.backends import open_backend
 from runtime.backends.native import NativeBackend
 from runtime.errors import DeviceError, ModelError, SpecError
@@ -277,6 +281,9 @@ def test_damaged_file(file, kind):
         ({"down.hidden.bias": np.full(48, np.nan)}, ModelError, "holds numbers that are not fini"),
         ({"heads.order": np.arange(5) + 1}, ModelError, "heads.order is no order"),
         ({"patches.eyes": np.array([22, 49])}, ModelError, "names landmarks that there are not"),
+        ({"down.hidden.bias": np.full(48, "1")}, ModelError, "down.hidden.bias: no numbers"),
+        ({"down.hidden.range": np.zeros(3)}, ModelError, "ranges that are not above 0"),
+        ({"shape": np.array("[" * 200_000)}, ModelError, "is not usable"),
         ({"shape": np.array("{}")}, ModelError, "is not usable"),
         ({"shape": np.array("[]")}, ModelError, "is not usable"),
         ({"lgrnet": None}, SpecError, "holds no lgrnet metadata"),
@@ -300,6 +307,18 @@ def test_shapes_that_no_network_has(file, field):
     shape[field] = [-8] * len(shape[field]) if isinstance(shape[field], list) else wrong
     np.savez(file, **content | {"shape": np.array(json.dumps(shape))})
     with pytest.raises(ModelError, match="no such network"):
+        open_backend(file)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("slope", 10**400), ("slope", 1e300), ("grid", 16.0), ("aus", True)]
+)
+def test_shapes_of_other_kinds_of_numbers(file, field, wrong):
+    with np.load(file) as archive:
+        content = dict(archive)
+    shape = json.loads(str(content["shape"])) | {field: wrong}
+    np.savez(file, **content | {"shape": np.array(json.dumps(shape))})
+    with pytest.raises(ModelError):
         open_backend(file)
 
 
@@ -371,7 +390,7 @@ def test_a_faster_instruction_set_that_does_not_compile_is_told(tmp_path, monkey
         output.write_bytes(b"library")
 
     monkeypatch.setattr(compiling, "compiler", lambda: ["c++"])
-    monkeypatch.setattr(compiling, "probe", lambda command: None)
+    monkeypatch.setattr(compiling, "probe", lambda command, folder: None)
     monkeypatch.setattr(compiling, "_run", run)
     monkeypatch.setattr(compiling, "targets", lambda: ("avx2", "portable"))
     assert compile_engine(folder=tmp_path) == library.library_path("portable", tmp_path)
@@ -398,3 +417,99 @@ def test_a_library_of_other_sources_or_flags_is_not_taken(tmp_path, monkeypatch)
     assert len({here, flags, sources}) == 3
     (tmp_path / "engine.cpp~").write_text("int y;")
     assert library.digest.__wrapped__() == sources, "what an editor leaves is no source"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"\x7fELF\x02\x01" + b"\0" * 80, "cut", "another", "folder"]
+)
+def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, monkeypatch, content):
+    good = next(p for p in (library.library_path(t) for t in library.targets()) if p.exists())
+    bad = library.library_path(library.targets()[0], tmp_path)
+    if content == "cut":  # to open it would end the process
+        content = good.read_bytes()[: good.stat().st_size // 2]
+    elif content == "another":
+        content = next(Path(np.__file__).parent.rglob("_pocketfft_umath*.so")).read_bytes()
+    if content == "folder":
+        bad.mkdir()
+    else:
+        bad.write_bytes(content)
+    with pytest.raises(
+        ImportError, match=r"lgrnet-.* cannot be used \(.*python -m runtime\.native"
+    ):
+        library.find_library(tmp_path)
+    assert library.find_library(tmp_path, library.BUILT).lgrnet_runs_here()
+
+
+def test_an_installation_that_cannot_be_written_to_leaves_it_in_the_users_cache(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(library, "BUILT", tmp_path / "file" / "built")
+
+    def run(command, source, output):
+        output.write_bytes(b"library")
+
+    monkeypatch.setattr(compiling, "compiler", lambda: ["c++"])
+    monkeypatch.setattr(compiling, "probe", lambda command, folder: None)
+    monkeypatch.setattr(compiling, "_run", run)
+    made = compile_engine("portable")
+    assert made == library.library_path("portable", tmp_path / "cache" / "lgrnet" / "native")
+    assert made.exists()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert main(["--target", "portable"]) == 1
+    assert "set XDG_CACHE_HOME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ['g++ "x', " "])
+def test_a_compiler_of_nonsense(monkeypatch, command):
+    monkeypatch.setenv("CXX", command)
+    if command.strip():
+        with pytest.raises(CompileError, match=r"\$CXX is no command"):
+            compiling.compiler()
+    else:
+        monkeypatch.setattr(compiling.shutil, "which", lambda name: name)
+        assert compiling.compiler() == ["c++"]
+
+
+def test_what_is_built_cannot_be_opened(tmp_path, monkeypatch):
+    """As where temporary folders may not hold programs."""
+    monkeypatch.setattr(compiling, "_run", lambda command, source, output: output.write_text("no"))
+    with pytest.raises(CompileError, match="what it makes cannot be opened"):
+        compiling.probe(["c++"], tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_may_let_go_of_its_parents_engine(network):
+    faces = draw_faces(2)
+    backend = NativeBackend(native_model(network), "cpu", 4)
+    before = backend(faces)
+    child = os.fork()
+    if not child:
+        backend.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    np.testing.assert_array_equal(backend(faces).probability, before.probability)
+
+
+def test_two_threads_in_one_engine_are_an_error(network, monkeypatch):
+    backend = NativeBackend(native_model(network), "cpu", 1)
+    inside, go_on = threading.Event(), threading.Event()
+    call = native_backend._call
+
+    def slow(function, *arguments):
+        inside.set()
+        assert go_on.wait(20)
+        return call(function, *arguments)
+
+    monkeypatch.setattr(native_backend, "_call", slow)
+    thread = threading.Thread(target=lambda: backend(draw_faces(1)))
+    thread.start()
+    try:
+        assert inside.wait(20)
+        for again in (lambda: backend(draw_faces(1)), backend.close):
+            with pytest.raises(RuntimeError, match="one thread at a time"):
+                again()
+    finally:
+        go_on.set()
+        thread.join()

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from numbers import Integral
 from pathlib import Path
 
 from runtime.backends.base import Backend, FrameBackend
@@ -10,6 +11,9 @@ from runtime.errors import DeviceError, ModelError
 from runtime.spec import ENGINES, ONNX_ENGINES
 
 __all__ = ["Backend", "FrameBackend", "open_backend"]
+
+MOST_THREADS = 1024
+"""More are a mistake."""
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +88,8 @@ def open_backend(
         )
     if not isinstance(device, str) or not re.fullmatch(r"cpu|auto|cuda(:\d+)?", device):
         raise DeviceError(f"unknown device {device!r}: give cpu, cuda, cuda:N or auto")
-    if threads is not None and threads < 1:
-        raise DeviceError(f"{threads} threads cannot run anything: give 1 or more")
+    if threads is not None and not (isinstance(threads, Integral) and 1 <= threads <= MOST_THREADS):
+        raise DeviceError(f"{threads} threads cannot be had: give 1 to {MOST_THREADS}")
     if not path.exists():
         named = "" if path.suffix else f": packaged models are {', '.join(_PACKAGED.values())}"
         raise FileNotFoundError(f"model {path} does not exist{named}")

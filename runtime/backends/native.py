@@ -1,6 +1,7 @@
 """The project's own engine (`runtime.native`), on the CPU."""
 
 import ctypes
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from runtime.errors import DeviceError, ModelError
 from runtime.landmarks import COUNT
 from runtime.native.library import Take, find_library
 from runtime.native.model import NativeModel, NetworkShape, read_model
+from runtime.one_thread import OneThread
 
 _MESSAGE = 500  # bytes
 
@@ -39,6 +41,7 @@ class NativeBackend(FixedBatch):
         self.precision = self.spec.precision
         self.threads = threads
         self.provider = f"native {self._library.lgrnet_instruction_set().decode()}"
+        self._process, self._alone = os.getpid(), OneThread()
         self._arrays = model.arrays  # the engine reads some of them where they are
         self._handle = self._open(model, path if isinstance(path, Path) else "in memory")
 
@@ -94,14 +97,17 @@ class NativeBackend(FixedBatch):
         return [probability, landmarks, *([intensity] if self.spec.intensity else [])]
 
     def _do(self, function: Callable[..., int], *arguments: object) -> None:
-        done, message = _call(function, self._handle, *arguments)
+        with self._alone:  # two in one engine would write into the same memory
+            done, message = _call(function, self._handle, *arguments)
         if not done:
             raise RuntimeError(f"the native engine could not go on: {message}")
 
     def _release(self) -> None:
-        handle, self._handle = self._handle, None
-        if handle:
-            self._library.lgrnet_close(handle)
+        with self._alone:
+            handle, self._handle = self._handle, None
+            # A forked child has none of the threads that closing waits for.
+            if handle and os.getpid() == self._process:
+                self._library.lgrnet_close(handle)
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):

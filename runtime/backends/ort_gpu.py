@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.backends.cache import cache_folder
+from runtime.cache import cache_folder
 from runtime.spec import INPUT_NAME, ModelSpec
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))

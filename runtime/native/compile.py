@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from runtime.atomic import PendingFile
-from runtime.native.library import BUILT, ENGINE, FLAGS, TARGETS, library_path, targets
+from runtime.atomic import PendingFile, make_folder
+from runtime.errors import InputError
+from runtime.native.library import ENGINE, FLAGS, TARGETS, folders, library_path, targets
 
 COMPILERS = ("c++", "g++", "clang++")
 
@@ -36,8 +38,11 @@ def compiler() -> list[str]:
     Raises:
         CompileError: There is none.
     """
-    if os.environ.get("CXX"):
-        return shlex.split(os.environ["CXX"])
+    if told := os.environ.get("CXX", "").strip():
+        try:
+            return shlex.split(told)
+        except ValueError as error:
+            raise CompileError(f"$CXX is no command ({error}): {told}") from error
     for name in COMPILERS:
         if shutil.which(name):
             return [name]
@@ -49,29 +54,32 @@ def compiler() -> list[str]:
     )
 
 
-def compile_engine(target: str | None = None, folder: Path = BUILT) -> Path:
+def compile_engine(target: str | None = None, folder: Path | None = None) -> Path:
     """Compile the engine.
 
     Args:
         target: A key of `runtime.native.library.TARGETS`; None for the fastest that runs here. One
             that does not compile is passed over with a warning.
-        folder: Where the library goes.
+        folder: Where the library goes; None for the first of `runtime.native.library.folders` that
+            can be written to.
 
     Returns:
         The library.
 
     Raises:
         CompileError: There is no compiler, it failed, or what it made does not run here.
+        InputError: The folder cannot be written to.
         ValueError: The target is unknown.
     """
     if target is not None and target not in TARGETS:
         raise ValueError(f"target {target!r}: give one of {', '.join(TARGETS)}")
+    folder = _writable(folders() if folder is None else (folder,))
     failures = []
     for name in targets() if target is None else (target,):
         pending = PendingFile(library_path(name, folder))
         try:
             command = [*compiler(), *FLAGS, *TARGETS[name]]
-            probe(command)
+            probe(command, folder)
             _run(command, "engine.cpp", pending.path)
             pending.commit()
         except CompileError as error:
@@ -87,20 +95,45 @@ def compile_engine(target: str | None = None, folder: Path = BUILT) -> Path:
     raise CompileError(f"the native engine could not be compiled; {reasons}")
 
 
-def probe(command: list[str]) -> None:
+def _writable(where: Sequence[Path]) -> Path:
+    """Choose the first folder that files can be made in.
+
+    Raises:
+        InputError: There is none.
+    """
+    for folder in where:
+        try:
+            make_folder(folder)
+            with tempfile.TemporaryDirectory(dir=folder):
+                return folder
+        except (InputError, OSError) as error:
+            reason = error
+    raise InputError(
+        f"the compiled engine can be written to none of {', '.join(map(str, where))} ({reason}): "
+        "set XDG_CACHE_HOME to a folder that can be written to"
+    )
+
+
+def probe(command: list[str], folder: Path | None = None) -> None:
     """See whether this processor has the instructions, which takes a second, not many.
 
     Args:
         command: Compiler and flags.
+        folder: Where it is tried, as temporary folders may not hold programs; None for one of
+            these.
 
     Raises:
         LackingError: It has not.
         CompileError: The compiler fails.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder, "probe.so")
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inside:
+        path = Path(inside, "probe.so")
         _run(command, "probe.cpp", path)
-        if not ctypes.CDLL(str(path)).lgrnet_runs_here():
+        try:
+            runs = ctypes.CDLL(str(path)).lgrnet_runs_here()
+        except OSError as error:
+            raise CompileError(f"what it makes cannot be opened ({error})") from error
+        if not runs:
             raise LackingError("this processor lacks these instructions")
 
 
@@ -119,5 +152,5 @@ def _run(command: list[str], source: str, output: Path) -> None:
 def _reason(text: str) -> str:
     """Pick the first error out of what a compiler writes."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line]
+    errors = [line for line in lines if "error" in line or ": cannot " in line]
     return (errors or lines or ["nothing"])[0]

@@ -3,11 +3,16 @@
 import ctypes
 import hashlib
 import platform
+import struct
 from functools import cache
 from pathlib import Path
 
+from runtime.cache import cache_path
+
 ENGINE = Path(__file__).parent / "engine"
 BUILT = Path(__file__).parent / "built"
+CACHE = "native"
+"""Folder in the user's cache for engines of an installation that cannot be written to."""
 
 # Vectors wider than a register are split, of which compilers warn call by call.
 # Hidden, as two engines opened in one process would share what has the same name in both.
@@ -28,7 +33,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "portable": (),
 }
 """Instruction sets, the fastest first → compiler flags: AVX-512 with VNNI, AVX2 with 8-bit products
-(Intel from Alder Lake, AMD from Zen 5), AVX2, and any. All give the same results."""
+(Intel from Alder Lake, AMD from Zen 5), AVX2, and any. They give the same results up to rounding;
+in 8 bits a number near the middle between two may become either."""
 
 Take = ctypes.CFUNCTYPE(
     None, ctypes.c_char_p, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_float)
@@ -49,6 +55,11 @@ def digest() -> str:
         total.update(path.name.encode())
         total.update(path.read_bytes())
     return total.hexdigest()[:12]
+
+
+def folders() -> tuple[Path, ...]:
+    """Name where compiled engines lie: with the package, else in the user's cache."""
+    return BUILT, cache_path(CACHE)
 
 
 def library_path(target: str, folder: Path = BUILT) -> Path:
@@ -74,8 +85,11 @@ def open_library(path: Path) -> ctypes.CDLL | None:
         The engine with its functions declared; None where this processor cannot run it.
 
     Raises:
-        OSError: The file is no library for this system.
+        OSError: The file is damaged, or no library for this system.
+        AttributeError: It is another library.
     """
+    if _is_cut(path):
+        raise OSError("the file is cut off")
     library = ctypes.CDLL(str(path))
     if not library.lgrnet_runs_here():
         return None
@@ -92,11 +106,21 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     return library
 
 
-def find_library(folder: Path = BUILT) -> ctypes.CDLL:
+def _is_cut(path: Path) -> bool:
+    """Tell whether an ELF file lacks its end, which would end the process when it is opened."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if len(head) < 64 or head[:5] != b"\x7fELF\x02":  # what else there is, the system refuses
+        return False
+    (at,), (size, count) = struct.unpack_from("<Q", head, 40), struct.unpack_from("<HH", head, 58)
+    return at + size * count > path.stat().st_size
+
+
+def find_library(*where: Path) -> ctypes.CDLL:
     """Open the fastest compiled engine that runs here.
 
     Args:
-        folder: Where libraries lie.
+        where: Folders in which libraries lie; :func:`folders` if not given.
 
     Returns:
         The engine.
@@ -104,11 +128,17 @@ def find_library(folder: Path = BUILT) -> ctypes.CDLL:
     Raises:
         ImportError: There is none; the message says how to make one.
     """
+    where = where or folders()
+    unusable = []
     for target in targets():
-        path = library_path(target, folder)
-        if path.exists() and (library := open_library(path)) is not None:
-            return library
+        for path in (library_path(target, folder) for folder in where):
+            try:
+                if path.exists() and (library := open_library(path)) is not None:
+                    return library
+            except (OSError, AttributeError) as error:
+                unusable.append(f"; {path} cannot be used ({error})")
+    looked = " and ".join(map(str, where))
     raise ImportError(
-        f"the native engine is not compiled for this machine (looked for {digest()} in {folder}): "
-        "run `python -m runtime.native`, which needs a C++ compiler"
+        f"the native engine is not compiled for this machine (looked for {digest()} in {looked}"
+        f"{''.join(unusable)}): run `python -m runtime.native`, which needs a C++ compiler"
     )

@@ -1,7 +1,6 @@
 """The files of the native engine: NumPy archives of weights, with what they say of themselves."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ SHAPE_KEY = "shape"
 
 WIDEST = 4096
 """Most channels of a map, the engine's own limit."""
+
+FARTHEST = 1e6
+"""Above any scale or slope of patches that makes sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,11 @@ class NetworkShape:
         """Check what the engine relies on."""
         widths = (*self.stem, *self.feature, *self.refine)
         sizes = (self.aus, self.crop, self.input, self.stride, self.radius, *widths)
+        sizes = (*sizes, self.grid, self.cells)
         sound = (
-            all(isinstance(size, int) and 0 < size <= WIDEST for size in sizes)
+            all(type(size) is int and 0 < size <= WIDEST for size in sizes)
             and (len(self.stem), len(self.feature), len(self.refine)) == (2, 3, 3)
-            and math.isfinite(self.cells_per_pixel)
-            and math.isfinite(self.slope)
+            and all(0 < factor < FARTHEST for factor in (self.cells_per_pixel, self.slope))
             and self.input % (16 * self.stride) == 0
             and self.grid == self.input // (4 * self.stride) >= 8
             and self.cells in (self.grid, self.grid + 8)
@@ -135,10 +137,13 @@ def read_model(path: Path) -> NativeModel:
         shape = NetworkShape(
             **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         )
+        others = [name for name, array in content.items() if array.dtype.kind not in "fiu"]
+        if others:
+            raise ValueError(f"{', '.join(others)}: no numbers")
         arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in content.items()}
         _check_finite(arrays)
         _check_indices(arrays, shape)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ModelError(f"model {path} is not usable ({error}): export it again") from error
     told = (shape.aus, shape.crop, "strength.weight" in arrays)
     if (*told, spec.batch) != (len(spec.aus), spec.crop_size, spec.intensity, 1):
@@ -151,6 +156,8 @@ def _check_finite(arrays: Mapping[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds numbers that are not finite in {array.dtype}")
+        if name.endswith(".range") and not (array > 0).all():
+            raise ValueError(f"{name} holds ranges that are not above 0")
 
 
 def _check_indices(arrays: Mapping[str, np.ndarray], shape: NetworkShape) -> None:

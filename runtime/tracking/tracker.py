@@ -289,9 +289,9 @@ class Tracker:
         for step in sorted(kept, key=lambda step: step.track.id):
             track = step.track
             track.found(step.look, step.box, self._view)
-            # Where faces pass each other, another one may be before it for a while. Not all of
-            # them change at once.
-            sudden = other[track] and (not track.met or all(other.values()))
+            # Where faces pass each other, another one may be before it for a while. Not several
+            # of them at once.
+            sudden = other[track] and (not track.met or (len(other) > 1 and all(other.values())))
             if sudden or track.misses or track.age >= self._verify_every:
                 track.looked_at(self._pipeline.confirm(frame, track.landmarks, watch))
                 if track.misses >= (1 if sudden else MAX_MISSES):

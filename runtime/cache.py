@@ -1,0 +1,36 @@
+"""Where things are kept that take long to make and can be made again."""
+
+import os
+from pathlib import Path
+
+from runtime.atomic import make_folder
+
+
+def cache_path(name: str) -> Path:
+    """Name a folder of this project's in the user's cache, whether or not it is there.
+
+    Args:
+        name: What is kept there, such as ``"tensorrt"``.
+
+    Returns:
+        ``$XDG_CACHE_HOME/lgrnet/NAME``, or ``~/.cache/lgrnet/NAME``.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "lgrnet" / name
+
+
+def cache_folder(name: str) -> Path:
+    """Return a folder of this project's in the user's cache, and make it.
+
+    Args:
+        name: As of `cache_path`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: A file is in its place.
+    """
+    folder = cache_path(name)
+    make_folder(folder)
+    return folder
