@@ -34,6 +34,7 @@ from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
 from lgrnet.evaluation.scoring import Evaluation, evaluate
 from lgrnet.network.variants import VARIANTS, variant_of
+from lgrnet.unseen import people_of, seen_by
 from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
 
@@ -148,6 +149,7 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
         if aus != wanted:
             raise ValueError(f"{path} tells AUs {list(aus)}, {paths[0]} {list(wanted)}")
         faces = FaceShards(data, split, aus)
+        _tell_seen(path, meta, faces, split)
         result = ask(path, network, faces, split, folder)
         present = recognised(result.probability, np.asarray(meta["thresholds"]))
         row = {"variant": VARIANTS[variant_of(network.config)], **score(result, present, aus)}
@@ -161,6 +163,12 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
             row[part]["difference_95"] = list(interval(gap))
         rows.append(row)
     return {"frames": len(faces), "people": len(counts), "recipe": faces.recipe, "rows": rows}
+
+
+def _tell_seen(path: Path, meta: dict[str, Any], faces: FaceShards, split: str) -> None:
+    """Warn where a network was trained on those whom it is compared on."""
+    if split in people_of(seen_by(meta), faces.recipe.get("corpus", "")):
+        print(f"{path} was trained on {split}, whom it is judged on", file=sys.stderr)
 
 
 def _parameters(path: Path) -> int:

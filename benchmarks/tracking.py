@@ -6,8 +6,8 @@ face counts from half of its box visible; what is found on a less visible one is
 wrong.
 
 With ``--finder`` also with another face finder. Clips and tracks are kept, and those that are there
-already are taken as they are. Whatever else lies among the tracks is judged as well, such as those
-of another revision (`benchmarks.tracks`).
+already are taken as they are, tracks only where the same code has found them. Whatever else lies
+among the tracks is judged as well, such as those of another revision (`benchmarks.tracks`).
 """
 
 import argparse

@@ -5,27 +5,31 @@ Needs nothing of this repository but `runtime`, so that it also runs on another 
 """
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import cv2
 
+import runtime
 from runtime import Detector
 
 
 def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
-    """Run a detector on a clip and write what it found; what is there already stays.
+    """Run a detector on a clip and write what it found; what this code has found already stays.
 
     Args:
         detector: The detector.
         clip: The video.
-        out: The JSON: ``detector``, ``tracks``: of each frame its index and the number and box of
-            each face, and what a frame took without decoding: ``ms``, a list, by the clock, and
-            ``cpu_ms``, the mean of the CPU time of the whole process.
+        out: The JSON: ``detector``, ``code``, from :func:`code_digest`; ``tracks``: of each frame
+            its index and the number and box of each face, and what a frame took without decoding:
+            ``ms``, a list, by the clock, and ``cpu_ms``, the mean of the CPU time of the whole
+            process.
     """
-    if out.exists():
+    if out.exists() and json.loads(out.read_text()).get("code") == code_digest():
         return
     tracks, spent = [], []
     began = time.process_time()
@@ -33,11 +37,25 @@ def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
         tracks.append([result.index, [[face.id, list(face.box)] for face in result]])
         spent.append(result.timings.total - result.timings.decode)
     cpu = (time.process_time() - began) / len(tracks) * 1e3
-    record = {"detector": repr(detector), "cpu_ms": cpu, "tracks": tracks, "ms": spent}
+    record = {
+        "detector": repr(detector), "code": code_digest(), "cpu_ms": cpu, "tracks": tracks,
+        "ms": spent,
+    }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_suffix(".part")
     part.write_text(json.dumps(record))
     part.replace(out)
+
+
+@cache
+def code_digest() -> str:
+    """Hash the runtime's code and models, whichever revision it is of."""
+    folder = Path(runtime.__file__).parent
+    total = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.py"), *folder.glob("models/*"), *folder.rglob("*.?pp")]):
+        total.update(path.relative_to(folder).as_posix().encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from export.options import (
     add_comparison,
     add_precision,
     check_limits,
+    require_writable,
     run,
     tell_unused,
 )
@@ -134,6 +135,7 @@ def export_onnx(
         require_own_report(output)
         require_faces(calibration, held_out, spec.aus, batch if precision == "int8" else 1)
     pending = PendingFile(output)
+    require_writable(pending)
     try:
         proto = find_traced(known, spec)
         if proto is None:
@@ -157,7 +159,8 @@ def export_onnx(
     replace_report(output, report)
     kinds = Counter(node.op_type for node in proto.graph.node)
     common = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
-    logger.info("%s graph, %d nodes: %s, …", graph, len(proto.graph.node), common)
+    in_float = "" if precision == "fp32" else f" in fp32, before it became {precision}"
+    logger.info("%s graph, %d nodes%s: %s, …", graph, len(proto.graph.node), in_float, common)
     logger.info("%s: %s for %s, %.1f MB", output, precision, engine, output.stat().st_size / 1e6)
     return output
 
@@ -205,7 +208,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("checkpoint", type=Path, help="written by python -m lgrnet.train")
-    add("-o", "--output", type=Path, help="default: beside it, with .onnx")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        help="default: beside it, with .onnx, _int8.onnx or _fp16.onnx",
+    )
     add("--batch", type=int, default=1, help="faces at once (default: 1)")
     add("--precision", choices=PRECISIONS, default="fp32", help="(default: fp32)")
     add(

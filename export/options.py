@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from export.errors import ExportError
+from runtime.atomic import PendingFile
 from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,21 @@ LANDMARK_TOLERANCE = 0.01
 
 HELD_OUT = 1000
 """Faces on which a precision other than fp32 is judged."""
+
+
+def require_writable(pending: PendingFile) -> None:
+    """See that an output can be written, before minutes are spent on it.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        pending.path.touch()
+    except OSError as error:
+        raise InputError(
+            f"output {pending.target} cannot be written ({error.strerror or error}): give another "
+            "name or folder with -o"
+        ) from error
 
 
 def add_comparison(

@@ -11,6 +11,7 @@ import torch
 import lgrnet
 from lgrnet.checkpoint import CheckpointError
 from lgrnet.network.config import ModelConfig
+from lgrnet.unseen import seen_by
 from runtime.spec import ModelSpec, SpecError
 
 DEFAULT_THRESHOLD = 0.5
@@ -74,6 +75,7 @@ def describe(
             versions=versions,
             crop_size=config.crop_size,
             intensity=config.intensity,
+            seen=tuple(sorted(seen_by(meta), key=str)),
         )
     except (SpecError, TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} cannot be exported: {error}") from error

@@ -27,6 +27,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from export.errors import ExportError
 from runtime.spec import INPUT_NAME
 
 PERCENTILE = 99.99
@@ -175,7 +176,7 @@ def _quantise(
         "CalibStridedMinMax": min(AT_ONCE, len(reader)),
         "OpTypesToExcludeOutputQuantization": [] if integer_outputs else ["Conv"],
     }
-    with _quiet():
+    with _quiet(), _flat_layers_told():
         quantize_static(
             source,
             target,
@@ -194,6 +195,21 @@ def _quantise(
             extra_options=options,
             calibration_cache_path=cache,
         )
+
+
+@contextlib.contextmanager
+def _flat_layers_told() -> Iterator[None]:
+    """Say what NumPy means by a histogram that has no width."""
+    try:
+        yield
+    except ValueError as error:
+        if "bins" not in str(error):
+            raise
+        raise ExportError(
+            "not exported: the numbers of a layer hardly differ over the calibration faces, so "
+            "that 8 bits cannot be fitted to them: calibrate on more faces (--calibration), or "
+            "train the network first"
+        ) from error
 
 
 @contextlib.contextmanager

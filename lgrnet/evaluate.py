@@ -21,7 +21,7 @@ from lgrnet.evaluation.page import require_page, write_page
 from lgrnet.evaluation.report import format_report, report, to_json
 from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
-from lgrnet.unseen import tested_by
+from lgrnet.unseen import overlap_with_fold
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.spec import ENGINES
@@ -104,11 +104,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             name, splits = "_".join(args.split), tuple(args.split)
             if args.fold is not None:
                 require_corpus(args.data, args.corpus)
-                if others := tested_by(model.seen, args.corpus, args.fold):
+                if others := overlap_with_fold(model.seen, args.corpus, args.fold):
                     raise ValueError(
                         f"{args.model} has seen {' and '.join(others)} of {args.corpus}, and was "
                         f"trained on people whom fold {args.fold} tests: judge the network of fold "
                         f"{args.fold}, or name people with --split"
+                    )
+                if tuned := overlap_with_fold(model.tuned_on, args.corpus, args.fold):
+                    logger.warning(
+                        "the thresholds were chosen on %s, who are judged: F1* flatters",
+                        ", ".join(tuned),
                     )
                 name = f"{args.corpus}_fold{args.fold}"
                 splits = test_subjects(args.corpus, args.fold)

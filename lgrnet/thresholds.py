@@ -19,10 +19,10 @@ import torch
 from torch import nn
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from lgrnet.data.shards import MISSING, DatasetError, FaceShards
+from lgrnet.data.shards import MISSING, DatasetError, FaceShards, labelled_aus
 from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
 from lgrnet.evaluation.models import ask_network, torch_device
-from lgrnet.evaluation.scoring import Evaluation, evaluate, predict
+from lgrnet.evaluation.scoring import Evaluation, judge, predict
 from lgrnet.evaluation.threshold_choice import (
     FEWEST,
     Calls,
@@ -32,6 +32,7 @@ from lgrnet.evaluation.threshold_choice import (
     held_out_calls,
     suited_thresholds,
 )
+from lgrnet.unseen import people_of, seen_by
 from runtime.action_units import au_key
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError
@@ -53,7 +54,8 @@ def choose_thresholds(
     Args:
         model: The network; left in evaluation mode.
         meta: What its checkpoint says of it.
-        faces: Those people, with the network's AUs.
+        faces: Those people, with AUs of the network; it keeps its thresholds of those that their
+            data set lacks.
         device: Where the network is.
         own: A few faces of the kind that it is for; their data set may lack AUs, which are then
             unknown. None if there are none.
@@ -63,17 +65,20 @@ def choose_thresholds(
         what they were chosen on, and its scores there, all else as before; and the network's
         answers.
     """
-    result = evaluate(model, faces, device)
-    thresholds = best_thresholds(result.probability, result.presence)
+    aus = list(model.config.aus)
+    said = predict(ask_network(model, device), faces)
+    result = judge(said, faces, [aus.index(au) for au in faces.aus])
+    many = said.probability, labels_of(aus, faces)
+    thresholds = best_thresholds(*many)
     chosen_on: dict[str, Any] = described(faces)
     if own is not None:
-        few = predict(ask_network(model, device), own).probability
-        presence = labels_of(faces.aus, own)
-        many = result.probability, result.presence
-        thresholds = suited_thresholds(*many, few, presence)
-        outside = held_out_calls(*many, few, presence, own.labels.subject)
-        rows = compare(faces.aus, result, (few, presence), thresholds, outside)
-        chosen_on["own"] = described(own) | {"aus": rows}
+        few = predict(ask_network(model, device), own).probability, labels_of(aus, own)
+        thresholds = suited_thresholds(*many, *few)
+        outside = held_out_calls(*many, *few, own.labels.subject)
+        chosen_on["own"] = described(own) | {"aus": compare(aus, many, few, thresholds, outside)}
+    before = meta.get("thresholds") or [0.5] * len(aus)
+    unlabelled = [i for i, au in enumerate(aus) if au not in faces.aus]
+    thresholds[unlabelled] = np.array(before)[unlabelled]
     chosen = {
         "thresholds": thresholds.tolist(),
         "thresholds_from": chosen_on,
@@ -85,7 +90,7 @@ def choose_thresholds(
 
 def compare(
     aus: Sequence[int],
-    result: Evaluation,
+    many: tuple[np.ndarray, np.ndarray],
     few: tuple[np.ndarray, np.ndarray],
     thresholds: np.ndarray,
     outside: Calls,
@@ -94,8 +99,8 @@ def compare(
 
     Args:
         aus: FACS numbers of the columns.
-        result: The network's answers on many faces.
-        few: Its probabilities and labels of the few, (faces, n) each.
+        many: The network's probabilities and labels of many faces, (faces, n) each.
+        few: Those of the few.
         thresholds: Chosen with the few, (n,).
         outside: From :func:`lgrnet.evaluation.threshold_choice.held_out_calls`.
 
@@ -105,13 +110,13 @@ def compare(
         that the many alone would choose, with ``_held_out`` at thresholds that a face's own person
         had no say in, and how many ``faces_shown`` and ``faces_lacking`` there are.
     """
-    by_f1 = best_thresholds(result.probability, result.presence)
+    by_f1 = best_thresholds(*many)
     columns: dict[str, np.ndarray] = {
         "faces_shown": (few[1] == 1).sum(0), "faces_lacking": (few[1] == 0).sum(0)
     }  # fmt: skip
     for suffix, at in (("_by_f1", by_f1), ("", thresholds)):
         columns["threshold" + suffix] = at
-        columns["f1" + suffix] = f1_frame(recognised(result.probability, at), result.presence)
+        columns["f1" + suffix] = f1_frame(recognised(many[0], at), many[1])
         called = calls(*few, at)
         columns["shown" + suffix], columns["lacking" + suffix] = called
     columns["shown_held_out"], columns["lacking_held_out"] = outside
@@ -128,6 +133,29 @@ def labels_of(aus: Sequence[int], own: FaceShards) -> np.ndarray:
         if au in own.aus:
             presence[:, column] = own.labels.presence[:, own.aus.index(au)]
     return presence
+
+
+def _labelled(data: Path, aus: Sequence[int]) -> tuple[int, ...]:
+    """Choose those of a network's AUs that a data set labels, and say which it does not."""
+    labelled = labelled_aus(data)
+    both = tuple(au for au in aus if au in labelled)
+    if not both:
+        raise DatasetError(f"{data} labels {list(labelled)}, none of the network's {list(aus)}")
+    if len(both) < len(aus):
+        others = ", ".join(str(au) for au in aus if au not in labelled)
+        logger.info("%s does not label AU %s: their thresholds stay", data, others)
+    return both
+
+
+def _require_unseen(args: argparse.Namespace, meta: dict[str, Any], faces: FaceShards) -> None:
+    """See that thresholds are not chosen on people whom the network was trained on."""
+    corpus = faces.recipe.get("corpus")
+    trained_on = sorted(people_of(seen_by(meta), corpus) & set(args.split)) if corpus else []
+    if trained_on:
+        raise ValueError(
+            f"--split: {args.checkpoint} was trained on {', '.join(trained_on)}: name people whom "
+            "it has not seen"
+        )
 
 
 def described(faces: FaceShards) -> dict[str, Any]:
@@ -161,19 +189,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         device = torch_device(args.device)
         model, meta = load_checkpoint(args.checkpoint)
-        faces = FaceShards(args.data, tuple(args.split), model.config.aus)
+        aus = model.config.aus
+        faces = FaceShards(args.data, tuple(args.split), _labelled(args.data, aus))
+        _require_unseen(args, meta, faces)
         own = None
         if args.own is not None:
             own = FaceShards(args.own, tuple(args.own_split))
             if not len(own) or not set(own.aus) & set(faces.aus):
                 raise DatasetError(f"{args.own} labels no face with an AU of the network")
         meta, result = choose_thresholds(model.to(device), meta, faces, device, own)
+        meta["thresholds_from"]["splits"] = args.split
         args.output.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(args.output, model.cpu(), meta)
         if args.json is not None:
             chosen = {key: meta[key] for key in ("thresholds", "thresholds_from", "validation")}
             with PendingFile(args.json) as part:
-                record = {"format": FORMAT, "aus": list(map(au_key, faces.aus)), **chosen}
+                record = {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen}
                 part.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
     except (
         CheckpointError, DatasetError, DeviceError, InputError, ValueError, OSError
@@ -181,7 +212,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.error("%s", error)
         return 2
     thresholds = np.array(meta["thresholds"])
-    at_thresholds = f1_frame(recognised(result.probability, thresholds), result.presence)
+    there = [model.config.aus.index(au) for au in faces.aus]
+    at_thresholds = f1_frame(recognised(result.probability, thresholds[there]), result.presence)
     each = zip(model.config.aus, thresholds, strict=True)
     logger.info("%s: %s", args.output, ", ".join(f"{au_key(au)} {at:.2f}" for au, at in each))
     logger.info(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.corpora.folds import CORPORA, test_subjects
+from lgrnet.corpora.folds import CORPORA, test_subjects, train_subjects
 from lgrnet.experiment import Experiment
 
 SEEN = "seen"
@@ -42,12 +42,26 @@ def seen_by(meta: Mapping[str, Any]) -> Seen:
     return {(corpus, whom) for corpus, whom in every if corpus in CORPORA and whom is not None}
 
 
+def tuned_on(meta: Mapping[str, Any]) -> Seen:
+    """Tell on whom of a corpus a network's thresholds were chosen (:mod:`lgrnet.thresholds`)."""
+    told = meta.get("thresholds_from") or {}
+    corpus = (told.get("recipe") or {}).get("corpus")
+    return {(corpus, name) for name in told.get("splits", ()) if corpus in CORPORA}
+
+
+def people_of(seen: Seen, corpus: str) -> set[str]:
+    """Name everybody of a corpus whom a network has seen."""
+    ours = [whom for name, whom in seen if name == corpus]
+    people = {whom for whom in ours if isinstance(whom, str)}
+    return people.union(*(train_subjects(corpus, fold) for fold in ours if isinstance(fold, int)))
+
+
 def as_plain(seen: Seen) -> dict[str, list]:
     """Write what has been seen as metadata; nothing if that is nothing."""
     return {SEEN: [list(each) for each in sorted(seen, key=str)]} if seen else {}
 
 
-def tested_by(seen: Seen, corpus: str | None, fold: int | None) -> list[str]:
+def overlap_with_fold(seen: Seen, corpus: str | None, fold: int | None) -> list[str]:
     """Name what a network has seen of the people whom a fold tests.
 
     Args:
@@ -116,7 +130,7 @@ def check_sources(experiment: Experiment) -> None:
     """
     ours = experiment.data
     for name, path in sources_of(experiment):
-        others = tested_by(seen_by(load_checkpoint(path)[1]), ours.corpus, ours.fold)
+        others = overlap_with_fold(seen_by(load_checkpoint(path)[1]), ours.corpus, ours.fold)
         if others:
             raise ValueError(
                 f"{name}: {path} was trained on people whom fold {ours.fold} of {ours.corpus} "

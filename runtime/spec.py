@@ -61,6 +61,8 @@ class ModelSpec:
         aligned_size: Side of the aligned face, pixels.
         crop_size: Side of the network's crop, pixels.
         intensity: Whether the model also tells how strong each AU is.
+        seen: Of which corpora it has seen which folds' people, or whom, such as
+            ``(("bp4d", 1), ("disfa", "SN001"))``; nothing where it has seen none of a corpus.
     """
 
     preset: str
@@ -77,6 +79,7 @@ class ModelSpec:
     aligned_size: int = ALIGNED_SIZE
     crop_size: int = CROP_SIZE
     intensity: bool = False
+    seen: tuple[tuple[str, int | str], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the fields against each other."""
@@ -90,6 +93,8 @@ class ModelSpec:
                 raise SpecError(f"{name} {getattr(self, name)!r} is unknown: known are {known}")
         if len(self.thresholds) != len(self.aus):
             raise SpecError(f"{len(self.aus)} AUs but {len(self.thresholds)} thresholds")
+        if not all(0 <= threshold <= 1 for threshold in self.thresholds):  # NaN is not
+            raise SpecError(f"thresholds must be from 0 to 1, got {self.thresholds}")
         if (self.aligned_size, self.crop_size) != (ALIGNED_SIZE, CROP_SIZE):
             raise SpecError(
                 f"the model wants {self.crop_size} px crops of {self.aligned_size} px faces, this "
@@ -104,10 +109,11 @@ class ModelSpec:
     def to_metadata(self) -> dict[str, str]:
         """Write the spec as the string properties that model files hold."""
         names = {f"AU{au:02d}": AU_NAMES[au] for au in self.aus}
+        fields = asdict(self)
+        if not self.seen:  # which files of before it existed do not tell
+            del fields["seen"]
         return {
-            METADATA_KEY: json.dumps(
-                {"spec_version": SPEC_VERSION, **asdict(self), "au_names": names}
-            )
+            METADATA_KEY: json.dumps({"spec_version": SPEC_VERSION, **fields, "au_names": names})
         }
 
     @classmethod
@@ -148,6 +154,7 @@ class ModelSpec:
                     **fields,
                     "aus": tuple(fields["aus"]),
                     "thresholds": tuple(fields["thresholds"]),
+                    "seen": tuple(map(tuple, fields.get("seen", ()))),
                 }
             )
         except SpecError as error:

@@ -224,3 +224,24 @@ def test_landmarks_of_another_picture_are_dropped(tmp_path):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["dropped"]["landmarks outside the picture"] == 1
     assert report["written"] == 79
+
+
+def test_a_picture_that_is_mended_is_taken_in(tmp_path):
+    root, out = tmp_path / "bp4d", tmp_path / "out"
+    drawn = drawn_corpora.write_bp4d(root)
+    pictures = sorted((root / "Sequences" / "F001" / "T1").glob("*.jpg"))
+    frames = drawn["F001", "T1"].frames
+    picture = next(each for each in pictures if int(each.stem) == frames[2])
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:-900])
+    assert prepare(root, out) == 0
+    written = len(FaceShards(out, "F001"))
+    other = out / "F001-00001.faces.npy"
+    before = other.stat().st_mtime_ns
+    assert prepare(root, out) == 0
+    assert len(FaceShards(out, "F001")) == written
+    picture.write_bytes(whole)
+    assert prepare(root, out) == 0
+    assert len(FaceShards(out, "F001")) == written + 1
+    assert "unreadable" not in (out / "report.txt").read_text()
+    assert other.stat().st_mtime_ns == before, "the others stay as they are"

@@ -266,3 +266,27 @@ def test_people_are_told_apart_across_tables():
     assert len(set(numbers)) == 6
     assert person_number("Ann") == numbers[0]
     assert all(2**56 <= number < 2**57 for number in numbers), "no number of a corpus or a render"
+
+
+def test_a_table_as_pandas_writes_it(folder, tmp_path):
+    """Of a column with empty cells it makes fractions."""
+    rows = [
+        ["bob.png", "Bob", "", "", 1, 0, 9],
+        ["talk.mp4", "Cleo", 7, "", 0, "", 1],
+    ]
+    written = [
+        ["bob.png", "Bob", "", "", "1", "0.0", "9.0"],
+        ["talk.mp4", "Cleo", "7.0", "", "0", "", "1.0"],
+    ]
+    first, second = (
+        read_own(write_table(folder / f"{name}.csv", each))
+        for name, each in (("plain", rows), ("pandas", written))
+    )
+    assert first[0] == second[0]
+    for one, other in zip(first[1], second[1], strict=True):
+        assert (one.name, one.video) == (other.name, other.video)
+        np.testing.assert_array_equal(one.frames, other.frames)
+        np.testing.assert_array_equal(one.presence, other.presence)
+    wrong = [["bob.png", "Bob", "", "", 0.5, 0, 9]]
+    with pytest.raises(CorpusError, match=r"AU 12 is '0\.5'"):
+        read_own(write_table(folder / "wrong.csv", wrong))

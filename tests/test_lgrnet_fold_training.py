@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,22 @@ import pytest
 import torch
 from tiny_corpus import write_tiny_corpus
 
+from export.provenance import describe
 from lgrnet.average import average
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.corpora.folds import subject_number, test_subjects
+from lgrnet.corpora.folds import subject_number, test_subjects, train_subjects
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main as evaluate_command
 from lgrnet.evaluation.fold_scores import FORMAT, ScoresError, read_fold_scores
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant, variant_of
+from lgrnet.thresholds import main as choose_thresholds
 from lgrnet.train import main
 from lgrnet.training.trainer import Trainer
-from lgrnet.unseen import will_have_seen
+from lgrnet.unseen import overlap_with_fold, will_have_seen
 from runtime.action_units import BP4D_AUS, DISFA_AUS
+from runtime.spec import METADATA_KEY, ModelSpec
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NETWORK = [
@@ -268,6 +272,40 @@ def test_the_network_of_a_fold_is_not_judged_on_those_of_another(
     assert "has seen fold 2 of disfa" in caplog.text
     assert not (tmp_path / "scores.json").exists()
     assert evaluate_on("2") == 0
+
+
+def test_an_exported_network_tells_whose_people_it_has_seen(corpora, trained, tmp_path, caplog):
+    spec = describe(
+        trained / "fold2" / "last.pt", *describe_arguments(trained / "fold2" / "last.pt"),
+        batch=1, graph="plain", engine="onnxruntime", precision="fp32", opset=18,
+    )  # fmt: skip
+    assert spec.seen == (("disfa", 2),)
+    back = ModelSpec.from_metadata(spec.to_metadata(), "a file")
+    assert back == spec
+    assert overlap_with_fold(set(back.seen), "disfa", 1) == ["fold 2"]
+    assert overlap_with_fold(set(back.seen), "disfa", 2) == []
+    unknown = replace(spec, seen=())
+    assert "seen" not in json.loads(unknown.to_metadata()[METADATA_KEY]), "as older files"
+
+
+def describe_arguments(path):
+    network, meta = load_checkpoint(path)
+    return network.config, meta
+
+
+def test_thresholds_of_people_who_are_judged_are_told(corpora, trained, tmp_path, caplog):
+    last, chosen = str(trained / "fold2" / "last.pt"), str(tmp_path / "chosen.pt")
+    tested, own = test_subjects("disfa", 2)[:2], train_subjects("disfa", 2)[:1]
+    options = ["--data", str(corpora["disfa"]), "-o", chosen]
+    assert choose_thresholds([last, *options, "--split", *own]) == 2
+    assert f"was trained on {own[0]}: name people whom it has not seen" in caplog.text
+    assert choose_thresholds([last, *options, "--split", *tested]) == 0
+    command = [
+        chosen, "--data", str(corpora["disfa"]), "--corpus", "disfa", "--fold", "2",
+        "--json", str(tmp_path / "scores.json"),
+    ]  # fmt: skip
+    assert evaluate_command(command) == 0
+    assert f"thresholds were chosen on {', '.join(sorted(tested))}, who are judged" in caplog.text
 
 
 def test_what_a_series_begins_with_is_looked_at_before_the_first(

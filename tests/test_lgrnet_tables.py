@@ -101,7 +101,7 @@ def test_other_numbers_in_the_path_are_no_folds(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        ("data.root=data/disfa_v{fold}",),
+        ("data.limit=1{fold}",),
         ("training_data=set {fold}",),
         ("distil.teacher=big.pt", "init=other.pt"),
         ("init=small.pt",),
@@ -118,6 +118,25 @@ def test_other_data_or_sources_of_one_fold_are_refused(tmp_path, first, changes)
         del told["experiment"]["distil"], told["experiment"]["init"]
         write_fold_scores(path, told)
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+
+
+def test_where_the_data_lie_is_no_matter(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, f"data.root=/disc{fold}/disfa")
+    tables(tmp_path / "runs", out=tmp_path / "t")
+
+
+def test_each_network_is_told_with_what_it_was_trained_on(tmp_path):
+    for fold in (1, 2, 3):
+        changes = [f"init=bp/fold{fold}/last.pt", "seed=5", "data.limit=8"]
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold)
+        write_run(tmp_path / "runs", "disfa", "without_sb", fold, *changes)
+    found, _ = tables(tmp_path / "runs", out=tmp_path / "t")
+    notes = [note for note in found["III", "last"]["notes"] if "batches" in note]
+    assert [note.split(":")[0] for note in notes] == ["w/o S-B", "LGRNet"]
+    assert "seed 5; begun with bp/fold{fold}/last.pt (shared); 8 faces at most;" in notes[0]
+    assert "begun" not in notes[1]
+    assert "seed 0;" in notes[1]
 
 
 def test_folds_that_began_with_one_network_are_alike(tmp_path):
@@ -196,7 +215,9 @@ def test_what_a_network_began_with_is_said(tmp_path):
         write_run(tmp_path / "runs", "disfa", "lgrnet", fold, *changes)
     found, _ = tables(tmp_path / "runs", out=tmp_path / "t")
     notes = " ".join(found["I", "last"]["notes"])
-    assert "batches of 16; begun with bp4d/last.pt (jaanet); 120 faces of 27 people." in notes
+    assert (
+        "batches of 16, seed 0; begun with bp4d/last.pt (jaanet); 120 faces of 27 people." in notes
+    )
 
 
 def test_an_au_that_a_fold_does_not_show_has_no_average(tmp_path):
@@ -371,7 +392,7 @@ def test_folds_saved_more_or_less_often_go_together(tmp_path):
 
 def test_runs_that_do_not_go_together_are_refused(tmp_path, caplog):
     assert main([str(tmp_path)]) == 2
-    assert "holds no last.json" in caplog.text
+    assert "no folder that holds last.json" in caplog.text
     write_run(tmp_path / "a", "disfa", "lgrnet", 1)
     write_run(tmp_path / "b", "disfa", "lgrnet", 1)
     assert main([str(tmp_path)]) == 2

@@ -78,7 +78,8 @@ def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
     expected = [best_by_hand(probability[:, i], truth[:, i]) for i in range(len(AUS))]
     assert meta["thresholds"] == pytest.approx(expected)
     assert expected != [0.5, 0.5], "the test would not see that nothing is chosen"
-    assert meta["thresholds_from"] == {"frames": 40, "people": 1, "recipe": faces.recipe}
+    told = {"frames": 40, "people": 1, "recipe": faces.recipe, "splits": ["val"]}
+    assert meta["thresholds_from"] == told
     assert (meta["licence"], meta["mean_of"]) == ("ours", ["a.pt", "b.pt"])
     assert "stored_in" not in meta, "it is written in float32"
 
@@ -179,9 +180,22 @@ def test_what_cannot_be_used_is_named(data, tmp_path, caplog, changes, said):
     assert not output.exists()
 
 
-def test_people_without_labels_of_its_aus_are_refused(data, tmp_path, caplog):
-    checkpoint(tmp_path / "other.pt", FaceShards(data, "val"), aus=(1, 12, 17))
+def test_aus_that_people_are_not_labelled_for_keep_their_thresholds(data, tmp_path, caplog):
+    caplog.set_level("INFO")
+    faces = FaceShards(data, "val", AUS)
+    told = {"thresholds": [0.3, 0.4, 0.7]}
+    network = checkpoint(tmp_path / "other.pt", faces, aus=(1, 12, 17), **told)
+    output = tmp_path / "out.pt"
+    assert main([str(tmp_path / "other.pt"), "--data", str(data), "-o", str(output)]) == 0
+    assert "does not label AU 17: their thresholds stay" in caplog.text
+    probability, truth = probabilities(network, faces), faces.labels.presence == 1
+    expected = [best_by_hand(probability[:, i], truth[:, i]) for i in range(2)]
+    assert load_checkpoint(output)[1]["thresholds"] == pytest.approx([*expected, 0.7])
+
+
+def test_people_without_labels_of_any_of_its_aus_are_refused(data, tmp_path, caplog):
+    checkpoint(tmp_path / "other.pt", FaceShards(data, "val"), aus=(15, 17))
     output = tmp_path / "out.pt"
     assert main([str(tmp_path / "other.pt"), "--data", str(data), "-o", str(output)]) == 2
-    assert "17" in caplog.text
+    assert "none of the network's [15, 17]" in caplog.text
     assert not output.exists()

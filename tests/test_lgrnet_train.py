@@ -178,10 +178,27 @@ def test_a_folder_with_another_run_is_refused(config, tmp_path, caplog):
     assert run(config, tmp_path / "run", "optim.epochs=1") == 0
     before = (tmp_path / "run" / "last.pt").read_bytes()
     assert run(config, tmp_path / "run", "optim.epochs=2") == 2
-    assert "another configuration" in caplog.text
+    assert "another configuration (other optim.epochs)" in caplog.text
     # What only changes how fast it is makes it no other run.
     assert run(config, tmp_path / "run", "optim.epochs=1", "data.workers=1", "save_every=7") == 0
     assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_a_run_and_its_data_may_be_moved(config, tmp_path, monkeypatch, caplog):
+    root = load_experiment(config).data.root
+    shutil.copytree(root, tmp_path / "data")
+    shutil.copy(config, tmp_path / "tiny.toml")
+    moved = tmp_path / "tiny.toml"
+    text = moved.read_text().replace(str(root), str(tmp_path / "data"))
+    moved.write_text(text)
+    assert run(config, tmp_path / "run", "optim.epochs=1") == 0
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "elsewhere", "elsewhere"):
+        assert run(moved, path, "optim.epochs=1") == 0
+    (tmp_path / "elsewhere" / "origin.json").unlink()  # as of a run that does not tell its data
+    assert run(config, "elsewhere", "optim.epochs=1") == 2
+    assert "(other data.root)" in caplog.text
 
 
 def test_a_diverging_loss_stops_the_run(config, tmp_path, caplog):

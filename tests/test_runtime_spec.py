@@ -19,6 +19,8 @@ def test_metadata_round_trip_names_the_aus():
         ({"aus": (6, 12, 99)}, "unknown AUs"),
         ({"aus": (12, 6, 25)}, "ascending"),
         ({"thresholds": (0.5,)}, "3 AUs but 1 thresholds"),
+        ({"thresholds": (0.5, 2.0, 0.5)}, "thresholds must be from 0 to 1"),
+        ({"thresholds": (0.5, float("nan"), 0.5)}, "thresholds must be from 0 to 1"),
         ({"crop_size": 128}, "update the runtime"),
         ({"graph": "fused"}, "graph 'fused' is unknown: known are .*'winograd'"),
         ({"engine": "tvm"}, "engine 'tvm' is unknown: known are .*'openvino'"),

@@ -120,7 +120,7 @@ def test_the_cpu_is_refused(gpu, file):
     ("changes", "reason"),
     [
         ({"version": "9.9"}, "built by rtx 9.9, here is 1.2.3"),
-        ({"targets": ("8.0", "8.9")}, "compute capability 8.0, 8.9, this GPU has 8.6"),
+        ({"targets": ("8.0", "8.9")}, "compute capability 8.0, 8.9, and not for 8.6"),
     ],
 )
 def test_an_engine_for_something_else_is_refused_with_the_fix(gpu, file, changes, reason):

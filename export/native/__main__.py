@@ -21,7 +21,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("checkpoint", type=Path, help="written by python -m lgrnet.train")
-    add("-o", "--output", type=Path, help="default: beside it, with _native.npz")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        help="default: beside it, with _native.npz, or _native_fp32.npz",
+    )
     add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="(default: %(default)s)")
     add_comparison(parser, PROBABILITY_TOLERANCE)
     add_precision(parser, "int8", MEAN_CHANGE)

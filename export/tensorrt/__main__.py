@@ -18,7 +18,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("model", type=Path, help="written by python -m export.onnx --graph plain")
-    add("-o", "--output", type=Path, help="default: beside it, with .engine")
+    add(
+        "-o", "--output", type=Path, help="default: beside it, with .engine or, of rtx, _rtx.engine"
+    )
     add(
         "--flavour",
         choices=list(FLAVOURS),

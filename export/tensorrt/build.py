@@ -66,6 +66,8 @@ def build_engine(
     output = path.with_name(path.stem + end) if output is None else Path(output)
     if output.suffix.lower() != SUFFIX:
         raise ValueError(f"output {output}: give a name that ends in {SUFFIX}")
+    if flavour == "rtx" and (device or timing_cache is not None):
+        logger.warning("--device and --timing-cache are not used: rtx builds on no GPU")
     library = load_tensorrt(flavour)
     proto = read_onnx(path)
     spec = ModelSpec.from_metadata({p.key: p.value for p in proto.metadata_props}, str(path))

@@ -146,7 +146,7 @@ def _face(
         faults.append("names no person: who is the same must be told")
     if not _SPLIT.fullmatch(split):
         faults.append(f"split {split!r}: letters, digits and _ only")
-    number = None if frame is None else integer(frame)
+    number = None if frame is None else integer(_whole(frame))
     if frame is not None and (number is None or number < 0):
         faults.append(f"frame {frame!r} is no frame's number, from 0")
     elif frame is not None and path.suffix.lower() in IMAGE_SUFFIXES:
@@ -155,7 +155,7 @@ def _face(
         faults.append(f"{cells['file']} is a video: say which frame, from 0")
     labels = []
     for au, name in sorted(columns.items()):
-        label = _LABELS.get(cells[name])
+        label = _LABELS.get(_whole(cells[name]))
         labels.append(label)
         if label is None:
             faults.append(f"AU {au} is {cells[name]!r}, expected 0, 1, or 9 or nothing for unknown")
@@ -165,6 +165,11 @@ def _face(
         return None
     known = tuple(label for label in labels if label is not None)
     return _Face(line, path, number, cells["person"], split, known)
+
+
+def _whole(cell: str) -> str:
+    """Drop the fraction with which pandas writes whole numbers of a column that has empty cells."""
+    return cell.removesuffix(".0")
 
 
 def _check_apart(table: Path, faces: Sequence[_Face], problems: Problems) -> None:

@@ -121,6 +121,8 @@ def write_sequences(
     write_index(out, aus, splits, content)
     for stale in out.glob(STALE):
         stale.unlink()
+    for sequence, shards in zip(sequences, table, strict=True):
+        _drop_mended(out, sequence, shards)
     jobs = [
         (out, corpus, sequence, shards)
         for sequence, shards in zip(sequences, table, strict=True)
@@ -150,6 +152,20 @@ def write_sequences(
                 raise CorpusError([why], _GO_ON) from error
     if problems:
         raise CorpusError(sorted(problems), _GO_ON)
+
+
+def _drop_mended(out: Path, sequence: FrameSequence, shards: Sequence[str]) -> None:
+    """Remove the shards that lack a picture which could not be read then, and now can."""
+    if sequence.video is not None:
+        return
+    rows = {int(frame): row for row, frame in enumerate(sequence.frames)}
+    for shard in shards:
+        if not is_whole(out, shard):
+            continue
+        lost = [frame for frame, why in read_frames(out, shard)["dropped"] if why == UNREADABLE]
+        if any(_read_picture(sequence.pictures[rows[frame]]) is not None for frame in lost):
+            remove_shard(out, shard)
+            frames_path(out, shard).unlink(missing_ok=True)
 
 
 def is_whole(out: Path, shard: str) -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.data.batches import to_input
-from lgrnet.unseen import seen_by
+from lgrnet.unseen import seen_by, tuned_on
 from runtime.backends import DEFAULTS, open_backend
 from runtime.backends.base import Outputs
 from runtime.errors import DeviceError
@@ -34,8 +34,9 @@ class Model:
         preset: Name of the network's preset.
         training_data: What the weights were trained on, in words.
         computed_by: What computes the answers: ``engine``, ``device``, ``provider``, ``precision``.
-        seen: Whose people a checkpoint has seen, see :mod:`lgrnet.unseen`; exported models do not
-            tell.
+        seen: Whose people it has seen, see :mod:`lgrnet.unseen`; models that were exported before
+            they told it have seen nobody.
+        tuned_on: On whom of a corpus a checkpoint's thresholds were chosen, likewise.
     """
 
     ask: Ask
@@ -45,6 +46,7 @@ class Model:
     training_data: str
     computed_by: dict[str, str]
     seen: frozenset[tuple[str, int | str]] = frozenset()
+    tuned_on: frozenset[tuple[str, int | str]] = frozenset()
 
 
 def ask_network(model: nn.Module, device: torch.device) -> Ask:
@@ -104,6 +106,7 @@ def open_model(
                 engine, tuple(spec.aus), tuple(spec.thresholds), spec.preset, spec.training_data,
                 {"engine": engine.engine, "device": engine.device, "provider": engine.provider,
                  "precision": engine.precision},
+                frozenset(spec.seen),
             )  # fmt: skip
         finally:
             engine.close()
@@ -122,6 +125,7 @@ def open_model(
         {"engine": "pytorch", "device": device, "provider": f"torch {torch.__version__}",
          "precision": "fp32"},
         frozenset(seen_by(meta)),
+        frozenset(tuned_on(meta)),
     )  # fmt: skip
 
 

@@ -198,6 +198,8 @@ def format_report(scores: dict) -> str:
             + "".join(f"{row[column]:>8.3f}" for _, column in columns)
         )
     for name, (low, high) in scores["f1_at_threshold_95"].items():
+        if scores["people"] < 2:  # among whom nothing can be drawn
+            continue
         lines.append(
             f"F1* of {name}: 95 % of resamples of the {scores['people']} people lie in "
             f"{low:.3f} to {high:.3f}"

@@ -71,8 +71,8 @@ def find_runs(folders: Iterable[Path]) -> dict[Key, Path]:
         files = sorted(folder.rglob(LAST))
         if not files:
             raise ScoresError(
-                f"{folder} holds no {LAST}: give folders that `python -m lgrnet.train CONFIG "
-                "--fold all` has written to"
+                f"{folder} is no folder that holds {LAST}: give folders that `python -m "
+                "lgrnet.train CONFIG --fold all` has written to"
             )
         for file in files:
             scores = read_fold_scores(file)
@@ -122,7 +122,8 @@ def measure(
             raise ScoresError(f"{folder / file} has no scores of {', '.join(absent)}")
         _require_alike(trained, folder, scores)
         folds[fold] = scores
-        about, synthetic = _describe(scores), "synthetic" in scores["training_data"].lower()
+        about = _describe(scores, trained["templates"])
+        synthetic = "synthetic" in scores["training_data"].lower()
     whole = len(folds) == len(FOLDS)
     if whole:  # a run on a fold has all of its people
         faces = sum(scores["frames"] for scores in folds.values())
@@ -167,15 +168,16 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
     experiment = scores["experiment"]
     distil = experiment.get("distil") or {}
     sources = {"init": experiment.get("init"), "distil.teacher": distil.get("teacher")}
-    apart = ("out", "data", "save_every", "init", "distil")
-    plain = {key: value for key, value in experiment.items() if key not in apart}
+    told = ("out", "data", "save_every", "init", "distil")
+    plain = {key: value for key, value in experiment.items() if key not in told}
     plain["distil.weight"] = distil.get("weight") if distil.get("teacher") else None
     plain["optim"] = {**UNTOLD_OPTIM, **experiment["optim"]}
     plain["prepared data"] = scores["recipe"]
-    plain["data"] = {
-        key: v for key, v in experiment["data"].items() if key not in ("fold", "workers")
-    }
+    # Where the data lie is no matter: what they are has been compared.
+    apart = ("fold", "workers", "root")
+    plain |= {f"data.{key}": v for key, v in experiment["data"].items() if key not in apart}
     fold = experiment["data"]["fold"]
+    templates = {name: path for name, path in sources.items() if path is not None}
     if trained:
         before = trained["plain"]
         different = [
@@ -191,7 +193,10 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
                 f"{trained['folder']} and {folder} were not trained alike (they differ in "
                 f"{', '.join(different)}): their scores cannot be averaged"
             )
-    trained.update(plain=plain, sources=sources, fold=fold, folder=folder)
+        for name, path in templates.items():
+            if path != trained["sources"][name]:
+                templates[name] = re.sub(rf"(?<!\d){fold}(?!\d)", "{fold}", path)
+    trained.update(plain=plain, sources=sources, fold=fold, folder=folder, templates=templates)
 
 
 def _same_source(one: str | None, other: str | None, fold: int, other_fold: int) -> bool:
@@ -206,7 +211,14 @@ def _same_source(one: str | None, other: str | None, fold: int, other_fold: int)
     )
 
 
-def _describe(scores: dict[str, Any]) -> str:
+def _describe(scores: dict[str, Any], templates: Mapping[str, str]) -> str:
+    """Say in words what was trained.
+
+    Args:
+        scores: Of a fold.
+        templates: The checkpoints that all folds so far began with or learned from; ``{fold}``
+            stands for a fold's number where each has its own.
+    """
     experiment = scores["experiment"]
     model, optim = experiment["model"], experiment["optim"]
     network = f"`{model['preset']}`"
@@ -217,11 +229,14 @@ def _describe(scores: dict[str, Any]) -> str:
         network += f" with {', '.join(changed)}"
     sources = ""
     if experiment.get("init"):
-        sources = f"; begun with {experiment['init']} ({experiment.get('init_rule', 'shared')})"
+        sources = f"; begun with {templates['init']} ({experiment.get('init_rule', 'shared')})"
     distil = experiment.get("distil") or {}
     if distil.get("teacher"):
-        sources += f"; taught by {distil['teacher']} (weight {distil['weight']:g})"
+        sources += f"; taught by {templates['distil.teacher']} (weight {distil['weight']:g})"
+    if experiment["data"].get("limit"):
+        sources += f"; {experiment['data']['limit']} faces at most"
     return (
         f"{scores['training_data']}; {network} at {model['input_size']} px, "
-        f"{optim['optimiser']}, {optim['epochs']} epochs, batches of {optim['batch']}{sources}"
+        f"{optim['optimiser']}, {optim['epochs']} epochs, batches of {optim['batch']}, "
+        f"seed {experiment['seed']}{sources}"
     )

@@ -184,8 +184,13 @@ def _notes(ours: Mapping[str, Measured]) -> tuple[str, ...]:
     for variant, each in ours.items():
         if each.missing:
             notes.append(f"Missing of {VARIANTS.get(variant, variant)}: {'; '.join(each.missing)}.")
-    for about in dict.fromkeys(each.about for each in ours.values() if each.about):
-        notes.append(f"Measured on {about}.")
+    whose: dict[str, list[str]] = {}
+    for variant, each in ours.items():
+        if each.about:
+            whose.setdefault(each.about, []).append(VARIANTS.get(variant, variant))
+    for about, names in whose.items():
+        who = "Measured" if len(whose) == 1 else f"{', '.join(names)}: measured"
+        notes.append(f"{who} on {about}.")
     if any(each.synthetic for each in ours.values()):
         notes.append(
             "The measured rows are of synthetic data: they say nothing of the corpus, and do not "

@@ -333,10 +333,12 @@ class Trainer:
                 raise ValueError(
                     f"{path} is damaged ({error}): delete it if the run in its folder is this one"
                 ) from error
-            if _what_decides(found) != _what_decides(config):
+            # Where contents are compared below, a folder may have been moved since.
+            by_name = not read_origin(out)
+            if other := _differences(_what_decides(found, by_name), _what_decides(config, by_name)):
                 raise ValueError(
-                    f"{out} holds a run with another configuration: choose another folder "
-                    "(--set out=FOLDER) or delete that one"
+                    f"{out} holds a run with another configuration (other {', '.join(other)}): "
+                    "choose another folder (--set out=FOLDER) or delete that one"
                 )
         origin = origin_of(self.train_shards, self.experiment.init, self.experiment.distil.teacher)
         if path.exists():
@@ -389,10 +391,32 @@ class Trainer:
             ) from error
 
 
-def _what_decides(config: dict) -> dict:
-    """Leave out what changes how fast a run is, and not what comes of it."""
+def _what_decides(config: dict, by_name: bool) -> dict:
+    """Leave out what changes how fast a run is or where it lies, and not what comes of it.
+
+    Args:
+        config: All settings.
+        by_name: Whether files and folders are told by their names.
+    """
     data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
     distil = config.get("distil") or {}  # runs that began before there were teachers have none
     teaching = distil if distil.get("teacher") is not None else None
+    if not by_name:
+        config = {**config, "init": config.get("init") is not None}
+        data = {**data, "root": None}
+        teaching = teaching and {**teaching, "teacher": None}
     optim = {**UNTOLD_OPTIM, **config.get("optim", {})}
-    return {**config, "data": data, "optim": optim, "distil": teaching, "save_every": None}
+    told = {**config, "data": data, "optim": optim, "distil": teaching}
+    return {**told, "save_every": None, "out": None}
+
+
+def _differences(one: dict, other: dict) -> list[str]:
+    """Name the settings that differ, as on the command line."""
+    names = []
+    for key in sorted(one.keys() | other.keys()):
+        mine, its = one.get(key), other.get(key)
+        if isinstance(mine, dict) and isinstance(its, dict):
+            names += [f"{key}.{name}" for name in _differences(mine, its)]
+        elif mine != its:
+            names.append(key)
+    return names

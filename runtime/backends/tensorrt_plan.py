@@ -65,7 +65,7 @@ class EnginePlan:
             return f"it was built by {self.flavour} {self.version}, here is {version}"
         if capability not in self.targets:
             built = ", ".join(self.targets)
-            return f"it was built for compute capability {built}, this GPU has {capability}"
+            return f"it was built for compute capability {built}, and not for {capability}"
         if gpu is not None and self.gpu is not None and gpu != self.gpu:
             return f"it was timed on {self.gpu}, here is {gpu}"
         return None
