@@ -34,6 +34,7 @@ from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recog
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
+from runtime.help import DefaultsHelp
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")
@@ -181,7 +182,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ablation",
         description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("--runs", type=Path, default=Path("runs/ablation"), help="folder of the runs")

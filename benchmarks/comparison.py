@@ -37,6 +37,7 @@ from lgrnet.network.variants import VARIANTS, variant_of
 from lgrnet.unseen import people_of, seen_by
 from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
+from runtime.help import DefaultsHelp
 
 FORMAT = "lgrnet-comparison-1"
 
@@ -190,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.comparison",
         description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="the first is what others are compared with")

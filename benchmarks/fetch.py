@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from benchmarks import clips, stills
 from runtime.atomic import PendingFile
+from runtime.digest import file_sha256
 from runtime.errors import InputError
 
 DIGESTS = Path(__file__).with_name("real_faces.sha256")
@@ -193,7 +194,7 @@ def fetch(package: Package, files: dict[str, str], out: Path, get: Download = do
 
 
 def _is_there(path: Path, digest: str) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    return path.is_file() and file_sha256(path) == digest
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -38,8 +38,9 @@ from benchmarks.table import full_tables
 from export.faces import LabelledFaces, held_out_faces
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.network.config import PRESETS
-from runtime.cli import DEMO_CLIP
 from runtime.errors import DeviceError, InputError
+from runtime.help import DefaultsHelp
+from runtime.packaged import DEMO_CLIP
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
 DEFAULT_JSON = Path("out/fps.json")
@@ -153,7 +154,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python benchmarks/fps.py",
         description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     keys = [row.key for row in (*ROWS, *GPU_ROWS)]

@@ -28,8 +28,8 @@ from lgrnet.faces.render import portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.action_units import au_key
-from runtime.cli import DEMO_CLIP, DEMO_TRUTH
 from runtime.errors import DeviceError, InputError, ModelError
+from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
 from runtime.truth import Agreement, read_truth

@@ -25,12 +25,11 @@ from benchmarks.shared.players import PLAYERS, Player, length
 from benchmarks.shared.record import write_record
 from runtime import Detector
 from runtime.errors import InputError
+from runtime.packaged import DEMO_CLIP
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "lgrnet-soak-2"
-
-DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"
 
 
 def soak(
@@ -130,7 +129,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m benchmarks.soak", description="Run for long and see whether anything grows."
     )
     add = parser.add_argument
-    add("clips", nargs="*", type=Path, default=[DEMO], help="videos; else the demo clip")
+    add("clips", nargs="*", type=Path, default=[DEMO_CLIP], help="videos; else the demo clip")
     add("--minutes", type=positive_real, default=30.0)
     add("--pause", type=positive_real, default=10.0, help="seconds between samples of the memory")
     add("--model", help="exported file, or a packaged model")

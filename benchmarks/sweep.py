@@ -26,8 +26,9 @@ from benchmarks.shared.options import output_file
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
-from runtime.atomic import PendingFile
+from runtime.atomic import PendingFile, write_json
 from runtime.backends import open_backend
+from runtime.help import DefaultsHelp
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -125,9 +126,7 @@ def measure(args: argparse.Namespace) -> None:
             )
     record = {"machine": describe_machine(), "threads": args.threads, "candidates": rows}
     record["not_trained"] = [name for name in CANDIDATES if name not in trained]
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    with PendingFile(args.json) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(args.json, record)
 
 
 def draw(args: argparse.Namespace) -> None:
@@ -190,7 +189,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.sweep",
         description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/sweep"), help="folder of the runs")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")

@@ -28,6 +28,7 @@ from lgrnet.network.config import PRESETS, ModelConfig
 from lgrnet.network.model import LGRNet
 from lgrnet.training.losses import joint_loss
 from lgrnet.training.optimiser import make_optimiser
+from runtime.help import DefaultsHelp
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")
@@ -166,7 +167,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training",
         description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("--presets", nargs="+", default=["edge", "paper"], choices=list(PRESETS))

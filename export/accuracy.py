@@ -9,7 +9,7 @@ import numpy as np
 from export.faces import LabelledFaces
 from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
 from runtime.action_units import au_key
-from runtime.atomic import PendingFile
+from runtime.atomic import write_json
 from runtime.backends.base import Outputs
 from runtime.spec import ModelSpec
 
@@ -241,8 +241,7 @@ def replace_report(output: Path, report: dict | None) -> None:
 
 def write_report(path: Path, report: dict) -> None:
     """Write a report as JSON, whole or not at all."""
-    with PendingFile(path) as part:
-        part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_json(path, report)
 
 
 def _plain(value: float) -> float | None:

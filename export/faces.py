@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-import runtime
 from lgrnet.data.batches import centre_crop
 from lgrnet.data.shards import INDEX_NAME, FaceShards
 from runtime.action_units import au_key
 from runtime.align import ALIGNED_SIZE, CROP_OFFSET, CROP_SIZE, alignment_matrix, crop_matrix, warp
 from runtime.errors import InputError
 from runtime.image import check_frame
+from runtime.packaged import DEMO
 from runtime.sources import ImageFiles
 from runtime.truth import TrueFace, read_truth
 
@@ -25,8 +25,6 @@ MOST = 16
 
 CALIBRATION = 96
 """Faces that calibration takes: with more, the ranges of the packaged network change by little."""
-
-DEMO = Path(runtime.__file__).parent / "demo"
 
 
 def demo_faces(folder: Path = DEMO, most: int = MOST) -> np.ndarray:

@@ -1,6 +1,5 @@
 """What a model file says of where it comes from."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import lgrnet
 from lgrnet.checkpoint import CheckpointError
 from lgrnet.network.config import ModelConfig
 from lgrnet.unseen import seen_by
+from runtime.digest import file_sha256
 from runtime.spec import ModelSpec, SpecError
 
 DEFAULT_THRESHOLD = 0.5
@@ -71,7 +71,7 @@ def describe(
             batch=batch,
             training_data=str(meta.get("training_data") or UNSTATED),
             licence=str(meta.get("licence") or UNSTATED),
-            checkpoint_sha256=_sha256(checkpoint),
+            checkpoint_sha256=file_sha256(checkpoint),
             versions=versions,
             crop_size=config.crop_size,
             intensity=config.intensity,
@@ -79,8 +79,3 @@ def describe(
         )
     except (SpecError, TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} cannot be exported: {error}") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,6 +26,7 @@ from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
+from runtime.help import DefaultsHelp
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def scores(aus: Sequence[int], f1: np.ndarray) -> dict:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m lgrnet.baselines", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog="python -m lgrnet.baselines", formatter_class=DefaultsHelp
     )
     parser.add_argument("--data", type=Path, default=Path("data/faces"))
     parser.add_argument(

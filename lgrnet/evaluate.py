@@ -10,7 +10,6 @@ and more as JSON, and with ``--page`` as a page of plots.
 import argparse
 import logging
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
 from lgrnet.checkpoint import CheckpointError
@@ -23,7 +22,9 @@ from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
 from lgrnet.unseen import overlap_with_fold
 from runtime.atomic import PendingFile
+from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError, ModelError
+from runtime.help import DefaultsHelp
 from runtime.spec import ENGINES
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.evaluate",
         description="Judge a checkpoint or an exported model on splits of a data set.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("model", type=Path, help="a checkpoint, or an .onnx, .npz, .engine or .fused file")
@@ -128,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     scores = {
         "checkpoint": args.model.name,
-        "sha256": sha256(args.model.read_bytes()).hexdigest(),
+        "sha256": file_sha256(args.model),
         "preset": model.preset,
         "training_data": model.training_data,
         "computed_by": model.computed_by,

@@ -8,7 +8,6 @@ the kind that the network is for have a say beside those people
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,8 +33,9 @@ from lgrnet.evaluation.threshold_choice import (
 )
 from lgrnet.unseen import people_of, seen_by
 from runtime.action_units import au_key
-from runtime.atomic import PendingFile
+from runtime.atomic import write_json
 from runtime.errors import DeviceError, InputError
+from runtime.help import DefaultsHelp
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.thresholds",
         description="Choose a checkpoint's thresholds on held-out people, its weights untouched.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("checkpoint", type=Path)
@@ -203,9 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_checkpoint(args.output, model.cpu(), meta)
         if args.json is not None:
             chosen = {key: meta[key] for key in ("thresholds", "thresholds_from", "validation")}
-            with PendingFile(args.json) as part:
-                record = {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen}
-                part.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+            write_json(args.json, {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen})
     except (
         CheckpointError, DatasetError, DeviceError, InputError, ValueError, OSError
     ) as error:  # fmt: skip

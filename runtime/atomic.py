@@ -1,5 +1,6 @@
 """Files that appear under their name whole, or not at all."""
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -65,6 +66,22 @@ class PendingFile:
         except OSError:  # such as a folder that has the name
             self.discard()
             raise
+
+
+def write_json(path: Path, value: object, durable: bool = False) -> None:
+    """Write a JSON file, whole or not at all.
+
+    Args:
+        path: The file; its folder is made if need be.
+        value: Plain values.
+        durable: As of `PendingFile`.
+
+    Raises:
+        InputError: The folder is a file.
+        OSError: The file cannot be written.
+    """
+    with PendingFile(path, durable) as part:
+        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def drop(path: Path) -> None:

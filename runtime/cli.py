@@ -25,19 +25,16 @@ from runtime.errors import (
 )
 from runtime.finders import LEAST_SEARCH_SIDE
 from runtime.formats import FORMATS
+from runtime.help import DefaultsHelp
 from runtime.outputs import Wanted
 from runtime.outputs.pictures import check_writable
-from runtime.packaged import DEFAULT, MODELS
+from runtime.packaged import DEFAULT, DEMO_CLIP, DEMO_TRUTH, MODELS
 from runtime.run import Run, redirect_to_nowhere
 from runtime.signals import Signals
 from runtime.signals.options import SMOOTHING
 from runtime.sources import GIVE_UP, open_source, read_ahead
 from runtime.spec import ENGINES
 from runtime.truth import Agreement, TrueFace, read_truth
-
-DEMO = Path(__file__).parent / "demo"
-DEMO_CLIP = DEMO / "clip.mp4"
-DEMO_TRUTH = DEMO / "clip_truth.csv"
 
 BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, ImportError, OSError)
 
@@ -214,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+class _Help(DefaultsHelp, argparse.RawDescriptionHelpFormatter):
     """Help with the defaults, and the exit codes as they are written."""
 
 

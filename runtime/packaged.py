@@ -1,4 +1,4 @@
-"""The models that come with the package, by name."""
+"""What comes with the package: models, by name, and the demo clip."""
 
 from pathlib import Path
 
@@ -12,6 +12,13 @@ MODELS: dict[str, str] = {
 """Name → file. ``edge-int8`` is made for OpenVINO, ``edge-native`` for `runtime.native`."""
 
 DEFAULT = "edge"
+
+DEMO = Path(__file__).parent / "demo"
+DEMO_CLIP = DEMO / "clip.mp4"
+"""Three rendered people, one after the other, whose action units are known."""
+
+DEMO_TRUTH = DEMO / "clip_truth.csv"
+"""What is true of each of its frames, in the form of `runtime.truth`."""
 
 
 def model_path(model: str | Path | None) -> Path:

@@ -48,3 +48,11 @@ def toy_studio(toy_rig_file):
     from lgrnet.faces.person.identity import open_studio
 
     return open_studio(load_rig(toy_rig_file))
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Return the path of a tiny model that puts a mean face where its spot is."""
+    from test_runtime_fixtures import write_model
+
+    return write_model(tmp_path / "tiny.onnx")

@@ -1,6 +1,5 @@
 import json
 import math
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,8 +18,7 @@ from benchmarks.clips import (
 )
 from lgrnet.evaluation.metrics import area_under_curve
 from runtime.errors import InputError
-
-DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"
+from runtime.packaged import DEMO_CLIP
 
 
 def test_the_annotations_are_sound_and_name_their_sources():
@@ -122,7 +120,7 @@ def test_the_command_tracks_the_clips_that_are_there(tmp_path, monkeypatch, caps
     monkeypatch.setattr(clips, "ANNOTATIONS", annotated)
     folder = tmp_path / "have"
     folder.mkdir()
-    _first_frames(DEMO, folder / "clip.mp4", 8)
+    _first_frames(DEMO_CLIP, folder / "clip.mp4", 8)
     record = tmp_path / "r.json"
     assert main([str(folder), "--baseline", "2", "--json", str(record)]) == 0
     said = json.loads(record.read_text())

@@ -16,8 +16,7 @@ from benchmarks.inference.rows import PipelineRow
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.memory import peak_megabytes
 from benchmarks.shared.timing import Limits
-from runtime.cli import DEMO_CLIP
-from runtime.packaged import model_path
+from runtime.packaged import DEMO_CLIP, model_path
 from runtime.results import PHASES
 
 ROOT = Path(fps.__file__).resolve().parents[1]
@@ -100,7 +99,7 @@ def test_a_small_run_writes_what_was_measured(monkeypatch, tmp_path, capsys):
     assert any("only 2 rounds" in each for each in run["warnings"])
     printed = capsys.readouterr().out
     assert "openvino is not installed" in printed
-    assert "| ONNX Runtime, fused | fp32 |" in printed
+    assert "| ONNX Runtime, winograd | fp32 |" in printed
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from benchmarks import stills
 from benchmarks.stills import Answers, cut_out, judge, load_annotations, main, place
 from lgrnet.corpora.own import person_number, read_own
 from runtime.errors import InputError
-
-DEMO = Path(__file__).parents[1] / "runtime" / "demo" / "clip.mp4"
+from runtime.packaged import DEMO_CLIP
 
 ENTRY = """
 [[still]]
@@ -84,16 +83,16 @@ def test_a_face_is_cut_out_also_over_the_border(tmp_path):
 
 
 def test_a_frame_of_a_video_is_cut_out():
-    video = cv2.VideoCapture(str(DEMO))
+    video = cv2.VideoCapture(str(DEMO_CLIP))
     frames = [video.read()[1] for _ in range(8)]
-    crop = cut_out(DEMO, {"box": [100, 50, 200, 180], "frame": 7, "package": "p"})
+    crop = cut_out(DEMO_CLIP, {"box": [100, 50, 200, 180], "frame": 7, "package": "p"})
     np.testing.assert_array_equal(crop, frames[7][50:230, 100:300])
 
 
 def test_the_command_judges_what_is_there(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "some_faces-1.0"
     folder.mkdir()
-    frame = cv2.VideoCapture(str(DEMO)).read()[1]
+    frame = cv2.VideoCapture(str(DEMO_CLIP)).read()[1]
     cv2.imwrite(str(folder / "a.png"), frame)
     height, width = frame.shape[:2]
     toml = ENTRY.replace("[10, -4, 30, 20]", f"[0, 0, {width}, {height}]")

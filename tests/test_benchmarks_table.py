@@ -106,12 +106,12 @@ def header(text, holding):
 
 def test_readme_table_holds_the_numbers_of_the_record(record):
     text = table.readme_tables(record)
-    row = cells(text, "| `edge`, 15 AUs | 1 | ONNX Runtime, unfused")
+    row = cells(text, "| `edge`, 15 AUs | 1 | ONNX Runtime, plain")
     named = dict(zip(header(text, "engine"), row, strict=True))
     assert named == {
         "network": "`edge`, 15 AUs",
         "threads": "1",
-        "engine": "ONNX Runtime, unfused",
+        "engine": "ONNX Runtime, plain",
         "p50 ms": "10.7",
         "p95": "13.0",
         "p99": "14.0",

@@ -1,7 +1,6 @@
 """Landmarks that a corpus lacks, found by the packaged detector on frames of the demo clip."""
 
 import json
-from pathlib import Path
 
 import aligned_by_hand
 import cv2
@@ -15,14 +14,13 @@ from test_corpora_disfa import prepare as prepare_disfa
 
 import runtime
 from lgrnet.data.shards import FaceShards
-
-CLIP = Path(runtime.__file__).parent / "demo" / "clip.mp4"
+from runtime.packaged import DEMO_CLIP
 
 
 @pytest.fixture(scope="module")
 def clip():
     """Return five frames of the demo clip and the landmarks of the face in each."""
-    video = cv2.VideoCapture(str(CLIP))
+    video = cv2.VideoCapture(str(DEMO_CLIP))
     pictures = [cv2.resize(video.read()[1], None, fx=0.5, fy=0.5) for _ in range(5)]
     video.release()
     with runtime.Detector(threads=1, max_faces=1) as detector:

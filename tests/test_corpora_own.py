@@ -16,8 +16,8 @@ from lgrnet.corpora.problems import CorpusError
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main as evaluate
 from lgrnet.prepare import main
+from runtime.packaged import DEMO_CLIP
 
-CLIP = Path(runtime.__file__).parent / "demo" / "clip.mp4"
 HEADER = ["file", "person", "frame", "split", "AU12", "AU01", "AU6_c"]
 
 
@@ -36,8 +36,8 @@ def prepare(table, out, *more):
 def folder(tmp_path_factory):
     """Return a folder with a video, two pictures of faces, and one without."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "talk.mp4").write_bytes(CLIP.read_bytes())
-    video = cv2.VideoCapture(str(CLIP))
+    (folder / "talk.mp4").write_bytes(DEMO_CLIP.read_bytes())
+    video = cv2.VideoCapture(str(DEMO_CLIP))
     frames = [video.read()[1] for _ in range(8)]
     video.release()
     cv2.imwrite(str(folder / "Ann, 1.png"), frames[0])

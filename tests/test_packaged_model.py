@@ -18,8 +18,7 @@ from export.faces import demo_faces
 from lgrnet.checkpoint import load_checkpoint
 from runtime import Detector
 from runtime.backends import open_backend
-from runtime.cli import DEMO_CLIP, DEMO_TRUTH
-from runtime.packaged import model_path
+from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, model_path
 from runtime.sources import open_source
 from runtime.truth import Agreement, read_truth
 

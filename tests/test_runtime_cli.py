@@ -9,18 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_runtime_fixtures import MEAN_FACE, astronaut, wall, write_model
+from test_runtime_fixtures import MEAN_FACE, astronaut, wall
 
 from runtime import cli
 from runtime.cli import main
 from runtime.signals import Signals
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "tiny.onnx")
 
 
 def write_clip(path: Path, frames: int = 6) -> Path:

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from test_runtime_fixtures import SpotFinder, astronaut, spot, write_model
+from test_runtime_fixtures import SpotFinder, astronaut, spot
 
 from runtime.detector import Detector
 from runtime.errors import InputError
@@ -23,11 +23,6 @@ class SlowFinder(SpotFinder):
         self.inside.set()
         assert self.go_on.wait(PATIENCE)
         return super().find(frame)
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "tiny.onnx")
 
 
 @pytest.mark.parametrize("second", ["call", "track", "batch", "stream", "reset", "close"])

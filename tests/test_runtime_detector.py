@@ -9,11 +9,6 @@ from runtime.errors import InputError, SpecError
 
 
 @pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "tiny.onnx")
-
-
-@pytest.fixture
 def finder():
     return SpotFinder()
 

@@ -8,14 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from test_runtime_cli import rows, run, write_clip
-from test_runtime_fixtures import write_model
 
 from runtime.formats import growing
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "tiny.onnx")
 
 
 def test_full_disc(tmp_path, capsys, monkeypatch, model):

@@ -7,12 +7,6 @@ from pathlib import Path
 
 import pytest
 from test_runtime_cli import ROOT, names, run, write_clip
-from test_runtime_fixtures import write_model
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "tiny.onnx")
 
 
 def test_json_lines_are_all_that_is_on_standard_output(tmp_path, capsys, monkeypatch, model):

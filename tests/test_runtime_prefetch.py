@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from some_videos import write_video
-from test_runtime_fixtures import SpotFinder, spot, write_model
+from test_runtime_fixtures import SpotFinder, spot
 
 from runtime import cli, sources
 from runtime import detector as detector_module
@@ -214,11 +214,6 @@ def clip(tmp_path):
         writer.write(spot(120 + 3 * i, 120))
     writer.release()
     return tmp_path / "spot.avi"
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "tiny.onnx")
 
 
 def spy(monkeypatch, module) -> list[Source]:

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 from test_runtime_cli import ROOT, names, rows, run, write_clip
-from test_runtime_fixtures import write_model
 
 from runtime import cli
 from runtime.errors import InputError
@@ -23,11 +22,6 @@ from runtime.outputs.begun import identity
 from runtime.sources import Source
 
 TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "tiny.onnx")
 
 
 def frames_of(path: Path) -> int:

@@ -6,7 +6,7 @@ import pytest
 from test_runtime_fixtures import astronaut
 
 from runtime import Detector
-from runtime.cli import DEMO_CLIP
+from runtime.packaged import DEMO_CLIP
 from runtime.tracking.scene import SAME_COLOURS, SAME_LAYOUT, View
 
 SIZE = (640, 360)

@@ -12,7 +12,8 @@ from test_runtime_fixtures import make_spec
 
 from runtime import Detector
 from runtime.backends import open_backend
-from runtime.backends.tensorrt_plan import EnginePlan, file_sha256, read_plan, sidecar, write_plan
+from runtime.backends.tensorrt_plan import EnginePlan, read_plan, sidecar, write_plan
+from runtime.digest import file_sha256
 from runtime.errors import DeviceError, ModelError, SpecError
 
 SPEC = make_spec(batch=2, engine="tensorrt", precision="fp16")

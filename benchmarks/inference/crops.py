@@ -6,8 +6,8 @@ import numpy as np
 from export.faces import demo_faces
 from runtime import Detector
 from runtime.align import alignment_matrix, crop_matrix, warp
-from runtime.cli import DEMO_CLIP, DEMO_TRUTH
 from runtime.errors import OpenCVError
+from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.truth import read_truth
 
 

@@ -48,8 +48,8 @@ GPU_EAGER = Row("cuda-eager", "PyTorch eager", "pytorch", device="cuda")
 ROWS: tuple[Row, ...] = (
     EAGER,
     Row("compile", "PyTorch torch.compile", "pytorch", compiled=True),
-    Row("ort-plain", "ONNX Runtime, unfused", "onnxruntime", "plain"),
-    Row("ort-winograd", "ONNX Runtime, fused", "onnxruntime", "winograd"),
+    Row("ort-plain", "ONNX Runtime, plain", "onnxruntime", "plain"),
+    Row("ort-winograd", "ONNX Runtime, winograd", "onnxruntime", "winograd"),
     Row("ort-int8", "ONNX Runtime, int8", "onnxruntime", None, "int8"),
     Row("ov-plain", "OpenVINO f32, plain", "openvino", "plain"),
     Row("ov-winograd", "OpenVINO f32, winograd", "openvino", "winograd"),

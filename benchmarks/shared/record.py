@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from runtime.atomic import PendingFile
+from runtime.atomic import write_json
 
 FORMAT = "lgrnet-fps-2"
 """Changes whenever tables and charts can no longer be made of older files."""
@@ -20,8 +20,7 @@ def write_record(record: dict, path: Path) -> None:
         record: Plain values.
         path: Where to; its folder is made if need be.
     """
-    with PendingFile(path) as pending:
-        pending.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(path, record)
 
 
 def read_record(path: Path, form: str = FORMAT) -> dict:
@@ -46,7 +45,7 @@ def read_record(path: Path, form: str = FORMAT) -> dict:
     found = record.get("format") if isinstance(record, dict) else None
     if found != form:
         raise RecordError(
-            f"record {path} has format {found!r}, not {form!r}: measure again with "
-            "`python benchmarks/fps.py --json PATH`"
+            f"record {path} has format {found!r}, not {form!r}: measure again with the benchmark "
+            "that writes such records"
         )
     return record

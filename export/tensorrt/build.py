@@ -15,8 +15,9 @@ from export.errors import ExportError
 from export.tensorrt.library import RTX_TARGETS, load_tensorrt, make_log
 from export.tensorrt.network import parse, read_onnx
 from runtime.atomic import PendingFile
-from runtime.backends.tensorrt_plan import SUFFIX, EnginePlan, file_sha256, read_plan, write_plan
+from runtime.backends.tensorrt_plan import SUFFIX, EnginePlan, read_plan, write_plan
 from runtime.cuda.device import open_gpu
+from runtime.digest import file_sha256
 from runtime.errors import ModelError, SpecError
 from runtime.spec import INPUT_NAME, ModelSpec
 

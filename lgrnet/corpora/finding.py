@@ -1,18 +1,18 @@
 """Landmarks where a corpus has none: found by the packaged detector, if that is asked for."""
 
-import hashlib
 from functools import cache
 
 import numpy as np
 
 from runtime.align import alignment_matrix
 from runtime.detector import Detector
+from runtime.digest import file_sha256
 from runtime.packaged import DEFAULT, model_path
 
 
 def finder() -> str:
     """Name what finds them, for the recipe of the data set: another model makes another one."""
-    digest = hashlib.sha256(model_path(None).read_bytes()).hexdigest()
+    digest = file_sha256(model_path(None))
     return f"{DEFAULT} {digest[:12]}, OpenCV's frontal cascade alt2"
 
 

@@ -1,6 +1,5 @@
 """What came of a preparation: ``report.json`` and ``report.txt`` beside the shards."""
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +11,7 @@ from lgrnet.corpora.sequence import REASONS, FrameSequence
 from lgrnet.corpora.writing import read_frames, shard_table
 from lgrnet.data.shards import MISSING, read_labels
 from runtime.action_units import au_key
-from runtime.atomic import PendingFile
+from runtime.atomic import PendingFile, write_json
 
 _FEW = 20
 """Lines of a kind that the text shows; JSON has all."""
@@ -113,8 +112,7 @@ def make_report(
 def write_report(out: Path, report: dict) -> str:
     """Write ``report.json`` and ``report.txt``; returns the text."""
     text = format_report(report)
-    with PendingFile(out / "report.json") as path:
-        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(out / "report.json", report)
     with PendingFile(out / "report.txt") as path:
         path.write_text(text, encoding="utf-8")
     return text

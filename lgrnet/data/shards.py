@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from runtime.align import ALIGNED_SIZE
-from runtime.atomic import PendingFile
+from runtime.atomic import PendingFile, write_json
 from runtime.landmarks import COUNT
 
 INDEX_NAME = "dataset.json"
@@ -124,8 +124,7 @@ def write_index(root: Path, aus: Sequence[int], splits: dict[str, int], recipe: 
                 "choose another folder or delete that one"
             )
         return
-    with PendingFile(path) as part:
-        part.write_text(json.dumps(index, indent=2) + "\n")
+    write_json(path, index)
 
 
 def _read_index(root: Path) -> dict:

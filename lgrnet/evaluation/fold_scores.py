@@ -20,7 +20,7 @@ from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.experiment import Experiment
 from lgrnet.network.variants import VARIANTS, variant_of
 from runtime.action_units import au_key
-from runtime.atomic import PendingFile
+from runtime.atomic import write_json
 
 FORMAT = "lgrnet-fold-scores-1"
 """Changes whenever tables can no longer be made of older files."""
@@ -87,8 +87,7 @@ def fold_scores(experiment: Experiment, epoch: int, result: Evaluation, recipe: 
 def write_fold_scores(path: Path, scores: dict) -> None:
     """Write scores with their checksum; an older file stays until the new one is complete."""
     content = {**scores, _CHECKSUM: _checksum(scores)}
-    with PendingFile(path) as part:
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(path, content)
 
 
 def _checksum(scores: dict) -> str:

@@ -24,6 +24,7 @@ from runtime.action_units import AU_NAMES
 from runtime.align import ALIGNED_SIZE, alignment_matrix
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
+from runtime.help import DefaultsHelp
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.faces.gallery",
         description="Draw a gallery of the AUs and a sheet of random training faces.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder for the pictures")
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +42,8 @@ from lgrnet.faces.scene.occluders import sample_occluders
 from lgrnet.workers import KILLED, open_pool
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import STALE
+from runtime.digest import file_sha256
+from runtime.help import DefaultsHelp
 
 logger = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ def generate(
     splits = {split: len(recipe.shards(split)) for split in _SPLIT_SEED}
     origin = {
         "renderer": RENDERER_VERSION,
-        "rig_sha256": sha256(rig_file.read_bytes()).hexdigest(),
+        "rig_sha256": file_sha256(rig_file),
         # Data sets from before there was a choice do not name it, and are the same.
         **{name: value for name, value in asdict(recipe).items() if name != "young" or value},
     }
@@ -291,21 +292,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.faces.generate",
         description="Render AU-labelled synthetic faces into shards. Goes on where it stopped.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
-    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--seed", type=int, default=default.seed, help="others give other people")
     for split in _SPLIT_SEED:
         parser.add_argument(
             f"--{split}", type=int, default=getattr(default, split), help=f"people in {split}"
         )
     parser.add_argument("--images", type=int, default=default.images, help="pictures per person")
-    parser.add_argument("--decorrelated", type=float, default=default.decorrelated)
-    parser.add_argument("--resting", type=float, default=default.resting)
-    parser.add_argument("--quiet", type=float, default=default.quiet)
-    parser.add_argument("--traces", type=float, default=default.traces)
-    parser.add_argument("--young", type=float, default=default.young)
+    for name, what in (
+        ("decorrelated", "share of training people whose AUs go together less than usual"),
+        ("resting", "how far the resting faces of half of the training people spread, of others 1"),
+        ("quiet", "share of training pictures of a face that does little or nothing"),
+        ("traces", "share of absent AUs that move a little in training pictures"),
+        ("young", "share of training people with young skin"),
+    ):
+        parser.add_argument(f"--{name}", type=float, default=getattr(default, name), help=what)
     parser.add_argument("--workers", type=int, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)

@@ -7,11 +7,11 @@ one that it is not.
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 
 from lgrnet.data.shards import FaceShards
-from runtime.atomic import PendingFile
+from runtime.atomic import write_json
+from runtime.digest import file_sha256
 
 NAME = "origin.json"
 GONE = "gone"
@@ -42,7 +42,7 @@ def origin_of(faces: FaceShards, init: Path | None, teacher: Path | None) -> dic
 def _digest(path: Path | None) -> str | None:
     if path is None:
         return None
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() else GONE
+    return file_sha256(path) if path.is_file() else GONE
 
 
 def check_origin(out: Path, origin: Mapping[str, object]) -> dict[str, object]:
@@ -107,5 +107,4 @@ def _damaged(out: Path, error: Exception) -> ValueError:
 
 def write_origin(out: Path, origin: Mapping[str, object]) -> None:
     """Write it into the folder of a run."""
-    with PendingFile(out / NAME) as part:
-        part.write_text(json.dumps(origin, indent=2) + "\n", "utf-8")
+    write_json(out / NAME, origin)

@@ -46,7 +46,7 @@ from lgrnet.training.teacher import Teacher
 from lgrnet.training.warm_start import warm_start
 from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
 from lgrnet.unseen import as_plain, seen_by, will_have_seen
-from runtime.atomic import STALE, PendingFile
+from runtime.atomic import STALE, PendingFile, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -347,8 +347,7 @@ class Trainer:
         if self.leads:
             for stale in out.glob(STALE):  # of a run that was killed
                 stale.unlink()
-            with PendingFile(path) as part:
-                part.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+            write_json(path, config)
             write_origin(out, {**origin, **self.seen})
         self.together.wait_for_everyone()
 

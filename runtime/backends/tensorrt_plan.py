@@ -8,11 +8,11 @@ does not fit is named with the fix before TensorRT refuses it with a code.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from runtime.atomic import PendingFile
+from runtime.atomic import write_json
+from runtime.digest import file_sha256
 from runtime.errors import ModelError
 from runtime.spec import ModelSpec, SpecError
 
@@ -84,8 +84,7 @@ def write_plan(engine: Path, plan: EnginePlan) -> None:
         plan: What it says.
     """
     fields = {"format": FORMAT, **asdict(plan), "spec": plan.spec.to_metadata()}
-    with PendingFile(sidecar(engine)) as path:
-        path.write_text(json.dumps(fields, indent=2) + "\n")
+    write_json(sidecar(engine), fields)
 
 
 def read_plan(engine: Path) -> EnginePlan:
@@ -127,8 +126,3 @@ def read_plan(engine: Path) -> EnginePlan:
     if file_sha256(engine) != plan.engine_sha256:
         raise ModelError(f"engine {engine} is not the one that {path.name} tells of: {again}")
     return plan
-
-
-def file_sha256(path: Path) -> str:
-    """Hash a file, as hexadecimal digits."""
-    return sha256(path.read_bytes()).hexdigest()

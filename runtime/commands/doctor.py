@@ -24,7 +24,7 @@ from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
 from runtime.outputs.pictures import VideoWriter
-from runtime.packaged import model_path
+from runtime.packaged import DEMO_CLIP, model_path
 from runtime.sources import open_source
 
 LIBRARIES = {
@@ -179,8 +179,6 @@ def _yunet() -> str:
 
 
 def _read() -> str:
-    from runtime.cli import DEMO_CLIP
-
     with open_source(DEMO_CLIP) as shots:
         frame = next(iter(shots)).frame
     names = map(cv2.videoio_registry.getBackendName, cv2.videoio_registry.getBackends())
