@@ -10,7 +10,7 @@ import torch
 import lgrnet
 from lgrnet.checkpoint import CheckpointError
 from lgrnet.network.config import ModelConfig
-from lgrnet.unseen import seen_by
+from lgrnet.unseen import seen_by, tuned_on
 from runtime.digest import file_sha256
 from runtime.spec import ModelSpec, SpecError
 
@@ -76,6 +76,7 @@ def describe(
             crop_size=config.crop_size,
             intensity=config.intensity,
             seen=tuple(sorted(seen_by(meta), key=str)),
+            tuned_on=tuple(sorted(tuned_on(meta), key=str)),
         )
     except (SpecError, TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} cannot be exported: {error}") from error

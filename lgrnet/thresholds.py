@@ -105,10 +105,11 @@ def compare(
         outside: From :func:`lgrnet.evaluation.threshold_choice.held_out_calls`.
 
     Returns:
-        A row for each AU in which the few have a say: ``threshold``, ``f1`` on the many, shares of
-        the few that are called (``shown``, ``lacking``), the same with ``_by_f1`` at the threshold
-        that the many alone would choose, with ``_held_out`` at thresholds that a face's own person
-        had no say in, and how many ``faces_shown`` and ``faces_lacking`` there are.
+        A row for each AU in which the few have a say, beside many that are labelled for it:
+        ``threshold``, ``f1`` on the many, shares of the few that are called (``shown``,
+        ``lacking``), the same with ``_by_f1`` at the threshold that the many alone would choose,
+        with ``_held_out`` at thresholds that a face's own person had no say in, and how many
+        ``faces_shown`` and ``faces_lacking`` there are.
     """
     by_f1 = best_thresholds(*many)
     columns: dict[str, np.ndarray] = {
@@ -120,9 +121,10 @@ def compare(
         called = calls(*few, at)
         columns["shown" + suffix], columns["lacking" + suffix] = called
     columns["shown_held_out"], columns["lacking_held_out"] = outside
+    chosen = have_a_say(few[1]) & (many[1] != MISSING).any(0)
     return [
         {"au": au_key(aus[i])} | {name: values[i].item() for name, values in columns.items()}
-        for i in np.flatnonzero(have_a_say(few[1]))
+        for i in np.flatnonzero(chosen)
     ]
 
 
@@ -147,14 +149,16 @@ def _labelled(data: Path, aus: Sequence[int]) -> tuple[int, ...]:
     return both
 
 
-def _require_unseen(args: argparse.Namespace, meta: dict[str, Any], faces: FaceShards) -> None:
+def _require_unseen(
+    checkpoint: Path, meta: dict[str, Any], option: str, faces: FaceShards, splits: Sequence[str]
+) -> None:
     """See that thresholds are not chosen on people whom the network was trained on."""
     corpus = faces.recipe.get("corpus")
-    trained_on = sorted(people_of(seen_by(meta), corpus) & set(args.split)) if corpus else []
+    trained_on = sorted(people_of(seen_by(meta), corpus) & set(splits)) if corpus else []
     if trained_on:
         raise ValueError(
-            f"--split: {args.checkpoint} was trained on {', '.join(trained_on)}: name people whom "
-            "it has not seen"
+            f"{option}: {checkpoint} was trained on {', '.join(trained_on)}: name people whom it "
+            "has not seen"
         )
 
 
@@ -191,14 +195,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         model, meta = load_checkpoint(args.checkpoint)
         aus = model.config.aus
         faces = FaceShards(args.data, tuple(args.split), _labelled(args.data, aus))
-        _require_unseen(args, meta, faces)
+        _require_unseen(args.checkpoint, meta, "--split", faces, args.split)
         own = None
         if args.own is not None:
             own = FaceShards(args.own, tuple(args.own_split))
             if not len(own) or not set(own.aus) & set(faces.aus):
                 raise DatasetError(f"{args.own} labels no face with an AU of the network")
+            _require_unseen(args.checkpoint, meta, "--own-split", own, args.own_split)
         meta, result = choose_thresholds(model.to(device), meta, faces, device, own)
         meta["thresholds_from"]["splits"] = args.split
+        if own is not None:
+            meta["thresholds_from"]["own"]["splits"] = args.own_split
         args.output.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(args.output, model.cpu(), meta)
         if args.json is not None:

@@ -45,8 +45,12 @@ def seen_by(meta: Mapping[str, Any]) -> Seen:
 def tuned_on(meta: Mapping[str, Any]) -> Seen:
     """Tell on whom of a corpus a network's thresholds were chosen (:mod:`lgrnet.thresholds`)."""
     told = meta.get("thresholds_from") or {}
-    corpus = (told.get("recipe") or {}).get("corpus")
-    return {(corpus, name) for name in told.get("splits", ()) if corpus in CORPORA}
+    every = [
+        ((faces.get("recipe") or {}).get("corpus"), name)
+        for faces in (told, told.get("own") or {})
+        for name in faces.get("splits", ())
+    ]
+    return {(corpus, name) for corpus, name in every if corpus in CORPORA}
 
 
 def people_of(seen: Seen, corpus: str) -> set[str]:

@@ -1,6 +1,7 @@
 """Where things are kept that take long to make and can be made again."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from runtime.atomic import make_folder
@@ -13,10 +14,12 @@ def cache_path(name: str) -> Path:
         name: What is kept there, such as ``"tensorrt"``.
 
     Returns:
-        ``$XDG_CACHE_HOME/lgrnet/NAME``, or ``~/.cache/lgrnet/NAME``.
+        ``$XDG_CACHE_HOME/lgrnet/NAME``, or ``~/.cache/lgrnet/NAME``; for users without a home, as
+        in some containers, in the folder of temporary files.
     """
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "lgrnet" / name
+    home = os.path.expanduser("~")
+    usual = tempfile.gettempdir() if home == "~" else os.path.join(home, ".cache")
+    return Path(os.environ.get("XDG_CACHE_HOME") or usual, "lgrnet", name)
 
 
 def cache_folder(name: str) -> Path:

@@ -105,7 +105,7 @@ def _sigterm() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None is one set from C
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,7 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(MODELS)
     add("--model", default=DEFAULT, help=f"exported file, or a packaged model: {names}")
     add("--device", default="cpu", help="cpu, cuda, cuda:N, or auto")
-    add("--backend", choices=ENGINES, help="what runs the model; by default what its file is for")
+    add(
+        "--backend",
+        choices=ENGINES,
+        help="what runs the model; by default onnxruntime for .onnx files, native for .npz",
+    )
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
     add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")

@@ -167,11 +167,12 @@ class Run:
         return True
 
     def _without(self, source: Source) -> str:
-        """Say which files the finished run of a source had to leave out."""
+        """Say which files the finished run of a source had to leave out; they count as failures."""
         record = json.loads(begun.record_path(self._base(source)).read_text(encoding="utf-8"))
         names = record.get("left_out", [])
         if not names:
             return ""
+        source.failures.extend(names)
         return f", without {', '.join(names)}: --overwrite begins anew, with what can be read now"
 
     def _detect(self, source: Source, tally: _Tally, agreement: Agreement | None) -> bool:
@@ -233,7 +234,7 @@ class Run:
                 "complete": whole and source.name not in source.failures,
                 "left_out": source.failures if source.many else [],
                 "detector": repr(self.detector),
-                "model": asdict(self.detector.spec),
+                "model": self.detector.spec.to_dict(),
                 "options": self._options(),
                 "run": self._identity(source),
                 "opencv": cv2.__version__,
@@ -252,7 +253,7 @@ class Run:
     def _identity(self, source: Source) -> dict[str, object]:
         """Say what decides over the results, for whoever goes on."""
         detector = self.detector
-        return begun.identity(source, asdict(detector.spec), detector.precision, self._options())
+        return begun.identity(source, detector.spec.to_dict(), detector.precision, self._options())
 
     def _options(self) -> dict[str, object]:
         """Collect what the user may choose, and what is active."""

@@ -38,6 +38,9 @@ INTENSITY_NAME = "au_intensity"
 """Third output of graphs that tell it: (B, n) float32 in [0, 5], FACS's A to E as 1 to 5."""
 
 
+_NEWER = ("seen", "tuned_on")
+
+
 class SpecError(ValueError):
     """A model file does not say what it is, or says it in a version that is not ours."""
 
@@ -63,6 +66,7 @@ class ModelSpec:
         intensity: Whether the model also tells how strong each AU is.
         seen: Of which corpora it has seen which folds' people, or whom, such as
             ``(("bp4d", 1), ("disfa", "SN001"))``; nothing where it has seen none of a corpus.
+        tuned_on: On whom of a corpus its thresholds were chosen, likewise.
     """
 
     preset: str
@@ -80,6 +84,7 @@ class ModelSpec:
     crop_size: int = CROP_SIZE
     intensity: bool = False
     seen: tuple[tuple[str, int | str], ...] = ()
+    tuned_on: tuple[tuple[str, int | str], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the fields against each other."""
@@ -109,12 +114,13 @@ class ModelSpec:
     def to_metadata(self) -> dict[str, str]:
         """Write the spec as the string properties that model files hold."""
         names = {f"AU{au:02d}": AU_NAMES[au] for au in self.aus}
+        fields = {"spec_version": SPEC_VERSION, **self.to_dict(), "au_names": names}
+        return {METADATA_KEY: json.dumps(fields)}
+
+    def to_dict(self) -> dict[str, object]:
+        """Write the spec as plain values, without what files of before it existed do not tell."""
         fields = asdict(self)
-        if not self.seen:  # which files of before it existed do not tell
-            del fields["seen"]
-        return {
-            METADATA_KEY: json.dumps({"spec_version": SPEC_VERSION, **fields, "au_names": names})
-        }
+        return {name: value for name, value in fields.items() if name not in _NEWER or value}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> "ModelSpec":
@@ -154,7 +160,7 @@ class ModelSpec:
                     **fields,
                     "aus": tuple(fields["aus"]),
                     "thresholds": tuple(fields["thresholds"]),
-                    "seen": tuple(map(tuple, fields.get("seen", ()))),
+                    **{name: tuple(map(tuple, fields.get(name, ()))) for name in _NEWER},
                 }
             )
         except SpecError as error:

@@ -23,7 +23,7 @@ from lgrnet.network.variants import VARIANTS, make_variant, variant_of
 from lgrnet.thresholds import main as choose_thresholds
 from lgrnet.train import main
 from lgrnet.training.trainer import Trainer
-from lgrnet.unseen import overlap_with_fold, will_have_seen
+from lgrnet.unseen import overlap_with_fold, tuned_on, will_have_seen
 from runtime.action_units import BP4D_AUS, DISFA_AUS
 from runtime.spec import METADATA_KEY, ModelSpec
 
@@ -299,7 +299,19 @@ def test_thresholds_of_people_who_are_judged_are_told(corpora, trained, tmp_path
     options = ["--data", str(corpora["disfa"]), "-o", chosen]
     assert choose_thresholds([last, *options, "--split", *own]) == 2
     assert f"was trained on {own[0]}: name people whom it has not seen" in caplog.text
+    beside = [*options, "--split", *tested, "--own", str(corpora["disfa"])]
+    assert choose_thresholds([last, *beside, "--own-split", *own]) == 2
+    assert f"--own-split: {last} was trained on {own[0]}" in caplog.text
     assert choose_thresholds([last, *options, "--split", *tested]) == 0
+    told = load_checkpoint(Path(chosen))
+    assert tuned_on(told[1]) == {("disfa", name) for name in tested}
+    few = {"own": {"recipe": {"corpus": "bp4d"}, "splits": ["F001"]}}
+    assert tuned_on({"thresholds_from": few}) == {("bp4d", "F001")}
+    spec = describe(
+        Path(chosen), told[0].config, told[1],
+        batch=1, graph="plain", engine="onnxruntime", precision="fp32", opset=18,
+    )  # fmt: skip
+    assert set(spec.tuned_on) == tuned_on(told[1])
     command = [
         chosen, "--data", str(corpora["disfa"]), "--corpus", "disfa", "--fold", "2",
         "--json", str(tmp_path / "scores.json"),

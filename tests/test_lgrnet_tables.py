@@ -128,13 +128,13 @@ def test_where_the_data_lie_is_no_matter(tmp_path):
 
 def test_each_network_is_told_with_what_it_was_trained_on(tmp_path):
     for fold in (1, 2, 3):
-        changes = [f"init=bp/fold{fold}/last.pt", "seed=5", "data.limit=8"]
+        changes = [f"init=bp3/fold{fold}/last.pt", "seed=5", "data.limit=8"]
         write_run(tmp_path / "runs", "disfa", "lgrnet", fold)
         write_run(tmp_path / "runs", "disfa", "without_sb", fold, *changes)
     found, _ = tables(tmp_path / "runs", out=tmp_path / "t")
     notes = [note for note in found["III", "last"]["notes"] if "batches" in note]
     assert [note.split(":")[0] for note in notes] == ["w/o S-B", "LGRNet"]
-    assert "seed 5; begun with bp/fold{fold}/last.pt (shared); 8 faces at most;" in notes[0]
+    assert "seed 5; begun with bp3/fold{fold}/last.pt (shared); 8 faces at most;" in notes[0]
     assert "begun" not in notes[1]
     assert "seed 0;" in notes[1]
 

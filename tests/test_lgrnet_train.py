@@ -184,6 +184,18 @@ def test_a_folder_with_another_run_is_refused(config, tmp_path, caplog):
     assert (tmp_path / "run" / "last.pt").read_bytes() == before
 
 
+def test_initial_weights_of_another_name_that_are_not_there_are_noticed(config, tmp_path, caplog):
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    source = tmp_path / "first" / "last.pt"
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={source}") == 0
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={tmp_path / 'typo.pt'}") == 2
+    assert "(other init)" in caplog.text
+    source.rename(tmp_path / "moved.pt")
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={tmp_path / 'moved.pt'}") == 0
+    (tmp_path / "moved.pt").unlink()
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={tmp_path / 'moved.pt'}") == 0
+
+
 def test_a_run_and_its_data_may_be_moved(config, tmp_path, monkeypatch, caplog):
     root = load_experiment(config).data.root
     shutil.copytree(root, tmp_path / "data")
@@ -196,6 +208,14 @@ def test_a_run_and_its_data_may_be_moved(config, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     for path in (tmp_path / "elsewhere", "elsewhere"):
         assert run(moved, path, "optim.epochs=1") == 0
+    shutil.copytree(tmp_path / "data", tmp_path / "judge")
+    shutil.copytree(tmp_path / "data", tmp_path / "more")
+    others = ["optim.epochs=1", f"data.val_root={root}", f'data.also=["{tmp_path / "data"}"]']
+    assert run(moved, "second", *others) == 0
+    others[1:] = [f"data.val_root={tmp_path / 'judge'}", f'data.also=["{tmp_path / "more"}"]']
+    assert run(moved, "second", *others) == 0
+    assert run(moved, "second", *others, "init=typo.pt") == 2
+    assert "(other init)" in caplog.text
     (tmp_path / "elsewhere" / "origin.json").unlink()  # as of a run that does not tell its data
     assert run(config, "elsewhere", "optim.epochs=1") == 2
     assert "(other data.root)" in caplog.text

@@ -443,7 +443,7 @@ def test_a_folder_that_is_done_without_a_file_says_so(tmp_path, capsys, model, d
     done = (out / "clips.csv").read_bytes()
     (folder / damaged).write_bytes(good.read_bytes())
     code, _, err = run(capsys, *options, "--resume")
-    assert code == 0
+    assert code == 2
     assert f"done before, without {damaged}: --overwrite" in err
     assert (out / "clips.csv").read_bytes() == done
     assert names(out) == ["clips.csv", "clips.latency.json"]

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import tempfile
 import threading
 import zipfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from runtime import Detector
 from runtime.backends import native as native_backend
 from runtime.backends import open_backend
 from runtime.backends.native import NativeBackend
+from runtime.cache import cache_path
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.native import compile as compiling
 from runtime.native import library
@@ -420,19 +422,30 @@ def test_a_library_of_other_sources_or_flags_is_not_taken(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"text", b"\x7fELF\x02\x01" + b"\0" * 80, "cut", "another", "folder"]
+    ("content", "sealed"),
+    [
+        *((b"", True), (b"text", True), (b"\x7fELF\x02\x01" + b"\0" * 80, True)),
+        *(("another", True), ("another", False), ("folder", False)),
+        *(("cut", False), ("zeros", False)),
+    ],
 )
-def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, monkeypatch, content):
+def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, sealed):
     good = next(p for p in (library.library_path(t) for t in library.targets()) if p.exists())
     bad = library.library_path(library.targets()[0], tmp_path)
     if content == "cut":  # to open it would end the process
         content = good.read_bytes()[: good.stat().st_size // 2]
     elif content == "another":
         content = next(Path(np.__file__).parent.rglob("_pocketfft_umath*.so")).read_bytes()
+    elif content == "zeros":  # as a power cut leaves it
+        content = good.read_bytes()[:4096] + bytes(good.stat().st_size - 4096)
     if content == "folder":
         bad.mkdir()
     else:
         bad.write_bytes(content)
+        if sealed:
+            library.seal(bad)
+        elif content[:4096] == good.read_bytes()[:4096]:
+            library._seal_of(bad).write_bytes(library._seal_of(good).read_bytes())
     with pytest.raises(
         ImportError, match=r"lgrnet-.* cannot be used \(.*python -m runtime\.native"
     ):
@@ -513,3 +526,10 @@ def test_two_threads_in_one_engine_are_an_error(network, monkeypatch):
     finally:
         go_on.set()
         thread.join()
+
+
+def test_users_without_a_home_have_the_engine_of_the_package(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert library.find_library().lgrnet_runs_here()
+    assert cache_path("native") == Path(tempfile.gettempdir()) / "lgrnet" / "native"

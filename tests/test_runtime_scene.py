@@ -165,6 +165,40 @@ def test_a_face_in_an_inset_of_a_screen_that_changes_stays():
     assert {faces[0] for faces in numbers} == {0}, numbers
 
 
+def test_who_is_beside_a_face_that_stays_is_found_at_once():
+    still, screens = clip()[30], []
+    for i in range(20):
+        screen = cv2.resize(street() if i < 10 else portrait(), (1280, 720))
+        if i >= 10:
+            screen[:] = (40, 60, 200)
+            screen[:300] = (20, 30, 90)
+            screen[60:660, 40:640] = cv2.resize(astronaut(), (600, 600))
+        screen[20:380, 900:1260] = cv2.resize(still, (360, 360))
+        screens.append(screen)
+    assert changed(screens[9], screens[10])
+    numbers = people(screens)
+    assert numbers[9] == (0,)
+    assert numbers[10] == (0, 1)
+
+
+def test_who_was_seen_in_a_scene_some_time_ago_is_known_there():
+    """Though the last frames with the face looked unlike it, all else behind something."""
+    frames = clip()[20:60]
+    shown = []
+    for i, frame in enumerate(frames):
+        shown.append(frame.copy())
+        if 24 <= i < 30:
+            around = np.full_like(frame, (200, 60, 35))
+            around[60:320, 180:400] = frame[60:320, 180:400]
+            shown[-1] = around
+        elif 30 <= i < 34:
+            shown[-1] = street()
+    assert not View(shown[29]).is_same_scene(View(shown[39]))
+    numbers = people(shown)
+    assert numbers[29] == numbers[-1] == (0,)
+    assert numbers[32] == ()
+
+
 def test_who_is_left_behind_has_ended_in_the_end():
     frames = clip()
     with Detector(threads=1) as detector:

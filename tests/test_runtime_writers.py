@@ -224,7 +224,7 @@ def test_output_folder(tmp_path):
 
 
 @pytest.mark.parametrize("timed", [True, False])
-@pytest.mark.parametrize("step", [0.7, 2.0, 7.0, 10.04, 12.0, 400.0])
+@pytest.mark.parametrize("step", [0.7, 1 / 0.7, 2.0, 2.5, 7.0, 10.04, 12.0, 400.0])
 def test_frames_that_come_seldom_stay_in_step(tmp_path, step, timed):
     with VideoWriter(tmp_path / "a.mp4", 1 / step) as writer:
         for i in range(5):

@@ -36,7 +36,7 @@ class Model:
         computed_by: What computes the answers: ``engine``, ``device``, ``provider``, ``precision``.
         seen: Whose people it has seen, see :mod:`lgrnet.unseen`; models that were exported before
             they told it have seen nobody.
-        tuned_on: On whom of a corpus a checkpoint's thresholds were chosen, likewise.
+        tuned_on: On whom of a corpus its thresholds were chosen, likewise.
     """
 
     ask: Ask
@@ -107,6 +107,7 @@ def open_model(
                 {"engine": engine.engine, "device": engine.device, "provider": engine.provider,
                  "precision": engine.precision},
                 frozenset(spec.seen),
+                frozenset(spec.tuned_on),
             )  # fmt: skip
         finally:
             engine.close()

@@ -194,9 +194,17 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
                 f"{', '.join(different)}): their scores cannot be averaged"
             )
         for name, path in templates.items():
-            if path != trained["sources"][name]:
-                templates[name] = re.sub(rf"(?<!\d){fold}(?!\d)", "{fold}", path)
+            pairs = zip(*map(_split_numbers, (trained["sources"][name], path)), strict=True)
+            said = "".join(a if a == b else "{fold}" for a, b in pairs)
+            # Of the folds before it is known already where they differ.
+            templates[name] = (
+                said if path != trained["sources"][name] else trained["templates"][name]
+            )
     trained.update(plain=plain, sources=sources, fold=fold, folder=folder, templates=templates)
+
+
+def _split_numbers(path: str) -> list[str]:
+    return re.split(r"(\d+)", path)
 
 
 def _same_source(one: str | None, other: str | None, fold: int, other_fold: int) -> bool:
@@ -204,7 +212,7 @@ def _same_source(one: str | None, other: str | None, fold: int, other_fold: int)
     if one is None or other is None:
         return one == other
     # What {fold} in a path stood for.
-    parts, others = (re.split(r"(\d+)", path) for path in (one, other))
+    parts, others = map(_split_numbers, (one, other))
     numbers = str(fold), str(other_fold)
     return len(parts) == len(others) and all(
         a == b or (a, b) == numbers for a, b in zip(parts, others, strict=True)

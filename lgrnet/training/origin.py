@@ -18,22 +18,26 @@ GONE = "gone"
 """Stands for the digest of a file that cannot be read any more."""
 
 
-def origin_of(faces: FaceShards, init: Path | None, teacher: Path | None) -> dict[str, object]:
+def origin_of(
+    faces: FaceShards, judging: FaceShards, init: Path | None, teacher: Path | None
+) -> dict[str, object]:
     """Say what a run is made from.
 
     Args:
         faces: What it is trained on.
+        judging: What judges it.
         init: The checkpoint that it begins with; None for random weights.
         teacher: The checkpoint that it is distilled from; None for none.
 
     Returns:
-        Number of ``faces``, the recipe of their ``data``, digests of the ``initial weights`` and of
-        the ``teacher``, ``GONE`` for a file that is not there any more; plain values, as JSON gives
-        them back.
+        Number of ``faces``, the recipes of their ``data`` and of what they are ``judged on``,
+        digests of the ``initial weights`` and of the ``teacher``, ``GONE`` for a file that is not
+        there any more; plain values, as JSON gives them back.
     """
     return {
         "faces": len(faces),
         "data": json.loads(json.dumps(faces.recipe)),
+        "judged on": json.loads(json.dumps(judging.recipe)),
         "initial weights": _digest(init),
         "teacher": _digest(teacher),
     }
@@ -65,7 +69,7 @@ def check_origin(out: Path, origin: Mapping[str, object]) -> dict[str, object]:
     if not found:
         return dict(origin)
     try:
-        before = {"teacher": origin["teacher"], **found}
+        before = {"teacher": origin["teacher"], "judged on": origin["judged on"], **found}
         known = {name: before[name] if value == GONE else value for name, value in origin.items()}
         other = [name for name, value in known.items() if before[name] not in (value, GONE)]
     except KeyError as error:

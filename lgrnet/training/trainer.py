@@ -333,14 +333,16 @@ class Trainer:
                 raise ValueError(
                     f"{path} is damaged ({error}): delete it if the run in its folder is this one"
                 ) from error
-            # Where contents are compared below, a folder may have been moved since.
-            by_name = not read_origin(out)
-            if other := _differences(_what_decides(found, by_name), _what_decides(config, by_name)):
+            other = _differences(
+                *(_what_decides(each, read_origin(out)) for each in (found, config))
+            )
+            if other := [*other, *_lost_sources(found, config)]:
                 raise ValueError(
                     f"{out} holds a run with another configuration (other {', '.join(other)}): "
                     "choose another folder (--set out=FOLDER) or delete that one"
                 )
-        origin = origin_of(self.train_shards, self.experiment.init, self.experiment.distil.teacher)
+        sources = self.experiment.init, self.experiment.distil.teacher
+        origin = origin_of(self.train_shards, self.val_shards, *sources)
         if path.exists():
             origin = check_origin(out, origin)
         self.together.wait_for_everyone()
@@ -390,23 +392,36 @@ class Trainer:
             ) from error
 
 
-def _what_decides(config: dict, by_name: bool) -> dict:
+def _what_decides(config: dict, origin: dict) -> dict:
     """Leave out what changes how fast a run is or where it lies, and not what comes of it.
 
     Args:
         config: All settings.
-        by_name: Whether files and folders are told by their names.
+        origin: What the run says that it is made from: of those files and folders contents are
+            compared, and they may have been moved since.
     """
     data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
     distil = config.get("distil") or {}  # runs that began before there were teachers have none
     teaching = distil if distil.get("teacher") is not None else None
-    if not by_name:
+    if origin:
         config = {**config, "init": config.get("init") is not None}
-        data = {**data, "root": None}
+        data = {**data, "root": None, "also": len(data.get("also") or ())}
         teaching = teaching and {**teaching, "teacher": None}
+    if "judged on" in origin:
+        data = {**data, "val_root": None}
     optim = {**UNTOLD_OPTIM, **config.get("optim", {})}
     told = {**config, "data": data, "optim": optim, "distil": teaching}
     return {**told, "save_every": None, "out": None}
+
+
+def _lost_sources(found: dict, config: dict) -> list[str]:
+    """Name the checkpoints that are others by name, and are not there to be compared."""
+    pairs = [("init", found.get("init"), config.get("init"))]
+    taught = [(each.get("distil") or {}).get("teacher") for each in (found, config)]
+    pairs.append(("distil.teacher", *taught))
+    return [
+        key for key, was, now in pairs if was and now and was != now and not Path(now).is_file()
+    ]
 
 
 def _differences(one: dict, other: dict) -> list[str]:

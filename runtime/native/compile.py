@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runtime.atomic import PendingFile, make_folder
 from runtime.errors import InputError
-from runtime.native.library import ENGINE, FLAGS, TARGETS, folders, library_path, targets
+from runtime.native.library import ENGINE, FLAGS, TARGETS, folders, library_path, seal, targets
 
 COMPILERS = ("c++", "g++", "clang++")
 
@@ -76,12 +76,13 @@ def compile_engine(target: str | None = None, folder: Path | None = None) -> Pat
     folder = _writable(folders() if folder is None else (folder,))
     failures = []
     for name in targets() if target is None else (target,):
-        pending = PendingFile(library_path(name, folder))
+        pending = PendingFile(library_path(name, folder), durable=True)
         try:
             command = [*compiler(), *FLAGS, *TARGETS[name]]
             probe(command, folder)
             _run(command, "engine.cpp", pending.path)
             pending.commit()
+            seal(pending.target)
         except CompileError as error:
             failures.append((name, error))
         else:

@@ -3,11 +3,12 @@
 import ctypes
 import hashlib
 import platform
-import struct
 from functools import cache
 from pathlib import Path
 
+from runtime.atomic import PendingFile
 from runtime.cache import cache_path
+from runtime.digest import file_sha256
 
 ENGINE = Path(__file__).parent / "engine"
 BUILT = Path(__file__).parent / "built"
@@ -88,8 +89,8 @@ def open_library(path: Path) -> ctypes.CDLL | None:
         OSError: The file is damaged, or no library for this system.
         AttributeError: It is another library.
     """
-    if _is_cut(path):
-        raise OSError("the file is cut off")
+    if not _is_whole(path):
+        raise OSError("it is not what was compiled")
     library = ctypes.CDLL(str(path))
     if not library.lgrnet_runs_here():
         return None
@@ -106,14 +107,21 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     return library
 
 
-def _is_cut(path: Path) -> bool:
-    """Tell whether an ELF file lacks its end, which would end the process when it is opened."""
-    with path.open("rb") as file:
-        head = file.read(64)
-    if len(head) < 64 or head[:5] != b"\x7fELF\x02":  # what else there is, the system refuses
+def seal(path: Path) -> None:
+    """Note what a compiled engine holds, beside it: opening a damaged one ends the process."""
+    with PendingFile(_seal_of(path), durable=True) as part:
+        part.write_text(file_sha256(path) + "\n")
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return _seal_of(path).read_text().strip() == file_sha256(path)
+    except (FileNotFoundError, UnicodeDecodeError):
         return False
-    (at,), (size, count) = struct.unpack_from("<Q", head, 40), struct.unpack_from("<HH", head, 58)
-    return at + size * count > path.stat().st_size
 
 
 def find_library(*where: Path) -> ctypes.CDLL:

@@ -66,7 +66,8 @@ class VideoWriter:
         if self._writer is None:
             drop(self._partial.path)
             return
-        self._repeat(self._steady)  # the last one stands for as long as the others
+        if self._time is not None:  # the last one stands for as long as the others
+            self._repeat(self._missing(self._time + self._step))
         self._writer.release()
         # OpenCV does not say whether anything could be written.
         whole = frames_in(self._partial.path) >= self._frames
@@ -92,17 +93,14 @@ class VideoWriter:
         if self._writer is None:
             self._size = size_of(frame)
             self._writer = self._open()
+        if time is None and self._step * self._fps > 1:  # more seldom than the file's rate
+            time = (-self._step if self._time is None else self._time) + self._step
         self._repeat(self._missing(time))
         self._last = _fit(frame, self._size)
         if self._late(time):
             return
         self._writer.write(self._last)
         self._frames += 1
-
-    @property
-    def _steady(self) -> int:
-        """How often each frame is repeated where they come more seldom than the file's rate."""
-        return round(self._step * self._fps) - 1
 
     def _repeat(self, times: int) -> None:
         for _ in range(times):
@@ -120,7 +118,7 @@ class VideoWriter:
         """Count the frames between the last one and a time."""
         before, self._time = self._time, time
         if time is None:
-            return self._steady if self._frames else 0
+            return 0
         if before is None:
             self._origin = self._frames - time * self._fps
             return 0

@@ -218,13 +218,14 @@ class Tracker:
         """
         size = size_of(frame)
         gone: list[Track] = []
-        view = View(frame)
+        view, cut = View(frame), False
         if size != self._size:
             gone = [*self._tracks, *self._missing, *self._elsewhere]
             self._tracks, self._missing, self._elsewhere = [], [], []
             self._size, self._view = size, None
         elif self._view is not None and view.is_another_scene(self._view):
             self._change_scene(self._view, view)
+            cut = True
         if view.tells:
             self._view = view
         self._since_search += 1
@@ -233,9 +234,9 @@ class Tracker:
             track.predict(seen=False)
         lost = self._follow(frame, watch)
         self._missing += lost
-        if self._must_search(bool(lost)):
+        if cut or self._must_search(bool(lost)):
             self._search(frame, watch)
-        if lost:
+        if cut or lost:
             self._pause = SOON  # the search of just now is the first one for it
         self._forget()
         self.ended = (*(track.id for track in gone), *self.ended)
