@@ -1,14 +1,11 @@
 import csv
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from some_runs import names, rows, run, write_clip
 from test_runtime_fixtures import MEAN_FACE, astronaut, wall
 
 from runtime import cli
@@ -16,30 +13,6 @@ from runtime.cli import main
 from runtime.signals import Signals
 
 ROOT = Path(__file__).parents[1]
-
-
-def write_clip(path: Path, frames: int = 6) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 320))
-    picture = astronaut()[:320, 80:400]
-    for _ in range(frames):
-        writer.write(picture)
-    writer.release()
-    return path
-
-
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    code = main([*map(str, arguments), "--no-progress"])
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_video(tmp_path, capsys, model):
@@ -272,55 +245,6 @@ def test_nonsense_on_the_command_line(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
-def test_ctrl_c_keeps_the_outputs(tmp_path, capsys, monkeypatch, model):
-    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
-    track, count = cli.Detector.track, 0
-
-    def interrupted(self, frame, time):
-        nonlocal count
-        count += 1
-        if count == 4:
-            raise KeyboardInterrupt
-        return track(self, frame, time)
-
-    monkeypatch.setattr(cli.Detector, "track", interrupted)
-    code, said, err = run(capsys, clip, "--out", out, "--model", model)
-    assert code == 130
-    assert "interrupted" in err
-    assert "3 frames" in said
-    assert len(rows(out / "clip.csv")) == 3
-    assert cv2.VideoCapture(str(out / "clip.annotated.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 3
-    assert names(out) == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_real_ctrl_c_and_sigterm(tmp_path, model, sent, code):
-    clip, out = write_clip(tmp_path / "clip.avi", 800), tmp_path / "out"
-    # Tests that run in the background of a script inherit that Ctrl-C is ignored. The new process
-    # undoes that by itself: code between fork and exec is not safe beside the engines' threads.
-    start = (
-        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "runpy.run_module('runtime', run_name='__main__', alter_sys=True)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", start, clip, "--out", out, "--model", model, "--no-video"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    deadline = time.monotonic() + 50
-    while not any(len(rows(part)) > 2 for part in out.glob("clip.partial.csv")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
-    for _ in range(2 if sent == signal.SIGTERM else 1):  # senders repeat it, people wait
-        process.send_signal(sent)
-        time.sleep(0.002)
-    process.communicate(timeout=50)
-    assert process.returncode == code
-    assert 2 < len(rows(out / "clip.csv")) < 800
-    assert names(out) == ["clip.csv", "clip.latency.json"]
-
-
 def test_signals(tmp_path, capsys, model):
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
     options = ["--smooth", "one-euro", "--threshold", "AU12=0.99", "--hysteresis", "0.2"]
@@ -400,13 +324,6 @@ def test_help_tells_the_exit_codes(capsys):
     said = capsys.readouterr().out
     for word in ("exit codes:", "130", "141", "--resume", "openface", "--smooth"):
         assert word in said
-
-
-def test_sigterm_is_as_before_after_a_run(tmp_path, capsys, model):
-    before = signal.getsignal(signal.SIGTERM)
-    clip = write_clip(tmp_path / "clip.avi", 2)
-    assert run(capsys, clip, "--out", tmp_path / "out", "--model", model)[0] == 0
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_formats_with_commas_and_a_source_behind_them(tmp_path, capsys, model):

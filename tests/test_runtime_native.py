@@ -4,10 +4,8 @@ import dataclasses
 import io
 import json
 import os
-import tempfile
 import threading
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,12 +22,10 @@ from runtime import Detector
 from runtime.backends import native as native_backend
 from runtime.backends import open_backend
 from runtime.backends.native import NativeBackend
-from runtime.cache import cache_path
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.native import compile as compiling
 from runtime.native import library
-from runtime.native.__main__ import main
-from runtime.native.compile import CompileError, compile_engine
+from runtime.native.compile import compile_engine
 from runtime.native.model import read_model, write_model
 from runtime.packaged import model_path
 
@@ -360,138 +356,6 @@ def test_no_threads_to_run_on(network):
         NativeBackend(native_model(network), "cpu", 0)
 
 
-def test_an_engine_that_is_not_compiled(tmp_path):
-    with pytest.raises(ImportError, match=r"not compiled .*run `python -m runtime\.native`"):
-        library.find_library(tmp_path)
-
-
-@pytest.mark.parametrize(("command", "why"), [("false", "says nothing"), ("nonsuch", "start")])
-def test_a_compiler_that_fails(tmp_path, monkeypatch, capsys, command, why):
-    monkeypatch.setenv("CXX", command)
-    with pytest.raises(CompileError, match=f"could not be compiled.*{why}"):
-        compile_engine("portable", tmp_path)
-    assert not list(tmp_path.iterdir())
-    assert main(["--target", "portable"]) == 1
-    assert capsys.readouterr().err.startswith("error: the native engine could not be compiled")
-
-
-def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path, capsys):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(
-        "runtime.native.__main__.compile_engine",
-        lambda target: compile_engine(target, tmp_path / "file" / "built"),
-    )
-    assert main(["--target", "portable"]) == 1
-    assert str(tmp_path / "file") in capsys.readouterr().err
-
-
-def test_a_faster_instruction_set_that_does_not_compile_is_told(tmp_path, monkeypatch, caplog):
-    def run(command, source, output):
-        if "-mavx2" in command:
-            raise CompileError("it has a bug")
-        output.write_bytes(b"library")
-
-    monkeypatch.setattr(compiling, "compiler", lambda: ["c++"])
-    monkeypatch.setattr(compiling, "probe", lambda command, folder: None)
-    monkeypatch.setattr(compiling, "_run", run)
-    monkeypatch.setattr(compiling, "targets", lambda: ("avx2", "portable"))
-    assert compile_engine(folder=tmp_path) == library.library_path("portable", tmp_path)
-    assert "avx2, which may be faster, was not compiled: it has a bug" in caplog.text
-
-
-def test_no_compiler_at_all(monkeypatch):
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
-    monkeypatch.setattr(compiling, "find_spec", lambda name: None)
-    with pytest.raises(CompileError, match=r"no C\+\+ compiler.*pip install ziglang"):
-        compiling.compiler()
-    monkeypatch.setattr(compiling, "find_spec", lambda name: name)
-    assert compiling.compiler()[1:] == ["-m", "ziglang", "c++"]
-
-
-def test_a_library_of_other_sources_or_flags_is_not_taken(tmp_path, monkeypatch):
-    here = library.digest.__wrapped__()
-    monkeypatch.setattr(library, "FLAGS", (*library.FLAGS, "-O1"))
-    flags = library.digest.__wrapped__()
-    monkeypatch.setattr(library, "ENGINE", tmp_path)
-    (tmp_path / "engine.cpp").write_text("int x;")
-    sources = library.digest.__wrapped__()
-    assert len({here, flags, sources}) == 3
-    (tmp_path / "engine.cpp~").write_text("int y;")
-    assert library.digest.__wrapped__() == sources, "what an editor leaves is no source"
-
-
-@pytest.mark.parametrize(
-    ("content", "sealed"),
-    [
-        *((b"", True), (b"text", True), (b"\x7fELF\x02\x01" + b"\0" * 80, True)),
-        *(("another", True), ("another", False), ("folder", False)),
-        *(("cut", False), ("zeros", False)),
-    ],
-)
-def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, sealed):
-    good = next(p for p in (library.library_path(t) for t in library.targets()) if p.exists())
-    bad = library.library_path(library.targets()[0], tmp_path)
-    if content == "cut":  # to open it would end the process
-        content = good.read_bytes()[: good.stat().st_size // 2]
-    elif content == "another":
-        content = next(Path(np.__file__).parent.rglob("_pocketfft_umath*.so")).read_bytes()
-    elif content == "zeros":  # as a power cut leaves it
-        content = good.read_bytes()[:4096] + bytes(good.stat().st_size - 4096)
-    if content == "folder":
-        bad.mkdir()
-    else:
-        bad.write_bytes(content)
-        if sealed:
-            library.seal(bad)
-        elif content[:4096] == good.read_bytes()[:4096]:
-            library._seal_of(bad).write_bytes(library._seal_of(good).read_bytes())
-    with pytest.raises(
-        ImportError, match=r"lgrnet-.* cannot be used \(.*python -m runtime\.native"
-    ):
-        library.find_library(tmp_path)
-    assert library.find_library(tmp_path, library.BUILT).lgrnet_runs_here()
-
-
-def test_an_installation_that_cannot_be_written_to_leaves_it_in_the_users_cache(
-    tmp_path, monkeypatch, capsys
-):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(library, "BUILT", tmp_path / "file" / "built")
-
-    def run(command, source, output):
-        output.write_bytes(b"library")
-
-    monkeypatch.setattr(compiling, "compiler", lambda: ["c++"])
-    monkeypatch.setattr(compiling, "probe", lambda command, folder: None)
-    monkeypatch.setattr(compiling, "_run", run)
-    made = compile_engine("portable")
-    assert made == library.library_path("portable", tmp_path / "cache" / "lgrnet" / "native")
-    assert made.exists()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert main(["--target", "portable"]) == 1
-    assert "set XDG_CACHE_HOME" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ['g++ "x', " "])
-def test_a_compiler_of_nonsense(monkeypatch, command):
-    monkeypatch.setenv("CXX", command)
-    if command.strip():
-        with pytest.raises(CompileError, match=r"\$CXX is no command"):
-            compiling.compiler()
-    else:
-        monkeypatch.setattr(compiling.shutil, "which", lambda name: name)
-        assert compiling.compiler() == ["c++"]
-
-
-def test_what_is_built_cannot_be_opened(tmp_path, monkeypatch):
-    """As where temporary folders may not hold programs."""
-    monkeypatch.setattr(compiling, "_run", lambda command, source, output: output.write_text("no"))
-    with pytest.raises(CompileError, match="what it makes cannot be opened"):
-        compiling.probe(["c++"], tmp_path)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_may_let_go_of_its_parents_engine(network):
     faces = draw_faces(2)
@@ -526,10 +390,3 @@ def test_two_threads_in_one_engine_are_an_error(network, monkeypatch):
     finally:
         go_on.set()
         thread.join()
-
-
-def test_users_without_a_home_have_the_engine_of_the_package(monkeypatch):
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    assert library.find_library().lgrnet_runs_here()
-    assert cache_path("native") == Path(tempfile.gettempdir()) / "lgrnet" / "native"

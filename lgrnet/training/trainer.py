@@ -4,7 +4,6 @@ Order and augmentation depend on seed, epoch and index alone, so a resumed run s
 an uninterrupted one would have seen, and several processes those that one would have seen.
 """
 
-import json
 import logging
 import pickle
 import time
@@ -34,13 +33,14 @@ from lgrnet.evaluation.fold_scores import (
 from lgrnet.evaluation.models import ask_network
 from lgrnet.evaluation.scoring import Evaluation, join_outputs, judge, predict
 from lgrnet.evaluation.threshold_choice import best_thresholds
-from lgrnet.experiment import CONFIG_NAME, UNTOLD_OPTIM, Experiment
+from lgrnet.experiment import CONFIG_NAME, Experiment
 from lgrnet.network.build import build_network
 from lgrnet.network.model import LGRNet
 from lgrnet.training.losses import Losses, au_weights, joint_loss
 from lgrnet.training.optimiser import make_optimiser, make_schedule
-from lgrnet.training.origin import check_origin, origin_of, read_origin, write_origin
+from lgrnet.training.origin import origin_of, read_origin, write_origin
 from lgrnet.training.parallel import Wrapped, open_accelerator, share_norms
+from lgrnet.training.same_run import require_same_run
 from lgrnet.training.splits import open_data
 from lgrnet.training.teacher import Teacher
 from lgrnet.training.warm_start import warm_start
@@ -324,32 +324,15 @@ class Trainer:
 
     def _claim(self, out: Path) -> None:
         """Write the configuration, or refuse a folder that holds another run."""
-        path = out / CONFIG_NAME
         config = self.experiment.to_dict()
-        if path.exists():
-            try:
-                found = json.loads(path.read_text())
-            except ValueError as error:
-                raise ValueError(
-                    f"{path} is damaged ({error}): delete it if the run in its folder is this one"
-                ) from error
-            other = _differences(
-                *(_what_decides(each, read_origin(out)) for each in (found, config))
-            )
-            if other := [*other, *_lost_sources(found, config)]:
-                raise ValueError(
-                    f"{out} holds a run with another configuration (other {', '.join(other)}): "
-                    "choose another folder (--set out=FOLDER) or delete that one"
-                )
         sources = self.experiment.init, self.experiment.distil.teacher
         origin = origin_of(self.train_shards, self.val_shards, *sources)
-        if path.exists():
-            origin = check_origin(out, origin)
+        origin = require_same_run(out, config, origin)
         self.together.wait_for_everyone()
         if self.leads:
             for stale in out.glob(STALE):  # of a run that was killed
                 stale.unlink()
-            write_json(path, config)
+            write_json(out / CONFIG_NAME, config)
             write_origin(out, {**origin, **self.seen})
         self.together.wait_for_everyone()
 
@@ -390,47 +373,3 @@ class Trainer:
                 f"{path} is damaged ({str(error)[:200] or type(error).__name__}): put a copy "
                 "there, or delete it to train this run again from its beginning"
             ) from error
-
-
-def _what_decides(config: dict, origin: dict) -> dict:
-    """Leave out what changes how fast a run is or where it lies, and not what comes of it.
-
-    Args:
-        config: All settings.
-        origin: What the run says that it is made from: of those files and folders contents are
-            compared, and they may have been moved since.
-    """
-    data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
-    distil = config.get("distil") or {}  # runs that began before there were teachers have none
-    teaching = distil if distil.get("teacher") is not None else None
-    if origin:
-        config = {**config, "init": config.get("init") is not None}
-        data = {**data, "root": None, "also": len(data.get("also") or ())}
-        teaching = teaching and {**teaching, "teacher": None}
-    if "judged on" in origin:
-        data = {**data, "val_root": None}
-    optim = {**UNTOLD_OPTIM, **config.get("optim", {})}
-    told = {**config, "data": data, "optim": optim, "distil": teaching}
-    return {**told, "save_every": None, "out": None}
-
-
-def _lost_sources(found: dict, config: dict) -> list[str]:
-    """Name the checkpoints that are others by name, and are not there to be compared."""
-    pairs = [("init", found.get("init"), config.get("init"))]
-    taught = [(each.get("distil") or {}).get("teacher") for each in (found, config)]
-    pairs.append(("distil.teacher", *taught))
-    return [
-        key for key, was, now in pairs if was and now and was != now and not Path(now).is_file()
-    ]
-
-
-def _differences(one: dict, other: dict) -> list[str]:
-    """Name the settings that differ, as on the command line."""
-    names = []
-    for key in sorted(one.keys() | other.keys()):
-        mine, its = one.get(key), other.get(key)
-        if isinstance(mine, dict) and isinstance(its, dict):
-            names += [f"{key}.{name}" for name in _differences(mine, its)]
-        elif mine != its:
-            names.append(key)
-    return names

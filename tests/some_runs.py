@@ -1,0 +1,33 @@
+"""Runs of the command line that several tests share."""
+
+import csv
+from pathlib import Path
+
+import cv2
+from test_runtime_fixtures import astronaut
+
+from runtime.cli import main
+
+
+def write_clip(path: Path, frames: int = 6) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 320))
+    picture = astronaut()[:320, 80:400]
+    for _ in range(frames):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    code = main([*map(str, arguments), "--no-progress"])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
