@@ -110,7 +110,7 @@ def measure(args: argparse.Namespace) -> None:
         for name in trained:
             folder = folder_of(args.runs, name)
             model, meta = load_checkpoint(folder / "last.pt")
-            scores = json.loads((folder / "test.json").read_text())
+            scores = json.loads((folder / "test.json").read_text("utf-8"))
             rows.append(
                 {
                     "name": name,
@@ -136,7 +136,7 @@ def draw(args: argparse.Namespace) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    record = json.loads(args.json.read_text())
+    record = json.loads(args.json.read_text("utf-8"))
     rows, machine = record["candidates"], record["machine"]
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, engine in zip(axes, ENGINES, strict=True):

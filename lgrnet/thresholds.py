@@ -31,7 +31,7 @@ from lgrnet.evaluation.threshold_choice import (
     held_out_calls,
     suited_thresholds,
 )
-from lgrnet.unseen import people_of, seen_by
+from lgrnet.unseen import people_of, seen_by, tuned_on
 from runtime.action_units import au_key
 from runtime.atomic import write_json
 from runtime.errors import DeviceError, InputError
@@ -79,6 +79,8 @@ def choose_thresholds(
     before = meta.get("thresholds") or [0.5] * len(aus)
     unlabelled = [i for i, au in enumerate(aus) if au not in faces.aus]
     thresholds[unlabelled] = np.array(before)[unlabelled]
+    if unlabelled and (people := tuned_on(meta)):
+        chosen_on["kept"] = sorted(map(list, people))
     chosen = {
         "thresholds": thresholds.tolist(),
         "thresholds_from": chosen_on,

@@ -50,6 +50,7 @@ def tuned_on(meta: Mapping[str, Any]) -> Seen:
         for faces in (told, told.get("own") or {})
         for name in faces.get("splits", ())
     ]
+    every += map(tuple, told.get("kept", ()))  # on whom those were that stayed as they were
     return {(corpus, name) for corpus, name in every if corpus in CORPORA}
 
 

@@ -1,25 +1,26 @@
 """Where things are kept that take long to make and can be made again."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from runtime.atomic import make_folder
+from runtime.errors import InputError
 
 
-def cache_path(name: str) -> Path:
+def cache_path(name: str) -> Path | None:
     """Name a folder of this project's in the user's cache, whether or not it is there.
 
     Args:
         name: What is kept there, such as ``"tensorrt"``.
 
     Returns:
-        ``$XDG_CACHE_HOME/lgrnet/NAME``, or ``~/.cache/lgrnet/NAME``; for users without a home, as
-        in some containers, in the folder of temporary files.
+        ``$XDG_CACHE_HOME/lgrnet/NAME``, or ``~/.cache/lgrnet/NAME``; None for users without a home,
+        as in some containers: in a folder that others can write to, what is opened could be theirs.
     """
     home = os.path.expanduser("~")
-    usual = tempfile.gettempdir() if home == "~" else os.path.join(home, ".cache")
-    return Path(os.environ.get("XDG_CACHE_HOME") or usual, "lgrnet", name)
+    usual = None if home in ("~", "/") else os.path.join(home, ".cache")
+    root = os.environ.get("XDG_CACHE_HOME") or usual
+    return None if root is None else Path(root, "lgrnet", name)
 
 
 def cache_folder(name: str) -> Path:
@@ -32,8 +33,10 @@ def cache_folder(name: str) -> Path:
         The folder.
 
     Raises:
-        InputError: A file is in its place.
+        InputError: A file is in its place, or there is no home.
     """
     folder = cache_path(name)
+    if folder is None:
+        raise InputError("this user has no home folder for a cache: set XDG_CACHE_HOME")
     make_folder(folder)
     return folder

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from native_engine import require_native
+from test_runtime_fixtures import write_model
 from tiny_corpus import write_tiny_corpus
 from tiny_export import write_export_folder
 from tiny_network import tiny_network
@@ -16,6 +17,7 @@ from lgrnet.corpora.folds import subject_number, test_subjects
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main
 from lgrnet.evaluation.metrics import f1_frame
+from lgrnet.evaluation.models import open_model
 from lgrnet.evaluation.scoring import evaluate
 from runtime.action_units import BP4D_AUS
 from runtime.spec import ENGINES
@@ -133,3 +135,13 @@ def test_a_checkpoint_cannot_run_in_an_engine_nor_on_a_gpu_that_is_not_there(fol
 def test_a_fold_needs_its_corpus(folder):
     with pytest.raises(SystemExit, match="2"):
         main([str(folder / "net.pt"), "--fold", "1"])
+
+
+def test_an_exported_model_tells_whom_it_knows(tmp_path):
+    told = {"seen": (("bp4d", 1),), "tuned_on": (("disfa", "SN001"),)}
+    path = write_model(tmp_path / "m.onnx", **told)
+    with open_model(path) as model:
+        assert model.seen == {("bp4d", 1)}
+        assert model.tuned_on == {("disfa", "SN001")}
+    with open_model(write_model(tmp_path / "plain.onnx")) as model:
+        assert model.seen == model.tuned_on == frozenset()

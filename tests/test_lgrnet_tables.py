@@ -89,6 +89,12 @@ def test_folds_that_began_with_the_same_fold_each_are_alike(tmp_path, setting):
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
 
 
+def test_a_fold_that_began_with_another_one_is_noticed(tmp_path):
+    for fold, began in ((1, 2), (2, 2), (3, 3)):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, f"init=w/a{began}.pt")
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+
+
 def test_other_numbers_in_the_path_are_no_folds(tmp_path):
     for fold in (1, 2, 3):
         write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "init=v2/t1/fold{fold}/last.pt")

@@ -12,6 +12,7 @@ from lgrnet.evaluation import threshold_choice
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
 from lgrnet.thresholds import main
+from lgrnet.unseen import tuned_on
 
 
 @pytest.fixture(scope="module")
@@ -183,14 +184,19 @@ def test_what_cannot_be_used_is_named(data, tmp_path, caplog, changes, said):
 def test_aus_that_people_are_not_labelled_for_keep_their_thresholds(data, tmp_path, caplog):
     caplog.set_level("INFO")
     faces = FaceShards(data, "val", AUS)
-    told = {"thresholds": [0.3, 0.4, 0.7]}
+    told = {
+        "thresholds": [0.3, 0.4, 0.7],
+        "thresholds_from": {"recipe": {"corpus": "bp4d"}, "splits": ["F004"]},
+    }
     network = checkpoint(tmp_path / "other.pt", faces, aus=(1, 12, 17), **told)
     output = tmp_path / "out.pt"
     assert main([str(tmp_path / "other.pt"), "--data", str(data), "-o", str(output)]) == 0
     assert "does not label AU 17: their thresholds stay" in caplog.text
     probability, truth = probabilities(network, faces), faces.labels.presence == 1
     expected = [best_by_hand(probability[:, i], truth[:, i]) for i in range(2)]
-    assert load_checkpoint(output)[1]["thresholds"] == pytest.approx([*expected, 0.7])
+    meta = load_checkpoint(output)[1]
+    assert meta["thresholds"] == pytest.approx([*expected, 0.7])
+    assert tuned_on(meta) == {("bp4d", "F004")}, "on whom that of AU 17 was chosen"
 
 
 def test_people_without_labels_of_any_of_its_aus_are_refused(data, tmp_path, caplog):

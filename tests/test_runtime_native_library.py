@@ -1,14 +1,14 @@
 """The compiled engine as a file: compiling it, finding it, and what may be wrong with it."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from native_engine import require_native
 
-from runtime.cache import cache_path
+from runtime.cache import cache_folder, cache_path
+from runtime.errors import InputError
 from runtime.native import compile as compiling
 from runtime.native import library
 from runtime.native.__main__ import main
@@ -156,4 +156,8 @@ def test_users_without_a_home_have_the_engine_of_the_package(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert library.find_library().lgrnet_runs_here()
-    assert cache_path("native") == Path(tempfile.gettempdir()) / "lgrnet" / "native"
+    assert cache_path("native") is None
+    with pytest.raises(InputError, match="set XDG_CACHE_HOME"):
+        cache_folder("native")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: "/")
+    assert cache_path("native") is None

@@ -36,9 +36,9 @@ def clip() -> list[np.ndarray]:
     return frames
 
 
-def people(frames) -> list[tuple[int, ...]]:
+def people(frames, **settings) -> list[tuple[int, ...]]:
     """Numbers of the faces of each frame."""
-    with Detector(threads=1) as detector:
+    with Detector(threads=1, **settings) as detector:
         return [tuple(face.id for face in detector.track(frame)) for frame in frames]
 
 
@@ -179,6 +179,8 @@ def test_who_is_beside_a_face_that_stays_is_found_at_once():
     numbers = people(screens)
     assert numbers[9] == (0,)
     assert numbers[10] == (0, 1)
+    for settings in ({"search_every": None}, {"max_faces": 1}):
+        assert set(people(screens, **settings)) == {(0,)}
 
 
 def test_who_was_seen_in_a_scene_some_time_ago_is_known_there():

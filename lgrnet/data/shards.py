@@ -135,7 +135,7 @@ def _read_index(root: Path) -> dict:
             "`python -m lgrnet.faces.generate --out FOLDER` or `python -m lgrnet.prepare`"
         )
     try:
-        index = json.loads(path.read_text())
+        index = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise DatasetError(f"{path} is not JSON ({error}): make the data set again") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT:

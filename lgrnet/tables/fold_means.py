@@ -19,6 +19,8 @@ _SIZES = (
 )
 """Fields of a network that no variant changes; the size of its input is always told."""
 
+_SOURCES = ("init", "distil.teacher")
+
 Key = tuple[str, str, int]
 """Corpus, variant, fold."""
 
@@ -122,7 +124,7 @@ def measure(
             raise ScoresError(f"{folder / file} has no scores of {', '.join(absent)}")
         _require_alike(trained, folder, scores)
         folds[fold] = scores
-        about = _describe(scores, trained["templates"])
+        about = _describe(scores, {name: _template(trained[name]) for name in _SOURCES})
         synthetic = "synthetic" in scores["training_data"].lower()
     whole = len(folds) == len(FOLDS)
     if whole:  # a run on a fold has all of its people
@@ -167,7 +169,7 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
     """Refuse to average folds of different networks, data or schedules."""
     experiment = scores["experiment"]
     distil = experiment.get("distil") or {}
-    sources = {"init": experiment.get("init"), "distil.teacher": distil.get("teacher")}
+    sources = dict(zip(_SOURCES, (experiment.get("init"), distil.get("teacher")), strict=True))
     told = ("out", "data", "save_every", "init", "distil")
     plain = {key: value for key, value in experiment.items() if key not in told}
     plain["distil.weight"] = distil.get("weight") if distil.get("teacher") else None
@@ -177,46 +179,44 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
     apart = ("fold", "workers", "root")
     plain |= {f"data.{key}": v for key, v in experiment["data"].items() if key not in apart}
     fold = experiment["data"]["fold"]
-    templates = {name: path for name, path in sources.items() if path is not None}
+    every = {name: {**trained.get(name, {}), fold: path} for name, path in sources.items()}
     if trained:
         before = trained["plain"]
         different = [
             *(key for key in sorted(before.keys() | plain) if before.get(key) != plain.get(key)),
-            *(
-                name
-                for name, path in sources.items()
-                if not _same_source(trained["sources"][name], path, trained["fold"], fold)
-            ),
+            *(name for name, paths in every.items() if _template(paths) is None),
         ]
         if different:
             raise ScoresError(
                 f"{trained['folder']} and {folder} were not trained alike (they differ in "
                 f"{', '.join(different)}): their scores cannot be averaged"
             )
-        for name, path in templates.items():
-            pairs = zip(*map(_split_numbers, (trained["sources"][name], path)), strict=True)
-            said = "".join(a if a == b else "{fold}" for a, b in pairs)
-            # Of the folds before it is known already where they differ.
-            templates[name] = (
-                said if path != trained["sources"][name] else trained["templates"][name]
-            )
-    trained.update(plain=plain, sources=sources, fold=fold, folder=folder, templates=templates)
+    trained.update(plain=plain, folder=folder, **every)
 
 
-def _split_numbers(path: str) -> list[str]:
-    return re.split(r"(\d+)", path)
+def _template(paths: Mapping[int, str | None]) -> str | None:
+    """Write the checkpoints of folds as one path, with ``{fold}`` where each has its own number.
 
+    Args:
+        paths: Fold → checkpoint, None for none.
 
-def _same_source(one: str | None, other: str | None, fold: int, other_fold: int) -> bool:
-    """Compare checkpoints of two folds, which may be those of the same fold each."""
-    if one is None or other is None:
-        return one == other
-    # What {fold} in a path stood for.
-    parts, others = map(_split_numbers, (one, other))
-    numbers = str(fold), str(other_fold)
-    return len(parts) == len(others) and all(
-        a == b or (a, b) == numbers for a, b in zip(parts, others, strict=True)
-    )
+    Returns:
+        The path, empty where none has one; None where they do not go together.
+    """
+    if set(paths.values()) == {None}:
+        return ""
+    parts = [re.split(r"(\d+)", path or "") for path in paths.values()]
+    if None in paths.values() or len({len(each) for each in parts}) > 1:
+        return None
+    said = []
+    for values in zip(*parts, strict=True):
+        if len(set(values)) == 1:
+            said.append(values[0])
+        elif list(values) == list(map(str, paths)):
+            said.append("{fold}")
+        else:
+            return None
+    return "".join(said)
 
 
 def _describe(scores: dict[str, Any], templates: Mapping[str, str]) -> str:

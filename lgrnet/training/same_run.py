@@ -26,14 +26,16 @@ def require_same_run(out: Path, config: dict, origin: Mapping[str, object]) -> d
     if not path.exists():
         return dict(origin)
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(
             f"{path} is damaged ({error}): delete it if the run in its folder is this one"
         ) from error
     noted = read_origin(out)
     other = _differences(*(_what_decides(each, noted) for each in (found, config)))
-    if other := [*other, *_lost_sources(found, config)]:
+    if noted:
+        other += _lost_sources(found, config)
+    if other:
         raise ValueError(
             f"{out} holds a run with another configuration (other {', '.join(other)}): "
             "choose another folder (--set out=FOLDER) or delete that one"

@@ -105,7 +105,7 @@ def read_plan(engine: Path) -> EnginePlan:
     if not path.is_file():
         raise ModelError(f"engine {engine} has no {path.name} beside it: {again}")
     try:
-        fields: dict[str, Any] = json.loads(path.read_text())
+        fields: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if fields.pop("format") != FORMAT:
             raise ValueError("another format")
         metadata = fields.pop("spec")

@@ -81,8 +81,8 @@ def compile_engine(target: str | None = None, folder: Path | None = None) -> Pat
             command = [*compiler(), *FLAGS, *TARGETS[name]]
             probe(command, folder)
             _run(command, "engine.cpp", pending.path)
+            seal(pending.target, pending.path)
             pending.commit()
-            seal(pending.target)
         except CompileError as error:
             failures.append((name, error))
         else:

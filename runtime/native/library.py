@@ -59,8 +59,9 @@ def digest() -> str:
 
 
 def folders() -> tuple[Path, ...]:
-    """Name where compiled engines lie: with the package, else in the user's cache."""
-    return BUILT, cache_path(CACHE)
+    """Name where compiled engines lie: with the package, and in the user's cache if any."""
+    cache = cache_path(CACHE)
+    return (BUILT,) if cache is None else (BUILT, cache)
 
 
 def library_path(target: str, folder: Path = BUILT) -> Path:
@@ -89,6 +90,8 @@ def open_library(path: Path) -> ctypes.CDLL | None:
         OSError: The file is damaged, or no library for this system.
         AttributeError: It is another library.
     """
+    if not _seal_of(path).exists():
+        raise OSError(f"{_seal_of(path).name} is not beside it")
     if not _is_whole(path):
         raise OSError("it is not what was compiled")
     library = ctypes.CDLL(str(path))
@@ -107,10 +110,15 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     return library
 
 
-def seal(path: Path) -> None:
-    """Note what a compiled engine holds, beside it: opening a damaged one ends the process."""
+def seal(path: Path, content: Path | None = None) -> None:
+    """Note what a compiled engine holds, beside it: opening a damaged one ends the process.
+
+    Args:
+        path: The engine.
+        content: Where it is until it gets its name; None if it has it.
+    """
     with PendingFile(_seal_of(path), durable=True) as part:
-        part.write_text(file_sha256(path) + "\n")
+        part.write_text(file_sha256(content or path) + "\n")
 
 
 def _seal_of(path: Path) -> Path:

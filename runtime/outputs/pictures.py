@@ -123,7 +123,8 @@ class VideoWriter:
             self._origin = self._frames - time * self._fps
             return 0
         if time <= before:  # another video, which takes over the last one's lag: none adds up
-            self._origin += (before - time) * self._fps + min(1, self._gap * self._fps)
+            longest = max(1, self._step * self._fps)
+            self._origin += (before - time) * self._fps + min(longest, self._gap * self._fps)
             return max(0, round(self._origin + time * self._fps) - self._frames)
         self._gap = time - before
         if self._gap > max(LONGEST_STILL, 1.5 * self._step):

@@ -234,7 +234,7 @@ class Tracker:
             track.predict(seen=False)
         lost = self._follow(frame, watch)
         self._missing += lost
-        if cut or self._must_search(bool(lost)):
+        if self._must_search(bool(lost), cut):
             self._search(frame, watch)
         if cut or lost:
             self._pause = SOON  # the search of just now is the first one for it
@@ -303,11 +303,14 @@ class Tracker:
         _meet(self._tracks, self._missing + lost)
         return lost
 
-    def _must_search(self, lost: bool) -> bool:
+    def _must_search(self, lost: bool, cut: bool) -> bool:
         if lost or not self._tracks:
             return True
+        newcomers = self._search_every and len(self._tracks) < self._pipeline.max_faces
+        if cut and newcomers:
+            return True
         pauses = [min(self._pause, self._verify_every)] if self._missing else []
-        if self._search_every and len(self._tracks) < self._pipeline.max_faces:
+        if newcomers:
             pauses.append(self._search_every)
         return self._since_search >= min(pauses, default=np.inf)
 
