@@ -3,7 +3,7 @@
 Faces in the same place before and after a cut look much alike, and landmarks fit one as well as the
 other: only the picture as a whole tells that it is somebody else. A camera that moves keeps the
 colours of the picture, light that changes keeps its layout, and a cut changes both at once. So both
-are compared with those of the frame before, on some 64 rows of pixels: in 23 videos of one scene
+are compared with those of the frame before, on some 64 rows of pixels: in 19 videos of one scene
 each, up to 40 frames apart and under changes of light, no two frames differ like that, of frames
 from two of them nine in ten do.
 

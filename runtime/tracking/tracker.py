@@ -213,8 +213,8 @@ class Tracker:
         Returns:
             The faces of this frame, by id. Behind `cut`, or where it has another size than the one
             before, as of a camera that came back, nobody is where somebody was, and all are new;
-            so are they in another scene (`runtime.tracking.scene`), but for faces around which
-            nothing has changed.
+            so are they in another scene (`runtime.tracking.scene`), but for faces that are still
+            in their places.
         """
         size = size_of(frame)
         gone: list[Track] = []
