@@ -1,4 +1,5 @@
-// What the whole face adds to each AU's patch (section III-C, eq. 11 and 12): lgrnet.network.fusion.
+// What the whole face adds to each AU's patch (section III-C, eq. 11 and 12):
+// lgrnet.network.fusion.
 #pragma once
 
 #include <algorithm>

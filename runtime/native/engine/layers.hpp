@@ -145,7 +145,8 @@ class Convolutions {
   std::vector<Winograd<4>> large;
 };
 
-// Three blocks of [convolution, ReLU] twice and a 2 × 2 max-pool: lgrnet.network.features.FeatureBlocks.
+// Three blocks of [convolution, ReLU] twice and a 2 × 2 max-pool:
+// lgrnet.network.features.FeatureBlocks.
 class Blocks {
  public:
   struct Maps {

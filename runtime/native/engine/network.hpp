@@ -14,7 +14,8 @@
 
 namespace lgrnet {
 
-// lgrnet.network.config.ModelConfig, as far as it decides shapes. runtime.backends.native has the same.
+// lgrnet.network.config.ModelConfig, as far as it decides shapes. runtime.backends.native has the
+// same.
 struct Shape {
   int32_t aus, crop, input, stride, grid, cells, radius;
   int32_t stem[2], feature[3], refine[3];
