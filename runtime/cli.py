@@ -87,7 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_GONE
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
-        return CANNOT_WRITE if isinstance(error, OutputError) else BAD
+        if not isinstance(error, OutputError):
+            return BAD
+        _drop_unwritten()
+        return CANNOT_WRITE
+
+
+def _drop_unwritten() -> None:
+    """Let go of what standard output does not take: Python would try again, and exit with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        redirect_to_nowhere(sys.stdout)
 
 
 @contextmanager

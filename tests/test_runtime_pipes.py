@@ -1,6 +1,7 @@
 """Standard output as a pipe: JSON lines, and whoever reads them or not."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,13 +69,16 @@ def test_lines_are_whole_where_nobody_reads_the_notes(tmp_path, model):
 def test_json_lines_that_find_no_room_or_no_output(tmp_path, model):
     clip = write_clip(tmp_path / "clip.avi", 3)
     command = f"{sys.executable} -m runtime {clip} --jsonl --no-progress --model {model}"
+    # Without buffers nothing is left for Python to write at its end.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     for end, code, said in (
         (">/dev/full", 3, "error: <stdout> takes no more JSON lines (No space left on device)"),
         (">&-", 2, "error: --jsonl writes to standard output, which is closed"),
     ):
         done = subprocess.run(
-            ["bash", "-c", f"{command} {end}"], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
+            ["bash", "-c", f"{command} {end}"],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, env=buffered,
+        )  # fmt: skip
         assert done.returncode == code, done.stderr
         assert said in done.stderr
         assert "Traceback" not in done.stderr
