@@ -5,22 +5,18 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from some_scores import measured, tables, write_run
 
-from lgrnet.evaluation.fold_scores import fold_scores, read_fold_scores, write_fold_scores
+from lgrnet.evaluation.fold_scores import read_fold_scores, write_fold_scores
 from lgrnet.evaluation.metrics import f1_frame
-from lgrnet.evaluation.scoring import Evaluation
-from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.network.variants import VARIANTS
 from lgrnet.tables import published
 from lgrnet.tables.__main__ import main
 from lgrnet.tables.paper import Row, Table
 from lgrnet.tables.text import ranks, to_markdown
-
-CONFIGS = Path(__file__).parents[1] / "configs"
 
 # EAC-Net's and LP-Net's averages on BP4D are not the means of their rows in the paper: 55.6 and
 # 62.0 would be. The paper's are kept.
@@ -38,38 +34,6 @@ def test_published_averages_are_the_means_of_their_rows(table):
         assert (2 * off <= len(tenths)) == ((row.name, row.average) not in NOT_MEANS), row
 
 
-def evaluation(seed, aus, frames=40):
-    rng = np.random.default_rng(seed)
-    presence = rng.integers(0, 2, (frames, aus)).astype(np.uint8)
-    presence[rng.random(presence.shape) < 0.1] = 9
-    return Evaluation(rng.random((frames, aus)), presence, rng.random(frames) * 0.2)
-
-
-def write_run(folder, corpus, variant, fold, *changes, seed=0, epochs=(2, 1)):
-    """Write the scores of a run; gives what they are of."""
-    run = fold_run(load_experiment(CONFIGS / f"{corpus}.toml", ["optim.epochs=2", *changes]),
-                   fold, variant)  # fmt: skip
-    results = {}
-    for name, epoch in zip(("last", "best_on_test"), epochs, strict=True):
-        results[name] = evaluation([seed, fold, epoch], len(run.model.aus))
-        path = folder / corpus / variant / f"fold{fold}" / f"{name}.json"
-        write_fold_scores(path, fold_scores(run, epoch, results[name], {"made for": "tests"}))
-    return results
-
-
-def tables(*arguments, out):
-    assert main([*map(str, arguments), "--out", str(out)]) == 0
-    record = json.loads(out.with_name(out.name + ".json").read_text())
-    found = {(each["table"], each["epochs"].split()[0]): each for each in record["tables"]}
-    assert len(found) == len(record["tables"]) == 10
-    return found, record
-
-
-def measured(table, name):
-    (row,) = [each for each in table["rows"] if each["name"] == name and not each["reported"]]
-    return row
-
-
 def test_notes_say_what_was_trained_and_by_whom(tmp_path):
     changes = ["model.stem_widths=[4, 4]", "distil.teacher=big.pt", "distil.weight=2"]
     for fold in (1, 2, 3):
@@ -78,77 +42,6 @@ def test_notes_say_what_was_trained_and_by_whom(tmp_path):
     (note,) = [each for each in found["I", "last"]["notes"] if "batches" in each]
     assert "`paper` with stem_widths [4, 4] at 176 px" in note
     assert "taught by big.pt (weight 2)" in note
-
-
-@pytest.mark.parametrize("setting", ["init", "distil.teacher"])
-def test_folds_that_began_with_the_same_fold_each_are_alike(tmp_path, setting):
-    for fold in (1, 2, 3):
-        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, f"{setting}=bp/fold{{fold}}/last.pt")
-    tables(tmp_path / "runs", out=tmp_path / "t")
-    write_run(tmp_path / "runs", "disfa", "lgrnet", 3, f"{setting}=other/fold{{fold}}/last.pt")
-    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
-
-
-def test_a_fold_that_began_with_another_one_is_noticed(tmp_path):
-    for fold, began in ((1, 2), (2, 2), (3, 3)):
-        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, f"init=w/a{began}.pt")
-    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
-
-
-def test_other_numbers_in_the_path_are_no_folds(tmp_path):
-    for fold in (1, 2, 3):
-        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "init=v2/t1/fold{fold}/last.pt")
-    tables(tmp_path / "runs", out=tmp_path / "t")
-    write_run(tmp_path / "runs", "disfa", "lgrnet", 3, "init=v2/t1/fold13/last.pt")
-    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
-
-
-@pytest.mark.parametrize("first", [1, 3])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        ("data.limit=1{fold}",),
-        ("training_data=set {fold}",),
-        ("distil.teacher=big.pt", "init=other.pt"),
-        ("init=small.pt",),
-    ],
-)
-def test_other_data_or_sources_of_one_fold_are_refused(tmp_path, first, changes):
-    """Whichever fold comes first, and also where a number differs as folds do."""
-    for fold in (1, 2, 3):
-        mine = [change.format(fold=fold) for change in changes] if fold == first else []
-        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, *mine)
-    if first == 3:  # as runs of before there were such settings tell them
-        path = tmp_path / "runs" / "disfa" / "lgrnet" / "fold1" / "last.json"
-        told = read_fold_scores(path)
-        del told["experiment"]["distil"], told["experiment"]["init"]
-        write_fold_scores(path, told)
-    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
-
-
-def test_where_the_data_lie_is_no_matter(tmp_path):
-    for fold in (1, 2, 3):
-        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, f"data.root=/disc{fold}/disfa")
-    tables(tmp_path / "runs", out=tmp_path / "t")
-
-
-def test_each_network_is_told_with_what_it_was_trained_on(tmp_path):
-    for fold in (1, 2, 3):
-        changes = [f"init=bp3/fold{fold}/last.pt", "seed=5", "data.limit=8"]
-        write_run(tmp_path / "runs", "disfa", "lgrnet", fold)
-        write_run(tmp_path / "runs", "disfa", "without_sb", fold, *changes)
-    found, _ = tables(tmp_path / "runs", out=tmp_path / "t")
-    notes = [note for note in found["III", "last"]["notes"] if "batches" in note]
-    assert [note.split(":")[0] for note in notes] == ["w/o S-B", "LGRNet"]
-    assert "seed 5; begun with bp3/fold{fold}/last.pt (shared); 8 faces at most;" in notes[0]
-    assert "begun" not in notes[1]
-    assert "seed 0;" in notes[1]
-
-
-def test_folds_that_began_with_one_network_are_alike(tmp_path):
-    for fold in (1, 2, 3):
-        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "init=bp4d/fold2/last.pt")
-    tables(tmp_path / "runs", out=tmp_path / "t")
 
 
 def test_a_folder_may_be_named_twice(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.options import read_keys
 from runtime.outputs.plotting import plot
 
 
@@ -20,16 +21,12 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m runtime plot", description=__doc__)
     parser.add_argument("table", type=Path, help="native CSV of a run, whole or partial")
     parser.add_argument("-o", "--out", type=Path, help="image; TABLE.timeline.png if not given")
-    parser.add_argument("--aus", help="action units to draw, such as AU12,AU06; all if not given")
+    parser.add_argument(
+        "--aus", type=read_keys, help="action units to draw, such as AU12,AU06; all if not given"
+    )
     parser.add_argument("--width", type=int, default=1600, help="pixels; 1600 if not given")
     args = parser.parse_args(argv)
-    from runtime.cli import read_keys
-
-    try:
-        aus = read_keys(args.aus) if args.aus else None
-    except argparse.ArgumentTypeError as error:
-        parser.error(str(error))
     out = args.out or args.table.with_suffix(".timeline.png")
-    plot(args.table, out, aus, args.width)
+    plot(args.table, out, args.aus, args.width)
     print(out, file=sys.stdout)
     return 0

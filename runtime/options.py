@@ -1,0 +1,209 @@
+"""Options of the command line: what there are, and how what is typed is read."""
+
+import argparse
+from pathlib import Path
+
+from runtime.detector import SEARCH_EVERY
+from runtime.finders import LEAST_SEARCH_SIDE
+from runtime.formats import FORMATS
+from runtime.help import DefaultsHelp
+from runtime.packaged import DEFAULT, MODELS
+from runtime.signals.options import SMOOTHING
+from runtime.sources import GIVE_UP
+from runtime.spec import ENGINES
+
+EXIT_CODES = """
+commands beside running sources (for a file of such a name write ./doctor):
+  doctor    what is installed here, what works, and why the rest does not
+  models    the models that come with the package
+  plot CSV  the timeline of a finished run, as a picture
+
+exit codes:
+  0    all went well
+  2    a source, model, device or option cannot be used; other sources were done
+  3    an output cannot be written, such as on a full disc; what was written stays
+  130  Ctrl-C; what was done is kept
+  141  whoever read the JSON lines has gone; what was done is kept
+  143  SIGTERM; what was done is kept
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m runtime",
+        description="Detect facial action units; write an annotated video, a CSV and latencies.",
+        formatter_class=_Help,
+        epilog=EXIT_CODES,
+    )
+    flag = argparse.BooleanOptionalAction
+    made.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="videos, images, folders, patterns, cam:0, rtsp://...; without any, the demo clip",
+    )
+    add = made.add_argument_group("what detects").add_argument
+    names = ", ".join(MODELS)
+    add("--model", default=DEFAULT, help=f"exported file, or a packaged model: {names}")
+    add("--device", default="cpu", help="cpu, cuda, cuda:N, or auto")
+    add(
+        "--backend",
+        choices=ENGINES,
+        help="what runs the model; by default onnxruntime for .onnx files, native for .npz",
+    )
+    add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
+    add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
+    add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
+    add("--max-faces", type=_positive, default=8, help="most faces a frame")
+    add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
+    add("--min-face", type=_not_negative, default=0, help="least size of a face, pixels")
+    add(
+        "--search-side",
+        type=_search_side,
+        metavar="PIXELS",
+        help="longer side to which frames are reduced to search them; 400 if not given. More finds "
+        "smaller faces, slower",
+    )
+    add(
+        "--search-every",
+        type=_count,
+        default=SEARCH_EVERY,
+        help="frames between searches for newcomers; 0 for none",
+    )
+    add(
+        "--give-up",
+        type=_not_negative,
+        default=GIVE_UP,
+        metavar="SECONDS",
+        help="how long to wait for a lost camera or stream to come back",
+    )
+    add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
+    add(
+        "--aus",
+        type=read_keys,
+        metavar="AU12,AU06",
+        help="action units to report; all if not given",
+    )
+
+    add = made.add_argument_group("temporal post-processing").add_argument
+    add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
+    add(
+        "--hysteresis",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="how far below its threshold an AU must fall to be gone, as a share of it",
+    )
+    add(
+        "--baseline",
+        type=int,
+        default=0,
+        metavar="FRAMES",
+        help="subtract each face's resting level, learned from its first frames",
+    )
+    add(
+        "--threshold",
+        type=_threshold,
+        action="append",
+        default=[],
+        metavar="AU12=0.6",
+        help="another threshold for one AU; may be given several times",
+    )
+
+    add = made.add_argument_group("what is written").add_argument
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the outputs; 'out' if not given, none beside --jsonl",
+    )
+    add(
+        "--format",
+        action="extend",
+        nargs="+",
+        type=_formats,
+        metavar="NAME",
+        help=f"files beside the native CSV: {', '.join(FORMATS)}; several are allowed",
+    )
+    add("--video", action=flag, default=True, help="write the annotated video or image")
+    add("--jsonl", action="store_true", help="a line of JSON a frame to standard output")
+    add("--show", action="store_true", help="show the annotated frames in a window; q ends it")
+    add("--resume", action="store_true", help="continue a run that was interrupted")
+    add("--overwrite", action="store_true", help="discard an interrupted run and start over")
+    add("--truth", type=Path, help="ground-truth CSV of the one source, to print the agreement")
+    add("--progress", action=flag, default=True, help="show a progress bar")
+    return made
+
+
+class _Help(DefaultsHelp, argparse.RawDescriptionHelpFormatter):
+    """Help with the defaults, and the exit codes as they are written."""
+
+
+def _positive(text: str) -> int:
+    return int(_at_least(1, _whole(text)))
+
+
+def _count(text: str) -> int:
+    return int(_at_least(0, _whole(text)))
+
+
+def _search_side(text: str) -> int:
+    return int(_at_least(LEAST_SEARCH_SIDE, _whole(text)))
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from error
+
+
+def _not_negative(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
+    return _at_least(0, number)
+
+
+def _at_least(least: int, number: float) -> float:
+    if not number >= least:  # NaN is not
+        raise argparse.ArgumentTypeError(f"{number:g} is not {least} or more")
+    return number
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    """Read names of formats, with commas between them."""
+    names = tuple(text.split(","))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is no format: give {', '.join(FORMATS)}, and sources before --format"
+        )
+    return names
+
+
+def read_keys(text: str) -> tuple[str, ...]:
+    """Read AUs as people write them: AU12, au6 or 6, with commas or spaces between."""
+    keys = []
+    for word in text.replace(",", " ").split():
+        number = word.upper().removeprefix("AU")
+        if not number.isdigit():
+            raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
+        keys.append(f"AU{int(number):02d}")
+    if not keys:
+        raise argparse.ArgumentTypeError(
+            "names no action unit: write AU12, or leave it out for all"
+        )
+    return tuple(sorted(set(keys)))
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    """Read ``AU12=0.6``."""
+    name, _, value = text.partition("=")
+    try:
+        (key,) = read_keys(name)
+        return key, float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: write AU12=0.6") from error
