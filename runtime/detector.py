@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.backends import open_backend
+from runtime.counts import require_count
 from runtime.errors import InputError
 from runtime.faces import FaceMaker
 from runtime.finders import FaceFinder, open_finder
@@ -115,7 +116,7 @@ class Detector:
         counts = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**counts, "search_every": search_every, "threads": threads}.items():
             if number is not None:
-                _require_count(name, number)
+                require_count(name, number)
         if not isinstance(signals, Signals | None):
             raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
         if not isinstance(min_face, numbers.Real):
@@ -290,7 +291,7 @@ class Detector:
             TypeError: ``size`` is not whole.
             ValueError: ``size`` is below 1.
         """
-        _require_count("size", size)
+        require_count("size", size)
         with open_source(source) as shots:
             if isinstance(shots, Arrays):
                 shots.strict = True
@@ -426,10 +427,3 @@ class Detector:
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             self._stream = mine
             yield shot, result.placed(*shot.place())
-
-
-def _require_count(name: str, number: object) -> None:
-    if not isinstance(number, numbers.Integral):
-        raise TypeError(f"{name} must be a whole number, got {number!r}")
-    if number < 1:
-        raise ValueError(f"{name} must be 1 or more, got {number}")

@@ -90,9 +90,10 @@ def open_library(path: Path) -> ctypes.CDLL | None:
         OSError: The file is damaged, or no library for this system.
         AttributeError: It is another library.
     """
-    if not _seal_of(path).exists():
-        raise OSError(f"{_seal_of(path).name} is not beside it")
-    if not _is_whole(path):
+    seal_of = _seal_of(path)
+    if not seal_of.exists():
+        raise OSError(f"{seal_of.name} is not beside it")
+    if seal_of.read_bytes().strip() != file_sha256(path).encode():
         raise OSError("it is not what was compiled")
     library = ctypes.CDLL(str(path))
     if not library.lgrnet_runs_here():
@@ -123,13 +124,6 @@ def seal(path: Path, content: Path | None = None) -> None:
 
 def _seal_of(path: Path) -> Path:
     return path.with_suffix(".sha256")
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        return _seal_of(path).read_text().strip() == file_sha256(path)
-    except (FileNotFoundError, UnicodeDecodeError):
-        return False
 
 
 def find_library(*where: Path) -> ctypes.CDLL:

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-import numpy as np
-
+from runtime.counts import require_count
 from runtime.sources.base import Shot
 
 
@@ -28,10 +27,7 @@ def every_nth(shots: Iterable[Shot], every: int) -> Iterator[Shot]:
         TypeError: ``every`` is no whole number.
         ValueError: ``every`` is below 1.
     """
-    if not isinstance(every, int | np.integer):
-        raise TypeError(f"every must be a whole number, got {every!r}")
-    if every < 1:
-        raise ValueError(f"every must be 1 or more, got {every}")
+    require_count("every", every)
     last, first, wait_ms, decode_ms = -1, False, 0.0, 0.0
     begin = 0
     for shot in shots:

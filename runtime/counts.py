@@ -1,0 +1,20 @@
+"""Whole numbers from 1 on, as arguments."""
+
+from numbers import Integral
+
+
+def require_count(name: str, number: object) -> None:
+    """See that an argument is one.
+
+    Args:
+        name: Of the argument, for messages.
+        number: What was given.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is below 1.
+    """
+    if not isinstance(number, Integral):
+        raise TypeError(f"{name} must be a whole number, got {number!r}")
+    if number < 1:
+        raise ValueError(f"{name} must be 1 or more, got {number}")
