@@ -83,16 +83,9 @@ def wanted() -> dict[Package, dict[str, str]]:
     return files
 
 
-def read_digests(path: Path = DIGESTS) -> dict[str, str]:
-    """Read which file has which SHA-256.
-
-    Args:
-        path: Lines of a digest, two spaces and a name.
-
-    Returns:
-        Name → digest, hexadecimal.
-    """
-    lines = (line.split("  ", 1) for line in path.read_text("utf-8").splitlines() if line)
+def read_digests() -> dict[str, str]:
+    """Read from :data:`DIGESTS` which file has which SHA-256, name → digest, hexadecimal."""
+    lines = (line.split("  ", 1) for line in DIGESTS.read_text("utf-8").splitlines() if line)
     return {name: digest for digest, name in lines}
 
 

@@ -77,13 +77,12 @@ def folder_faces(folder: Path, most: int = MOST, option: str = "--faces") -> np.
     return _different(_evenly(faces, most), f"{option} {folder}")
 
 
-def calibration_faces(folder: Path | None, most: int = CALIBRATION) -> tuple[np.ndarray, str]:
-    """Collect faces that show an exporter which numbers occur in the network.
+def calibration_faces(folder: Path | None) -> tuple[np.ndarray, str]:
+    """Collect at most :data:`CALIBRATION` faces that show an exporter which numbers occur.
 
     Args:
         folder: A data set, whose training split is taken, or a folder of aligned faces; None for
-            the demo clip.
-        most: How many at most, evenly spaced.
+            the demo clip. Evenly spaced ones are taken.
 
     Returns:
         Crops, (N, 176, 176, 3) uint8, BGR, and where they are from, in words.
@@ -93,11 +92,11 @@ def calibration_faces(folder: Path | None, most: int = CALIBRATION) -> tuple[np.
         DatasetError: The data set is not complete.
     """
     if folder is None:
-        return demo_faces(most=most), "the demo clip"
+        return demo_faces(most=CALIBRATION), "the demo clip"
     if not (folder / INDEX_NAME).is_file():
-        return folder_faces(folder, most, "--calibration"), f"images of {folder}"
+        return folder_faces(folder, CALIBRATION, "--calibration"), f"images of {folder}"
     shards = FaceShards(folder, "train")
-    chosen = _evenly(range(len(shards)), most)
+    chosen = _evenly(range(len(shards)), CALIBRATION)
     return np.stack([_middle(shards, index) for index in chosen]), f"{folder}, training people"
 
 

@@ -84,18 +84,17 @@ def anchor_matrix(anchors: np.ndarray) -> np.ndarray:
     return np.hstack([scale * rotation, shift[:, None]])
 
 
-def crop_matrix(matrix: np.ndarray, offset: tuple[float, float] = (CROP_OFFSET,) * 2) -> np.ndarray:
+def crop_matrix(matrix: np.ndarray) -> np.ndarray:
     """Move an alignment so that it ends in the crop instead of the aligned image.
 
     Args:
         matrix: Frame → aligned image, (2, 3).
-        offset: Left and top edge of the crop in the aligned image, pixels.
 
     Returns:
         Matrix, (2, 3), frame → crop.
     """
     moved = matrix.copy()
-    moved[:, 2] -= offset
+    moved[:, 2] -= CROP_OFFSET
     return moved
 
 

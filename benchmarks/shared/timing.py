@@ -82,7 +82,6 @@ def interleave(
     calls: Mapping[str, Callable[[], object]],
     limits: Limits,
     burst: int = BURST,
-    pause: float = PAUSE,
 ) -> dict[str, np.ndarray]:
     """Time several calls in rounds, in which each has a turn.
 
@@ -93,7 +92,6 @@ def interleave(
         calls: Name → what to time; one call is one batch of faces.
         limits: When to stop, and how long to warm up.
         burst: Calls of a turn that count.
-        pause: Seconds before each turn.
 
     Returns:
         Name → milliseconds of each call that counts, (rounds, burst).
@@ -102,7 +100,7 @@ def interleave(
         warm_up(call, limits.warmup)
 
     def turn(call: Callable[[], object]) -> list[float]:
-        time.sleep(pause)
+        time.sleep(PAUSE)
         call()
         return [milliseconds(call) for _ in range(burst)]
 

@@ -39,19 +39,18 @@ _SHEET_SEED = 9_000  # not that of a data set one would train on
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
 
-def au_gallery(studio: Studio, number: int = _MODEL) -> np.ndarray:
+def au_gallery(studio: Studio) -> np.ndarray:
     """Draw one person at rest and with every AU of ``FACE_AUS`` at intensity 1.
 
     The camera stays where it is for the resting face, so that tiles can be compared.
 
     Args:
         studio: The rig and what is derived from it.
-        number: The person.
 
     Returns:
         5 × 4 captioned tiles of 256 × 256, (1430, 1024, 3) uint8 BGR.
     """
-    person = make_identity(studio, number)
+    person = make_identity(studio, _MODEL)
     framing: list[np.ndarray] = []
 
     def place(landmarks: np.ndarray) -> np.ndarray:
@@ -70,18 +69,17 @@ def au_gallery(studio: Studio, number: int = _MODEL) -> np.ndarray:
     return _grid(tiles, _COLUMNS)
 
 
-def contact_sheet(studio: Studio, seed: int = _SHEET_SEED) -> np.ndarray:
+def contact_sheet(studio: Studio) -> np.ndarray:
     """Draw the first training picture of several random people.
 
     Args:
         studio: The rig and what is derived from it.
-        seed: Seed of the people and of all else.
 
     Returns:
         4 × 7 aligned faces of 200 × 200, (800, 1400, 3) uint8 BGR.
     """
     rows, columns = _SHEET
-    recipe = Recipe(seed=seed, train=rows * columns, images=1)
+    recipe = Recipe(seed=_SHEET_SEED, train=rows * columns, images=1)
     faces = [
         face
         for number in recipe.people("train")

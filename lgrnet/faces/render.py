@@ -172,9 +172,9 @@ def photograph(rng: np.random.Generator, picture: Render) -> np.ndarray:
     return photo.spoil(rng, photo.develop(picture.linear, gain))
 
 
-def portrait(picture: Render, target: float = 0.5) -> np.ndarray:
+def portrait(picture: Render) -> np.ndarray:
     """Develop a render without flaws; (H, W, 3) BGR uint8."""
-    gain = photo.meter(picture.linear, picture.covered, target)
+    gain = photo.meter(picture.linear, picture.covered, target=0.5)
     return photo.to_bgr8(photo.develop(picture.linear, gain))
 
 

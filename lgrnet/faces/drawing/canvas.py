@@ -14,6 +14,7 @@ from lgrnet.faces.head.rig import Rig
 from runtime.align import transform
 
 _SUBPIXEL = 4  # bits of the fixed point that OpenCV draws with
+_CLEARANCE = 0.3  # cm behind the surface at which a line is still seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,26 +62,21 @@ class Canvas:
         seen[:, :2] = transform(seen[:, :2], self.matrix)
         return seen
 
-    def stroke(
-        self, points: np.ndarray, width: float, colour: np.ndarray, opacity: float = 1.0,
-        clearance: float = 0.3,
-    ) -> None:  # fmt: skip
-        """Draw a line through space, hidden where the head is nearer.
+    def stroke(self, points: np.ndarray, width: float, colour: np.ndarray) -> None:
+        """Draw a line through space, hidden where it lies more than 3 mm inside the head.
 
         Args:
             points: (N, 3), cm, head axes.
             width: Thickness, cm; lines thinner than a pixel are drawn fainter instead.
             colour: (3,) linear RGB as it reaches the camera.
-            opacity: In [0, 1].
-            clearance: How far a point may lie behind the head's surface and still be seen, cm.
         """
         seen = self.see(points)
         pixels = width * self.density
         thickness = max(1, round(pixels))
-        opacity = opacity * min(1.0, pixels / thickness)
+        opacity = min(1.0, pixels / thickness)
         cover = np.zeros(self.depth.shape, np.uint8)  # OpenCV smooths the edges of bytes only
         for (x0, y0, z0), (x1, y1, z1) in pairwise(seen):
-            if self._hidden((x0 + x1) / 2, (y0 + y1) / 2, (z0 + z1) / 2 - clearance):
+            if self._hidden((x0 + x1) / 2, (y0 + y1) / 2, (z0 + z1) / 2 - _CLEARANCE):
                 continue
             ends = np.round(np.array([x0, y0, x1, y1]) * (1 << _SUBPIXEL)).astype(int).tolist()
             cv2.line(cover, ends[:2], ends[2:], 255, thickness, cv2.LINE_AA, _SUBPIXEL)

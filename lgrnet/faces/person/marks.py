@@ -100,8 +100,8 @@ def skin_parts(chart: FaceChart, uv: np.ndarray) -> dict[str, np.ndarray]:
     across = np.abs(uv[:, 0] * chart.size - points[27, 0]) / unit
     down = (1 - uv[:, 1]) * chart.size / unit
 
-    def below(height: float, soft: float = 0.04) -> np.ndarray:
-        return np.clip((down - height / unit) / soft + 0.5, 0, 1)
+    def below(height: float) -> np.ndarray:
+        return np.clip((down - height / unit) / 0.04 + 0.5, 0, 1)
 
     brows = points[[19, 24], 1].mean()
     corners = points[[48, 54], 1].mean()
