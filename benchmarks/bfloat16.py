@@ -22,8 +22,8 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
 from runtime.atomic import PendingFile
-from runtime.errors import InputError
-from runtime.spec import ModelSpec, SpecError
+from runtime.errors import InputError, SpecError
+from runtime.spec import ModelSpec
 
 ROUNDED = ("Conv", "MatMul", "Gemm")
 """Operators whose numbers and weights are rounded; a bias is added in float32."""

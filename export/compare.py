@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from export.plain import PlainGraph
-from lgrnet.network.heads import STRONGEST
 from lgrnet.network.model import LGRNet
+from runtime.action_units import MAX_INTENSITY
 from runtime.backends.base import Backend, Outputs
 
 DISTINCTION = 2
@@ -63,7 +63,7 @@ class Comparison:
             ("landmarks", self.landmarks, landmark_tolerance, self.landmark_spread),
         ]
         if self.intensity is not None:
-            limit = STRONGEST * tolerance
+            limit = MAX_INTENSITY * tolerance
             checks.append(("AU intensities", self.intensity, limit, self.intensity_spread))
         for name, difference, limit, spread in checks:
             # Both are written so that NaN fails.

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from lgrnet.network.heads import STRONGEST, AuHeads
+from lgrnet.network.heads import AuHeads
+from runtime.action_units import MAX_INTENSITY
 
 
 def fold_head(heads: AuHeads, last: nn.Conv2d) -> tuple[Tensor, Tensor]:
@@ -50,4 +51,4 @@ class FusedHeads(nn.Module):
         scores = (x @ self.weight + self.bias).flatten(2).sigmoid()  # (B, n, K)
         scores = scores.index_select(1, self.ascending)
         probability, *intensity = scores.unbind(2)
-        return probability, *(STRONGEST * each for each in intensity)
+        return probability, *(MAX_INTENSITY * each for each in intensity)

@@ -12,7 +12,8 @@ from lgrnet.checkpoint import CheckpointError
 from lgrnet.network.config import ModelConfig
 from lgrnet.unseen import seen_by, tuned_on
 from runtime.digest import file_sha256
-from runtime.spec import ModelSpec, SpecError
+from runtime.errors import SpecError
+from runtime.spec import ModelSpec
 
 DEFAULT_THRESHOLD = 0.5
 UNSTATED = "not stated"

@@ -32,7 +32,15 @@ BP4D_AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 DISFA_AUS: tuple[int, ...] = (1, 2, 4, 6, 9, 12, 25, 26)
 """The 8 AUs of DISFA that the paper evaluates (Table I)."""
 
+MAX_INTENSITY = 5
+"""FACS scores intensities from A to E; here they are 1 to 5, and 0 is an absent AU."""
+
 
 def au_key(number: int) -> str:
     """Write an AU as users of this field do: ``au_key(6) == "AU06"``."""
     return f"AU{number:02d}"
+
+
+def au_name(key: str) -> str:
+    """Name the AU of a key, ``au_name("AU06") == "Cheek Raiser"``; nothing for one not known."""
+    return AU_NAMES.get(int(key.removeprefix("AU")), "")

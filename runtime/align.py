@@ -27,7 +27,7 @@ ENLARGEMENT = 2.9
 """Side of the aligned image over the longer side of the anchors' box."""
 
 BORDER = (128, 128, 128)
-"""What lies outside the frame."""
+"""What lies outside the frame: BGR, 0 to 255."""
 
 
 def alignment_matrix(points: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def alignment_matrix(points: np.ndarray) -> np.ndarray:
         Matrix, (2, 3), frame → aligned image.
 
     Raises:
-        ValueError: The points are not (49, 2), not finite, or coincide.
+        ValueError: The points are not (49, 2) or not finite, or both eyes are at one place.
     """
     points = np.asarray(points, dtype=np.float64)
     if points.shape != (COUNT, 2):
@@ -140,7 +140,7 @@ def warp(frame: np.ndarray, matrix: np.ndarray, size: int = CROP_SIZE) -> np.nda
     Returns:
         (size, size, 3) uint8.
     """
-    how = sampling(frame.shape[:2], matrix, size)
+    how = sampling((frame.shape[1], frame.shape[0]), matrix, size)
     if how.factor > 1:
         frame = _average(frame, how)
     return cv2.warpAffine(
@@ -173,14 +173,14 @@ def sampling(frame_size: tuple[int, int], matrix: np.ndarray, size: int) -> Samp
     """Tell how `warp` reads a frame.
 
     Args:
-        frame_size: Height and width of the frame, pixels.
+        frame_size: Width and height of the frame, pixels.
         matrix: Similarity, frame → output, (2, 3).
         size: Side of the output, pixels.
 
     Returns:
         How; the whole frame where nothing is averaged, else the part of it that the output shows.
     """
-    height, width = frame_size
+    width, height = frame_size
     whole = Sampling(1, 0, 0, width, height, matrix)
     factor = int(1 / max(np.hypot(*matrix[:, 0]), 1e-6))
     if factor < 2:

@@ -93,7 +93,8 @@ class Detector:
             AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
-        TypeError: A number is none or not whole, or ``signals`` are none.
+        TypeError: A value is not a number, or not a whole one where counts are meant, or
+            ``signals`` is not a `Signals`.
         ValueError: A number is below 1, ``search_side`` is below 64 or given with a finder of one's
             own; the backend or the precision is unknown.
     """
@@ -141,7 +142,8 @@ class Detector:
             "search_side": search_side,
         }
         self._given_finder = finder
-        self._alone = OneThread()
+        self._alone = OneThread("detector")
+        self._closed = False
         self._stream: object | None = None  # what is being followed: the last that was begun
         self._next_index = 0
         self._faces = FaceMaker(self.spec)
@@ -154,8 +156,7 @@ class Detector:
             except InputError:
                 self._backend.close()
                 raise
-        adjusted = signals is not None and signals.adjusts
-        self._holds = Holds(self.aus, self.tells_intensity, adjusted)
+        self._holds = Holds(self.aus, self.tells_intensity, self.adjusts)
 
     @property
     def spec(self) -> ModelSpec:
@@ -173,9 +174,24 @@ class Detector:
         return self.spec.intensity
 
     @property
+    def adjusts(self) -> bool:
+        """Whether faces that are followed also get `Face.adjusted`, which `signals` decide."""
+        return self.signals is not None and self.signals.adjusts
+
+    @property
     def backend(self) -> str:
         """What runs the model: one of `runtime.spec.ENGINES`."""
         return self._backend.engine
+
+    @property
+    def device(self) -> str:
+        """What the network runs on, such as ``"cpu"`` or ``"cuda:0"``; never ``"auto"``."""
+        return self._backend.device
+
+    @property
+    def provider(self) -> str:
+        """What runs it there, with its version; see `runtime.backends.base.Backend`."""
+        return self._backend.provider
 
     @property
     def precision(self) -> str:
@@ -201,8 +217,9 @@ class Detector:
         self.close()
 
     def close(self) -> None:
-        """Let go of the model; the detector is of no use afterwards."""
+        """Let go of the model; frames after this raise RuntimeError, closing again does nothing."""
         with self._alone:
+            self._closed = True
             self._backend.close()
 
     def clone(self, finder: FaceFinder | str | Path | None = None) -> "Detector":
@@ -233,7 +250,7 @@ class Detector:
 
     @property
     def options(self) -> dict[str, object]:
-        """What it was opened with, as plain values; the finder by its name, without signals."""
+        """The settings it was opened with, as plain values: the finder by name, no signals."""
         given = {**self._settings, "model": str(self._settings["model"] or "the packaged model")}
         given["finder"] = self._finder.name
         return {name: value for name, value in given.items() if name != "signals"}
@@ -264,6 +281,7 @@ class Detector:
 
         Raises:
             InputError: The frame is not an image.
+            RuntimeError: The detector is closed, or in use in another thread.
         """
         with self._alone:
             return self._each_by_itself([frame])[0]
@@ -288,6 +306,7 @@ class Detector:
         Raises:
             FileNotFoundError: There is no such file.
             InputError: The source cannot be read, or a frame is not an image.
+            RuntimeError: The detector is closed, or in use in another thread.
             TypeError: ``size`` is not whole.
             ValueError: ``size`` is below 1.
         """
@@ -300,12 +319,17 @@ class Detector:
                 with self._alone:
                     results = self._each_by_itself([shot.frame for shot in group])
                 yield from [
-                    result.placed(*shot.place())
+                    result.placed(**shot.place())
                     for result, shot in zip(results, group, strict=True)
                 ]
                 group.clear()  # or the last frames would stay while the next ones are read
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this detector has been closed: open a new one")
+
     def _each_by_itself(self, frames: Sequence[np.ndarray]) -> list[Result]:
+        self._check_open()
         watch = Stopwatch()
         frames = [check_frame(frame) for frame in frames]
         found = [self._pipeline.find(frame, watch) for frame in frames]
@@ -330,14 +354,16 @@ class Detector:
 
         Returns:
             The faces by id; none is not an error. Frames are numbered from 0, or from the last
-            `reset`. A stream that was being followed cannot be gone on with.
+            `reset`. A stream in progress on this detector cannot go on afterwards.
 
         Raises:
             InputError: The frame is not an image, or the time no number.
+            RuntimeError: The detector is closed, or in use in another thread.
         """
         if timestamp is not None and not math.isfinite(timestamp):
             raise InputError(f"timestamp must be in seconds, got {timestamp}")
         with self._alone:
+            self._check_open()
             self._stream = None
             watch = Stopwatch()
             frame = check_frame(frame)
@@ -371,7 +397,7 @@ class Detector:
             track: Whether to follow faces from frame to frame; None for yes, except among images,
                 which have nothing to do with each other.
             give_up: Seconds without a frame after which a camera or stream counts as lost.
-            every: Of how many frames to take one, as of `run`.
+            every: Of how many frames to take one; see `run`.
 
         Yields:
             One result a frame, in order.
@@ -379,6 +405,7 @@ class Detector:
         Raises:
             FileNotFoundError: There is no such file.
             InputError: The source cannot be read, or its first frame cannot.
+            RuntimeError: As from `run`.
             ValueError: ``every`` is below 1, or ``give_up`` is negative.
         """
         with read_ahead(open_source(source, give_up)) as shots:
@@ -405,7 +432,8 @@ class Detector:
 
         Raises:
             InputError: The source cannot be read.
-            RuntimeError: Another stream was begun with this detector meanwhile, or frames tracked.
+            RuntimeError: Another stream was begun with this detector meanwhile, or frames tracked;
+                or it is closed, or in use in another thread.
             TypeError: ``shots`` is no source that is open, or ``every`` not whole.
             ValueError: ``every`` is below 1.
         """
@@ -426,4 +454,4 @@ class Detector:
                 self._cut()
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             self._stream = mine
-            yield shot, result.placed(*shot.place())
+            yield shot, result.placed(**shot.place())

@@ -1,9 +1,5 @@
 """What can go wrong for reasons a user can mend; each message names the thing and the fix."""
 
-from runtime.spec import SpecError
-
-__all__ = ["DeviceError", "InputError", "ModelError", "OpenCVError", "OutputError", "SpecError"]
-
 
 class InputError(ValueError):
     """A frame, image, video or folder cannot be used as it is."""
@@ -11,6 +7,10 @@ class InputError(ValueError):
 
 class ModelError(ValueError):
     """A model file cannot be opened, or does not keep the contract of `runtime.spec`."""
+
+
+class SpecError(ValueError):
+    """A model file does not say what it is, or says it in a version that is not ours."""
 
 
 class DeviceError(RuntimeError):

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from runtime.action_units import au_key
 from runtime.detector import SEARCH_EVERY
 from runtime.finders import LEAST_SEARCH_SIDE
 from runtime.formats import FORMATS
@@ -191,7 +192,7 @@ def read_keys(text: str) -> tuple[str, ...]:
         number = word.upper().removeprefix("AU")
         if not number.isdigit():
             raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
-        keys.append(f"AU{int(number):02d}")
+        keys.append(au_key(int(number)))
     if not keys:
         raise argparse.ArgumentTypeError(
             "names no action unit: write AU12, or leave it out for all"

@@ -100,7 +100,7 @@ class Run:
         return Layout(
             self.aus,
             intensity=self.detector.tells_intensity,
-            adjusted=self.detector.signals is not None and self.detector.signals.adjusts,
+            adjusted=self.detector.adjusts,
             named=source.many,
             source=source.name,
         )
@@ -278,7 +278,7 @@ class _Undone(Source):
         tally: _Tally,
     ) -> None:
         super().__init__(source.name, source.stem, source.fps, source.count)
-        self.moving = source.moving
+        self._take_after(source)
         self._shots, self._outputs, self._agreement = shots, outputs, agreement
         self._tally = tally
 

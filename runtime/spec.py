@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from runtime.action_units import AU_NAMES
+from runtime.action_units import AU_NAMES, au_key
 from runtime.align import ALIGNED_SIZE, CROP_SIZE
+from runtime.errors import SpecError
 
 SPEC_VERSION = 2
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -39,10 +40,6 @@ INTENSITY_NAME = "au_intensity"
 
 
 _NEWER = ("seen", "tuned_on")
-
-
-class SpecError(ValueError):
-    """A model file does not say what it is, or says it in a version that is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ class ModelSpec:
 
     def to_metadata(self) -> dict[str, str]:
         """Write the spec as the string properties that model files hold."""
-        names = {f"AU{au:02d}": AU_NAMES[au] for au in self.aus}
+        names = {au_key(au): AU_NAMES[au] for au in self.aus}
         fields = {"spec_version": SPEC_VERSION, **self.to_dict(), "au_names": names}
         return {METADATA_KEY: json.dumps(fields)}
 

@@ -33,7 +33,7 @@ def cut(frame, matrices, margin=(0, 0, 0, 0)):
     inner = np.ascontiguousarray(frame[part[1] : part[3], part[0] : part[2]])
     table = []
     for matrix in matrices:
-        how = sampling((height, width), matrix, SIDE)
+        how = sampling((width, height), matrix, SIDE)
         table.append(describe(how, part, read_bounds(how, matrix, SIDE)))
     table = torch.from_numpy(np.stack([*table, np.zeros(16)]))  # and a face that is not there
     out = torch.full((len(table), SIDE, SIDE, 3), 77, dtype=torch.uint8)

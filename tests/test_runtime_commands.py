@@ -1,5 +1,6 @@
 import builtins
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -67,6 +68,13 @@ def test_doctor_says_why_and_what_to_do(capsys, monkeypatch):
     assert "cannot write a video" in findings["writing video"]["detail"]
     assert findings["reading video"]["works"] is True
     assert findings["python"]["works"] is None
+
+
+def test_doctor_names_the_gpu(monkeypatch):
+    monkeypatch.setattr(
+        doctor, "open_gpu", lambda index: SimpleNamespace(name="X", capability="9.0")
+    )
+    assert doctor._gpu().startswith("X, compute capability 9.0;")
 
 
 def test_doctor_runs_what_it_calls_working(monkeypatch):

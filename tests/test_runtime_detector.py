@@ -1,4 +1,5 @@
 import numpy as np
+import onnxruntime
 import pytest
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall, write_model
 
@@ -327,6 +328,29 @@ def test_closes_at_the_end_of_a_block(model, finder):
         detector(spot(150, 120))
     with pytest.raises(RuntimeError, match="closed"):
         detector(spot(150, 120))
+
+
+@pytest.mark.parametrize("way", ["call", "track", "batch", "stream"])
+def test_a_closed_detector_does_not_say_that_there_is_no_face(model, finder, way):
+    detector = Detector(model, finder=finder)
+    detector.close()
+    detector.close()
+    nobody = np.zeros((240, 320, 3), np.uint8)
+    calls = {
+        "call": lambda: detector(nobody),
+        "track": lambda: detector.track(nobody),
+        "batch": lambda: list(detector.batch([nobody])),
+        "stream": lambda: list(detector.stream([nobody])),
+    }
+    with pytest.raises(RuntimeError, match="this detector has been closed: open a new one"):
+        calls[way]()
+
+
+def test_tells_what_auto_has_become(model, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    detector = Detector(model, device="auto")
+    assert (detector.device, detector.options["device"]) == ("cpu", "auto")
+    assert detector.provider == f"onnxruntime {onnxruntime.__version__} CPUExecutionProvider"
 
 
 def test_missing_packaged_model(monkeypatch, tmp_path):

@@ -3,7 +3,8 @@ import json
 import pytest
 from test_runtime_fixtures import make_spec
 
-from runtime.spec import METADATA_KEY, ModelSpec, SpecError
+from runtime.errors import SpecError
+from runtime.spec import METADATA_KEY, ModelSpec
 
 
 def test_metadata_round_trip_names_the_aus():

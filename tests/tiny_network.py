@@ -7,8 +7,8 @@ from torch import nn
 
 from lgrnet.data.batches import to_input
 from lgrnet.network.config import model_config
-from lgrnet.network.heads import STRONGEST
 from lgrnet.network.model import LGRNet
+from runtime.action_units import MAX_INTENSITY
 
 SMALL = {
     "aus": [1, 6, 12, 14, 25],  # 12 and 14 look at the same places
@@ -76,7 +76,7 @@ def tiny_network(seed: int = 0, **changes) -> LGRNet:
         said = model(faces)
         heads = [(model.heads.logit, said.au_logits)]
         if said.intensity is not None:
-            heads.append((model.heads.intensity, (said.intensity / STRONGEST).logit()))
+            heads.append((model.heads.intensity, (said.intensity / MAX_INTENSITY).logit()))
         for head, scores in heads:
             scores = scores.index_select(1, model.ascending.argsort())
             spread = scores.std(0).clamp(min=1e-6)

@@ -11,8 +11,8 @@ from export.cuda.tiles import Tile, blocks_of, power_of_two, rows_rule, tile_of
 from export.native.arrays import network_arrays, network_shape
 from lgrnet.network.features import FeatureBlocks
 from lgrnet.network.fusion import EPSILON
-from lgrnet.network.heads import STRONGEST
 from lgrnet.network.model import LGRNet
+from runtime.action_units import MAX_INTENSITY
 from runtime.align import BORDER
 from runtime.cuda.launch_plan import CUT_NUMBERS, FRAME_NAME, TABLE_NAME
 from runtime.landmarks import COUNT, LEFT_EYE_INNER, RIGHT_EYE_INNER
@@ -187,7 +187,12 @@ class _Network:
             (outputs, self.batch, kinds),
             {
                 **{"CELLS": cells, "CHANNELS": channels, "X_STRIDE": stride, "X_STEP": step},
-                **{"OUTPUTS": outputs, "SQUASH": squash, "TIMES": 1.0, "TIMES_SECOND": STRONGEST},
+                **{
+                    "OUTPUTS": outputs,
+                    "SQUASH": squash,
+                    "TIMES": 1.0,
+                    "TIMES_SECOND": float(MAX_INTENSITY),
+                },
                 "BLOCK": _PRODUCTS,
             },
             x=x,

@@ -7,15 +7,13 @@ import numpy as np
 from lgrnet.corpora.problems import Problems
 from lgrnet.corpora.rows import integer, read_rows, read_scores
 from lgrnet.data.shards import MISSING
-from runtime.action_units import BP4D_AUS, au_key
+from runtime.action_units import BP4D_AUS, MAX_INTENSITY, au_key
 
 AUS = BP4D_AUS
 """The AUs that are read."""
 
 INTENSITY_AUS: tuple[int, ...] = (6, 10, 12, 14, 17)
 """The AUs whose intensity was coded."""
-
-_STRONGEST = 5
 
 
 def read_occurrence(path: Path, problems: Problems) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +90,7 @@ def read_intensities(
         if not path.exists() and allow_missing:
             left_out.append(f"{path} is missing: these intensities are unknown")
             continue
-        scores = read_scores(path, problems, frozenset((*range(_STRONGEST + 1), MISSING)))
+        scores = read_scores(path, problems, frozenset((*range(MAX_INTENSITY + 1), MISSING)))
         if not scores or not len(frames):
             continue
         common = sum(int(frame) in scores for frame in frames)
@@ -106,5 +104,5 @@ def read_intensities(
         for row, frame in enumerate(frames):
             score, _ = scores[int(frame)]
             if score != MISSING:
-                intensity[row, AUS.index(au)] = score / _STRONGEST
+                intensity[row, AUS.index(au)] = score / MAX_INTENSITY
     return intensity, left_out

@@ -20,9 +20,9 @@ from lgrnet.corpora import folds
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import integer, read_rows
 from lgrnet.data.shards import MISSING
+from runtime.action_units import MAX_INTENSITY
 
 COLUMNS = ("subject", "au", "first", "last", "intensity")
-_STRONGEST = 5
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _read_row(
         faults.append(f"AU {au} is not labelled, only {', '.join(map(str, aus))}")
     if not 1 <= first <= last:
         faults.append(f"frames {first} to {last} are no range from 1 on")
-    if intensity not in (*range(_STRONGEST + 1), MISSING):
+    if intensity not in (*range(MAX_INTENSITY + 1), MISSING):
         faults.append(f"intensity {intensity}, expected 0 to 5, or 9 for unknown")
     for fault in faults:
         problems.add(path, fault, line)

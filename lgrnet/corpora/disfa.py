@@ -22,7 +22,7 @@ import numpy as np
 
 from lgrnet.corpora import folds
 from lgrnet.corpora.corrections import Correction, correct
-from lgrnet.corpora.disfa_labels import AUS, PRESENT_FROM, STRONGEST, read_labels
+from lgrnet.corpora.disfa_labels import AUS, PRESENT_FROM, read_labels
 from lgrnet.corpora.landmark_files import read_point_sets
 from lgrnet.corpora.pictures import find_first, list_pictures
 from lgrnet.corpora.problems import CorpusError, Problems
@@ -34,6 +34,7 @@ from lgrnet.corpora.sequence import (
     keep,
 )
 from lgrnet.data.shards import MISSING
+from runtime.action_units import MAX_INTENSITY
 from runtime.landmarks import COUNT
 
 _POINTS, _JAW = 66, 17  # of which the first are the jaw line; the other 49 are SDM-49 in order
@@ -184,7 +185,7 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
         task,
         frames[chosen],
         presence[chosen],
-        (intensity[chosen] / STRONGEST).astype(np.float32),
+        (intensity[chosen] / MAX_INTENSITY).astype(np.float32),
         points[chosen],
         pictures=tuple(files[frame] for frame in frames[chosen].tolist()) if files else (),
         video=None if files else video,

@@ -10,14 +10,13 @@ import numpy as np
 
 from lgrnet.corpora.problems import Problems
 from lgrnet.corpora.rows import read_scores
+from runtime.action_units import MAX_INTENSITY
 
 AUS: tuple[int, ...] = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 """The AUs that are labelled; the paper evaluates :data:`runtime.action_units.DISFA_AUS` of them."""
 
 PRESENT_FROM = 2
 """Intensity from which an AU counts as present."""
-
-STRONGEST = 5
 
 
 def read_labels(
@@ -42,7 +41,7 @@ def read_labels(
             left_out.append(f"{path} is missing: AU {au} of {subject} is unknown")
             continue
         faults = Problems()
-        scores = read_scores(path, faults, frozenset(range(STRONGEST + 1)))
+        scores = read_scores(path, faults, frozenset(range(MAX_INTENSITY + 1)))
         for expected, (frame, (_, line)) in enumerate(scores.items(), 1):
             if not faults and frame != expected:
                 faults.add(path, f"frame {frame} where frame {expected} should be", line)

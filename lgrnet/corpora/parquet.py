@@ -22,12 +22,10 @@ import numpy as np
 
 from lgrnet.corpora.writing import read_frames
 from lgrnet.data.shards import MISSING, read_labels
-from runtime.action_units import au_key
+from runtime.action_units import MAX_INTENSITY, au_key
 from runtime.atomic import PendingFile
 
 NAME = "index.parquet"
-
-_STRONGEST = 5
 
 
 def require_pyarrow() -> ModuleType:
@@ -80,7 +78,7 @@ def write_parquet(out: Path, aus: Sequence[int], shards: Sequence[tuple[str, str
                 presence[:, column].astype(np.int8), mask=presence[:, column] == MISSING
             )
         for column, au in enumerate(aus):
-            strength = _STRONGEST * intensity[:, column]
+            strength = MAX_INTENSITY * intensity[:, column]
             columns[f"{au_key(au)}_r"] = pyarrow.array(
                 strength.astype(np.float32), mask=np.isnan(strength)
             )

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from lgrnet.data.augment import AugmentConfig, augment
 from lgrnet.data.shards import FaceShards
-from lgrnet.network.heads import STRONGEST
+from runtime.action_units import MAX_INTENSITY
 from runtime.align import CROP_OFFSET, CROP_SIZE
 
 
@@ -191,7 +191,7 @@ def _start_worker(_: int) -> None:
 
 def scored(intensity: np.ndarray) -> np.ndarray:
     """Put intensities in [0, 1] on FACS's scale, 0 to 5, float32."""
-    return np.float32(STRONGEST) * intensity.astype(np.float32)
+    return np.float32(MAX_INTENSITY) * intensity.astype(np.float32)
 
 
 def _collate(items: list[tuple[np.ndarray, ...]]) -> Batch:

@@ -2,8 +2,7 @@
 
 from torch import Tensor, nn
 
-STRONGEST = 5.0
-"""FACS scores intensities from A to E; here they are 1 to 5, and 0 for an absent AU."""
+from runtime.action_units import MAX_INTENSITY
 
 
 class AuHeads(nn.Module):
@@ -34,4 +33,4 @@ class AuHeads(nn.Module):
         logits = self.logit(hidden).flatten(1)
         if self.intensity is None:
             return logits, None
-        return logits, STRONGEST * self.intensity(hidden).flatten(1).sigmoid()
+        return logits, MAX_INTENSITY * self.intensity(hidden).flatten(1).sigmoid()

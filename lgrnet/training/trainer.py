@@ -46,6 +46,7 @@ from lgrnet.training.teacher import Teacher
 from lgrnet.training.warm_start import warm_start
 from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
 from lgrnet.unseen import as_plain, seen_by, will_have_seen
+from runtime.action_units import au_key
 from runtime.atomic import STALE, PendingFile, write_json
 
 logger = logging.getLogger(__name__)
@@ -279,7 +280,7 @@ class Trainer:
         log.add_scalar("val/mean_f1", result.mean_f1, at)
         log.add_scalar("val/landmark_error", result.landmark_error, at)
         for au, f1 in zip(self.experiment.model.aus, result.f1, strict=True):
-            log.add_scalar(f"val_f1/AU{au:02d}", f1, at)
+            log.add_scalar(f"val_f1/{au_key(au)}", f1, at)
         logger.info(
             "epoch %d: %s mean F1 %.4f, landmark error %.2f %% (%.0f s of training)",
             self.epoch, "validation" if self.experiment.data.fold is None else "test",

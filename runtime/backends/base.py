@@ -8,6 +8,11 @@ import numpy as np
 from runtime.spec import ModelSpec
 
 
+def gpu_index(device: str) -> int:
+    """Return the number of a GPU, of ``"cuda:N"``; 0 of ``"cuda"`` and ``"auto"``."""
+    return int(device.partition(":")[2] or 0)
+
+
 class Outputs(NamedTuple):
     """What a model says of N faces.
 

@@ -43,7 +43,7 @@ class FixedBatch(ABC):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RuntimeError("the model has been closed: open a new Detector")
+            raise RuntimeError("the model has been closed: open it again")
 
     def _in_batches(self, count: int, run: Callable[[int], Sequence[np.ndarray]]) -> Outputs:
         """Collect what full batches give.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.backends.base import Outputs
+from runtime.backends.base import Outputs, gpu_index
 from runtime.backends.fixed_batch import check_ports
-from runtime.backends.recorded import RecordedBatch
+from runtime.backends.recorded import RecordedBatch, require_gpu
 from runtime.cuda.device import open_gpu
 from runtime.cuda.driver import NO_SUCH_CODE, DriverError
 from runtime.cuda.frame import FramePart
@@ -38,15 +38,11 @@ class FusedBackend(RecordedBatch):
     engine = "fused"
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
-        if device == "cpu":
-            raise DeviceError(
-                f"device 'cpu' was asked for, but {path} is for GPUs: give device cuda or auto, or "
-                "an .onnx file"
-            )
+        require_gpu(path, device)
         self._plan, weights, code = read_launch_plan(path)
         ports = {name: (array.dtype, array.shape) for name, array in self._plan.arrays.items()}
         check_ports(self._plan.spec, path, ports)
-        self._gpu = open_gpu(int(device.partition(":")[2] or 0))
+        self._gpu = open_gpu(gpu_index(device))
         self.spec, self.precision = self._plan.spec, self._plan.spec.precision
         self.device = f"cuda:{self._gpu.index}"
         target = best_target(self._gpu.capability, self._plan.codes)

@@ -41,7 +41,7 @@ class NativeBackend(FixedBatch):
         self.precision = self.spec.precision
         self.threads = threads
         self.provider = f"native {self._library.lgrnet_instruction_set().decode()}"
-        self._process, self._alone = os.getpid(), OneThread()
+        self._process, self._alone = os.getpid(), OneThread("model", "open one for each")
         self._arrays = model.arrays  # the engine reads some of them where they are
         self._handle = self._open(model, path if isinstance(path, Path) else "in memory")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime.backends.base import gpu_index
 from runtime.backends.fixed_batch import FixedBatch, check_ports
 from runtime.backends.ort_gpu import (
     CPU,
@@ -78,7 +79,7 @@ class OrtBackend(FixedBatch):
         )
         self._call: Callable[[np.ndarray], list[np.ndarray]] | None = self._plainly
         if not on_cpu:
-            index = int(self.device.partition(":")[2])
+            index = gpu_index(self.device)
             self._call = BoundSession(onnxruntime, self._session, self.spec, "cuda", index)
 
     def _plainly(self, faces: np.ndarray) -> list[np.ndarray]:
@@ -97,7 +98,7 @@ class OrtBackend(FixedBatch):
             The session, its device, and whether it is recorded as a CUDA graph.
         """
         if device != "cpu":
-            index = int(device.partition(":")[2] or 0)
+            index = gpu_index(device)
             try:
                 return self._open_on_gpu(path, index)
             except _Unusable as reason:

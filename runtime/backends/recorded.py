@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,20 @@ from runtime.backends.fixed_batch import FixedBatch
 from runtime.cuda.device import Gpu
 from runtime.cuda.graph import CudaGraph
 from runtime.cuda.memory import Mirror
+from runtime.errors import DeviceError
+
+
+def require_gpu(path: Path, device: str) -> None:
+    """Check that a file for GPUs is not asked to run on the CPU.
+
+    Raises:
+        DeviceError: It is.
+    """
+    if device == "cpu":
+        raise DeviceError(
+            f"device 'cpu' was asked for, but {path} is for GPUs: give device cuda or auto, or an "
+            ".onnx file"
+        )
 
 
 class RecordedBatch(FixedBatch):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.backends.base import gpu_index
 from runtime.backends.fixed_batch import check_ports
-from runtime.backends.recorded import RecordedBatch
+from runtime.backends.recorded import RecordedBatch, require_gpu
 from runtime.backends.tensorrt_plan import FLAVOURS, EnginePlan, read_plan
 from runtime.cuda.device import open_gpu
 from runtime.cuda.memory import Mirror
@@ -34,14 +35,10 @@ class TensorRtBackend(RecordedBatch):
     engine = "tensorrt"
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
-        if device == "cpu":
-            raise DeviceError(
-                f"device 'cpu' was asked for, but {path} is for GPUs: give device cuda or auto, or "
-                "an .onnx file"
-            )
+        require_gpu(path, device)
         plan = read_plan(path)
         library = _load(plan, path)
-        self._gpu = open_gpu(int(device.partition(":")[2] or 0))
+        self._gpu = open_gpu(gpu_index(device))
         self.device = f"cuda:{self._gpu.index}"
         self.provider = f"{FLAVOURS[plan.flavour]} {library.__version__}, {self._gpu.name}"
         self.spec = plan.spec

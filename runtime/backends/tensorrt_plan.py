@@ -13,8 +13,8 @@ from typing import Any
 
 from runtime.atomic import write_json
 from runtime.digest import file_sha256
-from runtime.errors import ModelError
-from runtime.spec import ModelSpec, SpecError
+from runtime.errors import ModelError, SpecError
+from runtime.spec import ModelSpec
 
 SUFFIX = ".engine"
 """Of engine files."""

@@ -1,6 +1,7 @@
 """``python -m runtime doctor``: what is installed here, what works, and why the rest does not.
 
-Nothing is guessed from versions: engines are opened and run, videos are written and read.
+Nothing is guessed from versions: engines are opened and run, videos are written and read. Our GPU
+kernels need a file of one's own; of these only the GPU is opened.
 """
 
 import argparse
@@ -109,7 +110,7 @@ def examine() -> Iterator[Finding]:
     yield from _libraries()
     for name, (model, device, backend) in ENGINES.items():
         yield _try("engines", name, lambda m=model, d=device, b=backend: _run(m, d, b))
-    yield _try("engines", "our GPU kernels", lambda: str(open_gpu(0)))
+    yield _try("engines", "our GPU kernels", _gpu)
     yield _try("faces and video", "face cascade", lambda: open_finder(None).name)
     yield _try("faces and video", "YuNet", _yunet)
     yield _try("faces and video", "reading video", _read)
@@ -172,9 +173,14 @@ def _run(model: str, device: str, backend: str) -> str:
         return f"{opened.provider}, {opened.precision}, {opened.threads} threads, model {model}"
 
 
+def _gpu() -> str:
+    gpu = open_gpu(0)
+    return f"{gpu.name}, compute capability {gpu.capability}; give a .fused file with --model"
+
+
 def _yunet() -> str:
     if not hasattr(cv2, "FaceDetectorYN"):
-        raise RuntimeError(f"OpenCV {cv2.__version__} lacks it: pip install opencv-python>=4.8")
+        raise RuntimeError(f'OpenCV {cv2.__version__} lacks it: pip install "lgrnet[headless]"')
     return "OpenCV has it; give its model with --finder yunet.onnx"
 
 

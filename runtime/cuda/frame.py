@@ -92,7 +92,7 @@ class FramePart:
             Whether the part's place on the GPU is another one than before.
         """
         height, width = frame.shape[:2]
-        hows = [sampling((height, width), matrix, CROP_SIZE) for matrix in matrices]
+        hows = [sampling((width, height), matrix, CROP_SIZE) for matrix in matrices]
         bounds = [read_bounds(*each) for each in zip(hows, matrices, strict=True)]
         edges = [_pixels(*each) for each in zip(hows, bounds, strict=True)]
         edges = [each for each in edges if each[0] < each[2] and each[1] < each[3]] or [(0,) * 4]

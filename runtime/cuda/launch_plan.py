@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from runtime.errors import ModelError
-from runtime.spec import INPUT_NAME, ModelSpec, SpecError
+from runtime.errors import ModelError, SpecError
+from runtime.spec import INPUT_NAME, ModelSpec
 
 SUFFIX = ".fused"
 """Of these files."""

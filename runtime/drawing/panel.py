@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from runtime.action_units import AU_NAMES
+from runtime.action_units import au_name
 from runtime.boxes import Box
 from runtime.drawing.places import is_free, is_inside, widest_gap
 from runtime.drawing.style import (
@@ -128,7 +128,7 @@ def _width(face: Face, rows: Sequence[str], names: bool, note: str, style: Style
 
 
 def _label(key: str, names: bool) -> str:
-    return f"{key} {AU_NAMES[int(key[2:])]}" if names else key
+    return f"{key} {au_name(key)}" if names else key
 
 
 def _lefts(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runtime.action_units import AU_NAMES
+from runtime.action_units import au_name
 from runtime.formats.changes import Changes, Event
 from runtime.formats.columns import Cell, Column, CsvWriter, Layout, table_lines
 from runtime.results import Result
@@ -43,7 +43,7 @@ class EventsWriter(CsvWriter):
 
     def _row(self, event: Event) -> list[Cell]:
         return [
-            *(event.face_id, event.au, AU_NAMES[int(event.au[2:])]),
+            *(event.face_id, event.au, au_name(event.au)),
             *(event.onset, event.offset, event.first, event.last, event.peak),
             *((event.peak_intensity,) if self._intensity else ()),
             *((event.name,) if self._named else ()),

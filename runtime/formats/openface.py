@@ -16,12 +16,13 @@ differences that come from what this project knows:
 
 from pathlib import Path
 
+from runtime.action_units import au_key
 from runtime.formats import dlib68
 from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered
 from runtime.results import Face, Result
 
 INTENSITY_AUS = tuple(
-    f"AU{au:02d}" for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+    au_key(au) for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 )
 """AUs that OpenFace 2 tells the intensity of."""
 

@@ -11,7 +11,7 @@ Each video of a run over many has a file of its own, since its times begin anew:
 from pathlib import Path
 from types import TracebackType
 
-from runtime.action_units import AU_NAMES
+from runtime.action_units import au_name
 from runtime.atomic import make_folder
 from runtime.formats.changes import time_of
 from runtime.formats.columns import Layout
@@ -109,7 +109,7 @@ def caption(result: Result) -> str:
     """Say which action units are present, a line a face; a face's number where there are more."""
     lines = []
     for face in result:
-        names = ", ".join(f"{au} {AU_NAMES[int(au[2:])]}" for au in face.present)
+        names = ", ".join(f"{au} {au_name(au)}" for au in face.present)
         if names:
             lines.append(f"#{face.id} {names}" if len(result) > 1 else names)
     return "\n".join(lines)

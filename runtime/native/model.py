@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import ModelError
+from runtime.errors import ModelError, SpecError
 from runtime.landmarks import COUNT
-from runtime.spec import METADATA_KEY, ModelSpec, SpecError
+from runtime.spec import METADATA_KEY, ModelSpec
 
 SHAPE_KEY = "shape"
 

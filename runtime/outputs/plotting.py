@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.action_units import AU_NAMES
+from runtime.action_units import au_name
 from runtime.drawing.style import Style, text_width, write
 from runtime.errors import InputError
 from runtime.outputs.pictures import write_image
@@ -186,7 +186,7 @@ def _bin(path, aus, faces, span, columns) -> dict[str, _Curves]:
 
 
 def _name(au: str) -> str:
-    return f"{au} {AU_NAMES.get(int(au[2:]), '')}"
+    return f"{au} {au_name(au)}"
 
 
 def _page(curves, aus, time, label, width, style, people) -> np.ndarray:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from runtime.errors import InputError
 logger = logging.getLogger(__name__)
 
 MOST_NAMED = 100
-"""Names in `Source.failures` at most: a run of a week must not grow."""
+"""Most names in `Source.failures`, so that memory stays bounded in runs of weeks."""
 
 FALLBACK_FPS = 25.0
-"""Frames a second where a video does not say its own."""
+"""Frames a second where a video does not say its own; frames that have no time at all count as
+`runtime.results.FRAME_SECONDS` apart."""
 
 _LOGGED = 10
 
@@ -52,11 +54,18 @@ class Shot:
     dropped: int = 0
     first: bool = False
 
-    def place(self) -> tuple[int, float | None, float, float, str, float | None, int]:
-        """Say what `Result.placed` takes of a frame whose result is there now."""
+    def place(self) -> dict[str, Any]:
+        """Say what `Result.placed` takes of a frame whose result is there now, by name."""
         late = None if self.captured is None else (time.perf_counter() - self.captured) * 1e3
-        spent = self.wait_ms, self.decode_ms
-        return (self.index, self.timestamp, *spent, self.name, late, self.dropped)
+        return {
+            "index": self.index,
+            "timestamp": self.timestamp,
+            "wait_ms": self.wait_ms,
+            "decode_ms": self.decode_ms,
+            "name": self.name,
+            "latency_ms": late,
+            "dropped": self.dropped,
+        }
 
 
 class Source:
@@ -107,6 +116,12 @@ class Source:
 
     def close(self) -> None:
         """Let go of file or camera."""
+
+    def _take_after(self, source: "Source") -> None:
+        """Be of the same kind as a source that this one reads, and note what it cannot read."""
+        self.moving, self.still = source.moving, source.still
+        self.many, self.live = source.many, source.live
+        self.failures = source.failures
 
     def _fail(self, name: str, reason: object) -> None:
         """Note a file that cannot be read, and say so."""

@@ -52,8 +52,7 @@ class ReadAhead(Source):
         if depth < 1:
             raise ValueError(f"depth must be 1 or more, got {depth}")
         super().__init__(source.name, source.stem, source.fps, source.count)
-        self.moving, self.still, self.many = source.moving, source.still, source.many
-        self.failures = source.failures
+        self._take_after(source)
         self._source, self._depth = source, depth
         self._reader: _Reader | None = None
 
