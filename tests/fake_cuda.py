@@ -5,9 +5,12 @@ is waited for, and what is recorded runs when the graph is launched, not before.
 """
 
 import sys
+import weakref
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+
+from runtime.errors import DeviceError
 
 
 class Gpu:
@@ -19,6 +22,10 @@ class Gpu:
         self.pushed, self.allocated = 0, 0
         self.launches = 0
         self.recording: list | None = None
+        self.blocked = False  # whether what is recorded forbids work on the default stream
+        self.broken = False  # by a fault in a kernel: each further call fails
+        self.elsewhere = lambda: None  # what other threads do while an engine is started
+        self.streams, self.late = 0, 0  # there are; destroyed while no context was current
 
     def at(self, address: int) -> memoryview:
         """Return the memory from an address on, to the end of its allocation."""
@@ -27,8 +34,14 @@ class Gpu:
 
 
 class Stream:
-    def __init__(self, gpu):
+    def __init__(self, gpu, flags=0):
         self.gpu, self.waiting, self.handle = gpu, [], 4711
+        self.blocking = flags != 1  # CU_STREAM_NON_BLOCKING
+        gpu.streams += 1
+
+    def __del__(self):
+        self.gpu.streams -= 1
+        self.gpu.late += self.gpu.pushed == 0
 
     def put(self, work):
         (self.waiting if self.gpu.recording is None else self.gpu.recording).append(work)
@@ -50,6 +63,8 @@ class Allocation:
         return self.address
 
     def free(self):
+        if self.gpu.broken:
+            raise CudaError("cuMemFree failed: an illegal memory access was encountered")
         del self.gpu.memory[self.address]
 
 
@@ -76,6 +91,10 @@ def driver(gpu: Gpu) -> ModuleType:
         def detach(self):
             gpu.detached = True
 
+        @staticmethod
+        def synchronize():
+            gpu.synchronized = True
+
     class Device:
         def __init__(self, index):
             assert index < gpu.count
@@ -90,6 +109,8 @@ def driver(gpu: Gpu) -> ModuleType:
         stream.put(lambda: upload_now(target, source))
 
     def upload_now(target, source):
+        if gpu.recording is not None and gpu.blocked:
+            raise CudaError("the default stream would depend on one that is recorded (906)")
         gpu.at(int(target))[: source.nbytes] = source.tobytes()
 
     def download(target, source, stream):
@@ -121,7 +142,7 @@ def driver(gpu: Gpu) -> ModuleType:
         MemoryError=CudaMemoryError,
         Device=Device,
         Context=Context,
-        Stream=lambda: Stream(gpu),
+        Stream=lambda flags=0: Stream(gpu, flags),
         pagelocked_empty=lambda shape, dtype: np.empty(shape, dtype),
         mem_alloc=lambda size: Allocation(gpu, size),
         memcpy_htod=upload_now,
@@ -136,9 +157,11 @@ def graphs(gpu: Gpu):
 
     class Graph:
         def __init__(self, stream, work):
-            self.stream, gpu.recording = stream, []
-            work()
-            self.recorded, gpu.recording = gpu.recording, None
+            self.stream, gpu.recording, gpu.blocked = stream, [], stream.blocking
+            try:
+                work()
+            finally:
+                self.recorded, gpu.recording = gpu.recording, None
             self.nodes = self.kernels = len(self.recorded)
 
         def launch(self):
@@ -156,6 +179,8 @@ def graphs(gpu: Gpu):
             gpu.launches += 1
 
         def free(self):
+            if gpu.broken:
+                raise DeviceError("CUDA error 700 in cuGraphExecDestroy")
             assert self.recorded is not None, "freed before"
             self.recorded = None
 
@@ -185,6 +210,7 @@ def tensorrt(gpu: Gpu, spec, compute, version="1.2.3") -> ModuleType:
 
         def execute_async_v3(self, handle):
             assert handle == 4711
+            gpu.elsewhere()
             current[0].put(self.run)
             return True
 
@@ -232,9 +258,9 @@ def install(monkeypatch, gpu: Gpu, library: ModuleType | None, name="tensorrt_rt
     module = driver(gpu)
     if library is not None:
         # The fake engine has to find the stream by more than its handle.
-        def stream():
-            library.current[:] = [Stream(gpu)]
-            return library.current[0]
+        def stream(flags=0):
+            library.current[:] = [weakref.proxy(made := Stream(gpu, flags))]
+            return made
 
         module.Stream = stream
     package = ModuleType("pycuda")

@@ -184,7 +184,7 @@ def test_the_engine_on_a_made_up_gpu(monkeypatch, network, engine, capability, t
     backend.close()
     backend.close()
     assert not gpu.memory
-    assert gpu.pushed == 0
+    assert (gpu.pushed, gpu.loaded, gpu.streams, gpu.late) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("waits", [False, True])
@@ -361,6 +361,7 @@ def test_kernels_are_unloaded_where_a_later_one_does_not_load(monkeypatch, gpu, 
     with pytest.raises(DeviceError, match=r"net\.fused cannot be opened on .*: out of memory\)$"):
         open_backend(engine, "cuda")
     assert len(freed) == 3
+    assert not gpu.memory
     assert gpu.pushed == 0
 
 

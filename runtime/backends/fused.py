@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,30 +37,27 @@ class FusedBackend(RecordedBatch):
     """
 
     engine = "fused"
+    _frame_graph: CudaGraph | None = None
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         require_gpu(path, device)
         self._plan, weights, code = read_launch_plan(path)
         ports = {name: (array.dtype, array.shape) for name, array in self._plan.arrays.items()}
         check_ports(self._plan.spec, path, ports)
-        self._gpu = open_gpu(gpu_index(device))
+        gpu = open_gpu(gpu_index(device))
         self.spec, self.precision = self._plan.spec, self._plan.spec.precision
-        self.device = f"cuda:{self._gpu.index}"
-        target = best_target(self._gpu.capability, self._plan.codes)
+        self.device = f"cuda:{gpu.index}"
+        target = best_target(gpu.capability, self._plan.codes)
         if target is None:
             raise ModelError(
                 f"{path} has code for compute capability {', '.join(self._plan.codes)}, this GPU "
-                f"({self._gpu.name}) has {self._gpu.capability}: export it again with `python -m "
-                f"export.cuda CHECKPOINT --targets {self._gpu.capability}`"
+                f"({gpu.name}) has {gpu.capability}: export it again with `python -m "
+                f"export.cuda CHECKPOINT --targets {gpu.capability}`"
             )
-        self.provider = f"fused kernels for {target}, {self._gpu.name}"
+        self.provider = f"fused kernels for {target}, {gpu.name}"
         self._kernels: dict[str, tuple[Kernel, Code]] = {}
-        with self._gpu.current():
-            try:
-                self._open(path, target, weights, code)
-            except BaseException:
-                self._free_kernels()
-                raise
+        with self._opening(gpu):
+            self._open(path, target, weights, code)
 
     @property
     def launches(self) -> tuple[Launch, ...]:
@@ -128,14 +126,17 @@ class FusedBackend(RecordedBatch):
 
     def _open(self, path: Path, target: str, weights: np.ndarray, code: np.ndarray) -> None:
         driver, plan = self._gpu.driver, self._plan
-        self._weights = driver.mem_alloc(max(1, len(weights)))
+        self._weights = self._allocate(max(1, len(weights)))
         driver.memcpy_htod(self._weights, weights)
-        self._arena = driver.mem_alloc(plan.arena)
-        self._stream = driver.Stream()
+        driver.Context.synchronize()  # our stream does not wait for the end of that copy
+        self._arena = self._allocate(plan.arena)
+        self._stream = self._gpu.stream()
         self._input = self._mirror(INPUT_NAME)
+        self._owned.callback(self._input.free)
         self._results = self._all_results()
+        self._owned.callback(self._results.free)
         self._part = FramePart(self._gpu, self._mirror(TABLE_NAME))
-        self._frame_graph: CudaGraph | None = None
+        self._owned.callback(self._part.free)
         for key, each in plan.codes[target].items():
             binary = code[each.offset : each.offset + each.size].tobytes()
             try:
@@ -151,11 +152,17 @@ class FusedBackend(RecordedBatch):
                     f"{made}: a driver for an older CUDA than that does not take it, install a "
                     "newer one"
                 ) from error
+            self._owned.callback(kernel.free)
             self._kernels[key] = kernel, each
         self._calls = [
             self._call(launch, number > 0) for number, launch in enumerate(plan.launches)
         ]
         self._record()
+
+    def _allocate(self, size: int) -> Any:
+        memory = self._gpu.driver.mem_alloc(size)
+        self._owned.callback(memory.free)
+        return memory
 
     def _all_results(self) -> Mirror:
         """Mirror the memory that the results lie in, which is one copy instead of several."""
@@ -214,24 +221,11 @@ class FusedBackend(RecordedBatch):
     def _download(self) -> None:
         self._results.download(self._stream)
 
-    def _release(self) -> None:
-        with self._gpu.current():
-            self._graph.free()
-            if self._frame_graph is not None:
-                self._frame_graph.free()
-            self._part.free()
-            self._free_kernels()
-            for memory in (self._weights, self._arena):
-                memory.free()
-            # Here, where the GPU is current, and not whenever the last who holds them lets go.
-            for mirror in (self._input, self._results):
-                mirror.free()
-            self._hosts, self._stream = [], None
-
-    def _free_kernels(self) -> None:
-        for kernel, _ in self._kernels.values():
-            kernel.free()
-        self._kernels = {}
+    def _free(self) -> None:
+        if self._frame_graph is not None:
+            self._owned.callback(self._frame_graph.free)
+        self._frame_graph, self._calls, self._kernels = None, [], {}  # calls hold the stream
+        super()._free()
 
 
 def best_target(capability: str, targets: Iterable[str]) -> str | None:

@@ -1,6 +1,7 @@
 """TensorRT and TensorRT for RTX, by pycuda."""
 
 import logging
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from runtime.backends.fixed_batch import check_ports
 from runtime.backends.recorded import RecordedBatch, require_gpu
 from runtime.backends.tensorrt_plan import FLAVOURS, EnginePlan, read_plan
 from runtime.cuda.device import open_gpu
+from runtime.cuda.graph import CudaGraph, Unrecorded
 from runtime.cuda.memory import Mirror
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import INPUT_NAME
@@ -38,20 +40,21 @@ class TensorRtBackend(RecordedBatch):
         require_gpu(path, device)
         plan = read_plan(path)
         library = _load(plan, path)
-        self._gpu = open_gpu(gpu_index(device))
-        self.device = f"cuda:{self._gpu.index}"
-        self.provider = f"{FLAVOURS[plan.flavour]} {library.__version__}, {self._gpu.name}"
+        gpu = open_gpu(gpu_index(device))
+        self.device = f"cuda:{gpu.index}"
+        self.provider = f"{FLAVOURS[plan.flavour]} {library.__version__}, {gpu.name}"
         self.spec = plan.spec
         self.precision = self.spec.precision
-        reason = plan.mismatch(library.__version__, self._gpu.capability)
+        reason = plan.mismatch(library.__version__, gpu.capability)
         if reason:
             raise ModelError(
                 f"engine {path} does not fit: {reason}; build it again here with `python -m "
                 f"export.tensorrt MODEL.onnx --flavour {plan.flavour}`"
             )
-        if plan.gpu not in (None, self._gpu.name):
-            logger.info("%s was timed on %s, here is %s", path, plan.gpu, self._gpu.name)
-        with self._gpu.current():
+        if plan.gpu not in (None, gpu.name):
+            logger.info("%s was timed on %s, here is %s", path, plan.gpu, gpu.name)
+        self._path = path
+        with self._opening(gpu):
             self._open(library, path)
 
     def _open(self, library, path: Path) -> None:
@@ -76,15 +79,28 @@ class TensorRtBackend(RecordedBatch):
                 f"{self.provider} has no room to run {path}: its messages above say why; see with "
                 "nvidia-smi who holds the memory"
             )
-        self._stream = self._gpu.driver.Stream()
-        self._input = Mirror(self._gpu, shapes[INPUT_NAME], np.uint8)
-        self._outputs = [Mirror(self._gpu, shapes[name], np.float32) for name in self.spec.outputs]
+        self._stream = self._gpu.stream()
+        self._input = self._mirror(shapes[INPUT_NAME], np.uint8)
+        self._outputs = [self._mirror(shapes[name], np.float32) for name in self.spec.outputs]
         for name, mirror in zip(
             (INPUT_NAME, *self.spec.outputs), (self._input, *self._outputs), strict=True
         ):
             self._context.set_tensor_address(name, mirror.address)
         self._hosts = [output.host for output in self._outputs]
         self._record()
+
+    def _mirror(self, shape: tuple[int, ...], dtype: type) -> Mirror:
+        mirror = Mirror(self._gpu, shape, dtype)
+        self._owned.callback(mirror.free)
+        return mirror
+
+    def _record_now(self, work: Callable[[], None]) -> CudaGraph | Unrecorded:
+        try:
+            return super()._record_now(work)
+        except DeviceError as error:  # some engines cannot be recorded; they run all the same
+            logger.warning("%s is not recorded as a CUDA graph: %s", self._path, error)
+            self.provider += ", not recorded"
+            return Unrecorded(work)
 
     def _launch(self) -> None:
         if not self._context.execute_async_v3(self._stream.handle):
@@ -94,16 +110,12 @@ class TensorRtBackend(RecordedBatch):
         for output in self._outputs:
             output.download(self._stream)
 
-    def _release(self) -> None:
-        with self._gpu.current():
-            self._graph.free()
-            for mirror in (self._input, *self._outputs):
-                mirror.free()
-            self._hosts, self._stream = [], None
-            # In this order: TensorRT wants what it made destroyed before what made it.
-            self._context = None
-            self._engine = None
-            self._runtime = None
+    def _free(self) -> None:
+        super()._free()
+        # In this order: TensorRT wants what it made destroyed before what made it.
+        self._context = None
+        self._engine = None
+        self._runtime = None
 
 
 def _load(plan: EnginePlan, path: Path):

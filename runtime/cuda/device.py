@@ -1,12 +1,19 @@
 """One GPU, opened, or the reason why it cannot be."""
 
 import atexit
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from runtime.errors import DeviceError
+
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+_FORKED = (
+    "CUDA was started before this process was forked, and cannot be used in it: begin such "
+    "processes by multiprocessing's 'spawn', and open detectors there"
+)
 
 
 class Gpu:
@@ -21,10 +28,16 @@ class Gpu:
 
     def __init__(self, driver: ModuleType, index: int) -> None:
         self.driver, self.index = driver, index
+        self._process = os.getpid()
         device = driver.Device(index)
         self.name: str = device.name()
         self.capability = ".".join(map(str, device.compute_capability()))
         self._context: Any = device.retain_primary_context()
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a forked child of the process that opened it, where CUDA does nothing."""
+        return os.getpid() != self._process
 
     def close(self) -> None:
         """Give the primary context back.
@@ -32,16 +45,31 @@ class Gpu:
         Left to its destructor, pycuda 2026.1 calls what is for other contexts, and warns that it
         failed.
         """
-        self._context.detach()
+        if not self.forked:
+            self._context.detach()
+
+    def stream(self) -> Any:
+        """Make a ``pycuda.driver.Stream`` that can be recorded whatever other threads do.
+
+        While a blocking stream is recorded, all work that any thread puts on the default stream
+        fails (error 906), as PyTorch's would, and so does the recording (901).
+        """
+        return self.driver.Stream(_NON_BLOCKING)
 
     @contextmanager
     def current(self) -> Iterator[None]:
         """Make the context that of this thread for a block.
 
         Raises:
-            DeviceError: CUDA fails in the block; the message says how.
+            DeviceError: CUDA fails in the block, or was started before this process was forked; the
+                message says how.
         """
-        self._context.push()
+        if self.forked:
+            raise DeviceError(_FORKED)
+        try:
+            self._context.push()
+        except self.driver.Error as error:
+            raise DeviceError(f"{self.name} cannot be used any more ({error})") from error
         try:
             yield
         except self.driver.MemoryError as error:
@@ -71,8 +99,11 @@ def open_gpu(index: int) -> Gpu:
 
     Raises:
         ImportError: pycuda is not installed.
-        DeviceError: There is no NVIDIA driver, or no GPU of that number; the message says which.
+        DeviceError: There is no NVIDIA driver, or no GPU of that number, or the process was forked
+            after CUDA had started; the message says which.
     """
+    if any(gpu.forked for gpu in _OPENED.values()):
+        raise DeviceError(_FORKED)
     wanted = f"device 'cuda:{index}' was asked for, but"
     try:
         import pycuda.driver as driver

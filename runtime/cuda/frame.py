@@ -113,7 +113,11 @@ class FramePart:
             self._memory.upload(stream, self._used)
 
     def free(self) -> None:
-        """Give the memory back."""
+        """Give the memory back, the table's as well."""
+        self._free_part()
+        self.table.free()
+
+    def _free_part(self) -> None:
         if self._memory is not None:
             self._memory.free()
         self._memory = None
@@ -121,7 +125,7 @@ class FramePart:
     def _make_room(self, size: int) -> bool:
         if self._memory is not None and len(self._memory.host) >= size:
             return False
-        self.free()
+        self._free_part()
         self._memory = Mirror(self._gpu, (size,), np.uint8)
         return True
 

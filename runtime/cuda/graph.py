@@ -7,6 +7,7 @@ where launching each of them takes longer than running it.
 
 import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from runtime.cuda.driver import call
@@ -49,7 +50,8 @@ class CudaGraph:
                 *(ctypes.byref(self._launchable), graph, ctypes.c_ulonglong(0)),
             )
         finally:
-            call("cuGraphDestroy", graph)
+            with suppress(DeviceError):  # which would hide the reason
+                call("cuGraphDestroy", graph)
 
     def launch(self) -> None:
         """Put the recorded work on the stream."""
@@ -62,16 +64,40 @@ class CudaGraph:
             driver: The module ``pycuda.driver``.
             stream: That on which it was recorded.
         """
-        start, end = driver.Event(), driver.Event()
-        start.record(stream)
-        self.launch()
-        end.record(stream)
-        end.synchronize()
-        return end.time_since(start) * 1e-3
+        return _seconds(driver, stream, self.launch)
 
     def free(self) -> None:
         """Forget the recorded work."""
         call("cuGraphExecDestroy", self._launchable)
+
+
+class Unrecorded:
+    """Work that cannot be recorded: it is put on the stream anew each time. As `CudaGraph`.
+
+    Args:
+        work: Puts the work on a stream.
+    """
+
+    nodes = kernels = None
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.launch = work
+
+    def seconds(self, driver: Any, stream: Any) -> float:
+        """Run the work, and tell the GPU's own time; see `CudaGraph.seconds`."""
+        return _seconds(driver, stream, self.launch)
+
+    def free(self) -> None:
+        """Do nothing: nothing is kept."""
+
+
+def _seconds(driver: Any, stream: Any, launch: Callable[[], None]) -> float:
+    start, end = driver.Event(), driver.Event()
+    start.record(stream)
+    launch()
+    end.record(stream)
+    end.synchronize()
+    return end.time_since(start) * 1e-3
 
 
 def _end_capture(stream: Any, graph: ctypes.c_void_p, quietly: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from runtime.cuda.driver import call
@@ -66,7 +67,8 @@ class Kernel:
                 *(self._function, ctypes.c_int(_MOST_SHARED), ctypes.c_int(shared)),
             )
         except DeviceError:
-            self.free()
+            with suppress(DeviceError):  # which would hide the reason
+                self.free()
             raise
 
     def start(
