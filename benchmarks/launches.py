@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=output_file, metavar="PATH", help="also write a record")
     args = parser.parse_args(argv)
     try:
-        backend = open_backend(args.model, "cuda", 1, backend="fused")
+        with closing(open_backend(args.model, "cuda", 1, backend="fused")) as backend:
+            measured = measure(backend)
     except (DeviceError, ImportError, ModelError, OSError, SpecError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    try:
-        measured = measure(backend)
-    finally:
-        backend.close()
     print(table(measured))
     if args.json is not None:
         record = {"format": FORMAT, "machine": describe_machine(), "model": args.model.name}

@@ -22,7 +22,8 @@ from benchmarks.inference.exports import export_row, is_traced, one_line
 from benchmarks.inference.rows import ROWS, Row
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.options import output_file
-from export.accuracy import Bounds, measure_cost, write_report
+from export.accuracy import measure_cost, write_report
+from export.bounds import Bounds
 from export.faces import LabelledFaces, held_out_faces
 from export.onnx import export_onnx
 from lgrnet.checkpoint import CheckpointError, load_checkpoint

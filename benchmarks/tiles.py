@@ -187,6 +187,8 @@ def measure(
                     if launch.code in works:
                         sums[works[launch.code]] += each
                 for (work, tile), total in sums.items():
+                    if not re.search(only, work):
+                        continue  # it has the tile of its rule, which is no measurement
                     known = times[work].get(Tile(*tile), total)
                     times[work][Tile(*tile)] = min(known, total)
     return dict(times)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.bounds import Bounds
 from export.faces import LabelledFaces
 from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
 from runtime.action_units import au_key
@@ -15,27 +16,6 @@ from runtime.spec import ModelSpec
 
 REPORT = ".accuracy.json"
 """What a report's name ends with, instead of the suffix of its model."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a precision may cost at most.
-
-    Attributes:
-        f1: Loss of one AU's F1-frame at its threshold, 0 to 1.
-        mean_f1: Loss of their mean.
-        change: Change of one AU's probability on any face.
-    """
-
-    f1: float = 0.02
-    mean_f1: float = 0.005
-    change: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges; written so that NaN is refused."""
-        for name, value in vars(self).items():
-            if not value >= 0:
-                raise ValueError(f"bound {name}: must be at least 0, got {value}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +82,11 @@ class Cost:
             found.append(
                 f"mean F1 falls by {before - after:.4f} ({before:.4f} → {after:.4f}), the bound "
                 f"is {bounds.mean_f1:g}"
+            )
+        if not self.landmarks[0] <= bounds.landmarks:
+            found.append(
+                f"landmarks move by {self.landmarks[0]:.2f} pixels on average, the bound is "
+                f"{bounds.landmarks:g}"
             )
         return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from export.accuracy import Bounds
+from export.bounds import Bounds
 from export.faces import calibration_faces
 from export.half import halve
 from export.judge import judge

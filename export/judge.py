@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.accuracy import Bounds, measure_cost
+from export.accuracy import measure_cost
+from export.bounds import Bounds
 from export.compare import compare
 from export.errors import ExportError
 from export.faces import held_out_faces

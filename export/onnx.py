@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from export.bounds import Bounds
 from export.errors import ExportError
 from export.options import (
     HELD_OUT,
@@ -31,7 +32,6 @@ from runtime.spec import GRAPHS, ONNX_ENGINES, PRECISIONS
 if TYPE_CHECKING:
     from torch import nn
 
-    from export.accuracy import Bounds
     from lgrnet.network.model import LGRNet
     from runtime.backends.base import Backend
 
@@ -56,7 +56,7 @@ def export_onnx(
     mean_change: float = MEAN_CHANGE,
     held_out: str | Path | None = None,
     held_out_faces: int = HELD_OUT,
-    bounds: "Bounds | None" = None,
+    bounds: Bounds | None = None,
     judge: bool = True,
     known: Sequence[Path] = (),
 ) -> Path:
@@ -104,7 +104,7 @@ def export_onnx(
             bounds allow (the message names the AU); nothing was written.
     """
     # PyTorch and the exporter take seconds to load, which `--help` and wrong arguments need not.
-    from export.accuracy import Bounds, replace_report, require_own_report
+    from export.accuracy import replace_report, require_own_report
     from export.convert import Conversion, convert
     from export.faces import demo_faces, folder_faces, require_faces
     from export.judge import require_equal

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from export.bounds import Bounds
 from export.errors import ExportError
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
@@ -80,13 +81,19 @@ def add_precision(parser: argparse.ArgumentParser, title: str, mean_change: floa
         help="data set whose test people judge (default: the demo clip)",
     )
     add("--held-out-faces", type=int, default=HELD_OUT, help="most of them (default: %(default)s)")
-    add("--max-f1-loss", type=float, default=0.02, help="of any AU (default: %(default)s)")
-    add("--max-mean-f1-loss", type=float, default=0.005, help="(default: %(default)s)")
+    add("--max-f1-loss", type=float, default=Bounds.f1, help="of any AU (default: %(default)s)")
+    add("--max-mean-f1-loss", type=float, default=Bounds.mean_f1, help="(default: %(default)s)")
     add(
         "--max-change",
         type=float,
-        default=1.0,
+        default=Bounds.change,
         help="of any probability on any face (default: %(default)s, none)",
+    )
+    add(
+        "--max-landmark-change",
+        type=float,
+        default=Bounds.landmarks,
+        help="mean of all landmarks and faces, pixels of the crop (default: %(default)s)",
     )
 
 
@@ -110,9 +117,9 @@ def run(parsed: argparse.Namespace, export: Callable, speaking: tuple[str, ...])
         "f1": args.pop("max_f1_loss"),
         "mean_f1": args.pop("max_mean_f1_loss"),
         "change": args.pop("max_change"),
+        "landmarks": args.pop("max_landmark_change"),
     }
     try:
-        from export.accuracy import Bounds
         from lgrnet.data.shards import DatasetError
     except ImportError as error:
         return _not_installed(error)

@@ -99,8 +99,8 @@ class ModelSpec:
             raise SpecError(f"thresholds must be from 0 to 1, got {self.thresholds}")
         if (self.aligned_size, self.crop_size) != (ALIGNED_SIZE, CROP_SIZE):
             raise SpecError(
-                f"the model wants {self.crop_size} px crops of {self.aligned_size} px faces, this "
-                f"runtime makes {CROP_SIZE} of {ALIGNED_SIZE}: update the runtime"
+                f"the model wants {self.crop_size} px crops of {self.aligned_size} px faces, the "
+                f"runtime makes {CROP_SIZE} of {ALIGNED_SIZE}: train one with that crop_size"
             )
 
     @property
@@ -140,7 +140,7 @@ class ModelSpec:
             )
         try:
             fields = json.loads(metadata[METADATA_KEY])
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # JSON's, or what is not in UTF-8, which onnx gives as bytes
             raise SpecError(f"{source}: its lgrnet metadata is not JSON ({error})") from error
         if not isinstance(fields, dict):
             raise SpecError(f"{source}: its lgrnet metadata is not a JSON object")

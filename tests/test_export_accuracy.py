@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.accuracy import Bounds, Cost, drop_report, require_own_report, write_report
+from export.accuracy import Cost, drop_report, require_own_report, write_report
+from export.bounds import Bounds
 
 SAME = Cost(
     aus=(1, 12), source="tests", frames=10, positives=np.array([5, 5]),
@@ -39,6 +40,17 @@ SAME = Cost(
             ["AU01 changes by up to nan, the bound is 1"],
         ),
         ({"f1": np.array([0.9, 1.0])}, Bounds(f1=0, mean_f1=0), []),  # a gain is no loss
+        ({"landmarks": (1.0, 30.0)}, Bounds(), []),
+        (
+            {"landmarks": (1.24, 8.84)},
+            Bounds(),
+            ["landmarks move by 1.24 pixels on average, the bound is 1"],
+        ),
+        (
+            {"landmarks": (np.nan, np.nan)},
+            Bounds(),
+            ["landmarks move by nan pixels on average, the bound is 1"],
+        ),
         (
             dict.fromkeys(("f1", "f1_fp32"), np.full(2, np.nan)),
             Bounds(),

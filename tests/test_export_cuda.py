@@ -141,6 +141,12 @@ def test_weights_that_half_precision_cannot_hold():
         Builder().weight("w", np.array([1e6]), "float16")
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers(number):
+    with pytest.raises(FloatingPointError, match="w holds numbers that are not finite"):
+        Builder().weight("w", np.array([1, number]), "float16")
+
+
 def test_ablations_are_refused():
     model = LGRNet(model_config("edge", relation="none"))
     with pytest.raises(ExportError, match="relation"):

@@ -163,6 +163,10 @@ def test_files_that_are_none(tmp_path, capsys, proto):
     onnx.save(proto, path)
     assert main([str(path)]) == 2
     assert "holds no lgrnet metadata" in capsys.readouterr().err
+    key, value = b"\x0a\x06lgrnet", b"\x12\x02\xc3\x28"  # which is not in UTF-8
+    path.write_bytes(path.read_bytes() + b"\x72" + bytes([len(key + value)]) + key + value)
+    assert main([str(path)]) == 2
+    assert f"{path}: its lgrnet metadata is not JSON" in capsys.readouterr().err
 
 
 def test_the_command_takes_an_onnx_file(tmp_path, monkeypatch, model, proto):

@@ -1,6 +1,7 @@
 """``python -m export.native``, from the command line to a file that runs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from export.native.__main__ import main
 from export.plain import PlainGraph
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.data.batches import to_input
+from lgrnet.network.build import build_network
 from runtime.backends import open_backend
 
 
@@ -121,6 +123,7 @@ def test_a_file_that_differs_from_the_network_is_not_written(folder, capsys):
         (["--held-out-faces", "0"], "held-out faces: must be at least 1"),
         (["--mean-change", "nan"], "mean change: must be at least 0"),
         (["--held-out", "nowhere"], "nowhere holds no dataset.json"),
+        (["-o", "/proc/net.npz"], "output /proc/net.npz cannot be written"),
     ],
 )
 def test_bad_arguments(folder, capsys, arguments, message):
@@ -135,6 +138,17 @@ def test_ablations_are_refused(tmp_path, capsys, changes):
     said = capsys.readouterr().err
     assert f"native engine has {next(iter(changes))} = " in said
     assert "python -m export.onnx" in said
+
+
+def test_jaanet_is_not_sent_to_an_exporter_that_refuses_it_too(tmp_path, capsys):
+    absent = {"relation": "none", "fusion": False, "intensity": False}
+    network = tiny_network(**absent)
+    config = replace(network.config, architecture="jaanet")
+    save_checkpoint(tmp_path / "net.pt", build_network(config))
+    assert main([str(tmp_path / "net.pt")]) == 2
+    said = capsys.readouterr().err
+    assert "exported graphs are of LGRNet" in said
+    assert "export.onnx" not in said
 
 
 def test_parts_that_cost_most_stay_in_float(model, monkeypatch):

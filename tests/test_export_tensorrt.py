@@ -226,6 +226,32 @@ def test_a_tensorrt_that_is_not_installed(model, monkeypatch, capsys):
         load_tensorrt("trt")
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_timing_cache_that_does_not_fit_is_begun_anew(tmp_path, caplog, fits):
+    class Config:
+        """Takes caches of this GPU only, as TensorRT's does."""
+
+        used = None
+
+        @staticmethod
+        def create_timing_cache(content):
+            return content
+
+        def set_timing_cache(self, cache, ignore_mismatch):
+            assert not ignore_mismatch
+            if cache not in (b"", b"of this GPU"):
+                return False
+            self.used = cache
+            return True
+
+    config, file = Config(), tmp_path / "m.timing"
+    caplog.set_level("INFO")
+    assert build._timing_cache(config, file) == config.used == b""  # the first time
+    file.write_bytes(b"of this GPU" if fits else b"of another")
+    assert build._timing_cache(config, file) == config.used == (b"of this GPU" if fits else b"")
+    assert ("is of another GPU" in caplog.text) == (not fits)
+
+
 def test_tensorrt_builds_for_the_gpu_that_is_there(model, monkeypatch):
     # The other flavour's interface is the same, so it stands in for it on a GPU that is made up.
     gpu = fake_cuda.Gpu("NVIDIA Fake", (9, 0))

@@ -156,7 +156,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(experiment, tmp_path, monkeypa
 
 
 def test_one_gpu_for_two_processes_is_refused(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(ValueError, match="give --device cuda, and each takes its own"):
         open_accelerator(torch.device("cuda:1"), "fp32")
 

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import struct
 import threading
 import zipfile
 
@@ -237,7 +238,17 @@ def test_other_devices_suffixes_and_precisions_are_refused(file, tmp_path):
         open_backend(tmp_path / "m.onnx", backend="native")
 
 
-KINDS = ("empty", "text", "cut", "noise", "pickle", "array", "locked", "method", "header")
+def _commented(whole: bytes) -> bytes:
+    """Damage an archive's table so that zipfile passes over its last entry without a word."""
+    last = whole.rindex(b"PK\x01\x02")
+    before, end = whole.rindex(b"PK\x01\x02", 0, last), whole.rindex(b"PK\x05\x06")
+    return whole[: before + 32] + struct.pack("<H", end - last) + whole[before + 34 :]
+
+
+KINDS = (
+    *("empty", "text", "cut", "noise", "pickle", "array", "locked", "method", "header"),
+    "comment",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -259,6 +270,8 @@ def test_damaged_file(file, kind):
             "text": b"hello",
             "cut": whole[:-500],
             "locked": whole[: entry + 8] + b"\1" + whole[entry + 9 :],
+            # The entry before the last seems to have a comment as long as the last entry.
+            "comment": _commented(whole),
             "method": whole[: entry + 10] + b"\x63" + whole[entry + 11 :],
         }
         file.write_bytes(content.get(kind, np.random.default_rng(0).bytes(5000)))

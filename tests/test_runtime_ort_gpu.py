@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,14 @@ from test_runtime_backends import faces
 from test_runtime_fixtures import write_model
 
 from runtime.backends import open_backend, ort
-from runtime.backends.ort_gpu import CUDA, TENSORRT, BoundSession, missing_library
+from runtime.backends.ort_gpu import (
+    CUDA,
+    TENSORRT,
+    BoundSession,
+    missing_library,
+    providers,
+    tensorrt_precision,
+)
 from runtime.errors import DeviceError, ModelError
 
 
@@ -130,10 +138,61 @@ def test_tensorrt_in_onnxruntime(monkeypatch, tmp_path):
     assert asked[-1][1] == (CUDA, {"device_id": 2, "use_tf32": 0})
     assert options["trt_fp16_enable"]
     assert options["trt_engine_cache_enable"]
-    assert options["trt_engine_cache_path"] == str(tmp_path / "cache" / "lgrnet" / "tensorrt")
-    assert (tmp_path / "cache" / "lgrnet" / "tensorrt").is_dir()
+    folder = tmp_path / "cache" / "lgrnet" / "tensorrt"
+    assert options["trt_timing_cache_path"] == str(folder)
+    engines = Path(options["trt_engine_cache_path"])
+    assert engines.is_dir()
+    assert engines.parent == folder
     with pytest.raises(DeviceError, match="device 'cpu' was asked for, but TensorRT runs on"):
         open_backend(path, "cpu", backend="tensorrt")
+
+
+def test_models_of_one_name_do_not_share_tensorrt_engines(monkeypatch, tmp_path):
+    """ONNX Runtime would take the engine of the first: it looks at names, not at weights."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folders = []
+    for run in ("run1", "run2", "run1"):
+        path = tmp_path / run / "best.onnx"
+        path.parent.mkdir(exist_ok=True)
+        write_model(path, batch=1 + (run == "run2"))
+        (_, options), *_ = providers(TENSORRT, 0, "fp32", True, path)
+        folders.append(options["trt_engine_cache_path"])
+    assert folders[0] == folders[2] != folders[1]
+
+
+@pytest.mark.parametrize(
+    ("precision", "environment", "computes"),
+    [("fp32", None, "tf32"), ("fp32", "1", "tf32"), ("fp32", "0", "fp32"), ("fp16", None, "fp16")],
+)
+def test_tensorrts_provider_may_take_tf32(monkeypatch, precision, environment, computes):
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    if environment:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", environment)
+    assert tensorrt_precision(precision) == computes
+
+
+def test_a_recording_that_fails_at_the_first_run_is_said_at_opening(monkeypatch, tmp_path, caplog):
+    recorded = []
+
+    def session(path, options, providers):
+        recorded.append(providers[0][1]["enable_cuda_graph"])
+        return FakeSession(path, options, providers)
+
+    class Bound(BoundSession):
+        def __call__(self, faces):
+            if recorded[-1]:
+                raise RuntimeError("cudaErrorStreamCaptureUnsupported\nmore")
+            return super().__call__(faces)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(FakeSession, "works", (CUDA,))
+    monkeypatch.setattr(ort, "BoundSession", lambda m, s, spec, *_: Bound(m, s, spec, "cpu", 0))
+    backend = open_backend(write_model(tmp_path / "m.onnx"), "cuda")
+    assert "not recorded as a CUDA graph: cudaErrorStreamCaptureUnsupported" in caplog.text
+    assert recorded == [1, 0]
+    assert backend.provider.endswith(CUDA)
+    assert len(backend(faces(1)).probability) == 1
 
 
 def test_tensorrt_that_is_not_built_in(monkeypatch, tmp_path):

@@ -22,7 +22,7 @@ def test_metadata_round_trip_names_the_aus():
         ({"thresholds": (0.5,)}, "3 AUs but 1 thresholds"),
         ({"thresholds": (0.5, 2.0, 0.5)}, "thresholds must be from 0 to 1"),
         ({"thresholds": (0.5, float("nan"), 0.5)}, "thresholds must be from 0 to 1"),
-        ({"crop_size": 128}, "update the runtime"),
+        ({"crop_size": 128}, "train one with that crop_size"),
         ({"graph": "fused"}, "graph 'fused' is unknown: known are .*'winograd'"),
         ({"engine": "tvm"}, "engine 'tvm' is unknown: known are .*'openvino'"),
         ({"precision": "bf16"}, "precision 'bf16' is unknown: known are .*'int8'"),

@@ -65,9 +65,16 @@ class Builder:
     works: dict[str, str] = field(default_factory=dict)
 
     def weight(self, name: str, array: np.ndarray, dtype: str) -> str:
-        """Add an array that the file holds; returns its name."""
+        """Add an array that the file holds; returns its name.
+
+        Raises:
+            FloatingPointError: A number is not finite, or not in that type.
+        """
         with np.errstate(over="raise"):
-            self.weights[name] = np.ascontiguousarray(array).astype(dtype)
+            stored = np.ascontiguousarray(array).astype(dtype)
+        if not np.isfinite(stored).all():
+            raise FloatingPointError(f"{name} holds numbers that are not finite")
+        self.weights[name] = stored
         return name
 
     def array(self, name: str, shape: tuple[int, ...], dtype: str = "float16") -> str:

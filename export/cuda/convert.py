@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+from export.options import require_writable
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.network.model import LGRNet
 from runtime.atomic import PendingFile
@@ -79,12 +80,14 @@ def export_cuda(
     spec = replace(spec, batch=batch)
     builder = build_network(model, batch, recurrence)
     plan, weights = place(builder, spec)
-    codes, code = compile_kernels(builder.kernels, targets)
-    versions = {"triton": version("triton"), "CUDA": assembler_version()}
-    plan = replace(plan, codes=codes, versions=versions)
-    with PendingFile(output) as pending:
-        write_launch_plan(pending, plan, weights, code)
-        read_launch_plan(pending)
+    pending = PendingFile(output)
+    with pending as path:
+        require_writable(pending)  # before minutes of compiling
+        codes, code = compile_kernels(builder.kernels, targets)
+        versions = {"triton": version("triton"), "CUDA": assembler_version()}
+        plan = replace(plan, codes=codes, versions=versions)
+        write_launch_plan(path, plan, weights, code)
+        read_launch_plan(path)
     logger.info(
         "%s: %d launches of %d kernels for compute capability %s, %.1f MB of weights, %.1f MB of "
         "memory for a batch of %d; compiled in %.0f s",

@@ -49,9 +49,9 @@ def recover_network(path: Path) -> tuple[LGRNet, ModelSpec]:
     """
     try:
         proto = onnx.load(path)
+        properties = {each.key: each.value for each in proto.metadata_props}
     except Exception as error:  # protobuf has exceptions of its own
         raise ExportError(f"{path} is not an ONNX file ({str(error)[:100]}): {_FIX}") from error
-    properties = {each.key: each.value for each in proto.metadata_props}
     spec = ModelSpec.from_metadata(properties, str(path))
     if spec.graph != "plain":
         raise ExportError(

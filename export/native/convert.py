@@ -2,15 +2,19 @@
 
 import logging
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from export.options import HELD_OUT, LANDMARK_TOLERANCE, check_limits, tell_unused
+from export.bounds import Bounds
+from export.options import (
+    HELD_OUT,
+    LANDMARK_TOLERANCE,
+    check_limits,
+    require_writable,
+    tell_unused,
+)
 from runtime.atomic import PendingFile
-
-if TYPE_CHECKING:
-    from export.accuracy import Bounds
 
 PRECISIONS = ("int8", "fp32")
 
@@ -37,7 +41,7 @@ def export_native(
     mean_change: float = MEAN_CHANGE,
     held_out: str | Path | None = None,
     held_out_faces: int = HELD_OUT,
-    bounds: "Bounds | None" = None,
+    bounds: Bounds | None = None,
     judge: bool = True,
 ) -> Path:
     """Write a checkpoint's network as a file of the native engine.
@@ -75,7 +79,7 @@ def export_native(
             names the AU); nothing was written.
     """
     # PyTorch takes seconds to load, which `--help` and wrong arguments need not.
-    from export.accuracy import Bounds, replace_report, require_own_report
+    from export.accuracy import replace_report, require_own_report
     from export.faces import calibration_faces, demo_faces, folder_faces, require_faces
     from export.judge import judge as judge_file
     from export.judge import require_equal
@@ -104,24 +108,23 @@ def export_native(
     )
     tell_unused(precision, calibration, held_out)
     model, meta = load_checkpoint(checkpoint)
-    shape = network_shape(model.config)
     spec = describe(
         checkpoint, model.config, meta,
         batch=1, graph="winograd", engine="native", precision=precision, opset=None,
     )  # fmt: skip
+    shape = network_shape(model.config)
     calibration, held_out = (None if f is None else Path(f) for f in (calibration, held_out))
     if precision == "int8" and judge:
         require_own_report(output)
         require_faces(calibration, held_out, spec.aus)
     native = NativeModel(replace(spec, precision="fp32"), shape, network_arrays(model))
     crops = demo_faces() if faces is None else folder_faces(Path(faces))
-    backend = NativeBackend(native, "cpu", threads=1)
-    require_equal(model, backend, crops, tolerance, landmark_tolerance)
-    backend.close()
-
     report = None
     pending = PendingFile(output)
+    require_writable(pending)
     try:
+        with closing(NativeBackend(native, "cpu", threads=1)) as backend:
+            require_equal(model, backend, crops, tolerance, landmark_tolerance)
         if precision == "int8":
             seen, where = calibration_faces(calibration)
             exact = native

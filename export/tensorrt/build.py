@@ -163,11 +163,7 @@ def _compile(
         for place, target in enumerate(plan.targets):
             name = "SM" + target.replace(".", "")
             config.set_compute_capability(getattr(library.ComputeCapability, name), place)
-    cache = None
-    if cache_file is not None:
-        known = cache_file.read_bytes() if cache_file.exists() else b""
-        cache = config.create_timing_cache(known)
-        config.set_timing_cache(cache, ignore_mismatch=False)
+    cache = None if cache_file is None else _timing_cache(config, cache_file)
     content: Any = builder.build_serialized_network(network, config)
     if content is None:
         raise ExportError(
@@ -178,3 +174,15 @@ def _compile(
         with PendingFile(cache_file) as pending:
             pending.write_bytes(bytes(cache.serialize()))
     return bytes(content)
+
+
+def _timing_cache(config: Any, file: Path) -> Any:
+    """Attach what was timed before, or an empty cache where that does not fit."""
+    if file.exists():
+        cache = config.create_timing_cache(file.read_bytes())
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return cache
+        logger.info("%s is of another GPU or another TensorRT: all is timed anew", file)
+    cache = config.create_timing_cache(b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache

@@ -120,11 +120,10 @@ def open_accelerator(device: torch.device, precision: str) -> "Accelerator":
         ) from error
     if precision == "fp16" and device.type == "cpu":
         raise ValueError("optim.precision: fp16 needs a GPU; on a CPU use bf16 or fp32")
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if device.index is not None:
-        if several:
+        if "LOCAL_RANK" in os.environ:  # torchrun's, which Accelerate goes by
             raise ValueError(
-                f"--device {device} is one GPU for {os.environ['WORLD_SIZE']} processes: give "
+                f"--device {device} is one GPU, and torchrun starts processes for several: give "
                 "--device cuda, and each takes its own"
             )
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)

@@ -38,7 +38,8 @@ class Backend(Protocol):
         provider: What runs it there, with its version, such as
             ``"onnxruntime 1.22.0 CPUExecutionProvider"``.
         precision: What it computes in, which need not be what the file holds: ``"fp32"``,
-            ``"fp16"``, ``"bf16"``, ``"int8"`` (what is not quantised in fp32) or ``"int8+bf16"``.
+            ``"fp16"``, ``"bf16"``, ``"int8"`` (what is not quantised in fp32), ``"int8+bf16"``, or
+            ``"tf32"`` (fp32 with products of 10 bits, which TensorRT within ONNX Runtime takes).
             On an x86 CPU an fp16 file is ``"fp32"``: its numbers are stored in halves, and both
             engines widen them before they compute. OpenVINO then stays in fp32; ONNX Runtime
             rounds to halves again between operators, so it gains nothing and loses some accuracy.

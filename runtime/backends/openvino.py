@@ -59,7 +59,7 @@ class OpenVinoBackend(FixedBatch):
                 f"model {path} cannot be opened by OpenVINO {self._version}; it is damaged, not an "
                 f"ONNX file, or needs a newer OpenVINO: {_last_line(error)}"
             ) from error
-        self.spec = ModelSpec.from_metadata(_metadata(model), str(path))
+        self.spec = ModelSpec.from_metadata(_metadata(model, path), str(path))
         ports = {
             name: (_dtype(port), [*map(_length, port.partial_shape)])
             for port in (*model.inputs, *model.outputs)
@@ -109,10 +109,13 @@ def _floats(compiled, bf16: bool) -> str:
     return name
 
 
-def _metadata(model) -> dict[str, str]:
+def _metadata(model, path: Path) -> dict[str, str]:
     """OpenVINO's ONNX reader puts the file's string properties under "framework"."""
     place = ["framework", METADATA_KEY]
-    return {METADATA_KEY: model.get_rt_info(place).value} if model.has_rt_info(place) else {}
+    try:
+        return {METADATA_KEY: model.get_rt_info(place).value} if model.has_rt_info(place) else {}
+    except UnicodeDecodeError as error:
+        raise ModelError(f"model {path} is damaged ({error}): export or copy it again") from error
 
 
 def _dtype(port) -> str:

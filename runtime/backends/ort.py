@@ -17,8 +17,9 @@ from runtime.backends.ort_gpu import (
     BoundSession,
     missing_library,
     providers,
+    tensorrt_precision,
 )
-from runtime.errors import DeviceError, ModelError
+from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class OrtBackend(FixedBatch):
         self.engine = "tensorrt" if tensorrt else "onnxruntime"
         self.threads = threads
         self._wanted = TENSORRT if tensorrt else CUDA
+        self._call: Callable[[np.ndarray], list[np.ndarray]] | None = self._plainly
         self._session, self.device, recorded = self._open(
             path, "cuda" if tensorrt and device == "auto" else device
         )
@@ -65,22 +67,14 @@ class OrtBackend(FixedBatch):
         self.provider = f"onnxruntime {onnxruntime.__version__} {CPU if on_cpu else self._wanted}"
         if recorded:
             self.provider += ", CUDA graph"
-        self.spec = _spec(self._session, path)
+        self.spec = _checked(self._session, path)
         # On a CPU ONNX Runtime has kernels of few operators in fp16, and casts around all others.
         halves = self.spec.precision == "fp16" and on_cpu
         # Its 8-bit convolutions also give 8-bit outputs, which files made for others do not.
         foreign = self.spec.precision == "int8" and self.spec.engine != self.engine
         self.precision = "fp32" if halves or foreign else self.spec.precision
-        ports = [*self._session.get_inputs(), *self._session.get_outputs()]
-        check_ports(
-            self.spec,
-            path,
-            {port.name: (_DTYPES.get(port.type, port.type), port.shape) for port in ports},
-        )
-        self._call: Callable[[np.ndarray], list[np.ndarray]] | None = self._plainly
-        if not on_cpu:
-            index = gpu_index(self.device)
-            self._call = BoundSession(onnxruntime, self._session, self.spec, "cuda", index)
+        if tensorrt:
+            self.precision = tensorrt_precision(self.precision)
 
     def _plainly(self, faces: np.ndarray) -> list[np.ndarray]:
         return self._session.run(list(self.spec.outputs), {INPUT_NAME: faces})
@@ -131,24 +125,35 @@ class OrtBackend(FixedBatch):
         unrecorded = ""
         for record in (True, False):
             try:
-                session = self._session_on(path, providers(kind, index, precision, record))
+                session = self._session_on(path, providers(kind, index, precision, record, path))
+                # ONNX Runtime logs a provider that fails and goes on without it: ask what is there.
+                there = kind in session.get_providers()
+                if there:
+                    self._bind(session, path, index)
+            except (ModelError, SpecError):
+                raise
             except Exception as error:  # as on the CPU, where a damaged file fails as well
                 unrecorded = _first_line(error)
                 continue
-            # ONNX Runtime logs a provider that fails and goes on without it: ask what is active.
-            if kind not in session.get_providers():
+            if not there:
                 missing = missing_library(kind, self._ort)
                 raise _Unusable(
                     f"CUDA device {index} could not be used{f' ({missing})' if missing else ''}: "
                     "check nvidia-smi, and that the CUDA, cuDNN and TensorRT that "
                     f"onnxruntime-gpu {version} wants are installed"
                 )
-            session.disable_fallback()
             if not record:
                 logger.warning("%s is not recorded as a CUDA graph: %s", path, unrecorded)
             return session, f"cuda:{index}", record
         self._open_on_cpu(path)  # a damaged file is no fault of the GPU
         raise _Unusable(f"ONNX Runtime {version} cannot run the model there: {unrecorded}")
+
+    def _bind(self, session: Any, path: Path, index: int) -> None:
+        """Give a session its memory on the GPU, and run it: only then it is recorded, or fails."""
+        session.disable_fallback()
+        spec = _checked(session, path)
+        self._call = BoundSession(self._ort, session, spec, "cuda", index)
+        self._call(np.zeros((spec.batch, spec.crop_size, spec.crop_size, 3), np.uint8))
 
     def _session_on(self, path: Path, chosen: list):
         options = self._ort.SessionOptions()
@@ -157,8 +162,21 @@ class OrtBackend(FixedBatch):
         return self._ort.InferenceSession(str(path), options, providers=chosen)
 
 
+def _checked(session, path: Path) -> ModelSpec:
+    """Read a session's metadata, and check that the graph is what it says."""
+    spec = _spec(session, path)
+    ports = [*session.get_inputs(), *session.get_outputs()]
+    there = {port.name: (_DTYPES.get(port.type, port.type), port.shape) for port in ports}
+    check_ports(spec, path, there)
+    return spec
+
+
 def _spec(session, path: Path) -> ModelSpec:
-    return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ModelError(f"model {path} is damaged ({error}): export or copy it again") from error
+    return ModelSpec.from_metadata(metadata, str(path))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,13 +1,16 @@
 """ONNX Runtime's two ways onto an NVIDIA GPU: its CUDA and its TensorRT execution provider."""
 
 import ctypes
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from runtime.atomic import make_folder
 from runtime.cache import cache_folder
+from runtime.digest import file_sha256
 from runtime.spec import INPUT_NAME, ModelSpec
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
@@ -16,7 +19,7 @@ NAMES = {CUDA: "CUDA", TENSORRT: "TensorRT"}
 """Execution provider → what its makers call what it uses."""
 
 
-def providers(kind: str, index: int, precision: str, graph: bool) -> list:
+def providers(kind: str, index: int, precision: str, graph: bool, path: Path) -> list:
     """List execution providers, the wanted one first.
 
     Args:
@@ -24,6 +27,8 @@ def providers(kind: str, index: int, precision: str, graph: bool) -> list:
         index: Number of the GPU.
         precision: Of the model file.
         graph: Whether to record the network as a CUDA graph.
+        path: The file. TensorRT's engines are kept in a folder of its own, as ONNX Runtime tells
+            them apart by names and not by weights (its issue 32254).
 
     Returns:
         What `onnxruntime.InferenceSession` takes. What the first cannot do falls to the next.
@@ -32,17 +37,34 @@ def providers(kind: str, index: int, precision: str, graph: bool) -> list:
     cuda = (CUDA, {"device_id": index, "use_tf32": 0, "enable_cuda_graph": int(graph)})
     if kind == CUDA:
         return [cuda, CPU]
-    folder = str(cache_folder("tensorrt"))
+    folder = cache_folder("tensorrt")
+    engines = folder / file_sha256(path)[:16]
+    make_folder(engines)
     tensorrt = {
         "device_id": index,
         "trt_fp16_enable": precision == "fp16",
         "trt_cuda_graph_enable": graph,
         "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": folder,
+        "trt_engine_cache_path": str(engines),
         "trt_timing_cache_enable": True,
-        "trt_timing_cache_path": folder,
+        "trt_timing_cache_path": str(folder),
     }
     return [(TENSORRT, tensorrt), (CUDA, {"device_id": index, "use_tf32": 0}), CPU]
+
+
+def tensorrt_precision(precision: str) -> str:
+    """Say what TensorRT's provider computes a file in, which it can be told only in part.
+
+    Args:
+        precision: Of the model file.
+
+    Returns:
+        The same, but ``"tf32"`` for fp32, whose products have 10 bits then: the provider has no
+        option against it (ONNX Runtime's issue 26029), only NVIDIA's libraries have, by
+        ``NVIDIA_TF32_OVERRIDE=0`` in the environment.
+    """
+    allowed = os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
+    return "tf32" if precision == "fp32" and allowed else precision
 
 
 def missing_library(kind: str, ort: ModuleType) -> str:

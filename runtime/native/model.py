@@ -124,6 +124,9 @@ def read_model(path: Path) -> NativeModel:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
+            # What claims to have a comment hides the files behind it; NumPy writes none.
+            if any(member.comment for member in archive.zip.infolist()):
+                raise ValueError("its table of contents does not hold together")
             content = {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile's, NumPy's and, of arrays' headers, the tokenizer's
         raise ModelError(
