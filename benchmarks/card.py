@@ -16,12 +16,12 @@ import numpy as np
 from benchmarks.documents import live as live_tables
 from benchmarks.documents import real as real_tables
 from benchmarks.documents import variants as variant_tables
+from benchmarks.shared.paths import ROOT
 from benchmarks.shared.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.evaluation.strength import LEVELS
 from runtime.action_units import BP4D_AUS
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")
 SPEED = _RESULTS / "amd_epyc_zen3_2_cores_native.json"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.shared.machine import one_line
+from benchmarks.shared.machine import machine_line
 from benchmarks.shared.noise import LEVEL
 from benchmarks.shared.record import RecordError, read_record
 from runtime.atomic import PendingFile
@@ -166,7 +166,7 @@ def _draw_words(figure: "Figure", record: dict) -> None:
         borderpad=0,
     )
     noisy = sum(len(run["warnings"]) for run in record["networks"]) + len(record["warnings"])
-    caption = one_line(record["machine"]).replace("; ", "\n", 1)
+    caption = machine_line(record["machine"]).replace("; ", "\n", 1)
     caption += f"\nwhiskers: {100 * LEVEL:.0f} % intervals"
     if noisy:
         caption += f"; {noisy} warnings (noise, or rows too close to tell apart) are in the JSON"

@@ -87,7 +87,14 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
             for threads in args.threads:
                 _say(f"{preset}: {len(rows)} engines on {threads} thread(s)")
                 task = Task(
-                    *(preset, checkpoint, faces, args.batch, threads, limits, folder, frame),
+                    preset=preset,
+                    checkpoint=checkpoint,
+                    faces=faces,
+                    batch=args.batch,
+                    threads=threads,
+                    limits=limits,
+                    folder=folder,
+                    frame=frame,
                     labelled=_labelled(checkpoint) if frame and trained else None,
                 )
                 record["networks"].append(measure_network(task, rows, files))

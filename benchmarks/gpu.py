@@ -21,9 +21,9 @@ from pathlib import Path
 from benchmarks.gpu_targets import COMPILED, FUSED, as_record
 from benchmarks.inference.rows import GPU_ROWS
 from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.paths import ROOT
 from benchmarks.shared.record import RecordError, read_record, write_record
 
-ROOT = Path(__file__).resolve().parents[1]
 FORMAT = "lgrnet-gpu-1"
 NEEDED = {
     "torch": "what all are compared with",

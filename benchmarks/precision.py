@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bfloat16 import emulate
-from benchmarks.inference.exports import export_row, is_traced, one_line
+from benchmarks.inference.exports import export_row, is_traced, reason_of
 from benchmarks.inference.rows import ROWS, Row
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.options import output_file
-from export.accuracy import measure_cost, write_report
+from benchmarks.shared.record import write_record
+from export.accuracy import measure_cost
 from export.bounds import Bounds
 from export.faces import LabelledFaces, held_out_faces
 from export.onnx import export_onnx
@@ -81,7 +82,7 @@ def judge(row: Row, setting: Setting) -> dict:
             emulate(path, path := setting.folder / "emulated.onnx")
         backend = open_backend(path, "cpu", setting.args.threads, row.library, row.active)
     except (ImportError, DeviceError) as error:
-        return {**named, "unavailable": one_line(error)}
+        return {**named, "unavailable": reason_of(error)}
     try:
         found = backend(setting.faces.faces)
     finally:
@@ -167,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in rows:
             print(f"{row.name} …", file=sys.stderr, flush=True)
             record["rows"].append(judge(row, setting))
-            write_report(args.json, record)
+            write_record(record, args.json)
     print(table(record["rows"]))
     print(f"\nwritten to {args.json}")
     losses = [row["mean_f1_fp32"] - row["mean_f1"] for row in record["rows"] if "aus" in row]

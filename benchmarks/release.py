@@ -24,10 +24,10 @@ from pathlib import Path
 from threading import Lock
 
 from benchmarks.shared.options import positive
+from benchmarks.shared.paths import ROOT
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[1]
 STEPS = Path(__file__).with_suffix(".toml")
 
 

@@ -145,7 +145,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         record = soak(
-            *(args.clips, 60 * args.minutes, args.pause, args.model, args.threads, args.copies)
+            args.clips,
+            seconds=60 * args.minutes,
+            pause=args.pause,
+            model=args.model,
+            threads=args.threads,
+            copies=args.copies,
         )
     except (InputError, OSError) as error:
         logger.error("%s", error)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.shared.machine import one_line
+from benchmarks.shared.machine import machine_line
 from benchmarks.shared.record import RecordError, read_record
 
 Column = tuple[str, str, Callable[[dict], str]]
@@ -130,7 +130,7 @@ def full_tables(record: dict) -> str:
     Args:
         record: From `benchmarks.fps`.
     """
-    parts = [f"{one_line(record['machine'])}; revision {record['machine']['revision']}"]
+    parts = [f"{machine_line(record['machine'])}; revision {record['machine']['revision']}"]
     for run in record["networks"]:
         parts += [_network_title(run), markdown(_FULL, run["engines"]), *_notes(run)]
         on_gpu = [each for each in run["engines"] if "gpu_p50" in each]
@@ -148,7 +148,7 @@ def readme_tables(record: dict) -> str:
     Args:
         record: From `benchmarks.fps`.
     """
-    parts = [f"{one_line(record['machine'])}; revision {record['machine']['revision']}."]
+    parts = [f"{machine_line(record['machine'])}; revision {record['machine']['revision']}."]
     where: tuple[Column, ...] = (
         ("network", "---", lambda row: f"`{row['preset']}`, {row['aus']} AUs"),
         ("threads", "---:", number("threads", 0)),

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from benchmarks.grouping.pieces import Piece, pieces
-from benchmarks.shared.machine import describe_machine, one_line
+from benchmarks.shared.machine import describe_machine, machine_line
 from benchmarks.shared.noise import interval, load_warnings, resampled_medians, turn_variation
 from benchmarks.shared.options import add_record
 from benchmarks.shared.record import write_record
@@ -137,7 +137,7 @@ def measure_network(name: str, config: ModelConfig, args: argparse.Namespace, th
 
 def tables(record: dict) -> str:
     """Write a record as Markdown."""
-    parts = [f"{one_line(record['machine'])}; revision {record['machine']['revision']}"]
+    parts = [f"{machine_line(record['machine'])}; revision {record['machine']['revision']}"]
     columns: tuple[Column, ...] = (
         ("piece, forward and backward", "---", lambda row: row["name"]),
         ("grouped p50 ms", "---:", lambda row: f"{row['grouped']['p50']:.1f}"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from export.bounds import Bounds
 from export.faces import LabelledFaces
-from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import f1_frame, mean_f1, or_null, recognised
 from runtime.action_units import au_key
 from runtime.atomic import write_json
 from runtime.backends.base import Outputs
@@ -49,7 +49,7 @@ class Cost:
     intensity: tuple[float, float] | None = None
 
     @property
-    def mean_f1(self) -> tuple[float, float]:
+    def mean_f1s(self) -> tuple[float, float]:
         """Mean F1 of the float32 file and of the other one, over AUs that any face shows."""
         return mean_f1(self.f1_fp32), mean_f1(self.f1)
 
@@ -62,7 +62,7 @@ class Cost:
         Returns:
             What is broken, in words, with the AU's name; nothing if all is well.
         """
-        before, after = self.mean_f1
+        before, after = self.mean_f1s
         if np.isnan(before):
             return ["no held-out face shows an AU, so that nothing is judged: give more of them"]
         found = []
@@ -92,12 +92,12 @@ class Cost:
 
     def as_dict(self) -> dict:
         """Collect all as plain values."""
-        before, after = self.mean_f1
+        before, after = self.mean_f1s
         rows = {
             au_key(au): {
                 "positives": int(self.positives[i]),
-                "f1_fp32": _plain(self.f1_fp32[i]),
-                "f1": _plain(self.f1[i]),
+                "f1_fp32": or_null(self.f1_fp32[i]),
+                "f1": or_null(self.f1[i]),
                 "max_change": float(self.max_change[i]),
                 "mean_change": float(self.mean_change[i]),
                 "flipped": float(self.flipped[i]),
@@ -107,8 +107,8 @@ class Cost:
         return {
             "faces": self.source,
             "frames": self.frames,
-            "mean_f1_fp32": _plain(before),
-            "mean_f1": _plain(after),
+            "mean_f1_fp32": or_null(before),
+            "mean_f1": or_null(after),
             "max_change": float(self.max_change.max()),
             "mean_change": float(self.mean_change.mean()),
             "landmarks_px": {"mean": self.landmarks[0], "max": self.landmarks[1]},
@@ -130,7 +130,7 @@ class Cost:
                 f"{self.f1[i] - self.f1_fp32[i]:>+9.3f}{self.max_change[i]:>8.3f}"
                 f"{100 * self.flipped[i]:>7.1f}%"
             )
-        before, after = self.mean_f1
+        before, after = self.mean_f1s
         lines += [
             "-" * len(head),
             f"{'mean':<6}{self.frames:>7}{before:>9.3f}{after:>8.3f}{after - before:>+9.4f}"
@@ -182,7 +182,7 @@ def measure_cost(
 
 
 def require_own_report(output: Path) -> None:
-    """See that a file's report would not take the place of another file's.
+    """Check that a file's report would not take the place of another file's.
 
     Raises:
         ValueError: It would, as the two differ in their suffix only.
@@ -221,13 +221,4 @@ def replace_report(output: Path, report: dict | None) -> None:
     if report is None:
         drop_report(beside, output.name)  # of the file that was here before
     else:
-        write_report(beside, {"model": output.name, **report})
-
-
-def write_report(path: Path, report: dict) -> None:
-    """Write a report as JSON, whole or not at all."""
-    write_json(path, report)
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+        write_json(beside, {"model": output.name, **report})

@@ -58,7 +58,7 @@ def export_onnx(
     held_out_faces: int = HELD_OUT,
     bounds: Bounds | None = None,
     judge: bool = True,
-    known: Sequence[Path] = (),
+    traced: Sequence[Path] = (),
 ) -> Path:
     """Write a checkpoint's network as a static ONNX graph, and compare the two on faces.
 
@@ -87,7 +87,7 @@ def export_onnx(
         held_out_faces: How many of them at most.
         bounds: int8 and fp16: what they may cost; None for the defaults.
         judge: int8 and fp16: whether they are judged at all, which random weights need not be.
-        known: Float32 files that this function wrote before. If one is of this checkpoint, graph
+        traced: Float32 files that this function wrote before. If one is of this checkpoint, graph
             and batch, its graph is taken, which saves the minute that tracing takes; it is
             compared with PyTorch all the same.
 
@@ -137,7 +137,7 @@ def export_onnx(
     pending = PendingFile(output)
     require_writable(pending)
     try:
-        proto = find_traced(known, spec)
+        proto = find_traced(traced, spec)
         if proto is None:
             proto = to_onnx(_graph(model, batch, graph), batch, spec.outputs)
         save(proto, replace(spec, precision="fp32"), pending.path)
@@ -237,8 +237,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
     """
-    speaking = (logger.name, "export.convert", "export.judge")
-    return run(_parser().parse_args(argv), export_onnx, speaking)
+    loggers = (logger.name, "export.convert", "export.judge")
+    return run(_parser().parse_args(argv), export_onnx, loggers)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ HELD_OUT = 1000
 
 
 def require_writable(pending: PendingFile) -> None:
-    """See that an output can be written, before minutes are spent on it.
+    """Check that an output can be written, before minutes are spent on it.
 
     Raises:
         InputError: It cannot.
@@ -97,13 +97,13 @@ def add_precision(parser: argparse.ArgumentParser, title: str, mean_change: floa
     )
 
 
-def run(parsed: argparse.Namespace, export: Callable, speaking: tuple[str, ...]) -> int:
+def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) -> int:
     """Run an exporter with the options of its command line.
 
     Args:
         parsed: The options, by the names of the exporter's arguments.
         export: The exporter; takes ``bounds`` as well.
-        speaking: Loggers whose progress is shown.
+        loggers: Loggers whose progress is shown.
 
     Returns:
         Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
@@ -111,7 +111,7 @@ def run(parsed: argparse.Namespace, export: Callable, speaking: tuple[str, ...])
     args = vars(parsed)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     # Ours alone: at this level PyTorch's exporter tells its every step.
-    for ours in speaking:
+    for ours in loggers:
         logging.getLogger(ours).setLevel(logging.INFO)
     losses = {
         "f1": args.pop("max_f1_loss"),

@@ -1,6 +1,6 @@
 """Which graph is fastest on which engine, by measurement; ``benchmarks/fps.py`` measures again."""
 
-GRAPHS: dict[tuple[str, str], str] = {
+FASTEST: dict[tuple[str, str], str] = {
     ("onnxruntime", "fp32"): "winograd",
     ("onnxruntime", "int8"): "direct",
     # On GPUs, for which half precision is made, each of the plain graph's operations is one kernel.
@@ -31,12 +31,12 @@ def fastest_graph(engine: str, precision: str, grid: int) -> str:
     Raises:
         ValueError: Engine or precision is unknown.
     """
-    if (engine, precision) not in GRAPHS:
-        engines, precisions = (sorted(set(names)) for names in zip(*GRAPHS, strict=True))
+    if (engine, precision) not in FASTEST:
+        engines, precisions = (sorted(set(names)) for names in zip(*FASTEST, strict=True))
         raise ValueError(
             f"engine {engine!r} with precision {precision!r}: give one of {engines} and one of "
             f"{precisions}"
         )
     if (engine, precision) == ("openvino", "int8") and grid < SMALL_GRID:
         return "plain"
-    return GRAPHS[engine, precision]
+    return FASTEST[engine, precision]

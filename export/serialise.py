@@ -93,7 +93,7 @@ def _name_nodes(model: onnx_ir.Model) -> None:
 
 
 def _should_fold(node: onnx_ir.Node) -> bool | None:
-    """Leave products of constants to who loads the file: our kernels, which are larger after it."""
+    """Keep products of constants, our transformed kernels, which are larger than their factors."""
     return False if node.op_type == "MatMul" else None
 
 

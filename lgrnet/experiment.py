@@ -117,7 +117,7 @@ class OptimConfig:
 
 
 UNTOLD_OPTIM: dict[str, Any] = {"average_from": None, "clip": 5.0}
-"""Settings of ``[optim]`` that runs of before they existed do not tell, and what these did."""
+"""Settings of ``[optim]`` that older runs did not record, and the values that they used."""
 
 
 @dataclass(frozen=True)

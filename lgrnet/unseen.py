@@ -124,7 +124,7 @@ def will_have_seen(
 
 
 def check_sources(experiment: Experiment) -> None:
-    """See that the weights which a run is to begin with, or learn from, are there and may be used.
+    """Check that the weights a run is to begin with, or learn from, are there and may be used.
 
     Args:
         experiment: The run, before it begins.

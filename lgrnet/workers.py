@@ -18,8 +18,8 @@ KILLED = (
 class Pool(ProcessPoolExecutor):
     """A pool whose block drops the jobs that have not begun where it ends by an exception.
 
-    To shut down twice, as by hand in a ``with`` block, can take the dropping back: the second call
-    overwrites what the first has asked for (`concurrent.futures.process`, `shutdown`).
+    Shutting down twice, as by hand in a ``with`` block, can undo that: the second call overwrites
+    what the first has asked for (`concurrent.futures.process`, `shutdown`).
     """
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:

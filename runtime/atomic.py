@@ -68,19 +68,18 @@ class PendingFile:
             raise
 
 
-def write_json(path: Path, value: object, durable: bool = False) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write a JSON file, whole or not at all.
 
     Args:
         path: The file; its folder is made if need be.
         value: Plain values.
-        durable: As of `PendingFile`.
 
     Raises:
         InputError: The folder is a file.
         OSError: The file cannot be written.
     """
-    with PendingFile(path, durable) as part:
+    with PendingFile(path) as part:
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

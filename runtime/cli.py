@@ -189,8 +189,12 @@ def _wanted(args: argparse.Namespace) -> Wanted | None:
     if args.jsonl and args.out is None and not args.format and not args.resume:
         return None
     return Wanted(
-        *(args.out or Path("out"), tuple(chain.from_iterable(args.format or ())), args.video),
-        *(args.every, args.resume, args.overwrite),
+        folder=args.out or Path("out"),
+        formats=tuple(chain.from_iterable(args.format or ())),
+        pictures=args.video,
+        every=args.every,
+        resume=args.resume,
+        overwrite=args.overwrite,
     )
 
 

@@ -1,10 +1,10 @@
-"""Whole numbers from 1 on, as arguments."""
+"""Checking arguments that must be positive integers."""
 
 from numbers import Integral
 
 
 def require_count(name: str, number: object) -> None:
-    """See that an argument is one.
+    """Check that an argument is a positive integer.
 
     Args:
         name: Of the argument, for messages.

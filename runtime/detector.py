@@ -36,6 +36,12 @@ from runtime.tracking.tracker import Tracker
 SEARCH_EVERY = 30
 """Frames between two searches for newcomers if nothing else is asked for."""
 
+MAX_FACES = 8
+"""Most faces a frame if nothing else is asked for."""
+
+VERIFY_EVERY = 10
+"""Frames between two looks at a tracked face if nothing else is asked for."""
+
 BATCH = 8
 """Pictures that `Detector.batch` takes together if nothing else is asked for."""
 
@@ -105,8 +111,8 @@ class Detector:
         device: str = "cpu",
         finder: FaceFinder | str | Path | None = None,
         threads: int | None = None,
-        max_faces: int = 8,
-        verify_every: int = 10,
+        max_faces: int = MAX_FACES,
+        verify_every: int = VERIFY_EVERY,
         search_every: int | None = SEARCH_EVERY,
         backend: str | None = None,
         precision: str | None = None,

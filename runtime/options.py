@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from runtime.action_units import au_key
-from runtime.detector import SEARCH_EVERY
-from runtime.finders import LEAST_SEARCH_SIDE
+from runtime.detector import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY
+from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.help import DefaultsHelp
 from runtime.packaged import DEFAULT, MODELS
@@ -56,15 +56,20 @@ def parser() -> argparse.ArgumentParser:
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
     add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
-    add("--max-faces", type=_positive, default=8, help="most faces a frame")
-    add("--verify-every", type=_positive, default=10, help="frames between looks at a tracked face")
+    add("--max-faces", type=_positive, default=MAX_FACES, help="most faces a frame")
+    add(
+        "--verify-every",
+        type=_positive,
+        default=VERIFY_EVERY,
+        help="frames between looks at a tracked face",
+    )
     add("--min-face", type=_not_negative, default=0, help="least size of a face, pixels")
     add(
         "--search-side",
         type=_search_side,
         metavar="PIXELS",
-        help="longer side to which frames are reduced to search them; 400 if not given. More finds "
-        "smaller faces, slower",
+        help=f"longer side to which frames are reduced to search them; {SEARCH_SIDE} if not given. "
+        "More finds smaller faces, slower",
     )
     add(
         "--search-every",

@@ -1,6 +1,6 @@
 """The steps that one frame goes through, none of which remembers anything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from runtime.align import (
     warp,
 )
 from runtime.backends import Backend, FrameBackend
+from runtime.backends.base import Outputs
 from runtime.boxes import Box, alignment_box, face_box, same_face
 from runtime.finders import FaceFinder, FoundFace
 from runtime.image import size_of
@@ -22,8 +23,8 @@ from runtime.latency import Stopwatch
 from runtime.tracking.loss import why_lost
 
 SPARE = 4
-"""Finds beyond the most faces of a frame that are looked at all the same: one that is none, which
-may be the largest, must not take the place of a face."""
+"""How many finds beyond `max_faces` are examined too, so that a false one, which may be the
+largest, does not take the place of a face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,7 @@ class Pipeline:
     """Finder, alignment and network, put together.
 
     Args:
-        backend: The opened model.
+        backend: The opened model, or a function that answers as one.
         finder: The face finder.
         max_faces: Most faces a frame.
         min_face: Least size of a face, pixels: the mean of width and height of its box, as
@@ -66,7 +67,11 @@ class Pipeline:
     """
 
     def __init__(
-        self, backend: Backend, finder: FaceFinder, max_faces: int, min_face: float = 0
+        self,
+        backend: Backend | Callable[[np.ndarray], Outputs],
+        finder: FaceFinder,
+        max_faces: int,
+        min_face: float = 0,
     ) -> None:
         self.backend = backend
         self.finder = finder

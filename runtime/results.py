@@ -157,7 +157,7 @@ class Face:
 
 
 class Holds(NamedTuple):
-    """What every face of a result is told with, also where there is no face.
+    """Which values the faces of a result carry; known even if there are no faces.
 
     Attributes:
         aus: Keys of the action units.

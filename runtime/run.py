@@ -19,7 +19,7 @@ from runtime.errors import OutputError
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.latency import LatencyStats
-from runtime.outputs import Outputs, Wanted, all_written, begun, cut_off, reopen
+from runtime.outputs import SourceFiles, Wanted, all_written, begun, cut_off, reopen
 from runtime.outputs.pictures import write_whole
 from runtime.results import Result
 from runtime.sources import Shot, Source, every_nth
@@ -116,7 +116,7 @@ class Run:
             Whether to go on with other sources: False after the window was closed.
 
         Raises:
-            InputError: Another run than this was cut off, or is done, and it is to be gone on with.
+            InputError: The run that was cut off, or is done, and is to be resumed, is another one.
             KeyboardInterrupt: Ctrl-C; the files are finished.
             BrokenPipeError: Whoever read the JSON lines is gone; the files are finished.
         """
@@ -184,7 +184,7 @@ class Run:
             outputs = None
             if self.wanted:
                 run = self._identity(source)
-                outputs = stack.enter_context(Outputs(source, layout, self.wanted, run))
+                outputs = stack.enter_context(SourceFiles(source, layout, self.wanted, run))
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
             shots = stack.enter_context(closing(_progress(source))) if self.progress else source
@@ -273,7 +273,7 @@ class _Undone(Source):
         self,
         shots: Iterable[Shot],
         source: Source,
-        outputs: Outputs | None,
+        outputs: SourceFiles | None,
         agreement: Agreement | None,
         tally: _Tally,
     ) -> None:

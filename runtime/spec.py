@@ -61,9 +61,9 @@ class ModelSpec:
         aligned_size: Side of the aligned face, pixels.
         crop_size: Side of the network's crop, pixels.
         intensity: Whether the model also tells how strong each AU is.
-        seen: Of which corpora it has seen which folds' people, or whom, such as
-            ``(("bp4d", 1), ("disfa", "SN001"))``; nothing where it has seen none of a corpus.
-        tuned_on: On whom of a corpus its thresholds were chosen, likewise.
+        seen: People of corpora whom it was trained on, as pairs of a corpus and a fold or a person:
+            ``(("bp4d", 1), ("disfa", "SN001"))``; empty if it has seen none of a corpus.
+        tuned_on: People of corpora on whom its thresholds were chosen, likewise.
     """
 
     preset: str
@@ -115,7 +115,7 @@ class ModelSpec:
         return {METADATA_KEY: json.dumps(fields)}
 
     def to_dict(self) -> dict[str, object]:
-        """Write the spec as plain values, without what files of before it existed do not tell."""
+        """Write the spec as plain values, without empty fields that older files do not have."""
         fields = asdict(self)
         return {name: value for name, value in fields.items() if name not in _NEWER or value}
 

@@ -135,7 +135,7 @@ def test_rows_that_share_a_file_share_the_export(monkeypatch, checkpoint, tmp_pa
     exports = Exports(tmp_path)
     files = exports.files(rows, checkpoint, batch=3)
     # The graph of the first need not be traced again for the second.
-    known = [{"known": ()}, {"known": (files["a"].path,)}]
+    known = [{"traced": ()}, {"traced": (files["a"].path,)}]
     expected = [
         ("openvino", "plain", "fp32", 3, known[0]),
         ("onnxruntime", "plain", "fp32", 3, known[1]),
@@ -146,7 +146,7 @@ def test_rows_that_share_a_file_share_the_export(monkeypatch, checkpoint, tmp_pa
     other = exports.files(rows[3:], checkpoint, batch=1)["c"]
     *same, options = asked[2]
     assert same == ["onnxruntime", "plain", "fp32", 1]
-    assert options["known"] == (files["a"].path, files["c"].path)
+    assert options["traced"] == (files["a"].path, files["c"].path)
     assert other.path != files["c"].path
     assert files["eager"].path == checkpoint
     assert files["eager"].nodes is None
@@ -195,7 +195,7 @@ def test_accuracy_is_not_judged_and_random_weights_have_none(
     Exports(tmp_path).files(rows, checkpoint, batch=1, trained=trained)
     ((*_, options),) = asked
     random = {} if trained else {"mean_change": float("inf")}
-    assert options == {"judge": False, "known": (), **random}
+    assert options == {"judge": False, "traced": (), **random}
 
 
 @pytest.mark.parametrize(

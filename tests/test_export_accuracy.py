@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.accuracy import Cost, drop_report, require_own_report, write_report
+from export.accuracy import Cost, drop_report, require_own_report
 from export.bounds import Bounds
+from runtime.atomic import write_json
 
 SAME = Cost(
     aus=(1, 12), source="tests", frames=10, positives=np.array([5, 5]),
@@ -71,7 +72,7 @@ def test_bounds_that_are_none(bound):
 def test_a_report_is_json_and_goes_with_its_file(tmp_path):
     nothing = replace(SAME, f1=np.full(2, np.nan), f1_fp32=np.full(2, np.nan))
     path = tmp_path / "m.accuracy.json"
-    write_report(path, {"model": "m.npz", **nothing.as_dict()})
+    write_json(path, {"model": "m.npz", **nothing.as_dict()})
     read = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert read["mean_f1"] is None
     drop_report(path, "m.onnx")  # of another file
@@ -82,7 +83,7 @@ def test_a_report_is_json_and_goes_with_its_file(tmp_path):
 
 
 def test_a_report_never_takes_the_place_of_another_files(tmp_path):
-    write_report(tmp_path / "m.accuracy.json", {"model": "m.npz"})
+    write_json(tmp_path / "m.accuracy.json", {"model": "m.npz"})
     require_own_report(tmp_path / "m.npz")
     require_own_report(tmp_path / "other.onnx")
     require_own_report(tmp_path / "m.onnx")  # as the model of that report is gone

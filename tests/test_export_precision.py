@@ -105,7 +105,7 @@ def test_a_graph_that_is_known_is_not_traced_again(folder, model, monkeypatch):
     exact = export_onnx(checkpoint, folder / "exact.onnx", graph="plain", faces=folder / "faces")
     half = folder / "half.onnx"
     monkeypatch.setattr("export.serialise.to_onnx", refuse)
-    options = {"graph": "plain", "faces": folder / "faces", "judge": False, "known": [half, exact]}
+    options = {"graph": "plain", "faces": folder / "faces", "judge": False, "traced": [half, exact]}
     shutil.copy(exact, half)  # the first is in fp32 too, until it is replaced by one in fp16
     export_onnx(checkpoint, half, precision="fp16", **options)
     export_onnx(checkpoint, folder / "again.onnx", engine="openvino", **options)

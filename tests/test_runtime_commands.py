@@ -36,8 +36,8 @@ def test_model_that_is_missing(capsys, monkeypatch, tmp_path):
 
 
 def test_doctor(capsys, monkeypatch):
-    first = {"onnxruntime on cpu": doctor.ENGINES["onnxruntime on cpu"]}
-    monkeypatch.setattr(doctor, "ENGINES", first)  # others are tested elsewhere, and take seconds
+    first = {"onnxruntime on cpu": doctor.TRIED["onnxruntime on cpu"]}
+    monkeypatch.setattr(doctor, "TRIED", first)  # others are tested elsewhere, and take seconds
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
     assert "the default run works here" in said

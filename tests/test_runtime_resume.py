@@ -17,7 +17,7 @@ from test_runtime_cli import ROOT, names, rows, run, write_clip
 from runtime import cli
 from runtime.errors import InputError
 from runtime.formats import Layout
-from runtime.outputs import Outputs, Wanted
+from runtime.outputs import SourceFiles, Wanted
 from runtime.outputs.begun import identity
 from runtime.sources import Source
 
@@ -397,7 +397,7 @@ def test_camera_cannot_be_gone_back_to(tmp_path):
 
     wanted = Wanted(tmp_path, resume=True)
     with pytest.raises(InputError, match="--resume: camera 0 cannot be gone back to"):
-        Outputs(Camera("camera 0", "camera0"), Layout(("AU12",)), wanted)
+        SourceFiles(Camera("camera 0", "camera0"), Layout(("AU12",)), wanted)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -129,10 +129,10 @@ def _normal(*shape: int) -> Tensor:
     return _channels_last(torch.randn(shape)).requires_grad_()
 
 
-def _form(module: nn.Module, function: Callable[..., Outputs] | None = None) -> Form:
+def _form(module: nn.Module) -> Form:
     """Prepare a module as training does."""
     module.train().to(memory_format=torch.channels_last)
-    return Form(function or module, tuple(module.parameters()))
+    return Form(module, tuple(module.parameters()))
 
 
 def pieces(config: ModelConfig, batch: int) -> Iterator[Piece]:

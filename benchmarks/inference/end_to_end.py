@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.inference.exports import ModelFile, Unavailable, one_line
+from benchmarks.inference.exports import ModelFile, Unavailable, reason_of
 from benchmarks.inference.probe import PipelineRequest, ProbeError, probe
 from benchmarks.inference.rows import PipelineRow
 from benchmarks.shared.noise import interval, rate_interval, resampled_medians, run_warnings
@@ -127,7 +127,7 @@ def measure_end_to_end(
                     Detector(model, threads=threads, backend=row.backend, precision=row.precision)
                 )
             except (ProbeError, DeviceError, ModelError, ImportError) as error:
-                reason = str(error) if isinstance(error, ProbeError) else one_line(error)
+                reason = str(error) if isinstance(error, ProbeError) else reason_of(error)
                 record["unavailable"].append({"key": row.key, "name": row.name, "reason": reason})
                 continue
             players[row.name] = ClipPlayer(detector, clip, frames, with_drawing)

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.inference.rows import Row
 from benchmarks.shared.memory import ask_gpu
+from benchmarks.shared.paths import ROOT
 from export.cuda.convert import export_cuda
 from export.errors import ExportError
 from export.native.convert import export_native
@@ -72,7 +73,6 @@ def random_checkpoint(preset: str, path: Path) -> None:
     save_checkpoint(path, model.eval(), {"training_data": "none: random weights"})
 
 
-ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = ("export", "lgrnet", "runtime")
 
 
@@ -147,7 +147,7 @@ def _export(
 ) -> ModelFile | Unavailable:
     options: dict = {} if trained or row.precision != "int8" else {"mean_change": math.inf}
     if row.library not in ("native", "fused"):
-        options["known"] = tuple(traced)
+        options["traced"] = tuple(traced)
     try:
         path = _kept(row, output) or export_row(row, checkpoint, output, batch=batch, **options)
     except CheckpointError:
@@ -156,7 +156,7 @@ def _export(
         *(ImportError, ExportError, DeviceError, ModelError, ValueError),
         FloatingPointError,  # a weight that half precision cannot hold
     ) as error:
-        return Unavailable(one_line(error))
+        return Unavailable(reason_of(error))
     megabytes = path.stat().st_size / 1e6
     if row.library == "native":
         return ModelFile(path, "winograd", None, megabytes)
@@ -218,7 +218,7 @@ def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **optio
         checkpoint: The network.
         output: Where to; the suffix becomes that of the engine's files.
         batch: Faces of one call. The native engine takes any number, one after the other.
-        **options: More arguments of the exporter, such as ``known``, files that it need not trace
+        **options: More arguments of the exporter, such as ``traced``, files that it need not trace
             again.
 
     Returns:
@@ -262,6 +262,6 @@ def targets_here() -> list[str] | None:
     return None if best is None else [best]
 
 
-def one_line(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Write an exception as one line that starts with its kind."""
     return " ".join(f"{type(error).__name__}: {error}".split())

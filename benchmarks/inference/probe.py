@@ -10,13 +10,11 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.shared.memory import gpu_megabytes, peak_megabytes
-
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.shared.paths import ROOT
 
 CALLS = 3
 """Calls after the first one: memory is sometimes taken only then."""

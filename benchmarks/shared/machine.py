@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.shared.memory import ask_gpu
+from benchmarks.shared.paths import ROOT
 
 _PACKAGES = (
     *("lgrnet", "numpy", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "nncf"),
@@ -23,7 +24,6 @@ _SETTINGS = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"),
     *("KMP_AFFINITY", "KMP_BLOCKTIME", "GOMP_CPU_AFFINITY", "ONEDNN_MAX_CPU_ISA"),
 )
-ROOT = Path(__file__).resolve().parents[2]
 _CPU0 = Path("/sys/devices/system/cpu/cpu0")
 
 
@@ -57,7 +57,7 @@ def describe_machine() -> dict:
     }
 
 
-def one_line(machine: dict) -> str:
+def machine_line(machine: dict) -> str:
     """Write the machine in a line, for tables and captions.
 
     Args:

@@ -27,12 +27,11 @@ LEAST_ROUNDS = 8
 Interval = tuple[float, float]
 
 
-def resampled_medians(samples: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
+def resampled_medians(samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Compute the medians that the engines might have had, had other rounds been drawn.
 
     Args:
         samples: Engine → milliseconds, (rounds, calls); the same number of rounds for all.
-        seed: Of the drawing.
 
     Returns:
         Engine → :data:`RESAMPLES` medians, ms. One draw of rounds serves all engines, so that the
@@ -47,7 +46,7 @@ def resampled_medians(samples: Mapping[str, np.ndarray], seed: int = 0) -> dict[
             f"samples: all engines need the same number of rounds, above 0; got {rounds}"
         )
     (count,) = rounds
-    chosen = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    chosen = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
     return {
         # In parts: all at once would be gigabytes for long runs.
         name: np.concatenate(
@@ -63,18 +62,17 @@ def interval(values: np.ndarray) -> Interval:
     return float(low), float(high)
 
 
-def rate_interval(samples: np.ndarray, seed: int = 0) -> Interval:
+def rate_interval(samples: np.ndarray) -> Interval:
     """Bound calls a second over all the time that they took, had other rounds been drawn.
 
     Args:
         samples: Milliseconds, (rounds, calls).
-        seed: Of the drawing.
 
     Returns:
         The bounds.
     """
     rounds = samples.sum(1)
-    chosen = np.random.default_rng(seed).integers(0, len(rounds), (RESAMPLES, len(rounds)))
+    chosen = np.random.default_rng(0).integers(0, len(rounds), (RESAMPLES, len(rounds)))
     return interval(1e3 * samples.size / rounds[chosen].sum(1))
 
 

@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
     """
-    speaking = ("export.native.convert", "export.judge")
-    return run(_parser().parse_args(argv), export_native, speaking)
+    loggers = ("export.native.convert", "export.judge")
+    return run(_parser().parse_args(argv), export_native, loggers)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def finder() -> str:
 
 
 def require_finder() -> None:
-    """See that landmarks can be found, before anything is begun.
+    """Check that landmarks can be found, before anything is begun.
 
     Raises:
         ImportError: ONNX Runtime is not installed.

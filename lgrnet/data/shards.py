@@ -167,7 +167,7 @@ def labelled_aus(root: str | Path) -> tuple[int, ...]:
 
 
 def require_corpus(root: str | Path, corpus: str) -> None:
-    """See that a data set was prepared from a corpus.
+    """Check that a data set was prepared from a corpus.
 
     Raises:
         DatasetError: No data set there, its index is damaged, or it was made from something else.
@@ -206,9 +206,7 @@ def _open_faces(path: Path, count: int) -> np.ndarray:
     try:
         faces = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(
-            f"{path} is damaged ({error}): delete it and run the command that made it again"
-        ) from error
+        raise _damaged(path, error) from error
     if faces.dtype != np.uint8 or faces.shape != (count, ALIGNED_SIZE, ALIGNED_SIZE, 3):
         raise DatasetError(
             f"{path} holds {faces.dtype} {faces.shape}, not {count} faces of 200 × 200: delete it "
@@ -243,9 +241,13 @@ def read_labels(path: Path, aus: int) -> dict[str, np.ndarray]:
         *(OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError),
         *(BadZipFile, zlib.error),
     ) as error:
-        raise DatasetError(
-            f"{path} is damaged ({error}): delete it and run the command that made it again"
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"{path} is damaged ({error}): delete it and run the command that made it again"
+    )
 
 
 class FaceShards:

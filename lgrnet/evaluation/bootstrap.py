@@ -5,7 +5,7 @@ Frames of one person resemble each other, so people are drawn, not frames (a clu
 
 import numpy as np
 
-from lgrnet.evaluation.metrics import MISSING
+from lgrnet.data.shards import MISSING
 
 RESAMPLES = 1000
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgrnet.evaluation.metrics import MISSING
+from lgrnet.data.shards import MISSING
 
 BINS = 10
 """Of equal width, as in Guo et al., "On Calibration of Modern Neural Networks" (2017)."""

@@ -11,11 +11,9 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
-
 from lgrnet.corpora.folds import CORPORA, FOLDS
 from lgrnet.data.shards import MISSING
-from lgrnet.evaluation.metrics import area_under_curve, recognised
+from lgrnet.evaluation.metrics import area_under_curve, or_null, recognised
 from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.experiment import Experiment
 from lgrnet.network.variants import VARIANTS, variant_of
@@ -63,8 +61,8 @@ def fold_scores(experiment: Experiment, epoch: int, result: Evaluation, recipe: 
             "true_positives": hits,
             "false_positives": alarms,
             "false_negatives": misses,
-            "f1": _plain(result.f1[i]),
-            "auc": _plain(area[i]),
+            "f1": or_null(result.f1[i]),
+            "auc": or_null(area[i]),
         }
     return {
         "format": FORMAT,
@@ -75,9 +73,9 @@ def fold_scores(experiment: Experiment, epoch: int, result: Evaluation, recipe: 
         "epochs": experiment.optim.epochs,
         "frames": len(truth),
         "aus": rows,
-        "mean_f1": _plain(result.mean_f1),
-        "landmark_error": _plain(result.landmark_error),
-        "failure_rate": _plain(result.failure_rate),
+        "mean_f1": or_null(result.mean_f1),
+        "landmark_error": or_null(result.landmark_error),
+        "failure_rate": or_null(result.failure_rate),
         "training_data": experiment.training_data,
         "recipe": recipe,
         "experiment": experiment.to_dict(),
@@ -157,8 +155,3 @@ def _find_fault(scores: dict) -> str | None:
         if row["auc"] is not None and not 0 <= row["auc"] <= 1:
             return f"has a senseless area under the curve of {au}"
     return None
-
-
-def _plain(value: float) -> float | None:
-    """Turn NaN into null, which JSON has."""
-    return None if np.isnan(value) else float(value)

@@ -164,3 +164,8 @@ def area_under_curve(probability: np.ndarray, presence: np.ndarray) -> np.ndarra
         wins = ranks[truth].sum() - positives * (positives + 1) / 2
         areas[column] = wins / (positives * negatives)
     return areas
+
+
+def or_null(value: float) -> float | None:
+    """Turn NaN into None, as JSON has null and no NaN."""
+    return None if np.isnan(value) else float(value)

@@ -8,12 +8,11 @@ import numpy as np
 
 from lgrnet.corpora.own import CORPUS as OWN
 from lgrnet.data.batches import scored
-from lgrnet.data.shards import Labels
+from lgrnet.data.shards import MISSING, Labels
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.evaluation.calibration import reliability
 from lgrnet.evaluation.groups import groups
 from lgrnet.evaluation.metrics import (
-    MISSING,
     always_on_f1,
     area_under_curve,
     f1_frame,

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgrnet.evaluation.metrics import MISSING, f1_frame
+from lgrnet.data.shards import MISSING
+from lgrnet.evaluation.metrics import f1_frame
 
 LEVELS = ("none", "A", "B", "C", "D", "E")
 """FACS's levels, nearest to an intensity of 0 to 5 (Ekman, Friesen and Hager, 2002)."""

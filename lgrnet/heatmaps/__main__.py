@@ -144,7 +144,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _write(args: argparse.Namespace, model: nn.Module) -> None:
     ask = ask_network(model, next(model.parameters()).device)
-    pipeline = Pipeline(ask, open_finder(None), 1)  # type: ignore[arg-type]
+    pipeline = Pipeline(ask, open_finder(None), 1)
     names, crops = zip(*read_faces(pipeline, args.images, args.frames, args.aligned), strict=True)
     said = ask(np.stack(crops))
     all_aus = model.config.aus

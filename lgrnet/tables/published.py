@@ -6,7 +6,7 @@ the paper makes them differ from the mean of the row.
 
 from typing import NamedTuple
 
-Row = tuple[float, ...]
+Figures = tuple[float, ...]
 
 
 class Reported(NamedTuple):
@@ -19,7 +19,7 @@ class Reported(NamedTuple):
     """
 
     name: str
-    f1: Row
+    f1: Figures
     average: float
 
 

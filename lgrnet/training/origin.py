@@ -50,10 +50,10 @@ def _digest(path: Path | None) -> str | None:
 
 
 def check_origin(out: Path, origin: Mapping[str, object]) -> dict[str, object]:
-    """See that the run in a folder is made from the same; older runs do not say.
+    """Check that the run in a folder is made from the same; older runs do not say.
 
-    A file that has been deleted since is no other one: a run that has begun goes on without its
-    initial weights, and one that is finished without its teacher too.
+    A file that has been deleted since does not count as another: a run that has begun goes on
+    without its initial weights, and one that is finished without its teacher too.
 
     Args:
         out: Folder of the run.

@@ -9,7 +9,7 @@ from lgrnet.training.origin import check_origin, read_origin
 
 
 def require_same_run(out: Path, config: dict, origin: Mapping[str, object]) -> dict[str, object]:
-    """See that a folder holds no other run.
+    """Check that a folder holds no other run.
 
     Args:
         out: The folder, whether or not there is one.

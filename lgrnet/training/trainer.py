@@ -53,6 +53,8 @@ logger = logging.getLogger(__name__)
 
 STATE_NAME = "state.pt"
 LAST_NAME = "last.pt"
+BEST_NAME, BEST_ON_TEST_NAME = "best.pt", "best_on_test.pt"
+AVERAGE_NAME = "average.pt"
 
 
 class Trainer:
@@ -236,12 +238,12 @@ class Trainer:
         self._save_state()
 
     def _check_results(self) -> None:
-        """See that what a finished run has made is still there."""
+        """Check that what a finished run has made is still there."""
         on_fold, out = self.experiment.data.fold is not None, self.experiment.out
-        means = ("average.pt",) if self.mean is not None else ()
+        means = (AVERAGE_NAME,) if self.mean is not None else ()
         for name in (LAST, BEST_ON_TEST, *((AVERAGE,) if means else ())) if on_fold else ():
             read_fold_scores(out / name)
-        made = (LAST_NAME, "best_on_test.pt" if on_fold else "best.pt", *means)
+        made = (LAST_NAME, BEST_ON_TEST_NAME if on_fold else BEST_NAME, *means)
         absent = [name for name in made if not (out / name).exists()]
         if absent:
             logger.warning(
@@ -261,7 +263,7 @@ class Trainer:
             *(result.mean_f1, 100 * result.landmark_error),
         )
         meta = {**self._meta(result), "averaged_from": self.experiment.optim.average_from}
-        save_checkpoint(out / "average.pt", mean.network, meta)
+        save_checkpoint(out / AVERAGE_NAME, mean.network, meta)
         if self.experiment.data.fold is not None:
             scores = fold_scores(self.experiment, self.epoch, result, self.train_shards.recipe)
             write_fold_scores(out / AVERAGE, scores)
@@ -295,7 +297,7 @@ class Trainer:
         if on_fold:
             scores = fold_scores(self.experiment, self.epoch, result, self.train_shards.recipe)
         if best:
-            save_checkpoint(out / ("best_on_test.pt" if on_fold else "best.pt"), self.model, meta)
+            save_checkpoint(out / (BEST_ON_TEST_NAME if on_fold else BEST_NAME), self.model, meta)
             if on_fold:
                 write_fold_scores(out / BEST_ON_TEST, scores)
         save_checkpoint(out / LAST_NAME, self.model, meta)

@@ -79,7 +79,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class FrameBackend(Protocol):
-    """What a backend also is that cuts faces out of a frame where it runs the network."""
+    """A backend that can also cut the faces out of the frame, on its own device."""
 
     def from_frame(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> Outputs:
         """Run the network on faces of a frame.

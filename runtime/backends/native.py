@@ -10,7 +10,7 @@ import numpy as np
 from runtime.backends.fixed_batch import FixedBatch
 from runtime.errors import DeviceError, ModelError
 from runtime.landmarks import COUNT
-from runtime.native.library import Take, find_library
+from runtime.native.library import HistogramCallback, find_library
 from runtime.native.model import NativeModel, NetworkShape, read_model
 from runtime.one_thread import OneThread
 
@@ -84,7 +84,7 @@ class NativeBackend(FixedBatch):
             shape = (groups, positions, 256)
             found[name.decode()] = np.ctypeslib.as_array(counts, shape).copy()
 
-        self._do(self._library.lgrnet_histograms, Take(take))
+        self._do(self._library.lgrnet_histograms, HistogramCallback(take))
         return found
 
     def _run(self, faces: np.ndarray) -> list[np.ndarray]:

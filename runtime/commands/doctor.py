@@ -41,14 +41,14 @@ LIBRARIES = {
 }
 """Optional library → extra that brings it."""
 
-ENGINES = {
+TRIED = {
     "onnxruntime on cpu": ("edge", "cpu", "onnxruntime"),
     "openvino on cpu": ("edge-int8", "cpu", "openvino"),
     "native on cpu": ("edge-native", "cpu", "native"),
     "onnxruntime on cuda": ("edge", "cuda", "onnxruntime"),
     "tensorrt on cuda": ("edge", "cuda", "tensorrt"),
 }
-"""What is tried: packaged model, device, backend."""
+"""What is opened and run: packaged model, device, backend."""
 
 NEEDED = frozenset({"onnxruntime on cpu", "face cascade", "reading video"})
 """Without these the default run does not work."""
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
     """Print the report.
 
     Args:
-        argv: Arguments behind ``doctor``.
+        argv: Arguments after ``doctor``.
 
     Returns:
         0 where the packaged model can be run on videos here, otherwise 2.
@@ -108,7 +108,7 @@ def examine() -> Iterator[Finding]:
     """Look at everything; findings come while it goes on."""
     yield from _machine()
     yield from _libraries()
-    for name, (model, device, backend) in ENGINES.items():
+    for name, (model, device, backend) in TRIED.items():
         yield _try("engines", name, lambda m=model, d=device, b=backend: _run(m, d, b))
     yield _try("engines", "our GPU kernels", _gpu)
     yield _try("faces and video", "face cascade", lambda: open_finder(None).name)

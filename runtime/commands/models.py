@@ -13,7 +13,7 @@ def main(argv: Sequence[str]) -> int:
     """Print a paragraph a model.
 
     Args:
-        argv: Arguments behind ``models``.
+        argv: Arguments after ``models``.
 
     Returns:
         0; 2 where a model is missing or cannot be opened here.

@@ -13,7 +13,7 @@ def main(argv: Sequence[str]) -> int:
     """Draw the picture.
 
     Args:
-        argv: Arguments behind ``plot``.
+        argv: Arguments after ``plot``.
 
     Returns:
         0; errors are raised, see `runtime.outputs.plotting.plot`.

@@ -13,7 +13,7 @@ for this GPU, PTX that is none, PTX of a newer version."""
 
 
 class DriverError(DeviceError):
-    """A function of the driver said no.
+    """A driver function returned an error.
 
     Attributes:
         code: The driver's number of the error.
@@ -34,7 +34,7 @@ def call(function: str, *arguments: Any) -> None:
 
     Raises:
         DeviceError: The driver does not load, or does not have the function.
-        DriverError: It says no.
+        DriverError: It returned an error.
     """
     driver = _load_driver()
     try:

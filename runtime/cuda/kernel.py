@@ -50,7 +50,7 @@ class Kernel:
         shared: Bytes of shared memory of a block.
 
     Raises:
-        DeviceError: The driver says no.
+        DeviceError: A driver function returned an error.
     """
 
     def __init__(self, code: bytes, entry: str, threads: int, shared: int) -> None:

@@ -31,7 +31,7 @@ LANES = 5
 
 FEW_LANES = 3
 THIN_OPACITY = 0.35
-"""How many there are, and how far they hide what is behind, where they must be before the face."""
+"""How many there are, and how opaque they are, where the strip has to cover the face."""
 
 LATELY = 2.0
 """Seconds after which presence counts 1/e in choosing the action units."""

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 
 SEARCH_SIDE = 400
-"""Longer side to which larger frames are reduced for the search, pixels, unless it is said."""
+"""Longer side to which larger frames are reduced to search them, pixels, if none is given."""
 
 LEAST_SEARCH_SIDE = 64
-"""Least value of it that makes sense."""
+"""Smallest search side that is accepted, pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class FaceFinder(Protocol):
     """
 
     name: str
-    """How the finder is called where the detector describes itself."""
+    """Name of the finder in the detector's `repr`."""
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
         """Search a frame.

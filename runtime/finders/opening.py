@@ -24,7 +24,7 @@ def open_finder(
 
     Raises:
         FileNotFoundError: The path leads nowhere.
-        InputError: The path is no YuNet model, or the object is no finder but a class or else.
+        InputError: The path is no YuNet model, or the object is not a finder, for example a class.
         OpenCVError: This OpenCV lacks what the finder needs.
         TypeError: ``search_side`` is not whole.
         ValueError: ``search_side`` is too small, or given with a finder of the caller's own.

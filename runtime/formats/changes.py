@@ -78,7 +78,15 @@ class Changes:
         event = self.open.get((face.id, au))
         if event is None:
             self.open[face.id, au] = Event(
-                *(face.id, au, now, index, now, index, value, strength, self._name)
+                face_id=face.id,
+                au=au,
+                onset=now,
+                first=index,
+                offset=now,
+                last=index,
+                peak=value,
+                peak_intensity=strength,
+                name=self._name,
             )
             return
         event.offset, event.last = now, index

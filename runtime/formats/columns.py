@@ -55,7 +55,7 @@ class Column:
 
 
 def require_aus(layout: Layout, result: Result) -> None:
-    """See that a result tells the action units that a table has columns for.
+    """Check that a result tells the action units that a table has columns for.
 
     Raises:
         InputError: It does not.

@@ -61,7 +61,7 @@ class GrowingText:
 
     Args:
         target: The file to write, UTF-8; see `PartialFile`.
-        keep: Bytes of a partial file that is there to go on behind; 0 to begin anew.
+        keep: Length of the partial file that is to be continued, bytes; 0 to begin anew.
 
     Raises:
         InputError: The folder cannot be made, or another run writes this file.

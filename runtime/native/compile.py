@@ -14,7 +14,15 @@ from pathlib import Path
 
 from runtime.atomic import PendingFile, make_folder
 from runtime.errors import InputError
-from runtime.native.library import ENGINE, FLAGS, TARGETS, folders, library_path, seal, targets
+from runtime.native.library import (
+    ENGINE,
+    FLAGS,
+    TARGETS,
+    folders,
+    library_path,
+    targets,
+    write_checksum,
+)
 
 COMPILERS = ("c++", "g++", "clang++")
 
@@ -81,7 +89,7 @@ def compile_engine(target: str | None = None, folder: Path | None = None) -> Pat
             command = [*compiler(), *FLAGS, *TARGETS[name]]
             probe(command, folder)
             _run(command, "engine.cpp", pending.path)
-            seal(pending.target, pending.path)
+            write_checksum(pending.target, pending.path)
             pending.commit()
         except CompileError as error:
             failures.append((name, error))
@@ -124,7 +132,7 @@ def probe(command: list[str], folder: Path | None = None) -> None:
             these.
 
     Raises:
-        LackingError: It has not.
+        LackingError: The processor lacks them.
         CompileError: The compiler fails.
     """
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inside:

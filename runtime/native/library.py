@@ -37,7 +37,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 (Intel from Alder Lake, AMD from Zen 5), AVX2, and any. They give the same results up to rounding;
 in 8 bits a number near the middle between two may become either."""
 
-Take = ctypes.CFUNCTYPE(
+HistogramCallback = ctypes.CFUNCTYPE(
     None, ctypes.c_char_p, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_float)
 )
 """What ``lgrnet_histograms`` hands its results to."""
@@ -105,13 +105,13 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     library.lgrnet_open.argtypes = [pointer] * 4 + [whole, whole, *message]
     library.lgrnet_run.argtypes = [pointer] * 5 + message
     library.lgrnet_observe.argtypes = [pointer, *message]
-    library.lgrnet_histograms.argtypes = [pointer, Take, *message]
+    library.lgrnet_histograms.argtypes = [pointer, HistogramCallback, *message]
     library.lgrnet_close.argtypes = [pointer]
     library.lgrnet_close.restype = None
     return library
 
 
-def seal(path: Path, content: Path | None = None) -> None:
+def write_checksum(path: Path, content: Path | None = None) -> None:
     """Note what a compiled engine holds, beside it: opening a damaged one ends the process.
 
     Args:

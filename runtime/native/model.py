@@ -94,7 +94,7 @@ def write_model(path: Path, model: NativeModel) -> None:
         model: The content.
 
     Raises:
-        ValueError: A weight is none, or too large for half precision.
+        ValueError: A weight is not finite, or too large for half precision.
     """
     stored = np.float16 if model.spec.precision == "int8" else np.float32
     with np.errstate(over="ignore"):  # what has become infinite is found below

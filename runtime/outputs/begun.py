@@ -1,4 +1,4 @@
-"""What a run is of, noted when it begins: so that nothing else is joined to it after a cut."""
+"""What identifies a run, written when it begins, so that only the same run is resumed."""
 
 import json
 from collections.abc import Mapping
@@ -70,7 +70,7 @@ def of_source(record: Mapping, source: Source, run: Mapping[str, object]) -> boo
 
 
 def check_same(base: Path, run: Mapping[str, object]) -> None:
-    """See that a run is the one that was begun.
+    """Check that a run is the one that was begun.
 
     Args:
         base: Path of its files without their suffixes.

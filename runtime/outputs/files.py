@@ -84,7 +84,7 @@ class Wanted:
             )
 
 
-class Outputs:
+class SourceFiles:
     """Writes all that is wanted of one source; a context manager.
 
     The frames of a run that was cut off are in its native table. With ``resume`` they are not
@@ -148,7 +148,7 @@ class Outputs:
                 self._video = stack.enter_context(video)
             self._stack = stack.pop_all()
 
-    def __enter__(self) -> "Outputs":
+    def __enter__(self) -> "SourceFiles":
         return self
 
     def __exit__(self, *exception: object) -> bool | None:
@@ -221,7 +221,7 @@ class Outputs:
         return result
 
     def check_end(self) -> None:
-        """See that all frames of an earlier run have been recalled, where the source has ended.
+        """Check that all frames of an earlier run have been recalled, where the source has ended.
 
         Raises:
             InputError: The source is shorter than it was.

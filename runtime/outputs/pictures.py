@@ -25,8 +25,8 @@ MOST_LAG = 0.25
 class VideoWriter:
     """Writes frames as an MPEG-4 ``.mp4``; a context manager, see `PartialFile`.
 
-    Frames that say when they are stand there until the next, so that a video of variable rate, or
-    one that lacks frames, keeps its pace. Where more come than the rate holds, the video lags until
+    A frame with a timestamp is shown until the next one, so that a video of variable rate, or one
+    that lacks frames, keeps its pace. Where more come than the rate holds, the video lags until
     there is a gap, by `MOST_LAG` or a frame at most: frames that would come later are left out.
 
     The first frame sets the size; frames of another are fitted into it on black. Without a frame

@@ -1,8 +1,6 @@
 """The timeline of a finished run as a picture: a row an action unit, a block a face."""
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,6 +9,7 @@ import numpy as np
 from runtime.action_units import au_name
 from runtime.drawing.style import Style, text_width, write
 from runtime.errors import InputError
+from runtime.outputs.curves import Curves, Span, read_curves, survey
 from runtime.outputs.pictures import write_image
 
 INK, FAINT, GRID = (60, 50, 44), (140, 132, 126), (232, 228, 226)
@@ -25,21 +24,6 @@ _TICKS = (
     *(1800, 3600, 7200, 14400, 86400),
 )
 _FRAMES = tuple(digit * 10**zeros for zeros in range(9) for digit in (1, 2, 5))
-
-
-@dataclass(slots=True)
-class _Curves:
-    """One face over time, in columns of the picture.
-
-    Attributes:
-        peak: Highest probability, (AUs, columns); NaN where the face was not there.
-        present: Whether the AU was present, (AUs, columns).
-        rows: Rows of the table.
-    """
-
-    peak: np.ndarray
-    present: np.ndarray
-    rows: int = field(default=0)
 
 
 def plot(
@@ -73,124 +57,33 @@ def plot(
     path = Path(table)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give the CSV of a run")
-    shown, span, counts = _survey(path, aus)
+    shown, span, counts = survey(path, aus)
     longest = sorted(counts, key=lambda face: -counts[face])[:FACES]
     faces = [face for face in counts if face in longest]  # as they came
     style = Style(max(1.0, width / 1600))
     label = max(text_width(_name(au), style.font) for au in shown) + 2 * style.pad
     columns = width - label - 3 * style.pad
-    curves = _bin(path, shown, faces, span, columns)
-    picture = _page(curves, shown, span[:3], label, width, style, len(counts))
+    curves = read_curves(path, shown, faces, span, columns)
+    picture = _page(curves, shown, span, label, width, style, len(counts))
     if output is not None:
         write_image(output, picture)
     return picture
-
-
-def _survey(path: Path, aus: Sequence[str] | None):
-    """Look through the table: AUs to show; begin, end, their unit and kind; rows of each face."""
-    counts: dict[str, int] = {}
-    start, end, frames, before = np.inf, -np.inf, 0, ""
-    header, first = next(_rows(path), ([], {}))
-    # Of many files each has times of its own; their frames are numbered through.
-    timed = bool(first.get("timestamp")) and "input" not in first
-    known = [name for name in header if name.startswith("AU") and f"{name}_c" in header]
-    if not {"frame", "timestamp", "face_id", "success"}.issubset(header) or not known:
-        raise InputError(
-            f"{path} is no table of a run: give the native CSV, such as out/clip.csv (not "
-            "clip.openface.csv or clip.pyfeat.csv)"
-        )
-    missing = [au for au in aus or () if au not in known]
-    if missing:
-        raise InputError(f"{path} has no {', '.join(missing)}: choose from {', '.join(known)}")
-    mixed = "input" in first and any(row["timestamp"] for _, row in _rows(path))
-    for _, row in _rows(path):
-        time = _time(row, timed)
-        start, end = min(start, time), max(end, time)
-        frames, before = frames + (row["frame"] != before), row["frame"]
-        if row["success"] == "1":
-            counts[_face(row, mixed)] = counts.get(_face(row, mixed), 0) + 1
-    if not counts:
-        raise InputError(f"{path} holds no face")
-    # The last frame is as long as they are on average.
-    end += ((end - start) / (frames - 1) if timed and frames > 1 else 1) or 1
-    return list(aus or known), (start, end, timed, mixed), counts
-
-
-def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        try:
-            for row in reader:
-                if None not in row.values():  # the last one of a run that goes on may be cut
-                    yield list(reader.fieldnames or ()), row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is no CSV: {error}") from error
-
-
-def _face(row: dict[str, str], mixed: bool) -> str:
-    """Name a face; of each video among many files it is another.
-
-    Args:
-        row: Of the table.
-        mixed: Whether there are videos and pictures in the table, whose faces then are as one.
-    """
-    name = f"face {row['face_id']}"
-    if not row.get("input"):
-        return name
-    if row["timestamp"]:
-        return f"{row['input']}, {name}"
-    return "pictures" if mixed else name
-
-
-def _time(row: dict[str, str], timed: bool) -> float:
-    try:
-        return float(row["timestamp"] if timed else row["frame"])
-    except ValueError as error:
-        raise InputError(f"frame {row['frame']} of the table: {error}") from error
-
-
-def _bin(path, aus, faces, span, columns) -> dict[str, _Curves]:
-    start, end, timed, mixed = span
-    empty = (len(aus), columns)
-    curves = {f: _Curves(np.full(empty, np.nan, np.float32), np.zeros(empty, bool)) for f in faces}
-    scale = columns / (end - start)
-    adjusted: list[bool] | None = None
-    # Short runs have fewer frames than the picture columns: a frame lasts to the next one.
-    shown: list[tuple[_Curves, np.ndarray, np.ndarray]] = []
-    column, before = 0, ""
-
-    def fill(until: int) -> None:
-        place = slice(column, max(until, column + 1))
-        for face, values, on in shown:
-            face.peak[:, place] = np.fmax(face.peak[:, place], values)
-            face.present[:, place] |= on
-
-    for header, row in _rows(path):
-        if row["frame"] != before:
-            here = min(int((_time(row, timed) - start) * scale), columns - 1)
-            fill(here)
-            shown, column, before = [], here, row["frame"]
-        face = curves.get(_face(row, mixed))
-        if face is None or row["success"] != "1":
-            continue
-        adjusted = adjusted or [f"{au}_adj" in header for au in aus]
-        values = [
-            float(row[f"{au}_adj" if there else au])
-            for au, there in zip(aus, adjusted, strict=True)
-        ]
-        on = [row[f"{au}_c"] == "1" for au in aus]
-        shown.append((face, np.array(values)[:, None], np.array(on)[:, None]))
-        face.rows += 1
-    fill(columns)
-    return curves
 
 
 def _name(au: str) -> str:
     return f"{au} {au_name(au)}"
 
 
-def _page(curves, aus, time, label, width, style, people) -> np.ndarray:
-    start, end, timed = time
+def _page(
+    curves: Mapping[str, Curves],
+    aus: Sequence[str],
+    span: Span,
+    label: int,
+    width: int,
+    style: Style,
+    people: int,
+) -> np.ndarray:
+    start, end, timed, _ = span
     lane, pad = round(1.7 * style.row), style.pad
     block = style.row + pad + len(aus) * lane + 2 * pad
     height = len(curves) * block + 2 * style.row + 2 * pad
@@ -230,7 +123,14 @@ def _page(curves, aus, time, label, width, style, people) -> np.ndarray:
     return page
 
 
-def _area(page, peak, present, corner, tall, style) -> None:
+def _area(
+    page: np.ndarray,
+    peak: np.ndarray,
+    present: np.ndarray,
+    corner: tuple[int, int],
+    tall: int,
+    style: Style,
+) -> None:
     """Draw one curve: a column of pixels each, and a line at the bottom."""
     left, base = corner
     for column in np.flatnonzero(np.isfinite(peak)).tolist():

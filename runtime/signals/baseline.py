@@ -9,7 +9,7 @@ difference:
 
 So the resting face itself comes out at `REST`, an AU that is not seen at rest is left alone, and an
 AU that is plainly there in the resting face must be seen more plainly to be counted. It is no
-judgement: who smiles through the first frames has a smile for a rest.
+judgement: if somebody smiles through the first frames, the smile is taken for the resting face.
 """
 
 import numpy as np

@@ -130,7 +130,7 @@ class Source:
             self.failures.append(legible(name))
 
     def _skip(self, reason: object) -> None:
-        """Count a frame that cannot be used, and say so; of very many ever fewer are said."""
+        """Count a frame that cannot be used, and log it; of very many only some."""
         self.skipped += 1
         if self.skipped <= _LOGGED or str(self.skipped).strip("0") == "1":
             logger.warning("left out: %s (%d so far)", reason, self.skipped)
@@ -151,7 +151,7 @@ def legible(name: str) -> str:
 
 
 def check_name(path: Path) -> None:
-    """See that a file's name can be used.
+    """Check that a file's name can be used.
 
     Raises:
         InputError: It is not in UTF-8.

@@ -17,7 +17,7 @@ class Clock:
 
     Frames that stand at one time follow each other closely, until the container's is above them
     again; a bare stream, with every frame at 0, has the step from one to the next. Where times fall
-    back and go on from there, recordings were joined: they then go on behind what was.
+    back and go on from there, recordings were joined: their times then go on from the last one.
 
     Args:
         step: Seconds from frame to frame where the container says nothing.

@@ -37,7 +37,7 @@ _QUICK = 0.5  # seconds; a failure that took longer was a timeout, and is not tr
 
 
 class LiveSource(Source):
-    """A capture that goes on by itself. Only its newest frame is kept; see the module.
+    """A capture that runs by itself; only its newest frame is kept, see the module.
 
     The thread begins with the loop and ends with it, or when nothing came for ``give_up`` seconds;
     that is an error in the log and an entry in `failures`, not an exception, so that whatever was

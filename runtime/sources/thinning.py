@@ -8,7 +8,7 @@ from runtime.sources.base import Shot
 
 
 def every_nth(shots: Iterable[Shot], every: int) -> Iterator[Shot]:
-    """Take the first frame of each ``every`` that follow each other, by their numbers.
+    """Take the first of each ``every`` consecutive frame numbers.
 
     Of a source that gives all its frames those are the frames 0, ``every``, 2 · ``every`` and so
     on. Where that one is missing, as it could not be decoded, or a camera's was dropped, it is the

@@ -27,7 +27,8 @@ FASTEST = 60
 """Frames a second at most that a recording which stands still is played at."""
 
 MOST_OFTEN = 10
-"""How many times its mean rate at most, which bounds how many frames a video made of it gets."""
+"""Upper limit of that rate as a multiple of the mean rate: it bounds how many frames a video gets
+that is made of the recording."""
 
 MOST_BAD = 50
 """Frames in a row that may fail to decode before a video counts as ended."""

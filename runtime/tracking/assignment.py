@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 FORBIDDEN = 1e6
-"""What a pair costs that must not be."""
+"""Cost of a pair that must not be formed."""
 
 
 def assign(cost: Sequence[Sequence[float]]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Whether what is where a face was has changed at once, as by a cut.
+"""Noticing that the image at a face's place has changed abruptly, as at a cut.
 
 A face changes little from one frame to the next where it is followed, however it moves; behind a
 cut, or in a frame that is black, something else is there. So 16 × 16 pixels of the aligned face are

@@ -25,9 +25,9 @@ SAME_LAYOUT = 0.5
 """Correlation of brightness from which the layout is the same."""
 
 SAME_COLOURS = 0.7
-"""Share of the pixels that have their like in the other picture from which the colours are."""
+"""Overlap of two histograms from which the colours count as the same."""
 
-SAME_FACE = 0.9
+SAME_SPOT = 0.9
 """Correlation from which a face is the same one in the same place, as in an inset of a screen of
 which the rest changes."""
 
@@ -94,7 +94,7 @@ class View:
         mine, its = (
             np.ascontiguousarray(view._pixels[top:bottom, left:right]) for view in (self, other)
         )
-        return _common_layout(mine, its) >= SAME_FACE and _common_colours(mine, its) >= SAME_COLOURS
+        return _common_layout(mine, its) >= SAME_SPOT and _common_colours(mine, its) >= SAME_COLOURS
 
 
 def _without_bars(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

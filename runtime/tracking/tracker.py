@@ -6,7 +6,7 @@ now and then for newcomers, and after losses. What it finds is matched with the 
 missing by place and size, all at once (`runtime.tracking.assignment`), so that a face keeps its
 number through an occlusion of some seconds.
 
-Where two faces pass each other, the network sees but the front one, and the landmarks of both end
+Where two faces pass each other, the network sees only the front one, and the landmarks of both end
 on it. Of the two the one that left its course is taken for hidden; its motion is taken from before
 the two met, since it was drawn along.
 """
@@ -34,7 +34,7 @@ AGAIN = 0.3
 """Overlap of a followed face with a found one from which the two are the same."""
 
 REMEMBER = 100
-"""Frames for which a lost face is looked out for."""
+"""For how many frames a lost face can be recognised again."""
 
 SOON = 5
 """Frames to the second search for a face that was just lost; each pause is twice the last, up to
@@ -211,10 +211,9 @@ class Tracker:
             watch: Gets the time.
 
         Returns:
-            The faces of this frame, by id. Behind `cut`, or where it has another size than the one
-            before, as of a camera that came back, nobody is where somebody was, and all are new;
-            so are they in another scene (`runtime.tracking.scene`), but for faces that are still
-            in their places.
+            The faces of this frame, by id. After `cut`, or if the size of frames has changed (as
+            when a camera comes back), all of them are new; so are they in another scene
+            (`runtime.tracking.scene`), but for faces that are still in their places.
         """
         size = size_of(frame)
         gone: list[Track] = []
@@ -362,7 +361,7 @@ class Tracker:
         else:
             number = before.id
             self._missing.remove(before)
-        # Tracks that begin together shall not all be verified on the same frames.
+        # Tracks that begin together should not all be verified on the same frames.
         age = number % self._verify_every
         track = Track(number, sighting.look, sighting.score, motion, age)
         track.seen = glance(frame, alignment_matrix(track.landmarks))

@@ -1,0 +1,170 @@
+"""The native table of a run as curves: a face's action units, in so many columns."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from runtime.errors import InputError
+
+
+class Span(NamedTuple):
+    """What a table is about, from its first row to its last.
+
+    Attributes:
+        start: Time of the first frame, seconds, or its number.
+        end: End of the last frame, likewise.
+        timed: Whether these are seconds and not numbers of frames.
+        mixed: Whether the table holds videos as well as pictures.
+    """
+
+    start: float
+    end: float
+    timed: bool
+    mixed: bool
+
+
+@dataclass(slots=True)
+class Curves:
+    """One face over time, in columns.
+
+    Attributes:
+        peak: Highest probability, (AUs, columns) float32; NaN where the face was not there.
+        present: Whether the AU was present, (AUs, columns).
+        rows: Rows of the table.
+    """
+
+    peak: np.ndarray
+    present: np.ndarray
+    rows: int = 0
+
+
+def survey(path: Path, aus: Sequence[str] | None) -> tuple[tuple[str, ...], Span, dict[str, int]]:
+    """Look through a table.
+
+    Args:
+        path: The table.
+        aus: Keys of the AUs that are asked for; None for all.
+
+    Returns:
+        The AUs to show, what the table is about, and how many rows each face has, in the order in
+        which faces came.
+
+    Raises:
+        InputError: It is no native table, holds no face or lacks an AU.
+    """
+    counts: dict[str, int] = {}
+    start, end, frames, before = np.inf, -np.inf, 0, ""
+    header, first = next(_rows(path), ([], {}))
+    # Of many files each has times of its own; their frames are numbered through.
+    timed = bool(first.get("timestamp")) and "input" not in first
+    known = [name for name in header if name.startswith("AU") and f"{name}_c" in header]
+    if not {"frame", "timestamp", "face_id", "success"}.issubset(header) or not known:
+        raise InputError(
+            f"{path} is no table of a run: give the native CSV, such as out/clip.csv (not "
+            "clip.openface.csv or clip.pyfeat.csv)"
+        )
+    missing = [au for au in aus or () if au not in known]
+    if missing:
+        raise InputError(f"{path} has no {', '.join(missing)}: choose from {', '.join(known)}")
+    mixed = "input" in first and any(row["timestamp"] for _, row in _rows(path))
+    for _, row in _rows(path):
+        time = _time(row, timed)
+        start, end = min(start, time), max(end, time)
+        frames, before = frames + (row["frame"] != before), row["frame"]
+        if row["success"] == "1":
+            counts[_face(row, mixed)] = counts.get(_face(row, mixed), 0) + 1
+    if not counts:
+        raise InputError(f"{path} holds no face")
+    # The last frame is as long as they are on average.
+    end += ((end - start) / (frames - 1) if timed and frames > 1 else 1) or 1
+    return tuple(aus or known), Span(start, end, timed, mixed), counts
+
+
+def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        try:
+            for row in reader:
+                if None not in row.values():  # the last one of a run that goes on may be cut
+                    yield list(reader.fieldnames or ()), row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is no CSV: {error}") from error
+
+
+def _face(row: dict[str, str], mixed: bool) -> str:
+    """Name a face; of each video among many files it is another.
+
+    Args:
+        row: Of the table.
+        mixed: Whether there are videos and pictures in the table, whose faces then are as one.
+    """
+    name = f"face {row['face_id']}"
+    if not row.get("input"):
+        return name
+    if row["timestamp"]:
+        return f"{row['input']}, {name}"
+    return "pictures" if mixed else name
+
+
+def _time(row: dict[str, str], timed: bool) -> float:
+    try:
+        return float(row["timestamp"] if timed else row["frame"])
+    except ValueError as error:
+        raise InputError(f"frame {row['frame']} of the table: {error}") from error
+
+
+def read_curves(
+    path: Path, aus: Sequence[str], faces: Sequence[str], span: Span, columns: int
+) -> dict[str, Curves]:
+    """Read the faces of a table into columns, each of which stands for one frame or many.
+
+    Args:
+        path: The table.
+        aus: Keys of the AUs, the rows of the curves.
+        faces: The faces, as `survey` names them.
+        span: From `survey`.
+        columns: How many.
+
+    Returns:
+        Face → its curves.
+
+    Raises:
+        InputError: The table is not one.
+    """
+    start, end, timed, mixed = span
+    empty = (len(aus), columns)
+    curves = {f: Curves(np.full(empty, np.nan, np.float32), np.zeros(empty, bool)) for f in faces}
+    scale = columns / (end - start)
+    adjusted: list[bool] | None = None
+    # Short runs have fewer frames than the picture columns: a frame lasts to the next one.
+    shown: list[tuple[Curves, np.ndarray, np.ndarray]] = []
+    column, before = 0, ""
+
+    def fill(until: int) -> None:
+        place = slice(column, max(until, column + 1))
+        for face, values, on in shown:
+            face.peak[:, place] = np.fmax(face.peak[:, place], values)
+            face.present[:, place] |= on
+
+    for header, row in _rows(path):
+        if row["frame"] != before:
+            here = min(int((_time(row, timed) - start) * scale), columns - 1)
+            fill(here)
+            shown, column, before = [], here, row["frame"]
+        face = curves.get(_face(row, mixed))
+        if face is None or row["success"] != "1":
+            continue
+        adjusted = adjusted or [f"{au}_adj" in header for au in aus]
+        values = [
+            float(row[f"{au}_adj" if there else au])
+            for au, there in zip(aus, adjusted, strict=True)
+        ]
+        on = [row[f"{au}_c"] == "1" for au in aus]
+        shown.append((face, np.array(values)[:, None], np.array(on)[:, None]))
+        face.rows += 1
+    fill(columns)
+    return curves
