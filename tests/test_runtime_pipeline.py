@@ -46,3 +46,15 @@ def test_a_backend_gets_the_frame_where_it_can_cut_faces_out():
         np.testing.assert_array_equal(a.probability, b.probability)
     assert wanted[0].probability != wanted[1].probability
     assert Pipeline(cut, None, 5).run(frame, [], Stopwatch()) == []
+
+
+def test_faces_of_two_frames_are_cut_out_of_their_own():
+    frames = [np.full((150, 200, 3), value, np.uint8) for value in (10, 200)]
+    matrix = np.array([[1.2, 0, 0], [0, 1.2, 0]])
+    cuts = [(frame, matrix) for frame in frames]
+    wanted = Pipeline(Means(), None, 5).run_all(cuts, Stopwatch())
+    got = Pipeline(MeansOfFrames(), None, 5).run_all(cuts, Stopwatch())
+    assert [look.probability.tolist() for look in got] == [
+        look.probability.tolist() for look in wanted
+    ]
+    assert wanted[0].probability < wanted[1].probability
