@@ -307,6 +307,31 @@ def test_no_more_faces_than_allowed(tmp_path, finder):
     assert [ids(detector.track(two(150, 480))) for _ in range(3)] == [[0]] * 3
 
 
+def test_no_more_newcomers_than_there_is_room_for(tmp_path, finder):
+    model = write_model(tmp_path / "m.onnx", batch=2)
+    detector = Detector(model, finder=finder, search_every=3, max_faces=2)
+    detector.track(far(150))
+    assert [len(detector.track(far(150, 550, 950))) for _ in range(8)][-1] == 2
+
+
+def test_nobody_looks_for_newcomers_where_there_is_no_room(tmp_path, finder):
+    model = write_model(tmp_path / "m.onnx")
+    detector = Detector(model, finder=finder, search_every=3, max_faces=1)
+    for _ in range(20):
+        detector.track(spot(150, 120))
+    assert finder.finds == 1
+
+
+@pytest.mark.parametrize(("away", "number"), [(6, 1), (40, 0)])
+def test_the_longer_a_face_is_away_the_farther_off_it_may_come_back(tmp_path, finder, away, number):
+    detector = Detector(write_model(tmp_path / "m.onnx"), finder=finder, verify_every=1)
+    for _ in range(3):
+        detector.track(far(150))
+    for _ in range(away):
+        assert not detector.track(wall(1280, 240))
+    assert ids(detector.track(far(430))) == [number]
+
+
 def test_tracks_on_one_face_become_one(detector):
     assert ids(detector.track(two(200, 440))) == [0, 1]
     for shift in range(0, 121, 10):
