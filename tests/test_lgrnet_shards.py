@@ -41,6 +41,14 @@ def test_each_face_keeps_its_labels(folders):
     assert list(FaceShards(folders[1], "train").labels.conditions) == ["yaw"]
 
 
+def test_labels_come_in_the_order_asked_for(folders):
+    one, other = (FaceShards(folders[0], "train", aus) for aus in ((1, 12), (12, 1)))
+    for name in ("presence", "intensity"):
+        kept, turned = (getattr(part.labels, name) for part in (one, other))
+        np.testing.assert_array_equal(turned, kept[:, ::-1])
+        assert (turned != kept).any()
+
+
 def test_the_recipe_names_all(folders):
     assert FaceShards(folders[0], "train").recipe == {"made for": "tests"}
     both = FaceShards(folders[0], "train", also=[folders[1]])
