@@ -9,6 +9,7 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime import results as results_module
 from runtime.errors import InputError
+from runtime.pose import head_pose
 from runtime.results import Holds, Result, Timings
 
 STRONG = {"AU06": 1.25, "AU12": 4.5, "AU24": 0.0}
@@ -44,6 +45,18 @@ def test_pose_is_computed_once(monkeypatch):
     assert len(asked) == 1
     moved = replace(face, landmarks=face.landmarks + 50)
     assert moved.pose.translation[0] > face.pose.translation[0]
+
+
+def test_the_pose_is_that_of_the_landmarks_in_the_files(tmp_path):
+    """Which have two digits, so that whoever reads them again finds the same pose."""
+    face = some_face()
+    points = (face.landmarks + np.random.default_rng(0).uniform(0, 1, (49, 2))).astype(np.float32)
+    face = replace(face, landmarks=points)
+    written = np.array(face.to_dict()["landmarks"])
+    assert 0 < np.abs(written - points).max() < 0.006
+    pose, again = face.pose, head_pose(written, SIZE)
+    assert (pose.yaw, pose.pitch, pose.roll) == (again.yaw, again.pitch, again.roll)
+    assert pose.translation == again.translation
 
 
 def test_only_some_action_units():
