@@ -45,7 +45,7 @@ def test_geometry_of_a_loss(points, reason):
 
 
 def test_eyes_are_measured_by_the_longer_side_of_the_frame():
-    """As those of a face that is seen in a strip, or, larger still, in none."""
+    """A flat face fits into a strip, lying or upright, and not into a small square."""
     low = (FACE - (70, 40)) * (1, 0.15)
     used = alignment_matrix(low)
     assert why_lost(low, used, (320, 24)) == ""

@@ -47,7 +47,7 @@ def test_pose_is_computed_once(monkeypatch):
     assert moved.pose.translation[0] > face.pose.translation[0]
 
 
-def test_the_pose_is_that_of_the_landmarks_in_the_files(tmp_path):
+def test_the_pose_is_that_of_the_landmarks_in_the_files():
     """Which have two digits, so that whoever reads them again finds the same pose."""
     face = some_face()
     points = (face.landmarks + np.random.default_rng(0).uniform(0, 1, (49, 2))).astype(np.float32)
