@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_corpora_bp4d import prepare
 
-from lgrnet.corpora.bp4d_labels import read_occurrence
+from lgrnet.corpora.bp4d_labels import read_intensities, read_occurrence
 from lgrnet.corpora.problems import Problems
 
 
@@ -130,6 +130,7 @@ ZEROS = 12 * ",0"
         (f"{HEADER}\n{10**25}{ZEROS}\n", "line 2: '10000000000000000000000000' is no frame num"),
         (f"{HEADER}\n{'9' * 5000}{ZEROS}\n", "line 2: '9999"),
         (f"{HEADER}\n1{11 * ',0'},{'1' * 5000}\n", "line 2: AU 24 is '1111"),
+        (f"{HEADER}\n4{ZEROS}\n4{ZEROS}\n", "line 3: frame 4 comes after frame 4"),
     ],
 )
 def test_tables_in_another_form_are_told(tmp_path, text, message):
@@ -173,3 +174,30 @@ def test_pictures_none_of_which_can_be_read(tmp_path, caplog):
     assert "213.jpg: none of the 5 frames from here on can be used" in caplog.text
     assert "go on" in caplog.text
     assert not (tmp_path / "out" / "index.parquet").exists()
+
+
+def test_labels_are_those_of_the_columns_heads_in_any_order(tmp_path):
+    heads = [24, 4, 1, 17, 2, 23, 6, 15, 7, 14, 10, 12]
+    rng = np.random.default_rng(2)
+    labels = {au: rng.choice([0, 1, 9], 4).tolist() for au in heads}
+    lines = [",".join(map(str, [0, *heads]))]
+    lines += [",".join(map(str, [row + 3, *(labels[au][row] for au in heads)])) for row in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    problems = Problems()
+    frames, presence = read_occurrence(tmp_path / "t.csv", problems)
+    assert not problems
+    assert frames.tolist() == [3, 4, 5, 6]
+    assert presence.T.tolist() == [labels[au] for au in drawn_corpora.BP4D_AUS]
+
+
+def test_more_intensities_than_frames_are_told(tmp_path):
+    for au in drawn_corpora.BP4D_INTENSITY_AUS:
+        drawn_corpora.write_bp4d_intensity(tmp_path, "F001", "T1", au, range(13, 18), [0] * 5)
+    folder = tmp_path / "AUCoding" / "AU_INT"
+    problems = Problems()
+    frames = np.arange(13, 17)
+    intensity, _ = read_intensities(folder, "F001_T1", frames, False, problems)
+    assert len(problems.lines()) == len(drawn_corpora.BP4D_INTENSITY_AUS)
+    for line in problems.lines():
+        assert "5 frames, the occurrence table has 4 and 4 are in both" in line
+    assert np.isnan(intensity).all()

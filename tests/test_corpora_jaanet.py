@@ -1,5 +1,6 @@
 """JÂA-Net's list files, drawn by tests/drawn_corpora.py, through `lgrnet.prepare jaanet`."""
 
+import json
 import re
 
 import drawn_corpora
@@ -74,6 +75,18 @@ def test_disfa_counts_pictures_from_0(tmp_path):
     )
     assert prepare(tmp_path) == 0
     check(tmp_path, faces, ("SN002", "SN006"), DISFA_AUS)
+
+
+def test_landmarks_that_are_all_0_are_of_no_face(tmp_path):
+    faces = drawn_corpora.write_jaanet(tmp_path / "list", tmp_path / "imgs", PARTS)
+    put(tmp_path / "list" / "BP4D_part1_land.txt", 2, "0 " * 98)
+    put(tmp_path / "list" / "BP4D_part1_biocular.txt", 2, "0")
+    assert prepare(tmp_path) == 0
+    del faces[PARTS["part1"][1]]
+    check(tmp_path, faces, ("F001", "M002", "F004"), BP4D_AUS)
+    (dropped,) = json.loads((tmp_path / "out" / "report.json").read_text())["dropped_frames"]
+    told = [dropped[name] for name in ("subject", "task", "frames", "reason")]
+    assert told == ["F001", "T1", "2441", "no landmarks"]
 
 
 def lines(path):

@@ -136,6 +136,21 @@ def test_joint_loss_adds_up():
     torch.testing.assert_close(losses.total, expected)
 
 
+@pytest.mark.parametrize("over", ["sample", "batch"])
+def test_joint_loss_hands_on_what_dice_is_to_be(over):
+    """To that of the local branch, too."""
+    torch.manual_seed(0)
+    target = face().repeat(4, 1, 1)
+    logits, local, labels = torch.randn(4, 3), torch.randn(4, 3), torch.randint(0, 2, (4, 3))
+    weights = torch.tensor([0.5, 1.0, 1.5])
+    given = {"smooth": 0.3, "dice_over": over}
+    alone = joint_loss(logits, target, labels, target, weights, **given)
+    both = joint_loss(logits, target, labels, target, weights, **given, local_logits=local)
+    expected = dice_loss(logits, labels, weights, 0.3, over)
+    torch.testing.assert_close(alone.dice, expected)
+    torch.testing.assert_close(both.dice, expected + dice_loss(local, labels, weights, 0.3, over))
+
+
 def test_intensities_by_hand():
     intensity = torch.tensor([[0.5, 4.0], [3.0, 1.0]])
     target = torch.tensor([[0.0, 1.0], [3.0, float("nan")]])

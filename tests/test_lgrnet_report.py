@@ -201,6 +201,12 @@ def test_every_frame_is_in_one_group_of_each_condition():
     assert tones == ["brown"]
 
 
+def test_up_and_down_a_head_is_nodded_alike():
+    values = np.array([-25.0, -10, -9.9, 9.9, 19.9, 20])
+    found = [values[group.chosen].tolist() for group in groups({"pitch": values})]
+    assert found == [[-9.9, 9.9], [-10, 19.9], [-25, 20]]
+
+
 def test_report_holds_groups_and_is_json(tmp_path):
     result, labels = drawn()
     scores = report(AUS, result, (0.4, 0.6), labels)

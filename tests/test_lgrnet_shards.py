@@ -1,10 +1,19 @@
 """Several data sets are read as one, each face with the labels that it has in its own."""
 
+import pickle
+
 import numpy as np
 import pytest
 from tiny_shards import write_tiny_shards
 
-from lgrnet.data.shards import DatasetError, FaceShards, Labels, write_index, write_shard
+from lgrnet.data.shards import (
+    DatasetError,
+    FaceShards,
+    Labels,
+    OtherDatasetError,
+    write_index,
+    write_shard,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +50,40 @@ def test_each_face_keeps_its_labels(folders):
     assert list(FaceShards(folders[1], "train").labels.conditions) == ["yaw"]
 
 
+def test_labels_come_in_the_order_asked_for(folders):
+    one, other = (FaceShards(folders[0], "train", aus) for aus in ((1, 12), (12, 1)))
+    for name in ("presence", "intensity"):
+        kept, turned = (getattr(part.labels, name) for part in (one, other))
+        np.testing.assert_array_equal(turned, kept[:, ::-1])
+        assert (turned != kept).any()
+
+
 def test_the_recipe_names_all(folders):
     assert FaceShards(folders[0], "train").recipe == {"made for": "tests"}
     both = FaceShards(folders[0], "train", also=[folders[1]])
     assert both.recipe == {"made for": "tests", "also": [{"made for": "other tests"}]}
+
+
+def test_a_folder_with_other_aus_is_refused(folders, tmp_path):
+    recipe, splits = {"made for": "tests"}, {"train": 1, "val": 0}
+    write_index(tmp_path, (1, 12), splits, recipe)
+    write_index(tmp_path, (1, 12), splits, recipe)
+    before = (tmp_path / "dataset.json").read_bytes()
+    for aus, parts in (((1, 4), splits), ((1, 12), {"train": 2, "val": 0})):
+        with pytest.raises(OtherDatasetError, match="holds a data set made from another recipe"):
+            write_index(tmp_path, aus, parts, recipe)
+    assert (tmp_path / "dataset.json").read_bytes() == before
+
+
+def test_faces_that_were_read_do_not_go_along_to_a_worker(folders):
+    shards = FaceShards(folders[0], "train")
+    unread = len(pickle.dumps(shards))
+    faces = [shards.face(index) for index in range(len(shards))]
+    packed = pickle.dumps(shards)
+    assert len(packed) == unread < faces[0].size
+    there = pickle.loads(packed)
+    for index, face in enumerate(faces):
+        np.testing.assert_array_equal(there.face(index), face)
 
 
 @pytest.mark.parametrize(("most", "faces"), [(1, 3), (2, 6), (3, 10), (4, 10)])

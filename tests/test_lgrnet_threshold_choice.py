@@ -69,6 +69,13 @@ def test_the_few_choose_among_thresholds_that_cost_little(faces):
     assert chosen[2] == best[2], "19 faces that show an AU are too few"
 
 
+def test_who_is_not_labelled_gives_no_false_alarm():
+    """Half of the frames may show the AU or not, and the network is sure that they do."""
+    presence = np.repeat([[1], [0], [9]], [10, 10, 20], axis=0)
+    probability = np.repeat([[0.52], [0.1], [0.9]], [10, 10, 20], axis=0)
+    assert best_thresholds(probability, presence) == [0.5]
+
+
 def test_with_one_face_more_they_have_a_say(faces):
     probability, presence, few, few_presence, _ = faces
     more = few_presence.copy()

@@ -8,6 +8,7 @@ from runtime.align import (
     anchor_matrix,
     crop_matrix,
     invert,
+    sampling,
     transform,
     warp,
 )
@@ -107,6 +108,32 @@ def test_shrinking_averages_and_stays_in_place(scale):
         np.testing.assert_allclose(small[row, column, :2], [x, y], atol=1)
     # A one-pixel checkerboard is grey from afar; sampled without averaging it is not.
     assert abs(small[50:70, 50:70, 2] - 127.5).max() <= 30
+
+
+def test_what_is_averaged_is_not_moved_by_half_a_pixel():
+    ramp = 4 * np.arange(60, dtype=np.uint8)
+    frame = np.ascontiguousarray(np.broadcast_to(ramp[None, :, None], (60, 60, 3)))
+    small = warp(frame, np.array([[0.2, 0, 0], [0, 0.2, 0]]), 12).astype(int)
+    np.testing.assert_allclose(small[6, 2:10, 0], 20 * np.arange(2, 10), atol=1)
+
+
+def test_the_edge_of_what_is_averaged_is_of_the_frame():
+    frame = np.full((400, 400, 3), 255, np.uint8)
+    assert (warp(frame, np.array([[0.2, 0, -20], [0, 0.2, -20]]), 40) == 255).all()
+
+
+@pytest.mark.parametrize(("scale", "factor"), [(0.6, 1), (0.5, 2), (0.35, 2), (0.33, 3)])
+def test_no_square_is_larger_than_a_pixel_of_the_output(scale, factor):
+    how = sampling((900, 700), np.array([[scale, 0, 0], [0, scale, 0]]), 176)
+    assert how.factor == factor
+
+
+@pytest.mark.parametrize("degrees", [45, 90, 135, 180])
+def test_all_of_a_turned_face_is_averaged(degrees):
+    angle = np.radians(degrees)
+    linear = 0.25 * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    matrix = np.hstack([linear, (20 - linear @ [300, 300])[:, None]])
+    assert (warp(np.full((600, 600, 3), 255, np.uint8), matrix, 40) == 255).all()
 
 
 def test_outside_the_frame_is_grey():

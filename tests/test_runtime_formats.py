@@ -11,6 +11,7 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime.errors import InputError
 from runtime.formats import FORMATS, Layout, open_writer, output_path
+from runtime.formats.changes import Changes
 from runtime.formats.growing import partial_path
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.formats.subtitles import clock
@@ -267,6 +268,21 @@ def test_events_that_go_on_are_in_the_file(tmp_path):
             *(("AU12", "0.080"), ("AU06", "0.080")),
         ]
     assert len(rows(tmp_path / "clip.events.csv")) == 2
+
+
+@pytest.mark.parametrize("adjusted", [{}, {"AU06": 0.15, "AU12": 0.25, "AU24": 0.35}])
+def test_peaks_are_the_highest_values_of_an_event(adjusted):
+    """Of what presence was judged by, where signals adjusted it."""
+    changes = Changes()
+    for index, strength in enumerate((1.0, 3.0, 2.0)):
+        face = some_face(0, ("AU12",), AU06=0.0, AU12=0.3 * strength, AU24=0.0)
+        shown = {key: value * strength for key, value in adjusted.items()}
+        strengths = {"AU06": 0.0, "AU12": strength, "AU24": 0.0}
+        face = replace(face, intensities=strengths, adjusted=shown)
+        assert changes.update(some_result(index, face)) == []
+    (event,) = changes
+    assert event.peak_intensity == 3.0
+    assert event.peak == pytest.approx(0.75 if adjusted else 0.9)
 
 
 VTT = """WEBVTT

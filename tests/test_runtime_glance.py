@@ -37,3 +37,19 @@ def test_places_outside_the_frame_are_those_at_its_edge():
     far = MATRIX + np.array([0, 0, 5000])
     assert not glance(frame, far).any(), "one corner, all over"
     assert glance(frame[:40, :40], MATRIX).shape == (SIDE * SIDE,)
+
+
+@pytest.mark.parametrize(("height", "width"), [(240, 640), (640, 240)])
+def test_all_of_a_wide_and_of_a_high_frame_is_looked_at(height, width):
+    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    x, y = width - 210, height - 210
+    there = glance(frame, np.array([[1.0, 0, -x], [0, 1.0, -y]]))
+    np.testing.assert_array_equal(there, glance(frame[y:, x:], np.eye(2, 3)))
+    assert there.any()
+
+
+def test_noise_on_one_colour_tells_nothing():
+    frame = np.full((240, 240, 3), 120, np.uint8)
+    frame[::2, ::2, 0] += 1
+    frame[100, 100] = 121
+    assert not glance(frame, np.eye(2, 3)).any()

@@ -47,6 +47,17 @@ def test_long_runs_are_summed_up_in_bounded_memory(monkeypatch):
     assert json.loads(json.dumps(summary)) == summary
 
 
+@pytest.mark.parametrize("time", [2.0, 3.0, 3.01, 17.3])
+def test_long_runs_are_right_to_half_a_bin(monkeypatch, time):
+    monkeypatch.setattr(latency, "EXACT", 10)
+    stats = LatencyStats()
+    for _ in range(20):
+        stats.add(Timings(network=time))
+    row = stats.as_dict()["ms"]["network"]
+    assert row["p50"] == pytest.approx(time, rel=0.0051)
+    assert row["p99"] <= row["max"] == time
+
+
 def test_table_has_a_row_a_phase():
     stats = LatencyStats()
     stats.add(Timings(decode=2, network=8, decode_work=7))

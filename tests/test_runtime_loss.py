@@ -44,6 +44,15 @@ def test_geometry_of_a_loss(points, reason):
     assert (reason in said) if reason else said == ""
 
 
+def test_eyes_are_measured_by_the_longer_side_of_the_frame():
+    """A flat face fits into a strip, lying or upright, and not into a small square."""
+    low = (FACE - (70, 40)) * (1, 0.15)
+    used = alignment_matrix(low)
+    assert why_lost(low, used, (320, 24)) == ""
+    assert why_lost(low[:, ::-1], alignment_matrix(low[:, ::-1]), (24, 320)) == ""
+    assert "px apart" in why_lost(low, used, (32, 24))
+
+
 def test_boxes():
     x, y, w, h = face_box(FACE)
     assert (FACE > [x, y]).all()

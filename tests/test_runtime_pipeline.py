@@ -1,7 +1,8 @@
 """The pipeline with a backend that cuts faces out of the frame itself."""
 
 import numpy as np
-from test_runtime_fixtures import make_spec
+import pytest
+from test_runtime_fixtures import MEAN_FACE, SpotFinder, make_spec, spot
 
 from runtime.align import ALIGNED_SIZE, warp
 from runtime.backends.base import Outputs
@@ -46,3 +47,37 @@ def test_a_backend_gets_the_frame_where_it_can_cut_faces_out():
         np.testing.assert_array_equal(a.probability, b.probability)
     assert wanted[0].probability != wanted[1].probability
     assert Pipeline(cut, None, 5).run(frame, [], Stopwatch()) == []
+
+
+def test_faces_of_two_frames_are_cut_out_of_their_own():
+    frames = [np.full((150, 200, 3), value, np.uint8) for value in (10, 200)]
+    matrix = np.array([[1.2, 0, 0], [0, 1.2, 0]])
+    cuts = [(frame, matrix) for frame in frames]
+    wanted = Pipeline(Means(), None, 5).run_all(cuts, Stopwatch())
+    got = Pipeline(MeansOfFrames(), None, 5).run_all(cuts, Stopwatch())
+    assert [look.probability.tolist() for look in got] == [
+        look.probability.tolist() for look in wanted
+    ]
+    assert wanted[0].probability < wanted[1].probability
+
+
+class Moving(Means):
+    """Sees a face in its place, and when it looks again at another."""
+
+    def __init__(self, shift):
+        super().__init__()
+        self.shift = shift
+
+    def __call__(self, faces):
+        points = MEAN_FACE + (self.shift if self.asked else 0)
+        self.asked += 1
+        landmarks = np.repeat(points[None], len(faces), axis=0).astype(np.float32)
+        return Outputs(np.zeros((len(faces), 3)), landmarks)
+
+
+@pytest.mark.parametrize(("shift", "count"), [(0, 1), (30, 1), (60, 0), (np.nan, 0)])
+def test_who_is_elsewhere_at_the_second_look_is_no_face(shift, count):
+    frame, finder = spot(320, 240, 640, 480), SpotFinder()
+    pipeline = Pipeline(Moving(shift), finder, 5)
+    assert len(pipeline.look_twice(frame, finder.find(frame), Stopwatch())) == count
+    assert pipeline.backend.asked == 2

@@ -9,7 +9,8 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime import results as results_module
 from runtime.errors import InputError
-from runtime.results import Holds
+from runtime.pose import head_pose
+from runtime.results import Holds, Result, Timings
 
 STRONG = {"AU06": 1.25, "AU12": 4.5, "AU24": 0.0}
 
@@ -46,6 +47,18 @@ def test_pose_is_computed_once(monkeypatch):
     assert moved.pose.translation[0] > face.pose.translation[0]
 
 
+def test_the_pose_is_that_of_the_landmarks_in_the_files():
+    """Which have two digits, so that whoever reads them again finds the same pose."""
+    face = some_face()
+    points = (face.landmarks + np.random.default_rng(0).uniform(0, 1, (49, 2))).astype(np.float32)
+    face = replace(face, landmarks=points)
+    written = np.array(face.to_dict()["landmarks"])
+    assert 0 < np.abs(written - points).max() < 0.006
+    pose, again = face.pose, head_pose(written, SIZE)
+    assert (pose.yaw, pose.pitch, pose.roll) == (again.yaw, again.pitch, again.roll)
+    assert pose.translation == again.translation
+
+
 def test_only_some_action_units():
     strong = replace(some_face(3, ("AU06", "AU24")), intensities=STRONG)
     (face,) = some_result(0, strong).only(("AU24", "AU12"))
@@ -54,6 +67,18 @@ def test_only_some_action_units():
     assert face.present == ("AU24",)
     assert face.intensities == {"AU24": 0.0, "AU12": 4.5}
     assert (face.adjusted, face.id, face.box) == ({}, 3, strong.box)
+
+
+def test_what_is_present_comes_in_the_order_asked_for():
+    face = replace(some_face(3, ("AU06", "AU12")), adjusted={"AU06": 0.1, "AU12": 0.2, "AU24": 0.3})
+    some = face.only(["AU12", "AU06"])
+    assert some.present == ("AU12", "AU06")
+    assert list(some.adjusted.items()) == [("AU12", 0.2), ("AU06", 0.1)]
+
+
+def test_the_time_waited_for_a_frame_counts_and_that_of_decoding_it_does_not():
+    timings = Result((), Timings(network=8), SIZE).placed(7, 0.5, wait_ms=1, decode_ms=30).timings
+    assert (timings.decode, timings.decode_work, timings.total) == (1, 30, 9)
 
 
 def test_only_what_there_is_can_be_asked_for():

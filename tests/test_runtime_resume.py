@@ -258,6 +258,25 @@ def test_resume_of_another_source(tmp_path, capsys, monkeypatch, model):
     assert [row["frame"] for row in rows(out / "clip.partial.csv")] == list("012")
 
 
+def test_what_a_version_began_that_noted_less_of_models_goes_on(
+    tmp_path, capsys, monkeypatch, model
+):
+    """Where the model has nothing to tell of what is noted since."""
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--resume")
+    with monkeypatch.context() as patch:
+        cut(patch, 4)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    path = out / "clip.latency.partial.json"
+    note = json.loads(path.read_text())
+    for name in ("seen", "tuned_on"):
+        note["run"]["model"].pop(name, None)
+    path.write_text(json.dumps(note))
+    code, _, err = run(capsys, *given)
+    assert (code, "going on behind frame 2" in err) == (0, True), err
+
+
 def test_a_refusal_changes_nothing(tmp_path, capsys, monkeypatch, model):
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
     given = ("--out", out, "--model", model, "--no-video")

@@ -77,6 +77,28 @@ def test_black_bars_are_left_out():
         assert changed(*boxed)
 
 
+@pytest.mark.parametrize(("colour", "is_cut"), [((250, 0, 0), False), ((0, 0, 0), True)])
+def test_edges_of_a_plain_colour_are_no_black_bars(colour, is_cut):
+    """They are most of both pictures, and the same."""
+    framed = [np.full((360, 640, 3), colour, np.uint8) for _ in range(2)]
+    for canvas, picture in zip(framed, (portrait(), street()), strict=True):
+        canvas[90:270, 160:480] = cv2.resize(picture, (320, 180))
+    assert changed(*framed) == is_cut
+
+
+@pytest.mark.parametrize(("more", "is_cut"), [(0, True), (-3, False)])
+def test_a_change_counts_by_the_mean_of_the_darker_picture(more, is_cut):
+    dark, bright = (np.full((64, 64, 3), 100, np.uint8) for _ in range(2))
+    bright[..., 0] += 21 + more
+    bright[..., 2] -= 10
+    dark[:, :32, ::2] += 2
+    bright[:32, :, ::2] += 2
+    change = np.abs(dark.astype(int) - bright).mean()
+    assert (change >= 0.1 * dark.mean()) == is_cut
+    assert change < 0.1 * bright.mean()
+    assert changed(dark, bright) == changed(bright, dark) == is_cut
+
+
 def test_dark_frames_and_those_of_one_colour_tell_nothing():
     black, white = np.zeros((360, 640, 3), np.uint8), np.full((360, 640, 3), 255, np.uint8)
     for nothing in (black, white, street() // 12):

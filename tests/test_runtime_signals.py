@@ -139,6 +139,14 @@ def test_baseline_of_a_busy_face():
     assert low(np.array([0.9]))[0] > 0.6
 
 
+def test_what_is_near_one_is_lowered_by_as_much():
+    baseline = Baseline(1, 0.5)
+    baseline(np.array([0.4]))
+    for probability in (0.999, 0.9995):
+        odds = probability / (1 - probability) / (0.4 / 0.6) * (0.1 / 0.9)
+        assert baseline(np.array([probability]))[0] == pytest.approx(odds / (1 + odds))
+
+
 def bank(**options) -> SignalBank:
     return SignalBank(Signals(**options), AUS, (0.5, 0.5, 0.5))
 
@@ -189,6 +197,20 @@ def test_smoothing_begins_anew_behind_a_gap():
     signals.apply(frame(0, 0.0))
     signals.apply(frame(1))
     assert signals.apply(frame(2, 1.0)).faces[0].adjusted["AU12"] == 1.0
+
+
+def test_a_clock_that_goes_back_smooths_all_the_same():
+    signals = bank(smooth="ema")
+    signals.apply(replace(frame(0, 0.2), timestamp=10.0))
+    (face,) = signals.apply(replace(frame(1, 0.8), timestamp=0.0))
+    assert 0.2 <= face.adjusted["AU12"] <= 0.8
+
+
+def test_a_probability_at_the_threshold_is_present():
+    signals = bank(hysteresis=0.1)
+    for judged in (signals.judge(frame(0, 0.5)), signals.apply(frame(0, 0.5))):
+        assert judged.faces[0].present == AUS
+    assert signals.judge(frame(0, np.nextafter(0.5, 0))).faces[0].present == ()
 
 
 def test_faces_that_nobody_ends_are_forgotten():

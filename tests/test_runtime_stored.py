@@ -67,3 +67,11 @@ def test_stored_frames_that_are_damaged(tmp_path):
     text = write(tmp_path, "native", *results).read_text().replace("0.8750", "0,8750", 1)
     with pytest.raises(InputError, match=r"left\.csv, frame 0: too few or too many"):
         list(stored(tmp_path, text))
+
+
+def test_presence_is_read_as_it_stands_and_not_judged_anew(tmp_path):
+    """Both faces have the same probabilities; signals may have judged them otherwise."""
+    faces = [some_face(0, ("AU06",)), some_face(1, ("AU12", "AU24"))]
+    path = write(tmp_path, "native", some_result(0, *faces), some_result(1))
+    (read,) = StoredFrames(path, LAYOUT)
+    assert [face.present for face in read] == [("AU06",), ("AU12", "AU24")]

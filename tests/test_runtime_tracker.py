@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, spot, wall, write_model
 
-from runtime.boxes import alignment_box
+from runtime.boxes import alignment_box, face_box
 from runtime.detector import SEARCH_EVERY, Detector
 from runtime.finders import FoundFace
 from runtime.pipeline import Look, Sighting
 from runtime.tracking import tracker
 from runtime.tracking.motion import Motion
-from runtime.tracking.tracker import MAX_MISSES, REMEMBER, SOON, Track
+from runtime.tracking.scene import View
+from runtime.tracking.tracker import LONGEST_MEETING, MAX_MISSES, REMEMBER, SOON, Track
 
 
 @pytest.fixture
@@ -123,6 +124,61 @@ def test_a_lost_face_is_looked_for_at_once_soon_and_then_less_and_less_often(tmp
     assert np.diff(searched).tolist()[:3] == [SOON, 2 * SOON, 4 * SOON]
 
 
+def test_each_loss_is_looked_for_soon(tmp_path, finder):
+    """Also while another face has been missing for long."""
+    model = write_model(tmp_path / "m.onnx", batch=4)
+    detector = Detector(model, finder=finder, verify_every=40, search_every=None)
+    assert ids(detector.track(far(150, 640, 1130))) == [0, 1, 2]
+    for _ in range(50):
+        assert ids(detector.track(far(150, 640))) == [0, 1]
+    searched = []
+    for number in range(20):
+        before = finder.finds
+        assert ids(detector.track(far(150))) == [0]
+        searched += [number] * (finder.finds - before)
+    assert searched == [0, SOON, 3 * SOON]
+
+
+class SceneByCorner(View):
+    """Tells scenes by a single pixel, and faces that stay by their place."""
+
+    def __init__(self, frame):
+        self.tells, self.scene = True, frame[0, 0, 0]
+
+    def is_another_scene(self, other):
+        return self.scene != other.scene
+
+    def is_same_scene(self, other):
+        return self.scene == other.scene
+
+    def is_same_at(self, box, other):
+        return box[0] < 300
+
+
+def test_who_is_missing_behind_a_cut_is_looked_for_as_who_was_just_lost(
+    tmp_path, finder, monkeypatch
+):
+    """Who stays in an inset all the while keeps the tracker from searching every frame."""
+    monkeypatch.setattr(tracker, "View", SceneByCorner)
+    model = write_model(tmp_path / "m.onnx", batch=2)
+    detector = Detector(model, finder=finder, verify_every=40, search_every=None)
+    elsewhere = two(150, 150)
+    elsewhere[0, 0] = 1
+    assert ids(detector.track(two(150, 480))) == [0, 1]
+    for _ in range(10):
+        assert ids(detector.track(elsewhere)) == [0]
+    assert finder.finds == 1, "nobody is missing there"
+    searched = []
+    for number in range(60):
+        before = finder.finds
+        detector.track(two(150, 150))
+        searched += [number] * (finder.finds - before)
+    assert searched[:3] == [0, SOON, 3 * SOON]
+    for _ in range(4 * SOON):
+        seen = ids(detector.track(two(150, 480)))
+    assert seen == [0, 1]
+
+
 def test_lost_faces_are_forgotten_in_the_end(tmp_path, finder):
     # Without a search for newcomers, or the face would be found again under a new number.
     detector = Detector(
@@ -210,6 +266,54 @@ def test_motion_from_before_a_drag_is_remembered():
     assert track.motion.distance(there) > 1
     assert track.distance(there) < 0.5
     assert track.distance((100.0 + 4 * 33, 100.0, 50.0, 50.0)) < 0.5  # or it did stop there
+
+
+def test_who_was_hidden_goes_on_as_before_the_meeting():
+    """And not as whoever stood in front, on whom its landmarks were all the while."""
+
+    def box(x: float) -> tuple[float, float, float, float]:
+        return x, 100.0, 50.0, 50.0
+
+    track = Track(0, None, 0.9, Motion.of_box(box(100)))
+    for i in range(1, 31):
+        track.predict()
+        track.found(None, box(100 + 4 * i))
+    track.course = track.motion.copy()
+    for i in range(1, 41):
+        track.predict()
+        track.found(None, box(220 - 4 * i))
+    assert track.distance(box(100 + 4 * 70)) > 2
+    track.lose()
+    assert track.distance(box(100 + 4 * 70)) < 0.1
+    assert track.distance(box(220 - 4 * 40)) > 2
+    assert track.course is None
+
+
+@pytest.mark.parametrize(("off", "stays"), [((-40, 0), 1), ((0, -40), 0), ((-20, 20), 0)])
+def test_of_two_on_one_face_the_one_that_stayed_on_its_course_goes_on(detector, off, stays):
+    """Of two that are as far off it the older one."""
+    frame = spot(300, 120, 640, 240)
+    detector.track(frame)
+    (there,) = detector._tracker._tracks
+    detector._tracker._tracks = tracks = []
+    for number, shift in enumerate(off):
+        look = Look(there.landmarks + np.array([shift, 0]), np.zeros(3), None)
+        tracks.append(Track(number, look, 0.9, Motion.of_box(face_box(look.landmarks))))
+    assert where(detector.track(frame)) == {stays: pytest.approx(300, abs=1)}
+
+
+def test_faces_that_overlap_for_long_are_taken_to_stay_so(detector):
+    """Where they were going when they met says nothing any more."""
+    for left in range(120, 180, 6):
+        detector.track(two(left, 318))
+    tracks = detector._tracker._tracks
+    assert [track.course is not None for track in tracks] == [True, True]
+    for number in range(2 * LONGEST_MEETING):
+        assert ids(detector.track(two(180, 318))) == [0, 1]
+        if number == LONGEST_MEETING // 2:
+            assert tracks[0].course.distance(tracks[0].box) > 0.5
+    for track in detector._tracker._tracks:
+        assert track.course.distance(track.box) < 0.1
 
 
 def test_of_two_behind_a_pillar_the_one_that_was_on_its_way_there_comes_out(detector):
@@ -305,6 +409,31 @@ def test_no_more_faces_than_allowed(tmp_path, finder):
     model = write_model(tmp_path / "m.onnx")
     detector = Detector(model, finder=finder, search_every=1, max_faces=1)
     assert [ids(detector.track(two(150, 480))) for _ in range(3)] == [[0]] * 3
+
+
+def test_no_more_newcomers_than_there_is_room_for(tmp_path, finder):
+    model = write_model(tmp_path / "m.onnx", batch=2)
+    detector = Detector(model, finder=finder, search_every=3, max_faces=2)
+    detector.track(far(150))
+    assert [len(detector.track(far(150, 550, 950))) for _ in range(8)][-1] == 2
+
+
+def test_nobody_looks_for_newcomers_where_there_is_no_room(tmp_path, finder):
+    model = write_model(tmp_path / "m.onnx")
+    detector = Detector(model, finder=finder, search_every=3, max_faces=1)
+    for _ in range(20):
+        detector.track(spot(150, 120))
+    assert finder.finds == 1
+
+
+@pytest.mark.parametrize(("away", "number"), [(6, 1), (40, 0)])
+def test_the_longer_a_face_is_away_the_farther_off_it_may_come_back(tmp_path, finder, away, number):
+    detector = Detector(write_model(tmp_path / "m.onnx"), finder=finder, verify_every=1)
+    for _ in range(3):
+        detector.track(far(150))
+    for _ in range(away):
+        assert not detector.track(wall(1280, 240))
+    assert ids(detector.track(far(430))) == [number]
 
 
 def test_tracks_on_one_face_become_one(detector):

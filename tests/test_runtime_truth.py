@@ -56,6 +56,16 @@ def test_counts_by_hand():
     assert "landmark error 3.0 %" in table
 
 
+def test_an_au_that_is_always_missed_counts_in_the_mean():
+    agreement = Agreement(truth("AU06 AU12", "AU06"), ("AU06", "AU12"))
+    for index in range(2):
+        agreement.add(seen(index, ("AU06",), 0.02))
+    summary = agreement.as_dict()
+    assert summary["aus"]["AU06"]["f1"] == 1
+    assert summary["aus"]["AU12"]["f1"] == 0
+    assert summary["mean_f1"] == 0.5
+
+
 def test_face_elsewhere_is_not_the_true_one():
     agreement = Agreement(truth("AU06"), ("AU06",))
     agreement.add(seen(0, ("AU06",), 0.6))
