@@ -4,6 +4,7 @@ The letters below mean the same in every docstring and shape comment of this pac
 
 ======  ==========================================================================
 ``B``   batch
+``N``   faces, or other things, of which there may be any number
 ``n``   action units (AUs)
 ``L``   landmarks, 49
 ``C``   channels of the feature grid, 64 in the paper

@@ -10,6 +10,7 @@ import numpy as np
 
 from runtime.backends import open_backend
 from runtime.counts import require_count
+from runtime.described import Described
 from runtime.errors import InputError
 from runtime.faces import FaceMaker
 from runtime.finders import FaceFinder, open_finder
@@ -30,7 +31,6 @@ from runtime.sources import (
     open_source,
     read_ahead,
 )
-from runtime.spec import ModelSpec
 from runtime.tracking.tracker import Tracker
 
 SEARCH_EVERY = 30
@@ -46,7 +46,7 @@ BATCH = 8
 """Pictures that `Detector.batch` takes together if nothing else is asked for."""
 
 
-class Detector:
+class Detector(Described):
     """Finds faces and their action units.
 
     Two ways of working share one model:
@@ -56,7 +56,7 @@ class Detector:
     * ``detector.track(frame)`` and ``detector.stream(source)`` follow faces: each frame is aligned
       from the landmarks of the last one and the network runs once. The finder searches the first
       frame, and again after a loss or a cut or while no face is there; how these are noticed is
-      told in `runtime.tracking.loss` and `runtime.tracking.scene`.
+      told in `runtime.tracking.lost` and `runtime.tracking.scene`.
 
     ``detector.batch(source)`` takes many unrelated pictures, each by itself, with the faces of
     several in one call of the network.
@@ -78,17 +78,17 @@ class Detector:
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
             no such search, where only one person is to be seen.
-        min_face: Least size of a face that counts, pixels of the frame: the mean of width and
-            height of `Face.box`.
-        search_side: Longer side to which the finder reduces larger frames, pixels; None for 400.
-            The cascade sees faces from 24 pixels of that, 6 %: give 1600 for small faces in 4K,
-            which takes as many times as long as there are more pixels.
         backend: What runs the model: ``"onnxruntime"``, or on CPUs ``"openvino"`` or ``"native"``;
             None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
             `open_backend`.
+        min_face: Least size of a face that counts, pixels of the frame: the mean of width and
+            height of `Face.box`.
         signals: What to do to the probabilities of faces that are followed: smoothing, hysteresis,
             a baseline, other thresholds; see `runtime.signals`. None for nothing.
+        search_side: Longer side to which the finder reduces larger frames, pixels; None for 400.
+            The cascade sees faces from 24 pixels of that, 6 %: give 1600 for small faces in 4K,
+            which takes as many times as long as there are more pixels.
 
     Raises:
         FileNotFoundError: The model or the finder's file is not there.
@@ -154,7 +154,6 @@ class Detector:
         self._next_index = 0
         self._faces = FaceMaker(self.spec)
         self.signals = signals
-        """What is done to probabilities over time, None for nothing."""
         self._bank: SignalBank | None = None
         if signals:
             try:
@@ -163,58 +162,6 @@ class Detector:
                 self._backend.close()
                 raise
         self._holds = Holds(self.aus, self.tells_intensity, self.adjusts)
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model says of itself: AUs, thresholds, training data, licence."""
-        return self._backend.spec
-
-    @property
-    def aus(self) -> tuple[str, ...]:
-        """Keys of the AUs that every face gets, such as ``("AU01", "AU02", ...)``."""
-        return self._faces.keys
-
-    @property
-    def tells_intensity(self) -> bool:
-        """Whether faces also get `Face.intensities`, which takes a model with such a head."""
-        return self.spec.intensity
-
-    @property
-    def adjusts(self) -> bool:
-        """Whether faces that are followed also get `Face.adjusted`, which `signals` decide."""
-        return self.signals is not None and self.signals.adjusts
-
-    @property
-    def backend(self) -> str:
-        """What runs the model: one of `runtime.spec.ENGINES`."""
-        return self._backend.engine
-
-    @property
-    def device(self) -> str:
-        """What the network runs on, such as ``"cpu"`` or ``"cuda:0"``; never ``"auto"``."""
-        return self._backend.device
-
-    @property
-    def provider(self) -> str:
-        """What runs it there, with its version; see `runtime.backends.base.Backend`."""
-        return self._backend.provider
-
-    @property
-    def precision(self) -> str:
-        """What the network computes in, such as ``"fp32"``; see `runtime.backends.base.Backend`."""
-        return self._backend.precision
-
-    @property
-    def threads(self) -> int:
-        """CPU threads of the network."""
-        return self._backend.threads
-
-    def __repr__(self) -> str:
-        backend, spec = self._backend, self.spec
-        return (
-            f"Detector({spec.preset} {backend.precision} on {backend.device}, {backend.provider}, "
-            f"{backend.threads} threads, finder {self._finder.name})"
-        )
 
     def __enter__(self) -> "Detector":
         return self

@@ -25,7 +25,7 @@ def model_path(model: str | Path | None) -> Path:
     """Find a model.
 
     Args:
-        model: A name of :data:`MODELS`, the path of an exported file, or None for the default.
+        model: A name of `MODELS`, the path of an exported file, or None for the default.
 
     Returns:
         The file; for a path, whether or not there is one.

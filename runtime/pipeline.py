@@ -20,7 +20,7 @@ from runtime.boxes import Box, alignment_box, face_box, same_face
 from runtime.finders import FaceFinder, FoundFace
 from runtime.image import size_of
 from runtime.latency import Stopwatch
-from runtime.tracking.loss import why_lost
+from runtime.tracking.lost import why_lost
 
 SPARE = 4
 """How many finds beyond `max_faces` are examined too, so that a false one, which may be the

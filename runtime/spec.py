@@ -1,6 +1,6 @@
 """What an exported model says of itself: AUs, thresholds, geometry, provenance.
 
-The exporter writes a :class:`ModelSpec` into the file's metadata, the runtime reads it back;
+The exporter writes a `ModelSpec` into the file's metadata, the runtime reads it back;
 nothing is guessed from tensor shapes.
 """
 

@@ -73,7 +73,7 @@ def test_json_lines_that_find_no_room_or_no_output(tmp_path, model):
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     for end, code, said in (
         (">/dev/full", 3, "error: <stdout> takes no more JSON lines (No space left on device)"),
-        (">&-", 2, "error: --jsonl writes to standard output, which is closed"),
+        (">&-", 2, "error: JSON lines go to standard output (--jsonl), which is closed"),
     ):
         done = subprocess.run(
             ["bash", "-c", f"{command} {end}"],

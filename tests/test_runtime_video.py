@@ -56,7 +56,7 @@ class VariableRate:
 
 @pytest.mark.parametrize("late", [0.0, 3.0])
 def test_variable_rate_and_a_late_beginning_are_no_missing_end(caplog, late):
-    shots = list(Video.of_capture(VariableRate(late), "a.mkv", "a"))
+    shots = list(Video(VariableRate(late), "a.mkv", "a"))
     np.testing.assert_allclose([shot.timestamp for shot in shots], VariableRate.times)
     assert caplog.text == ""
 
@@ -78,7 +78,7 @@ def test_frames_of_a_container_that_does_not_count_them(tmp_path, monkeypatch, l
 
 
 def test_a_missing_end_shows_in_spite_of_a_late_beginning(caplog):
-    assert len(list(Video.of_capture(VariableRate(3.0, missing=2.0), "a.mkv", "a"))) == 40
+    assert len(list(Video(VariableRate(3.0, missing=2.0), "a.mkv", "a"))) == 40
     assert "a.mkv ends early: 40 of 332 frames" in caplog.text
 
 
@@ -218,7 +218,7 @@ def test_a_stalled_server_ends_its_video(caplog):
             return False, None
 
     capture = Stalled()
-    source = Video.of_capture(capture, "http://host/a.mkv", "a")
+    source = Video(capture, "http://host/a.mkv", "a")
     assert len(list(source)) == 12
     assert capture.reads == 13, "one that timed out is not followed by more"
     assert "its server has stalled" in caplog.text
@@ -235,14 +235,14 @@ def test_a_server_that_stalled_in_a_frame_has_failed(caplog):
                 return super().read()
             return False, None
 
-    source = Video.of_capture(Stalled(), "http://host/a.mkv", "a")
+    source = Video(Stalled(), "http://host/a.mkv", "a")
     assert len(list(source)) == 12
     assert "its server has stalled or broken off" in caplog.text
     assert source.failures == ["http://host/a.mkv"]
 
 
 def test_frames_are_given_once(tmp_path):
-    with Video(write_video(tmp_path / "a.mp4")) as source:
+    with Video.of_file(write_video(tmp_path / "a.mp4")) as source:
         next(iter(source))
         with pytest.raises(InputError, match="are read once: open it again"):
             next(iter(source))
@@ -250,7 +250,7 @@ def test_frames_are_given_once(tmp_path):
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_closed_video_says_so(tmp_path, caplog, begun):
-    source = Video(write_video(tmp_path / "a.mp4"))
+    source = Video.of_file(write_video(tmp_path / "a.mp4"))
     shots = iter(source)
     if begun:
         next(shots)

@@ -64,7 +64,7 @@ class FramePart:
 
     Args:
         gpu: Where.
-        table: What :func:`describe` says of each face of a batch, (B, 16) float64 on both sides.
+        table: What `describe` says of each face of a batch, (B, 16) float64 on both sides.
 
     Attributes:
         table: See above.

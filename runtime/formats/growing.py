@@ -116,7 +116,7 @@ class GrowingText:
             self._cut_back()
             raise OutputError(
                 f"{self.path} cannot be written further ({error.strerror}): what is in it is "
-                "valid and stays; make room, then go on with --resume"
+                "valid and stays; make room, then resume the run (--resume)"
             ) from error
         end = self._settled + len(data)
         if end < self._end:
@@ -163,7 +163,7 @@ def _lock(file: int, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise InputError(
-            f"another run is writing {path}: wait for it, or give another --out"
+            f"another run is writing {path}: wait for it, or write to another place (--out)"
         ) from error
     except OSError:  # some network file systems have no locks
         return

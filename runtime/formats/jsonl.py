@@ -45,7 +45,7 @@ class JsonLinesPipe:
 
     def __init__(self, stream: TextIO | None, layout: Layout) -> None:
         if stream is None:
-            raise InputError("--jsonl writes to standard output, which is closed")
+            raise InputError("JSON lines go to standard output (--jsonl), which is closed")
         self._stream, self._source = stream, layout.source
 
     def write(self, result: Result) -> None:

@@ -117,6 +117,6 @@ class ParquetWriter:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(
-            f"{self._partial.path} cannot be written further ({error}): make room, then go on with "
-            "--resume"
+            f"{self._partial.path} cannot be written further ({error}): make room, then resume the "
+            "run (--resume)"
         )

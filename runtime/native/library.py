@@ -68,7 +68,7 @@ def library_path(target: str, folder: Path = BUILT) -> Path:
     """Name the file of a compiled engine.
 
     Args:
-        target: A key of :data:`TARGETS`.
+        target: A key of `TARGETS`.
         folder: Where libraries lie.
 
     Returns:
@@ -130,7 +130,7 @@ def find_library(*where: Path) -> ctypes.CDLL:
     """Open the fastest compiled engine that runs here.
 
     Args:
-        where: Folders in which libraries lie; :func:`folders` if not given.
+        where: Folders in which libraries lie; `folders` if not given.
 
     Returns:
         The engine.

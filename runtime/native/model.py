@@ -113,7 +113,7 @@ def read_model(path: Path) -> NativeModel:
     """Read a model file.
 
     Args:
-        path: Written by :func:`write_model`.
+        path: Written by `write_model`.
 
     Returns:
         Its content.

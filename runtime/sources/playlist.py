@@ -91,7 +91,7 @@ def open_file(path: Path) -> Source:
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_file():
         raise InputError(f"{path} is not a file: give a video, an image or a folder of images")
-    return ImageFiles(path) if _is_image(path) else Video(path)
+    return ImageFiles(path) if _is_image(path) else Video.of_file(path)
 
 
 def open_folder(folder: Path) -> Source:

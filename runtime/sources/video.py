@@ -44,16 +44,47 @@ class Video(Source):
     with the frames before it kept.
 
     Args:
-        path: The file.
-
-    Raises:
-        InputError: It is empty, or no video that OpenCV can decode.
+        capture: The video, opened, at its start.
+        name: What to call it in messages.
+        stem: What to call files made from it.
+        path: The file; None for one on a server, which may stall.
+        counted: Whether its container counts its frames.
     """
 
     moving = True
     ahead = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        capture: cv2.VideoCapture,
+        name: str,
+        stem: str,
+        path: Path | None = None,
+        counted: bool = True,
+    ) -> None:
+        self._capture, self._path = capture, path
+        # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        count = int(count) if 0 < count < 2**53 else None
+        super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
+        self._counted, self._said = counted, count
+        self._begun = False
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Video":
+        """Open a file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The source.
+
+        Raises:
+            InputError: It is empty, or no video that OpenCV can decode.
+        """
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes): copy it again from where it came")
         # FFmpeg would play a text file as a film of its letters.
@@ -63,36 +94,7 @@ class Video(Source):
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
             )
-        self._path = path
-        self._take_over(capture, str(path), path.stem, counted=_counts_frames(path))
-
-    @classmethod
-    def of_capture(cls, capture: cv2.VideoCapture, name: str, stem: str) -> "Video":
-        """Play a video that is open already, such as one on a web server.
-
-        Args:
-            capture: The video, at its start.
-            name: What to call it in messages.
-            stem: What to call files made from it.
-
-        Returns:
-            The source.
-        """
-        video = cls.__new__(cls)
-        video._path = None  # a server's, which may stall
-        video._take_over(capture, name, stem, counted=True)
-        return video
-
-    def _take_over(self, capture: cv2.VideoCapture, name: str, stem: str, counted: bool) -> None:
-        self._capture = capture
-        # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        count = int(count) if 0 < count < 2**53 else None
-        super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
-        self._counted, self._said = counted, count
-        self._begun = False
+        return cls(capture, str(path), path.stem, path, counted=_counts_frames(path))
 
     def __iter__(self) -> Iterator[Shot]:
         if self._begun:

@@ -23,7 +23,7 @@ from runtime.latency import Stopwatch
 from runtime.pipeline import Look, Pipeline, Sighting
 from runtime.tracking.assignment import FORBIDDEN, assign
 from runtime.tracking.glance import alike, glance
-from runtime.tracking.loss import why_lost
+from runtime.tracking.lost import why_lost
 from runtime.tracking.motion import Motion
 from runtime.tracking.scene import View
 
@@ -168,7 +168,7 @@ class _Step:
 
 
 class Tracker:
-    """Follows the faces of one stream; how losses are noticed is told in `runtime.tracking.loss`.
+    """Follows the faces of one stream; how losses are noticed is told in `runtime.tracking.lost`.
 
     Args:
         pipeline: Finder and network.
@@ -200,8 +200,7 @@ class Tracker:
 
     def cut(self) -> None:
         """Begin another scene: nobody goes on in it, and numbers are not given again."""
-        self._size = None
-        self._since_search, self._pause = 0, SOON
+        self._size = None  # as where frames of another size begin
 
     def update(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
         """Take in the next frame.

@@ -6,7 +6,7 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime.align import alignment_matrix, transform
 from runtime.boxes import alignment_box, face_box, overlap, same_face
-from runtime.tracking.loss import why_lost
+from runtime.tracking.lost import why_lost
 
 SIZE = (320, 240)
 FACE = MEAN_FACE + np.array((70, 40))
