@@ -147,6 +147,23 @@ def test_tensorrt_in_onnxruntime(monkeypatch, tmp_path):
         open_backend(path, "cpu", backend="tensorrt")
 
 
+def test_auto_is_the_cpu_where_the_gpu_opens_and_does_not_run(monkeypatch, tmp_path):
+    class Broken(BoundSession):
+        def __call__(self, faces):
+            raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED\nmore")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
+    monkeypatch.setattr(FakeSession, "works", (CUDA,))
+    monkeypatch.setattr(ort, "BoundSession", lambda m, s, spec, *_: Broken(m, s, spec, "cpu", 0))
+    path = write_model(tmp_path / "m.onnx")
+    with pytest.raises(DeviceError, match="cannot run the model there: CUDNN_STATUS"):
+        open_backend(path, "cuda")
+    backend = open_backend(path, "auto")
+    assert backend.device == "cpu"
+    assert len(backend(faces(2)).probability) == 2
+
+
 def test_models_of_one_name_do_not_share_tensorrt_engines(monkeypatch, tmp_path):
     """ONNX Runtime would take the engine of the first: it looks at names, not at weights."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

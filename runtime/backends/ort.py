@@ -152,8 +152,9 @@ class OrtBackend(FixedBatch):
         """Give a session its memory on the GPU, and run it: only then it is recorded, or fails."""
         session.disable_fallback()
         spec = _checked(session, path)
-        self._call = BoundSession(self._ort, session, spec, "cuda", index)
-        self._call(np.zeros((spec.batch, spec.crop_size, spec.crop_size, 3), np.uint8))
+        bound = BoundSession(self._ort, session, spec, "cuda", index)
+        bound(np.zeros((spec.batch, spec.crop_size, spec.crop_size, 3), np.uint8))
+        self._call = bound
 
     def _session_on(self, path: Path, chosen: list):
         options = self._ort.SessionOptions()
