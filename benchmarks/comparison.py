@@ -49,20 +49,26 @@ def training_of(path: Path) -> dict[str, Any]:
     """Tell how a network was trained, from the trunk that it began with to its end.
 
     Args:
-        path: A checkpoint of :mod:`lgrnet.train`. What it went on from (``init``) must be there.
+        path: A checkpoint of :mod:`lgrnet.train`. What it went on from (``init``) is followed.
 
     Returns:
-        The checkpoint whose trunk it began with, None for random weights; and its stages, first
-        things first: the relation between AUs, faces (each as often as it was seen), and seconds.
+        ``trunk``, the checkpoint whose trunk it began with, None for random weights; ``stages``,
+        first things first: the relation between AUs, faces (each as often as it was seen), and
+        seconds; and ``after``, the file before the first stage if it is not there any more, or not
+        one of a training, such as a mean of weights.
 
     Raises:
-        CheckpointError: One of the files cannot be used.
-        ValueError: One of them was not written by a training.
+        CheckpointError: The file cannot be used.
+        ValueError: It was not written by a training.
     """
     stages: list[dict[str, Any]] = []
     while True:
+        if stages and not path.is_file():
+            return {"trunk": None, "stages": stages, "after": str(path)}
         network, meta = load_checkpoint(path)
         if "experiment" not in meta:
+            if stages:
+                return {"trunk": None, "stages": stages, "after": str(path)}
             raise ValueError(f"{path} does not say how it was trained: name one of lgrnet.train's")
         said = meta["experiment"]
         stage = {
@@ -205,6 +211,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             {"checkpoint": str(path), "parameters": _parameters(path), **training_of(path)}
             for path in args.checkpoints
         ]
+        for network in networks:
+            if "after" in network:
+                print(
+                    f"{network['checkpoint']} goes on from {network['after']}, of whose training "
+                    "nothing is known: only what came after it counts",
+                    file=sys.stderr,
+                )
         splits = {}
         for split in args.split:
             splits[split] = compare(args.checkpoints, args.data, split, args.answers)

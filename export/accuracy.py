@@ -14,6 +14,9 @@ from runtime.atomic import write_json
 from runtime.backends.base import Outputs
 from runtime.spec import ModelSpec
 
+FEW = 50
+"""Faces that show an AU below which its F1 moves by more than a bound when one face changes."""
+
 REPORT = ".accuracy.json"
 """What a report's name ends with, instead of the suffix of its model."""
 
@@ -69,9 +72,11 @@ class Cost:
         for i, au in enumerate(self.aus):
             loss = self.f1_fp32[i] - self.f1[i]
             if loss > bounds.f1:
+                few = self.positives[i] < FEW
+                unsure = f"; only {self.positives[i]} faces show it, judge on more" if few else ""
                 found.append(
                     f"{au_key(au)} loses {loss:.3f} of F1 ({self.f1_fp32[i]:.3f} → "
-                    f"{self.f1[i]:.3f}), the bound is {bounds.f1:g}"
+                    f"{self.f1[i]:.3f}), the bound is {bounds.f1:g}{unsure}"
                 )
             if not self.max_change[i] <= bounds.change:
                 found.append(

@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     names = ", ".join(map(str, args.checkpoints))
     logger.info("%s: the mean of %s, without thresholds", args.output, names)
-    logger.info("python -m lgrnet.thresholds %s chooses some", args.output)
+    logger.info("python -m lgrnet.thresholds %s -o OUT chooses some", args.output)
     return 0
 
 

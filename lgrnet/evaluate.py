@@ -9,6 +9,7 @@ and more as JSON, and with ``--page`` as a page of plots.
 
 import argparse
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
 from lgrnet.unseen import overlap_with_fold
 from runtime.atomic import PendingFile
+from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import DefaultsHelp
+from runtime.packaged import model_path
 from runtime.spec import ENGINES
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
-    add("model", type=Path, help="a checkpoint, or an .onnx, .npz, .engine or .fused file")
+    add(
+        "model",
+        type=Path,
+        help="a checkpoint, an .onnx, .npz, .engine or .fused file, or a packaged model",
+    )
     add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     add("--split", nargs="+", default=["test"], metavar="NAME",
         help="splits, judged as one; in a prepared corpus each person is one")  # fmt: skip
@@ -50,9 +57,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="what runs an exported model; what the kind of file is for if not given")  # fmt: skip
     add("--json", type=Path,
         help="where to write the scores; if not given, in the run's folder for a model that lies "
-        "in one, else in out/, as <model>_<split>.json, <model>_onnx_<split>.json")  # fmt: skip
+        "in one, else in out/, as <model>_<data>_<split>.json")  # fmt: skip
     add("--page", type=Path, help="where to draw plots, .png; not drawn if not given")
-    add("--device", default="cpu", help="cpu, cuda or cuda:N")
+    add("--device", default="cpu",
+        help="cpu, cuda, cuda:N or auto; .engine and .fused files need a GPU")  # fmt: skip
     add("--threads", type=int, help="CPU threads; the default of what computes if not given")
     args = parser.parse_args(argv)
     if args.threads is not None and args.threads < 1:
@@ -86,11 +94,14 @@ def judged_aus(told: Sequence[int], args: argparse.Namespace) -> tuple[int, ...]
     return both
 
 
-def default_record(model: Path, split: str) -> Path:
+def default_record(model: Path, data: Path, split: str) -> Path:
     """Say where scores go if nobody says: the checkpoints of all runs have the same names."""
     folder = model.parent if (model.parent / CONFIG_NAME).is_file() else Path("out")
     kind = "" if model.suffix == ".pt" else model.suffix.replace(".", "_")
-    return folder / f"{model.stem}{kind}_{split}.json"
+    # A fold's name begins with that of its corpus, which usually is the folder's too.
+    of = data.resolve().name
+    name = split if split.startswith(f"{of}_") else f"{of}_{split}"
+    return folder / f"{model.stem}{kind}_{name}.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.page is not None:
             require_page(args.page)
+        args.model = model_path(args.model)
         with open_model(args.model, args.device, args.backend, args.threads) as model:
             aus = judged_aus(model.aus, args)
             name, splits = "_".join(args.split), tuple(args.split)
@@ -136,18 +148,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         "data": {"split": name, "recipe": faces.recipe},
         **report(aus, result, [model.thresholds[i] for i in columns], faces.labels),
     }
-    print(format_report(scores))
-    path = args.json or default_record(args.model, name)
+    path = args.json or default_record(args.model, args.data, name)
     try:
         with PendingFile(path) as part:
             part.write_text(to_json(scores), "utf-8")
-        logger.info("written to %s", path)
         if args.page is not None:
             write_page(scores, args.page)
-            logger.info("plotted in %s", args.page)
     except (InputError, OSError) as error:
         logger.error("%s", error)
         return 2
+    try:
+        print(format_report(scores), flush=True)
+    except BrokenPipeError:  # whoever reads has enough; all is written
+        redirect_to_nowhere(sys.stdout)
+    logger.info("written to %s", path)
+    if args.page is not None:
+        logger.info("plotted in %s", args.page)
     return 0
 
 

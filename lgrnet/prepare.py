@@ -109,8 +109,9 @@ def prepare_own(table: Path, out: Path, workers: int | None = None, progress: bo
     report = make_report(out, own.CORPUS, aus, sequences, [])
     text = write_report(out, report)
     if empty := [name for name, counts in report["by_subject"].items() if not counts["written"]]:
-        lines = [f"{table}: no face was found in any file of split {name!r}" for name in empty]
-        raise CorpusError(lines, f"see {out / 'report.txt'}; the other splits can be used")
+        lines = [f"{table}: no face of split {name!r} could be used" for name in empty]
+        others = "; the other splits can be" if len(empty) < len(report["by_subject"]) else ""
+        raise CorpusError(lines, f"{out / 'report.txt'} says why{others}")
     return text
 
 

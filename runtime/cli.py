@@ -12,6 +12,8 @@ from pathlib import Path
 
 import cv2
 
+from runtime.backends import PACKAGED
+from runtime.closed_pipe import redirect_to_nowhere
 from runtime.commands import find_command
 from runtime.detector import Detector
 from runtime.drawing.window import Window
@@ -27,7 +29,7 @@ from runtime.options import parser
 from runtime.outputs import Wanted
 from runtime.outputs.pictures import check_writable
 from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, MODELS
-from runtime.run import Run, redirect_to_nowhere
+from runtime.run import Run
 from runtime.signals import Signals
 from runtime.sources import open_source, read_ahead
 from runtime.truth import Agreement, TrueFace, read_truth
@@ -120,6 +122,7 @@ def _run(args: argparse.Namespace) -> int:
     if truth and len(sources) > 1:
         raise InputError("--truth is about one source: give one SOURCE")
     true_faces = read_truth(truth) if truth else None
+    _check_thresholds(args)
     wanted = _wanted(args)
     if wanted:
         check_writable(wanted.folder)
@@ -186,7 +189,9 @@ def _wanted(args: argparse.Namespace) -> Wanted | None:
     """Say which files to write: none beside JSON lines, unless they are asked for."""
     if args.resume and args.overwrite:
         raise InputError("--resume goes on and --overwrite begins anew: give one of them")
-    if args.jsonl and args.out is None and not args.format and not args.resume:
+    if args.jsonl and args.out is None and args.resume:
+        raise InputError("--resume goes on from files, which --jsonl does not write: give --out")
+    if args.jsonl and args.out is None and not args.format:
         return None
     return Wanted(
         folder=args.out or Path("out"),
@@ -208,6 +213,13 @@ def _chosen(wanted: tuple[str, ...] | None, detector: Detector) -> tuple[str, ..
     return tuple(key for key in detector.aus if key in wanted) if wanted else detector.aus
 
 
+def _check_thresholds(args: argparse.Namespace) -> None:
+    """Check that thresholds are of AUs that are reported."""
+    idle = sorted(key for key, _ in args.threshold if args.aus and key not in args.aus)
+    if idle:
+        raise InputError(f"--threshold: {', '.join(idle)} is not among --aus, which are reported")
+
+
 def _headline(detector: Detector, model: str) -> str:
     spec = detector.spec
     name = f"{model}, packaged" if model in MODELS else model
@@ -216,5 +228,7 @@ def _headline(detector: Detector, model: str) -> str:
         f"model {name}: {len(spec.aus)} AUs, trained on {spec.training_data}",
     ]
     if spec.engine != detector.backend:
-        lines.append(f"this file was tuned for {spec.engine}: give --backend {spec.engine}")
+        better = PACKAGED.get(detector.backend) if model in MODELS else None
+        other = f", or --model {better}" if better else ""
+        lines.append(f"this file was tuned for {spec.engine}: give --backend {spec.engine}{other}")
     return "\n".join(lines)

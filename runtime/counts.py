@@ -3,18 +3,19 @@
 from numbers import Integral
 
 
-def require_count(name: str, number: object) -> None:
+def require_count(name: str, number: object, otherwise: str = "") -> None:
     """Check that an argument is a positive integer.
 
     Args:
         name: Of the argument, for messages.
         number: What was given.
+        otherwise: What else may be given, for messages.
 
     Raises:
         TypeError: It is no whole number.
         ValueError: It is below 1.
     """
     if not isinstance(number, Integral):
-        raise TypeError(f"{name} must be a whole number, got {number!r}")
+        raise TypeError(f"{name} must be a whole number{otherwise}, got {number!r}")
     if number < 1:
-        raise ValueError(f"{name} must be 1 or more, got {number}")
+        raise ValueError(f"{name} must be 1 or more{otherwise}, got {number}")

@@ -65,7 +65,10 @@ class Described:
 
     def __repr__(self) -> str:
         backend, spec = self._backend, self.spec
+        computes = backend.precision
+        if computes != spec.precision:  # such as int8 made for another engine
+            computes = f"{spec.precision} file computed in {computes}"
         return (
-            f"Detector({spec.preset} {backend.precision} on {backend.device}, {backend.provider}, "
+            f"Detector({spec.preset} {computes} on {backend.device}, {backend.provider}, "
             f"{backend.threads} threads, finder {self._finder.name})"
         )

@@ -123,7 +123,7 @@ class Detector(Described):
         counts = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**counts, "search_every": search_every, "threads": threads}.items():
             if number is not None:
-                require_count(name, number)
+                require_count(name, number, "" if name in counts else ", or None")
         if not isinstance(signals, Signals | None):
             raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
         if not isinstance(min_face, numbers.Real):
@@ -207,6 +207,11 @@ class Detector(Described):
         given = {**self._settings, "model": str(self._settings["model"] or "the packaged model")}
         given["finder"] = self._finder.name
         return {name: value for name, value in given.items() if name != "signals"}
+
+    @property
+    def baselines(self) -> int:
+        """Faces that have got their baseline so far, which takes `Signals.baseline` frames each."""
+        return self._bank.baselines if self._bank else 0
 
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""

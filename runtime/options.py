@@ -137,7 +137,12 @@ def parser() -> argparse.ArgumentParser:
     add("--show", action="store_true", help="show the annotated frames in a window; q ends it")
     add("--resume", action="store_true", help="continue a run that was interrupted")
     add("--overwrite", action="store_true", help="discard an interrupted run and start over")
-    add("--truth", type=Path, help="ground-truth CSV of the one source, to print the agreement")
+    add(
+        "--truth",
+        type=Path,
+        help="ground truth of the one source, to print the agreement: CSV with frame, x_0 ... "
+        "x_48, y_0 ... y_48 and AU01_c ... (0 or 1)",
+    )
     add("--progress", action=flag, default=True, help="show a progress bar")
     return made
 

@@ -1,7 +1,6 @@
 """One source from the first frame to the last: detect, write, report."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,7 @@ from typing import TextIO
 
 import cv2
 
+from runtime.closed_pipe import redirect_to_nowhere
 from runtime.detector import Detector
 from runtime.drawing import Annotator
 from runtime.drawing.window import Window
@@ -30,6 +30,7 @@ from runtime.truth import Agreement
 class _Tally:
     """How long the frames took that were detected, and how many of them have a face."""
 
+    min_face: float = 0
     latency: LatencyStats = field(default_factory=LatencyStats)
     with_face: int = 0
     recalled_with_face: int = 0  # by a run that was cut off
@@ -44,6 +45,8 @@ class _Tally:
         text = f"{self.latency.table()}\na face in {self.with_face} of them"
         if self.with_face or not len(self.latency):
             return text
+        if self.min_face:
+            text += f", smaller ones than --min-face {self.min_face:g} left out"
         return (
             f"{text}: for faces smaller than 6 % of the frame's longer side give --search-side "
             "1600, for turned ones a YuNet model as --finder"
@@ -127,9 +130,10 @@ class Run:
             return True
         # Going on may be cut off again before it has come to a frame that is new.
         goes_on = self.wanted and self.wanted.resume and cut_off(self._base(source))
-        tally = _Tally()
+        tally = _Tally(self.detector.options["min_face"])
         began = time.perf_counter()
         self.detector.reset()
+        learned = self.detector.baselines
         stopped: BaseException | None = None
         whole = False
         try:
@@ -137,10 +141,23 @@ class Run:
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             stopped = stop
         if len(tally.latency) or goes_on:
+            if idle := self._idle_signals(source, self.detector.baselines - learned):
+                print(f"{source.name}: {idle}", file=sys.stderr)
             self._report(source, tally, time.perf_counter() - began, agreement, whole)
         if stopped:
             raise stopped
         return whole
+
+    def _idle_signals(self, source: Source, learned: int) -> str:
+        """Say which signals did nothing; empty where all that was asked for was done."""
+        signals = self.detector.signals
+        if signals is None or not signals.adjusts:
+            return ""
+        if not source.moving:
+            return "pictures have no baseline and are not smoothed, which takes a video"
+        if signals.baseline and not learned:
+            return f"no face was followed for --baseline {signals.baseline} frames: none has one"
+        return ""
 
     def _base(self, source: Source) -> Path:
         return self.wanted.folder / source.stem
@@ -290,11 +307,6 @@ class _Undone(Source):
                 self._tally.recalled_with_face += bool(result)
                 if self._agreement:
                     self._agreement.add(result)
-
-
-def redirect_to_nowhere(stream: TextIO) -> None:
-    """Let a stream whose reader has gone swallow what comes: Python would complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _progress(source: Source) -> Iterator[Shot]:

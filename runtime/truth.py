@@ -61,7 +61,9 @@ def read_truth(path: str | Path) -> dict[int, TrueFace]:
         missing = [name for name in ("frame", *points) if name not in columns]
         if missing or not aus:
             raise InputError(
-                f"ground truth {path} lacks the columns {', '.join(missing) or 'AU.._c'}"
+                f"ground truth {path} lacks {', '.join(missing[:3]) or 'AU.._c'}"
+                f"{' and more' if len(missing) > 3 else ''}: the columns are frame, x_0 to x_48, "
+                "y_0 to y_48 and AU01_c and so on, 0 or 1"
             )
         for row in reader:
             try:

@@ -128,7 +128,7 @@ def test_a_file_that_was_replaced_is_noticed(folder, tmp_path, caplog, monkeypat
     picture.write_bytes((folder / "wall.png").read_bytes())
     table = write_table(tmp_path / "faces.csv", [["a/face.png", "Ann", "", "", 1, 0, 0]])
     assert prepare(table, tmp_path / "out") == 2
-    assert "no face was found in any file of split 'test'" in caplog.text
+    assert "no face of split 'test' could be used" in caplog.text
     assert "see " in caplog.text
     picture.write_bytes((folder / "bob.png").read_bytes())
     assert prepare(table, tmp_path / "out") == 2
@@ -191,7 +191,8 @@ def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):
     rows[0][3] = "test"
     other = tmp_path / "other"
     assert prepare(write_table(table, rows), other) == 2
-    assert f"{table}: no face was found in any file of split 'test'" in caplog.text
+    assert f"{table}: no face of split 'test' could be used" in caplog.text
+    assert "the other splits can be" in caplog.text
     assert "val            2" in (other / "report.txt").read_text()
     model = Path(runtime.__file__).parent / "models" / "lgrnet_edge.onnx"
     assert evaluate([str(model), "--data", str(other)]) == 2

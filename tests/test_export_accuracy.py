@@ -11,7 +11,7 @@ from export.bounds import Bounds
 from runtime.atomic import write_json
 
 SAME = Cost(
-    aus=(1, 12), source="tests", frames=10, positives=np.array([5, 5]),
+    aus=(1, 12), source="tests", frames=1000, positives=np.array([50, 500]),
     f1_fp32=np.array([0.8, 0.9]), f1=np.array([0.8, 0.9]),
     max_change=np.array([0.3, 0.1]), mean_change=np.zeros(2), flipped=np.zeros(2),
     landmarks=(0.0, 0.0),
@@ -26,6 +26,14 @@ SAME = Cost(
             {"f1": np.array([0.8, 0.87])},
             Bounds(f1=0.02, mean_f1=1),
             ["AU12 loses 0.030 of F1 (0.900 → 0.870), the bound is 0.02"],
+        ),
+        (
+            {"f1": np.array([0.7, 0.9]), "positives": np.array([49, 500])},
+            Bounds(mean_f1=1),
+            [
+                "AU01 loses 0.100 of F1 (0.800 → 0.700), the bound is 0.02; only 49 faces show it, "
+                "judge on more"
+            ],
         ),
         (
             {"f1": np.array([0.79, 0.89])},

@@ -1,6 +1,10 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from hashlib import sha256
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +16,7 @@ from lgrnet.baselines import convolutional, landmark_perceptron
 from lgrnet.baselines import main as baselines
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.data.shards import FaceShards, Labels, shard_name, write_index, write_shard
-from lgrnet.evaluate import main
+from lgrnet.evaluate import default_record, main
 from lgrnet.evaluation.metrics import area_under_curve, f1_frame, landmark_errors
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.evaluation.threshold_choice import best_thresholds
@@ -198,9 +202,29 @@ def test_scores_are_written_without_being_asked(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)).eval())
     assert main(["tiny.pt", "--data", str(root), "--split", "val"]) == 0
-    scores = json.loads((tmp_path / "out" / "tiny_val.json").read_text())
+    scores = json.loads((tmp_path / "out" / f"tiny_{root.name}_val.json").read_text())
     assert scores["frames"] == 12
     assert scores["sha256"] == sha256((tmp_path / "tiny.pt").read_bytes()).hexdigest()
+
+
+def test_scores_of_a_fold_do_not_name_the_corpus_twice():
+    model = Path("nowhere/m.onnx")
+    for data, name in (("bp4d", "m_onnx_bp4d_fold1.json"), ("more", "m_onnx_more_bp4d_fold1.json")):
+        assert default_record(model, Path("data", data), "bp4d_fold1") == Path("out", name)
+
+
+def test_scores_are_written_where_nobody_reads_on(root, tmp_path):
+    save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)).eval())
+    command = [sys.executable, "-m", "lgrnet.evaluate", tmp_path / "tiny.pt", "--data", root]
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(
+        [*command, "--split", "val", "--json", tmp_path / "scores.json"],
+        stdout=writes, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(writes)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert json.loads((tmp_path / "scores.json").read_text())["frames"] == 12
 
 
 def test_scores_of_a_run_lie_in_its_folder(root, tmp_path, monkeypatch):
@@ -211,7 +235,7 @@ def test_scores_of_a_run_lie_in_its_folder(root, tmp_path, monkeypatch):
         (path.parent / "config.json").write_text("{}")
         save_checkpoint(path, LGRNet(model_config("edge", **TINY)).eval())
         assert main([f"{name}/last.pt", "--data", str(root), "--split", "val"]) == 0
-        assert (path.parent / "last_val.json").is_file()
+        assert (path.parent / f"last_{root.name}_val.json").is_file()
     assert not (tmp_path / "out").exists()
 
 

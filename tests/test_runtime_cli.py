@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from some_runs import names, rows, run, write_clip
-from test_runtime_fixtures import MEAN_FACE, astronaut, wall
+from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall
 
 from runtime import cli
 from runtime.cli import main
@@ -66,8 +66,39 @@ def test_no_face_at_all_is_said_with_what_may_help(tmp_path, capsys, model):
     assert code == 0
     assert "a face in 0 of them: for faces smaller than 6 %" in out
     assert "--search-side" in out
+    assert "--min-face" not in out
+    given = ("--out", tmp_path / "out", "--model", model, "--overwrite", "--min-face", "500")
+    assert (
+        "smaller ones than --min-face 500 left out" in run(capsys, tmp_path / "wall.png", *given)[1]
+    )
     record = json.loads((tmp_path / "out" / "wall.latency.json").read_text())
     assert record["frames_with_a_face"] == 0
+
+
+def test_a_baseline_that_nobody_gets_is_told(tmp_path, capsys, monkeypatch, model):
+    monkeypatch.setattr("runtime.detector.open_finder", lambda *_: SpotFinder())
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = ("--out", out, "--model", model, "--no-video", "--overwrite", "--no-progress")
+    for frames, told in (("500", True), ("2", False)):
+        err = run(capsys, clip, *given, "--baseline", frames)[2]
+        assert (f"no face was followed for --baseline {frames} frames" in err) == told
+    cv2.imwrite(str(tmp_path / "one.png"), spot(150, 120))
+    err = run(capsys, tmp_path / "one.png", *given, "--smooth", "ema")[2]
+    assert "pictures have no baseline and are not smoothed" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["0"], "0 does not exist: for a camera write cam:0"),
+        (["cam:7x"], "cam:7x does not exist"),
+        (["--aus", "AU06", "--threshold", "AU12=0.6"], "AU12 is not among --aus"),
+        (["--jsonl", "--resume"], "give --out"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(capsys, options, said):
+    code, _, err = run(capsys, *options)
+    assert (code, said in err) == (2, True), err
 
 
 def test_without_video(tmp_path, capsys, model):

@@ -9,7 +9,7 @@ from native_engine import require_native
 from test_runtime_cli import write_clip
 from test_runtime_fixtures import write_model
 
-from runtime import cli
+from runtime import Detector, cli
 from runtime.cli import main
 from runtime.commands import doctor
 from runtime.drawing import window
@@ -27,6 +27,12 @@ def test_models(capsys):
     assert "synthetic faces only" in said
     assert "Apache-2.0" in said
     assert "presence and intensity" in said
+    rows = [
+        line.split() for line in said.splitlines() if line.split()[:1] in (["AUs"], ["thresholds"])
+    ]
+    spec = Detector().spec
+    assert rows[0][1:] == [str(au) for au in spec.aus]
+    assert rows[1][1:] == [f"{threshold:.2f}" for threshold in spec.thresholds]
 
 
 def test_model_that_is_missing(capsys, monkeypatch, tmp_path):

@@ -38,10 +38,10 @@ def test_detector_says_what_is_active(model, engine):
     assert (detector.backend, detector.precision, detector.threads) == (engine, "int8", 1)
 
 
-def test_repr_has_the_active_precision_not_the_file_s(tmp_path, engine):
+def test_repr_has_the_active_precision_beside_the_file_s(tmp_path, engine):
     model = write_model(tmp_path / "half.onnx", precision="fp16")
     detector = Detector(model, backend=engine)
-    assert "tiny fp32 on cpu" in repr(detector)
+    assert "tiny fp16 file computed in fp32 on cpu" in repr(detector)
     assert detector.spec.precision == "fp16"
 
 

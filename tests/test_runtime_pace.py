@@ -25,3 +25,14 @@ def test_a_recording_that_stands_still_is_played_at_the_rate_at_which_it_moves(t
             assert source.pace() == pytest.approx(rate, abs=1)
             assert source.pace() == int(source.pace())
             video.write(np.zeros((48, 64, 3), np.uint8), 0.0)
+
+
+def test_many_videos_are_played_at_the_rate_of_the_fastest(tmp_path):
+    for name, fps in (("a", 25), ("b", 60), ("c", 30)):
+        write_video(tmp_path / f"{name}.mp4", 20, fps)
+    (tmp_path / "d.mp4").write_bytes(b"no video")
+    for source in (tmp_path, str(tmp_path / "*.mp4"), [tmp_path / "b.mp4", tmp_path / "a.mp4"]):
+        with open_source(source) as shots:
+            assert shots.pace() == pytest.approx(60)
+            assert read_ahead(shots).pace() == shots.pace()
+            assert len(list(shots)) in (40, 60), "they are still to be read"

@@ -235,6 +235,8 @@ def test_resume_of_another_source(tmp_path, capsys, monkeypatch, model):
     for more, said in (
         (["--every", "2"], "had options every 1, this one has 2"),
         (["--threshold", "AU12=0.9"], "had options signals None, this one has {"),
+        (["--threshold", "AU12=0.9"], "'thresholds': {'AU12': 0.9}}: give the same"),
+        (["--hysteresis", "0.2"], "this one has {'hysteresis': 0.2, 'baseline_quantile': 0.5}"),
         (["--max-faces", "2"], "had options max_faces 8, this one has 2"),
     ):
         code, _, err = run(capsys, *given, *more)

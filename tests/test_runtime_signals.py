@@ -105,6 +105,8 @@ def test_a_baseline_of_no_whole_number_is_refused(frames):
 def test_thresholds_without_keys_are_refused():
     with pytest.raises(ValueError, match="keys such as 'AU12', not by 12"):
         Signals(thresholds={12: 0.5})
+    with pytest.raises(TypeError, match=r'thresholds must be a dict, {"AU12": 0.6}, got 0.5'):
+        Signals(thresholds=0.5)
 
 
 def test_baseline_takes_off_what_rests_too_high():

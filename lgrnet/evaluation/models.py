@@ -82,7 +82,7 @@ def open_model(
     Args:
         path: ``.onnx``, ``.npz``, ``.engine`` and ``.fused`` files are exported models, all others
             are taken for checkpoints.
-        device: ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"auto"``.
         backend: What runs an exported model, see :func:`runtime.backends.open_backend`; None for
             what that kind of file is for.
         threads: CPU threads; None for the default of what computes.
@@ -123,7 +123,7 @@ def open_model(
         tuple(meta.get("thresholds") or [0.5] * len(aus)),
         model.config.preset,
         meta.get("training_data", "unknown"),
-        {"engine": "pytorch", "device": device, "provider": f"torch {torch.__version__}",
+        {"engine": "pytorch", "device": str(place), "provider": f"torch {torch.__version__}",
          "precision": "fp32"},
         frozenset(seen_by(meta)),
         frozenset(tuned_on(meta)),
@@ -131,14 +131,18 @@ def open_model(
 
 
 def torch_device(name: str) -> torch.device:
-    """Turn ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+    """Turn ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` into a device that is there.
+
+    ``auto`` is the first GPU that this PyTorch sees, else the CPU.
 
     Raises:
         DeviceError: The name is none of these, or this PyTorch sees no such GPU.
     """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdecimal())):
-        raise DeviceError(f"unknown device {name!r}: give cpu, cuda or cuda:N")
+        raise DeviceError(f"unknown device {name!r}: give cpu, cuda, cuda:N or auto")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise DeviceError(
             f"device {name}: this PyTorch ({torch.__version__}) sees {torch.cuda.device_count()} "

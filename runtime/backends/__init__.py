@@ -32,7 +32,8 @@ _EXPORTERS = {
     ".engine": "build one with `python -m export.tensorrt MODEL.onnx`",
     ".fused": "export a checkpoint with `python -m export.cuda CHECKPOINT`",
 }
-_PACKAGED = {"onnxruntime": "edge", "openvino": "edge-int8", "native": "edge-native"}
+PACKAGED = {"onnxruntime": "edge", "openvino": "edge-int8", "native": "edge-native"}
+"""Backend → the packaged model that is made for it."""
 
 
 def open_backend(
@@ -91,13 +92,13 @@ def open_backend(
     if threads is not None and not (isinstance(threads, Integral) and 1 <= threads <= MOST_THREADS):
         raise DeviceError(f"{threads} threads cannot be had: give 1 to {MOST_THREADS}")
     if not path.exists():
-        named = "" if path.suffix else f": packaged models are {', '.join(_PACKAGED.values())}"
+        named = "" if path.suffix else f": packaged models are {', '.join(PACKAGED.values())}"
         raise FileNotFoundError(f"model {path} does not exist{named}")
     if not path.is_file():
         raise ModelError(f"model {path} is not a file: give an .onnx, .npz, .engine or .fused file")
     suffixes = _RUNS[backend]
     if path.suffix.lower() not in suffixes:
-        packaged = f", or give {_PACKAGED[backend]!r}" if backend in _PACKAGED else ""
+        packaged = f", or give {PACKAGED[backend]!r}" if backend in PACKAGED else ""
         raise ModelError(
             f"model {path} has the suffix {path.suffix or '(none)'!r}, {backend} runs only "
             f"{' and '.join(suffixes)}: {_EXPORTERS[suffixes[0]]}{packaged}"

@@ -40,7 +40,8 @@ def _describe(name: str) -> str:
     rows = {
         "file": f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
         "for": f"{spec.engine}, {spec.precision} (--model {name} --backend {spec.engine})",
-        "AUs": " ".join(f"{au}" for au in spec.aus),
+        "AUs": " ".join(f"{au:<4}" for au in spec.aus).rstrip(),
+        "thresholds": " ".join(f"{threshold:.2f}" for threshold in spec.thresholds),
         "tells": "presence and intensity" if spec.intensity else "presence",
         "trained on": spec.training_data,
         "licence": spec.licence,

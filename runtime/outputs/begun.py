@@ -109,6 +109,8 @@ def _difference(before: Mapping, now: Mapping, where: str = "") -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, Mapping):  # without what was not asked for
+        value = {key: each for key, each in value.items() if each}
     text = str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 

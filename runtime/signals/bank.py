@@ -53,6 +53,8 @@ class SignalBank:
         self._thresholds = np.array(
             [signals.thresholds.get(au, own) for au, own in zip(aus, thresholds, strict=True)]
         )
+        self.baselines = 0
+        """Faces whose baseline is known by now, since the bank was made."""
         self.reset()
 
     def reset(self) -> None:
@@ -100,7 +102,9 @@ class SignalBank:
         track = self._track(face.id)
         values = self._values(face)
         if track.baseline:
+            known = track.baseline.learned
             values = track.baseline(values)
+            self.baselines += track.baseline.learned and not known
         if track.smooth:
             values = track.smooth(values, seconds)
         present = self._named(track.presence(values))

@@ -24,7 +24,7 @@ class Signals:
             AUs whose threshold in the model's file is not to hold.
 
     Raises:
-        TypeError: ``baseline`` is not whole.
+        TypeError: ``baseline`` is not whole, or ``thresholds`` is no mapping.
         ValueError: A value is out of its range, or a key no text.
     """
 
@@ -36,6 +36,8 @@ class Signals:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        if not isinstance(self.thresholds, Mapping):
+            raise TypeError(f'thresholds must be a dict, {{"AU12": 0.6}}, got {self.thresholds!r}')
         if self.smooth not in (None, *SMOOTHING):
             raise ValueError(f"smooth={self.smooth!r} is unknown: give {' or '.join(SMOOTHING)}")
         if not 0 <= self.hysteresis < 1:
