@@ -34,7 +34,7 @@ from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recog
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
-from runtime.help import DefaultsHelp
+from runtime.help import DefaultsHelp, purpose
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")
@@ -181,7 +181,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ablation",
-        description=(__doc__ or "").splitlines()[0],
+        description=purpose(__doc__),
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument

@@ -23,6 +23,7 @@ from benchmarks.table import Column, markdown, number
 from runtime import Detector
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError, ModelError
+from runtime.help import purpose
 from runtime.spec import ENGINES
 
 FORMAT = "lgrnet-agreement-1"
@@ -168,11 +169,17 @@ _COLUMNS: tuple[Column, ...] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.agreement", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.agreement", description=purpose(__doc__)
     )
     add = parser.add_argument
     add("clips", type=Path, nargs="+", metavar="CLIP")
-    add("--models", nargs="+", required=True, metavar="FILE[@ENGINE[@bf16]]")
+    add(
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="MODEL[@ENGINE[@bf16]]",
+        help="packaged names or files; the first is what the others are compared with",
+    )
     add("--threads", type=positive, default=1)
     add("--json", type=output_file, default=Path("out/agreement.json"))
     add("--pictures", type=Path, help="folder of the curves (default: beside the JSON)")

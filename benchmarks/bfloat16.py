@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 
 from runtime.atomic import PendingFile
 from runtime.errors import InputError, SpecError
+from runtime.help import purpose
 from runtime.spec import ModelSpec
 
 ROUNDED = ("Conv", "MatMul", "Gemm")
@@ -80,7 +81,7 @@ def _round(name: str, to: str) -> list[onnx.NodeProto]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bfloat16", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.bfloat16", description=purpose(__doc__)
     )
     parser.add_argument("model", type=Path, help="an exported model in fp32, best a plain graph")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the model to write")

@@ -21,6 +21,7 @@ from benchmarks.shared.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.evaluation.strength import LEVELS
 from runtime.action_units import BP4D_AUS
+from runtime.help import purpose
 
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")
@@ -286,9 +287,7 @@ def _read(root: Path, name: str) -> dict:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 1 if ``--check`` finds an old table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.card", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.card", description=purpose(__doc__))
     parser.add_argument(
         "--check", action="store_true", help="only tell whether they are up to date"
     )

@@ -22,6 +22,7 @@ from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
 from runtime.errors import InputError
+from runtime.help import purpose
 from runtime.signals import Signals
 from runtime.signals.baseline import Baseline
 
@@ -173,7 +174,7 @@ _RESTING: tuple[Column, ...] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.clips", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.clips", description=purpose(__doc__)
     )
     parser.add_argument("folder", type=Path, help="holds the clips, or some of them")
     parser.add_argument("--model", default="edge", metavar="FILE[@ENGINE[@bf16]]")

@@ -37,7 +37,7 @@ from lgrnet.network.variants import VARIANTS, variant_of
 from lgrnet.unseen import people_of, seen_by
 from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
-from runtime.help import DefaultsHelp
+from runtime.help import DefaultsHelp, purpose
 
 FORMAT = "lgrnet-comparison-1"
 
@@ -196,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.comparison",
-        description=(__doc__ or "").splitlines()[0],
+        description=purpose(__doc__),
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument

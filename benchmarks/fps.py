@@ -39,7 +39,7 @@ from export.faces import LabelledFaces, held_out_faces
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.network.config import PRESETS
 from runtime.errors import DeviceError, InputError
-from runtime.help import DefaultsHelp
+from runtime.help import DefaultsHelp, purpose
 from runtime.packaged import DEMO_CLIP
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
@@ -160,7 +160,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``limits`` of the result is made of its limits."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/fps.py",
-        description=(__doc__ or "").splitlines()[0],
+        description=purpose(__doc__),
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument

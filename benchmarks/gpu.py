@@ -23,6 +23,7 @@ from benchmarks.inference.rows import GPU_ROWS
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.paths import ROOT
 from benchmarks.shared.record import RecordError, read_record, write_record
+from runtime.help import purpose
 
 FORMAT = "lgrnet-gpu-1"
 NEEDED = {
@@ -138,9 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if every part ran and every target was reached, else 1.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=purpose(__doc__))
     add = parser.add_argument
     add("--out", type=Path, default=Path("out/gpu"), help="folder (default: out/gpu)")
     add("--seconds", type=float, default=20.0, help="time of each run (default: 20)")
@@ -171,11 +170,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             # What was measured before a run broke off counts.
             records.append(read_record(part.writes))
-        except RecordError as error:
-            print(f"{part.name}: {error}", file=sys.stderr, flush=True)
+        except RecordError:
+            said = report["parts"][-1]["said"] or "it said nothing"
+            print(f"{part.name} measured nothing: {said}", file=sys.stderr, flush=True)
         report |= as_record(records) if records else {"gpu": [], "targets": []}
         write_record(report, folder / "report.json")
-    print(json.dumps(report["targets"], indent=1))
+    if report["targets"]:
+        print(json.dumps(report["targets"], indent=1))
+    else:
+        print("no target could be judged")
     print(f"written to {folder}")
     well = all(each["code"] == 0 for each in report["parts"]) and report["targets"]
     return 0 if well and all(each["outcome"] == "pass" for each in report["targets"]) else 1

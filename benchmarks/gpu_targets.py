@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.shared.record import RecordError, read_record
+from runtime.help import purpose
 
 FUSED = ("cuda-fused", "cuda-fused-persistent")
 """Our own engine; the faster of them counts."""
@@ -152,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if every target was reached, 1 if one was missed or not measured, 2 for bad input.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu_targets", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.gpu_targets", description=purpose(__doc__)
     )
     parser.add_argument(
         "records", type=Path, nargs="+", metavar="JSON", help="written by benchmarks/fps.py"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.shared.options import output_file
+from runtime.help import purpose
 
 FORMAT = "lgrnet-interpreted-1"
 
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from lgrnet.checkpoint import CheckpointError
 
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.interpreted", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.interpreted", description=purpose(__doc__)
     )
     parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
     parser.add_argument("--recurrence", choices=("steps", "persistent"), default="steps")

@@ -19,6 +19,7 @@ from benchmarks.shared.record import write_record
 from runtime.backends import open_backend
 from runtime.backends.fused import FusedBackend
 from runtime.errors import DeviceError, ModelError, SpecError
+from runtime.help import purpose
 
 FORMAT = "lgrnet-launch-times-1"
 WHOLE = 200
@@ -69,7 +70,7 @@ def table(measured: dict) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.launches", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.launches", description=purpose(__doc__)
     )
     parser.add_argument("model", type=Path, help="a .fused file")
     parser.add_argument("--json", type=output_file, metavar="PATH", help="also write a record")

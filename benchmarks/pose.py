@@ -25,6 +25,7 @@ from lgrnet.faces.render import portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.errors import DeviceError, InputError, ModelError
+from runtime.help import purpose
 from runtime.pose import FOCAL_LENGTH, HeadPose, head_pose
 
 FIRST_PERSON = 90_001_000
@@ -99,7 +100,7 @@ def _summary(errors: list[np.ndarray]) -> dict:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pose", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pose", description=purpose(__doc__))
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument("--model", default="edge-native", help="packaged model or file")
     parser.add_argument("--people", type=positive, default=60)

@@ -32,6 +32,7 @@ from lgrnet.data.shards import DatasetError
 from runtime.backends import open_backend
 from runtime.backends.base import Outputs
 from runtime.errors import DeviceError, InputError
+from runtime.help import purpose
 from runtime.spec import ModelSpec
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
@@ -131,7 +132,7 @@ def table(rows: Sequence[dict]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.precision", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.precision", description=purpose(__doc__)
     )
     candidates = [row for row in (*ROWS, EMULATED, HALF) if row.library != "pytorch"]
     keys = [row.key for row in candidates]

@@ -27,6 +27,7 @@ from benchmarks.shared.options import positive
 from benchmarks.shared.paths import ROOT
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
+from runtime.help import purpose
 
 STEPS = Path(__file__).with_suffix(".toml")
 
@@ -247,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         behind Ctrl-C or SIGTERM.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.release", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.release", description=purpose(__doc__)
     )
     add = parser.add_argument
     rig = os.environ.get("LGRNET_FACE_RIG")

@@ -29,6 +29,7 @@ from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.action_units import au_key
 from runtime.errors import DeviceError, InputError, ModelError
+from runtime.help import purpose
 from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
@@ -143,7 +144,9 @@ def _true(active: dict[int, float], landmarks: np.ndarray) -> set[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.signals", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.signals", description=purpose(__doc__)
+    )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument("--model", default="edge-native", help="packaged model or file")
     parser.add_argument("--people", type=positive, default=24)

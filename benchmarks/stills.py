@@ -29,6 +29,7 @@ from runtime import Detector
 from runtime.action_units import AU_NAMES, au_key
 from runtime.atomic import PendingFile, make_folder
 from runtime.errors import InputError
+from runtime.help import purpose
 from runtime.outputs.pictures import write_image
 
 FORMAT = "lgrnet-stills-1"
@@ -231,7 +232,7 @@ _RESTING: tuple[Column, ...] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.stills", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.stills", description=purpose(__doc__)
     )
     parser.add_argument("folder", type=Path, help="holds the pictures, or some of them")
     parser.add_argument("--list", action="store_true", help="tell which these are, and end")

@@ -28,7 +28,7 @@ from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
 from runtime.atomic import PendingFile, write_json
 from runtime.backends import open_backend
-from runtime.help import DefaultsHelp
+from runtime.help import DefaultsHelp, purpose
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -188,7 +188,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.sweep",
-        description=(__doc__ or "").splitlines()[0],
+        description=purpose(__doc__),
         formatter_class=DefaultsHelp,
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/sweep"), help="folder of the runs")

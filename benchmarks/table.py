@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.shared.machine import machine_line
 from benchmarks.shared.record import RecordError, read_record
+from runtime.help import purpose
 
 Column = tuple[str, str, Callable[[dict], str]]
 """Heading, alignment (``"---"`` left, ``"---:"`` right), and cell of a row."""
@@ -217,7 +218,7 @@ def _reasons(run: dict) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.table", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.table", description=purpose(__doc__)
     )
     parser.add_argument("record", type=Path, help="JSON written by benchmarks/fps.py")
     parser.add_argument("--full", action="store_true", help="every column, with the warnings")

@@ -25,6 +25,7 @@ from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError
+from runtime.help import purpose
 
 FORMAT = "lgrnet-tiles-1"
 SHARED = 99 * 1024
@@ -197,7 +198,7 @@ def measure(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.tiles", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.tiles", description=purpose(__doc__)
     )
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="networks; speed does not depend on the weights")

@@ -16,6 +16,7 @@ import cv2
 
 import runtime
 from runtime import Detector
+from runtime.help import purpose
 
 
 def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
@@ -60,7 +61,7 @@ def code_digest() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=purpose(__doc__))
     add = parser.add_argument
     add("clips", nargs="+", type=Path)
     add("--out", type=Path, required=True, help="folder of the JSON files")

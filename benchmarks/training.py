@@ -28,7 +28,7 @@ from lgrnet.network.config import PRESETS, ModelConfig
 from lgrnet.network.model import LGRNet
 from lgrnet.training.losses import joint_loss
 from lgrnet.training.optimiser import make_optimiser
-from runtime.help import DefaultsHelp
+from runtime.help import DefaultsHelp, purpose
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")
@@ -166,7 +166,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``limits`` of the result is made of its limits."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training",
-        description=(__doc__ or "").splitlines()[0],
+        description=purpose(__doc__),
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument

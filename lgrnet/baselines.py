@@ -144,7 +144,9 @@ def scores(aus: Sequence[int], f1: np.ndarray) -> dict:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m lgrnet.baselines", formatter_class=DefaultsHelp
+        prog="python -m lgrnet.baselines",
+        description="Train and judge what networks must beat: always on, a perceptron, a CNN.",
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("--data", type=Path, default=Path("data/faces"))
     parser.add_argument(

@@ -70,5 +70,5 @@ class Described:
             computes = f"{spec.precision} file computed in {computes}"
         return (
             f"Detector({spec.preset} {computes} on {backend.device}, {backend.provider}, "
-            f"{backend.threads} threads, finder {self._finder.name})"
+            f"{backend.threads} thread{'s' * (backend.threads != 1)}, finder {self._finder.name})"
         )

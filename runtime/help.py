@@ -1,6 +1,23 @@
 """How commands show their options."""
 
 import argparse
+import re
+
+
+def purpose(doc: str | None) -> str:
+    """Take what a command does from the first paragraph of its module's docstring.
+
+    Args:
+        doc: The docstring, in which the command itself stands in double backticks, before or after
+            a colon.
+
+    Returns:
+        A sentence without the command.
+    """
+    text = " ".join((doc or "").strip().split("\n\n")[0].split())
+    text = re.sub(r"^``[^`]*``: ", "", text)
+    text = re.sub(r": ``[^`]*``\.?$|:: .*$|\s*::$", "", text).replace("``", "").rstrip(" .:")
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('?') else '.'}"
 
 
 class DefaultsHelp(argparse.ArgumentDefaultsHelpFormatter):

@@ -97,7 +97,9 @@ class LatencyStats:
         fps, work = summary["fps"], summary["decode_work_ms"]["mean"]
         rate = "" if fps is None else f", {fps:.1f} a second end to end"
         rate += f"; decoding took {work:.2f} ms a frame, waited for or done ahead"
-        return "\n".join([*lines, f"{summary['frames']} frames{rate}"])
+        return "\n".join(
+            [*lines, f"{summary['frames']} frame{'s' * (summary['frames'] != 1)}{rate}"]
+        )
 
 
 class _Times:

@@ -129,7 +129,7 @@ def test_a_file_that_was_replaced_is_noticed(folder, tmp_path, caplog, monkeypat
     table = write_table(tmp_path / "faces.csv", [["a/face.png", "Ann", "", "", 1, 0, 0]])
     assert prepare(table, tmp_path / "out") == 2
     assert "no face of split 'test' could be used" in caplog.text
-    assert "see " in caplog.text
+    assert "report.txt says why" in caplog.text
     picture.write_bytes((folder / "bob.png").read_bytes())
     assert prepare(table, tmp_path / "out") == 2
     assert "from other files than it names now" in caplog.text

@@ -20,7 +20,7 @@ def test_video(tmp_path, capsys, model):
     code, said, _ = run(capsys, clip, "--out", out, "--model", model, "--threads", 1)
     assert code == 0
     first = said.splitlines()[0]
-    for part in ("tiny", "fp32", "cpu", "CPUExecutionProvider", "1 threads", "cascade"):
+    for part in ("tiny", "fp32", "cpu", "CPUExecutionProvider", "1 thread", "cascade"):
         assert part in first
     assert names(out) == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
     table = rows(out / "clip.csv")

@@ -14,6 +14,7 @@ from runtime.cli import main
 from runtime.commands import doctor
 from runtime.drawing import window
 from runtime.errors import OpenCVError
+from runtime.help import purpose
 from runtime.packaged import MODELS, model_path
 
 
@@ -195,3 +196,16 @@ def test_show_without_windows_is_one_line(capsys, monkeypatch, tmp_path):
     err = capsys.readouterr().err
     assert err.startswith("error: --show: this OpenCV")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("doc", "said"),
+    [
+        ("Draws it: ``python -m a.b``.\n\nMore.", "Draws it."),
+        ("``python -m a``: what is\nhere.\n", "What is here."),
+        ("How far it is: and so on. ::\n\n    python -m a", "How far it is: and so on."),
+        ("Which ``x`` is best?\n", "Which x is best?"),
+    ],
+)
+def test_help_says_what_a_command_does_without_markup(doc, said):
+    assert purpose(doc) == said

@@ -33,7 +33,7 @@ def test_detector_says_what_is_active(model, engine):
     version = __import__(engine).__version__.partition("-")[0]
     provider = {"onnxruntime": "CPUExecutionProvider", "openvino": "CPU"}[engine]
     assert repr(detector) == (
-        f"Detector(tiny int8 on cpu, {engine} {version} {provider}, 1 threads, finder spot)"
+        f"Detector(tiny int8 on cpu, {engine} {version} {provider}, 1 thread, finder spot)"
     )
     assert (detector.backend, detector.precision, detector.threads) == (engine, "int8", 1)
 

@@ -16,7 +16,12 @@ def _parser() -> argparse.ArgumentParser:
     add("source", type=Path, help="a checkpoint, or a plain graph (export.onnx --graph plain)")
     add("-o", "--output", type=Path, help="default: beside it, with .fused")
     add("--batch", type=int, default=1, help="faces at once (default: 1)")
-    add("--targets", nargs="+", metavar="SM", help="compute capabilities, such as 8.6 9.0")
+    add(
+        "--targets",
+        nargs="+",
+        metavar="SM",
+        help="compute capabilities, such as 8.6 9.0 (default: 8.0 8.6 8.9 9.0 12.0)",
+    )
     add(
         "--recurrence",
         choices=("steps", "persistent"),

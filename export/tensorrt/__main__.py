@@ -27,7 +27,12 @@ def _parser() -> argparse.ArgumentParser:
         default="tensorrt",
         help="tensorrt builds on the GPU that it is for, rtx anywhere (default: %(default)s)",
     )
-    add("--targets", nargs="+", metavar="SM", help="rtx: compute capabilities, such as 8.6 12.0")
+    add(
+        "--targets",
+        nargs="+",
+        metavar="SM",
+        help="rtx: compute capabilities, such as 8.6 12.0 (default: 8.0 8.6 8.9 12.0)",
+    )
     add("--device", type=int, default=0, help="tensorrt: number of the GPU (default: 0)")
     add("--timing-cache", type=Path, metavar="FILE", help="tensorrt (default: beside the engine)")
     add("--force", action="store_true", help="build also where an engine that fits is there")

@@ -28,6 +28,7 @@ from runtime.align import ALIGNED_SIZE, CROP_OFFSET, CROP_SIZE, alignment_matrix
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError, OpenCVError
 from runtime.finders import open_finder
+from runtime.help import purpose
 from runtime.latency import Stopwatch
 from runtime.pipeline import Pipeline
 from runtime.sources import open_source
@@ -117,9 +118,7 @@ def choose_aus(aus: Sequence[int], probability: np.ndarray, most: int = SHOWN) -
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lgrnet.heatmaps", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m lgrnet.heatmaps", description=purpose(__doc__))
     add = parser.add_argument
     add("checkpoint", type=Path)
     add("images", type=Path, nargs="+", help="images, folders of images, or videos")

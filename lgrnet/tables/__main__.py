@@ -20,6 +20,7 @@ from lgrnet.tables.paper import Table, make_tables
 from lgrnet.tables.text import to_latex, to_markdown
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
+from runtime.help import purpose
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +56,7 @@ def to_json(tables: Sequence[Table], sources: dict[str, dict]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 141 if the reader of the output has gone."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lgrnet.tables", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m lgrnet.tables", description=purpose(__doc__))
     add = parser.add_argument
     add("runs", type=Path, nargs="+", help="folders of runs, searched with all below them")
     add("--out", type=Path, default=Path("out/tables"),

@@ -24,6 +24,7 @@ from runtime.backends.threads import default_threads
 from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
+from runtime.help import purpose
 from runtime.outputs.pictures import VideoWriter
 from runtime.packaged import DEMO_CLIP, model_path
 from runtime.sources import open_source
@@ -80,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0 where the packaged model can be run on videos here, otherwise 2.
     """
-    parser = argparse.ArgumentParser(prog="python -m runtime doctor", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m runtime doctor", description=purpose(__doc__))
     parser.add_argument("--json", action="store_true", help="a JSON list instead of a report")
     args = parser.parse_args(argv)
     findings = []

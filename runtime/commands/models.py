@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from runtime.backends import open_backend
+from runtime.help import purpose
 from runtime.packaged import DEFAULT, MODELS, model_path
 
 
@@ -18,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0; 2 where a model is missing or cannot be opened here.
     """
-    parser = argparse.ArgumentParser(prog="python -m runtime models", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m runtime models", description=purpose(__doc__))
     parser.parse_args(argv)
     code = 0
     for name in MODELS:

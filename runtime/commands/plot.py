@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.help import purpose
 from runtime.options import read_keys
 from runtime.outputs.plotting import plot
 
@@ -18,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0; errors are raised, see `runtime.outputs.plotting.plot`.
     """
-    parser = argparse.ArgumentParser(prog="python -m runtime plot", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m runtime plot", description=purpose(__doc__))
     parser.add_argument("table", type=Path, help="native CSV of a run, whole or partial")
     parser.add_argument("-o", "--out", type=Path, help="image; TABLE.timeline.png if not given")
     parser.add_argument(

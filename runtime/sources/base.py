@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Shot:
         first: Whether another file begins with it, so that no face goes on from the frame before.
     """
 
-    frame: np.ndarray
+    frame: np.ndarray = field(repr=False)
     index: int
     timestamp: float | None
     decode_ms: float
