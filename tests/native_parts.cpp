@@ -1,6 +1,7 @@
 // Parts of the native engine by themselves, for tests/test_runtime_native_parts.py.
 #include <utility>
 
+#include "cpu.hpp"
 #include "layers.hpp"
 
 namespace {

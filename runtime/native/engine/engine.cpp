@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cpu.hpp"
 #include "network.hpp"
 
 using lgrnet::Network;

@@ -243,18 +243,4 @@ inline const char* instruction_set() {
 #endif
 }
 
-// Whether this processor has what the library was compiled for.
-inline bool runs_here() {
-#if defined(LGRNET_AVX512)
-  return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#elif defined(LGRNET_AVXVNNI)
-  return __builtin_cpu_supports("avxvnni") && __builtin_cpu_supports("fma");
-#elif defined(LGRNET_AVX2)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return true;
-#endif
-}
-
 }  // namespace lgrnet
