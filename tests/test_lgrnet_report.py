@@ -187,6 +187,9 @@ def test_means_are_those_of_the_aus_of_each_corpus():
             assert scores["mean"][name][key] == pytest.approx(sum(each) / len(each))
         low, high = scores["f1_at_threshold_95"][name]
         assert low < scores["mean"][name]["f1_at_threshold"] < high
+        columns = [aus.index(au) for au in subset]
+        counts = f1_counts(probability[:, columns] >= 0.6, presence[:, columns], labels.subject)
+        assert (low, high) == interval(resampled_mean_f1(counts))
 
 
 def test_every_frame_is_in_one_group_of_each_condition():
