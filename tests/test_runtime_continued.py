@@ -18,6 +18,17 @@ def test_ids_go_on():
     assert after.ended == later.ended == ()
 
 
+@pytest.mark.parametrize(("common", "same"), [(0.36, True), (0.24, False)])
+def test_who_has_moved_on_while_it_was_cut_off(common, same):
+    """Boxes of one size side by side, whose overlap is that share of their union."""
+    before = some_face(3, x=100)
+    moved = before.box[2] * (1 - common) / (1 + common)
+    ids = ContinuedIds(some_result(9, before), highest=8)
+    after = ids.apply(some_result(10, some_face(0, x=100 + moved)))
+    assert [face.id for face in after] == [3 if same else 9]
+    assert after.ended == (() if same else (3,))
+
+
 def test_who_is_not_there_behind_the_joint_has_ended():
     here = (some_face(3, x=100), some_face(7, x=400))
     ids = ContinuedIds(some_result(9, *here), highest=8)
