@@ -127,7 +127,7 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     assert told["thresholds"] == meta["thresholds"]
     assert told["aus"] == ["AU01", "AU12"]
     chosen_on = told["thresholds_from"]["own"]
-    assert (chosen_on["frames"], chosen_on["people"]) == (40, 3)
+    assert (chosen_on["frames"], chosen_on["people"], chosen_on["splits"]) == (40, 3, ["val"])
     (row,) = chosen_on["aus"]
     assert (row["au"], row["faces_shown"], row["faces_lacking"]) == ("AU01", 20, 20)
     assert (row["threshold"], row["threshold_by_f1"]) == (expected[0], by_f1[0])
