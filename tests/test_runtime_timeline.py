@@ -41,6 +41,7 @@ def test_strip_shows_when_an_action_unit_was_present(zoom):
     picture, plain = pen.draw(frame, result), draw(frame, result)
     left, top, width, height = strip(picture, plain)
     assert top > 180 * zoom
+    assert width <= 320 * zoom, "no more than half of the frame"
     assert overlap((left, top, width, height), result.faces[0].box) == 0
     orange = (np.abs(picture.astype(int) - BAR_PRESENT).max(2) < 12)[top : top + height]
     columns = np.flatnonzero(orange[:, left : left + width].sum(0) > height // 8)
