@@ -158,6 +158,17 @@ def write_fit_hdf5(path, sets):
             else:
                 entry = file.create_dataset(f"#refs#/{index}", data=points.T)
             references[index, 0] = entry.ref
+    write_matlab_head(path)
+
+
+def write_array_hdf5(path, array):
+    """Write MATLAB 7.3 with one array, whose axes lie in the file in reverse."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["points"] = array.transpose()
+    write_matlab_head(path)
+
+
+def write_matlab_head(path):
     with path.open("r+b") as file:
         file.write(b"MATLAB 7.3 MAT-file, drawn for a test".ljust(116) + bytes(8) + b"\x00\x02IM")
 

@@ -124,3 +124,22 @@ def test_load_before_the_run():
     assert "2.50 on 4 cores" in found
     (found,) = load_warnings(None, 4)
     assert "no load average" in found
+
+
+def test_medians_are_over_all_calls_of_the_drawn_rounds():
+    rng = np.random.default_rng(1)
+    values = rng.lognormal(0, 1, (9, 5))
+    found = resampled_medians({"a": values})["a"]
+    drawn = np.random.default_rng(0).integers(0, 9, (len(found), 9))
+    for place in (0, 1, len(found) - 1):
+        calls = sorted(call for row in drawn[place] for call in values[row])
+        assert found[place] == calls[22]  # the middle of 45
+    low, high = interval(np.arange(1001.0))
+    assert (low, high) == pytest.approx((25, 975))
+    assert turn_variation(np.array([[1.0, 1, 100], [1, 1, 1]])) == 0, "one slow call is no turn"
+
+
+def test_who_is_slower_in_every_draw_is_told_apart():
+    fast, slow = np.linspace(1, 2, 200), np.linspace(1.1, 2.2, 200)
+    assert ties({"fast": fast, "slow": slow}) == []
+    assert [tie[:2] for tie in ties({"fast": fast, "slow": slow[::-1]})] == [("fast", "slow")]

@@ -113,3 +113,7 @@ def test_late_frames_are_those_over_a_thirtieth_of_a_second():
 
 def test_spread_of_a_phase_that_takes_no_time():
     assert spread(np.zeros(3))["p99"] == 0
+
+
+def test_frames_that_take_longer_than_a_thirtieth_are_late():
+    assert summarise(np.array([[10.0, 33.0], [34.0, 1.0]]))["share_late"] == 0.25

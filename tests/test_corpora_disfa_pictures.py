@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from test_corpora_disfa import SUBJECTS, prepare
 
+from lgrnet.corpora import corrections
+from lgrnet.corpora.corrections import read_corrections
+from lgrnet.corpora.disfa_labels import AUS
+from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.data.shards import FaceShards
 
 NAMES = {
@@ -171,3 +175,19 @@ def test_every_fault_of_corrections_has_its_line(tmp_path, caplog):
     assert prepare(root, tmp_path / "out", "--corrections", str(tmp_path / "no.csv")) == 2
     assert f"{tmp_path / 'no.csv'}: is missing" in caplog.text
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_are_so_already_are_not_changed(tmp_path):
+    table = tmp_path / "mended.csv"
+    correct(table, "SN031,12,2,4,9", "SN031,25,3,5,2")  # the same frames of another AU
+    rows = read_corrections(table, "disfa", AUS)
+    intensity = np.full((6, 12), 2.0)
+    intensity[2, AUS.index(12)] = np.nan
+    problems = Problems()
+    notes = corrections.correct(rows, "SN031", AUS, intensity, problems)
+    assert not problems
+    assert [note.rpartition("which changes ")[2] for note in notes] == ["2 labels", "0 labels"]
+    assert np.isnan(intensity[1:4, AUS.index(12)]).all()
+    correct(table, "SN031,12,0,4,1")
+    with pytest.raises(CorpusError, match="frames 0 to 4 are no range from 1 on"):
+        read_corrections(table, "disfa", AUS)

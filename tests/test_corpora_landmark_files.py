@@ -49,6 +49,9 @@ LANDMARK_FORMS = {
     "MATLAB array": lambda p, s, n: drawn_corpora.scipy.io.savemat(
         p.with_suffix(".mat"), {"points": full(s).transpose(1, 2, 0)}
     ),
+    "MATLAB 7.3 array": lambda p, s, n: drawn_corpora.write_array_hdf5(
+        p.with_suffix(".mat"), full(s).transpose(1, 2, 0)
+    ),
     "NumPy": lambda p, s, n: np.save(p.with_suffix(".npy"), full(s)),
     "NumPy archive": lambda p, s, n: np.savez(p.with_suffix(".npz"), points=full(s)),
     "CSV": lambda p, s, n: write_text(p.with_suffix(".csv"), s),
@@ -107,6 +110,15 @@ def test_landmarks_in_every_form(tmp_path, form):
             r"4.5 is no frame number \(line 2\)",
         ),
         (
+            lambda p: write_text(p.with_suffix(".csv"), [drawn_corpora.FACE] * 2, [3, 10**10]),
+            r"1e\+10 is no frame number \(line 2\)",
+        ),
+        (
+            lambda p: p.with_suffix(".csv").write_text("1" + ",1" * 97 + "\n2" + ",1" * 98),
+            "line 2: has 99 numbers",
+        ),
+        (lambda p: np.save(p, moved(8, 0)), "1 of 49 points are 0 and the others are not"),
+        (
             lambda p: np.save(p, np.column_stack([[4, np.nan], np.ones((2, 98))])),
             r"nan is no frame number \(set 2\)",
         ),
@@ -120,6 +132,29 @@ def test_broken_landmark_files_are_named(tmp_path, write, message):
     (line,) = problems.lines()
     assert line.startswith(str(path))
     assert re.search(message, line), line
+
+
+def test_points_that_are_not_used_need_not_be_a_faces(tmp_path):
+    jaw = np.zeros((17, 2))
+    jaw[3] = 1e4, -1e4
+    np.save(tmp_path / "a.npy", np.concatenate([jaw, drawn_corpora.FACE]))
+    problems = Problems()
+    found = read_point_sets(tmp_path / "a.npy", 66, problems, unused=17)
+    assert not problems
+    np.testing.assert_array_equal(found.points[0, 17:], drawn_corpora.FACE)
+    assert read_point_sets(tmp_path / "a.npy", 66, problems) is None
+    assert "are 0 and the others are not" in problems.lines()[0]
+
+
+def test_points_on_the_border_of_a_picture_are_not_lost(tmp_path):
+    for axis in (0, 1):
+        points = drawn_corpora.FACE.copy()
+        points[:, axis] -= points[20, axis]
+        np.save(tmp_path / "a.npy", points)
+        problems = Problems()
+        found = read_point_sets(tmp_path / "a.npy", 49, problems)
+        assert not problems
+        np.testing.assert_array_equal(found.points[0], points)
 
 
 def test_faces_that_are_turned_away_are_faces(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import runtime
+from lgrnet.corpora import own
 from lgrnet.corpora.own import person_number, read_own
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.data.shards import FaceShards
@@ -291,3 +292,42 @@ def test_a_table_as_pandas_writes_it(folder, tmp_path):
     wrong = [["bob.png", "Bob", "", "", 0.5, 0, 9]]
     with pytest.raises(CorpusError, match=r"AU 12 is '0\.5'"):
         read_own(write_table(folder / "wrong.csv", wrong))
+
+
+def test_a_face_without_labels_takes_nobody_elses_place(tmp_path):
+    for name in "abcd":
+        (tmp_path / f"{name}.png").touch()
+    table = tmp_path / "faces.csv"
+    table.write_text("file,person,AU12\na.png,Ann,\nb.png,Bob,1\nc.png,Cem,9\nd.png,Dee,0\n")
+    aus, (sequence,) = read_own(table)
+    assert aus == (12,)
+    assert [path.name for path in sequence.pictures] == ["b.png", "d.png"]
+    assert sequence.people.tolist() == [person_number("Bob"), person_number("Dee")]
+    assert sequence.frames.tolist() == [3, 5], "lines of the table"
+    assert sequence.presence.tolist() == [[1], [0]]
+    assert [frame for frame, _ in sequence.dropped] == [2, 4]
+    table.write_text("\ufeff" + table.read_text(), "utf-8")  # as Excel writes it
+    assert read_own(table)[1][0].frames.tolist() == [3, 5]
+
+
+def test_pictures_are_read_in_parts_and_a_video_at_once(tmp_path):
+    faces = [
+        own._Face(i, tmp_path / str("v" if video else i), i if video else None, "A", "test", (1,))
+        for video in (False, True)
+        for i in range(120)
+    ]
+    assert sorted(map(len, own._grouped(faces))) == [20, 50, 50, 120]
+
+
+def test_files_are_told_apart_by_their_sizes_and_both_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(own, "_SAMPLE", 4)
+    path, table = tmp_path / "a.png", tmp_path / "faces.csv"
+    table.write_text("file,person,AU12\na.png,Ann,1\n")
+    path.touch()
+    _, sequences = read_own(table)
+    seen = set()
+    for content in (b"head....tail", b"HEAD....tail", b"head....TAIL", b"head.....tail"):
+        path.write_bytes(content)
+        seen.add(own.digest(sequences))
+        assert own.digest(sequences) in seen
+    assert len(seen) == 4

@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from export.accuracy import Cost, drop_report, require_own_report
+from export.accuracy import Cost, drop_report, measure_cost, require_own_report
 from export.bounds import Bounds
+from export.faces import LabelledFaces
 from runtime.atomic import write_json
+from runtime.backends.base import Outputs
 
 SAME = Cost(
     aus=(1, 12), source="tests", frames=1000, positives=np.array([50, 500]),
@@ -103,3 +106,32 @@ def test_a_report_never_takes_the_place_of_another_files(tmp_path):
         require_own_report(tmp_path / "m.onnx")
     (tmp_path / "m.accuracy.json").write_text("[]")
     require_own_report(tmp_path / "m.onnx")
+
+
+def test_what_a_file_costs_is_what_loops_count():
+    """Of the first AU, whose threshold is high, some labels are unknown; nobody shows the third."""
+    rng = np.random.default_rng(0)
+    presence = rng.choice(np.array([0, 1, 9], np.uint8), (50, 3))
+    presence[:, 2] = 0
+    before, after = (
+        Outputs(rng.random((50, 3)), rng.normal(0, 1, (50, 49, 2)), 5 * rng.random((50, 3)))
+        for _ in range(2)
+    )
+    spec = SimpleNamespace(aus=(1, 6, 12), thresholds=(0.8, 0.3, 0.5))
+    cost = measure_cost(before, after, LabelledFaces(np.zeros((50, 1)), presence, "drawn"), spec)
+    for i, limit in enumerate(spec.thresholds[:2]):
+        known = [f for f in range(50) if presence[f, i] != 9]
+        shown = sum(presence[f, i] == 1 for f in known)
+        for said, found in ((before, cost.f1_fp32), (after, cost.f1)):
+            called = [f for f in known if said.probability[f, i] >= limit]
+            hits = sum(presence[f, i] == 1 for f in called)
+            assert found[i] == pytest.approx(2 * hits / (len(called) + shown))
+        assert cost.positives[i] == shown
+        both = zip(before.probability[:, i], after.probability[:, i], strict=True)
+        changed = [(one >= limit) != (other >= limit) for one, other in both]
+        assert cost.flipped[i] == pytest.approx(sum(changed) / 50)
+    assert np.isnan([cost.f1_fp32[2], cost.f1[2]]).all()
+    apart = [np.hypot(*each) for each in (after.landmarks - before.landmarks).reshape(-1, 2)]
+    assert cost.landmarks == pytest.approx((sum(apart) / len(apart), max(apart)))
+    stronger = abs(after.intensity - before.intensity)
+    assert cost.intensity == pytest.approx((stronger.mean(), stronger.max()))

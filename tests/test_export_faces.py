@@ -2,10 +2,14 @@ import cv2
 import numpy as np
 import pytest
 from tiny_network import draw_faces
+from tiny_shards import write_tiny_shards
 
-from export.faces import MOST, demo_faces, folder_faces
+from export.faces import MOST, calibration_faces, demo_faces, folder_faces, held_out_faces
+from lgrnet.data.shards import FaceShards
 from runtime.align import CROP_OFFSET
 from runtime.errors import InputError
+from runtime.packaged import DEMO_TRUTH
+from runtime.truth import read_truth
 
 
 def write_faces(folder, faces):
@@ -61,3 +65,28 @@ def test_faces_of_the_demo_clip_are_aligned():
     # A face fills the crop: its middle is skin, of which no pixel is grey as outside the frame.
     middle = faces[:, 60:120, 60:120].reshape(MOST, -1, 3)
     assert (np.ptp(middle.astype(int), axis=2).mean(1) > 5).all()
+
+
+def test_training_people_calibrate_and_test_people_judge(tmp_path):
+    write_tiny_shards(tmp_path)
+    train, judges = (FaceShards(tmp_path, name, (1, 12)) for name in ("train", "test"))
+    found, told = calibration_faces(tmp_path)
+    assert "training people" in told
+    assert len(found) == len(train) == 24
+    for face, index in ((found[0], 0), (found[-1], 23)):
+        np.testing.assert_array_equal(face, train.face(index)[12:188, 12:188])
+    held_out = held_out_faces(tmp_path, (1, 12), 5)
+    chosen = [0, 3, 6, 8, 11]  # evenly of 12
+    for face, index in zip(held_out.faces, chosen, strict=True):
+        np.testing.assert_array_equal(face, judges.face(index)[12:188, 12:188])
+    np.testing.assert_array_equal(held_out.presence, judges.labels.presence[chosen])
+
+
+def test_faces_of_the_clip_have_their_own_labels():
+    truth = read_truth(DEMO_TRUTH)
+    found = held_out_faces(None, (1, 6, 12, 25), 9)
+    frames = sorted(truth)
+    chosen = [frames[round(place)] for place in np.linspace(0, len(frames) - 1, 9)]
+    wanted = [[truth[i].aus[key] for key in ("AU01", "AU06", "AU12", "AU25")] for i in chosen]
+    assert found.presence.tolist() == wanted
+    assert np.ptp(found.presence, axis=0).any()

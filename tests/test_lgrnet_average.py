@@ -92,7 +92,7 @@ def test_a_network_with_itself_stays(tmp_path):
 
 def test_what_cannot_be_averaged_is_named(tmp_path, caplog):
     out = tmp_path / "mean.pt"
-    saved(tmp_path / "a.pt", 1)
+    shapes = {name: each.shape for name, each in saved(tmp_path / "a.pt", 1).items()}
     saved(tmp_path / "other.pt", 1, head_hidden=4)
     assert main([str(tmp_path / "a.pt"), "-o", str(out)]) == 2
     assert "two checkpoints or more, got 1" in caplog.text
@@ -102,6 +102,10 @@ def test_what_cannot_be_averaged_is_named(tmp_path, caplog):
     strange = ["--missing-from", str(tmp_path / "other.pt")]
     assert main([str(tmp_path / "a.pt"), *strange, "-o", str(out)]) == 2
     assert "a.pt is another network than" in caplog.text
+    aus = saved(tmp_path / "aus.pt", 1, aus=(1, 6))  # as many AUs, so that all shapes are the same
+    assert {name: each.shape for name, each in aus.items()} == shapes
+    assert main([str(tmp_path / "a.pt"), str(tmp_path / "aus.pt"), "-o", str(out)]) == 2
+    assert "aus.pt is another network" in caplog.text
     assert main([str(tmp_path / "a.pt"), str(tmp_path / "none.pt"), "-o", str(out)]) == 2
     assert "none.pt: no such file" in caplog.text
     assert not out.exists()

@@ -27,10 +27,10 @@ def test_what_is_lost_is_told(tmp_path):
     network = checkpoint(tmp_path / "whole.pt", (1, 12))
     with torch.no_grad():
         for each in network.parameters():
-            each.fill_(1.0)
-        network.heads.logit.bias[0] = 1 + 2**-11  # halfway between 1 and the next float16
-    save_checkpoint(tmp_path / "ones.pt", network)
-    assert halve(tmp_path / "ones.pt", tmp_path / "half.pt") == pytest.approx(2**-11, rel=1e-3)
+            each.fill_(8.0)
+        network.heads.logit.bias[0] = 8 * (1 + 2**-11)  # halfway between 8 and the next float16
+    save_checkpoint(tmp_path / "eights.pt", network)
+    assert halve(tmp_path / "eights.pt", tmp_path / "half.pt") == pytest.approx(2**-11, rel=1e-3)
 
 
 def test_weights_that_float16_cannot_hold_are_refused(tmp_path, caplog):

@@ -105,13 +105,13 @@ def test_gates_stand_where_they_belong():
             np.testing.assert_allclose(matrix[listens, heard], expected, rtol=1e-5)
 
 
-def test_an_effect_is_what_shut_gates_take_away():
+@pytest.mark.parametrize("heard", [1, 3])
+def test_an_effect_is_what_shut_gates_take_away(heard):
     faces = draw_faces(3)
     network = tiny_network()
     effects = gate_effects(network, faces)
     order = gate_order(network)
     columns = [network.config.aus.index(au) for au in order]
-    heard = 2
     other = tiny_network()
     set_gate(other.relation.downward.gates, heard, -1e4)
     set_gate(other.relation.upward.gates, len(order) - 1 - heard, -1e4)

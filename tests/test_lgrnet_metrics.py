@@ -108,3 +108,6 @@ def test_intensities_that_never_vary_or_are_unknown():
     assert np.isnan(correlation).all()
     assert error[0] == 1
     assert np.isnan(error[1])
+    varied = np.array([[1.0, 2.0], [3.0, 2.0]])
+    correlation, _ = intensity_agreement(varied, varied[:, ::-1])
+    assert correlation.tolist() == [0, 0], "one of the two varies, and the other does not"

@@ -187,6 +187,9 @@ def test_means_are_those_of_the_aus_of_each_corpus():
             assert scores["mean"][name][key] == pytest.approx(sum(each) / len(each))
         low, high = scores["f1_at_threshold_95"][name]
         assert low < scores["mean"][name]["f1_at_threshold"] < high
+        columns = [aus.index(au) for au in subset]
+        counts = f1_counts(probability[:, columns] >= 0.6, presence[:, columns], labels.subject)
+        assert (low, high) == interval(resampled_mean_f1(counts))
 
 
 def test_every_frame_is_in_one_group_of_each_condition():
@@ -205,6 +208,46 @@ def test_up_and_down_a_head_is_nodded_alike():
     values = np.array([-25.0, -10, -9.9, 9.9, 19.9, 20])
     found = [values[group.chosen].tolist() for group in groups({"pitch": values})]
     assert found == [[-9.9, 9.9], [-10, 19.9], [-25, 20]]
+
+
+def test_a_row_of_an_au_is_what_loops_count():
+    result, labels = drawn()
+    rng = np.random.default_rng(4)
+    strength = np.where(labels.presence == 1, rng.uniform(1, 5, (400, 2)), 0).astype(np.float32)
+    labels = replace(labels, intensity=strength / 5)
+    result = replace(result, intensity=(rng.uniform(0, 5, (400, 2)), strength))
+    limits = (0.4, 0.7)
+    scores = report(AUS, result, limits, labels)
+    for column, (key, limit) in enumerate(zip(("AU01", "AU12"), limits, strict=True)):
+        row = scores["aus"][key]
+        judged = [f for f in range(400) if labels.presence[f, column] != 9]
+        shown = [f for f in judged if labels.presence[f, column] == 1]
+        said = [f for f in judged if result.probability[f, column] >= np.float32(limit)]
+        hits = len(set(shown) & set(said))
+        assert row["threshold"] == limit
+        assert row["base_rate"] == pytest.approx(len(shown) / len(judged))
+        assert row["precision"] == pytest.approx(hits / len(said))
+        assert row["recall"] == pytest.approx(hits / len(shown))
+        assert row["always_on_f1"] == pytest.approx(2 * len(shown) / (len(shown) + len(judged)))
+        assert sum(row["reliability"]["frames"]) == len(judged)
+        missed = np.abs(result.intensity[0] - strength)[:, column].mean()
+        assert row["intensity_mae"] == pytest.approx(missed, rel=1e-5)
+        strong = [f for f in shown if strength[f, column] >= 4.5]
+        called = sum(f in said for f in strong) / len(strong)
+        assert row["strength"]["called"][-1] == pytest.approx(called, abs=1e-4)
+        assert row["strength"]["frames"][-1] == len(strong)
+
+
+def test_groups_count_their_own_people_and_failures():
+    result, labels = drawn()
+    labels = replace(labels, conditions={"yaw": np.where(labels.subject < 7, 0.0, 40.0)})
+    rows = {row["name"]: row for row in report(AUS, result, (0.5, 0.5), labels)["groups"]}
+    wanted = {"under 10°": labels.subject < 7, "30° or more": labels.subject >= 7}
+    for name, chosen in wanted.items():
+        assert rows[name]["people"] == len(set(labels.subject[chosen].tolist()))
+        errors = result.errors[chosen]
+        assert rows[name]["failure_rate"] == sum(each > 0.1 for each in errors) / len(errors)
+        assert rows[name]["landmark_error"] == pytest.approx(sum(errors) / len(errors))
 
 
 def test_report_holds_groups_and_is_json(tmp_path):

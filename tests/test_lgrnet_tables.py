@@ -15,7 +15,8 @@ from lgrnet.evaluation.metrics import f1_frame
 from lgrnet.network.variants import VARIANTS
 from lgrnet.tables import published
 from lgrnet.tables.__main__ import main
-from lgrnet.tables.paper import Row, Table
+from lgrnet.tables.fold_means import find_runs
+from lgrnet.tables.paper import Row, Table, make_tables
 from lgrnet.tables.text import ranks, to_markdown
 
 # EAC-Net's and LP-Net's averages on BP4D are not the means of their rows in the paper: 55.6 and
@@ -82,6 +83,38 @@ def test_f1_is_pooled_over_a_fold_then_averaged(tmp_path):
             ])  # fmt: skip
         again = 100 * np.mean(f1, axis=0)
         assert measured(found["I", kind], "LGRNet")["values"][:-1] == pytest.approx(again)
+
+
+def test_reported_rows_have_their_own_ticks_and_columns(tmp_path):
+    """Of Tables III and IV the ticks of S-B and F&R, of Table V the errors as the paper prints."""
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    made = make_tables(find_runs([tmp_path / "runs"]))[0]
+    ticks = {
+        "w/o full": ("", ""), "w/o F&R": ("√", ""), "w/o S-B": ("", "√"), "w/ Bi": ("", "√"),
+        "LGRNet": ("√", "√"),
+    }  # fmt: skip
+    for table in (each for each in made if each.number in ("III", "IV")):
+        assert table.heads[:2] == ("S-B", "F&R")
+        assert {row.name: row.marks for row in table.rows if row.reported} == ticks
+    for table in (each for each in made if each.number == "V"):
+        heads = ("DISFA mean error", "DISFA failures", "BP4D mean error", "BP4D failures")
+        assert table.heads == heads
+        values = {row.name: row.values for row in table.rows if row.reported}
+        assert values["JÂA-Net"] == (4.02, None, 3.80, None)
+        assert values["LGRNet"] == (3.68, None, 3.34, None)
+        of = dict(zip([(row.name, row.reported) for row in table.rows], ranks(table), strict=True))
+        assert of["LGRNet", True] == [0, None, 0, None], "the lower an error the better"
+        assert of["JÂA-Net", True] == [1, None, 1, None]
+
+
+def test_one_synthetic_corpus_makes_a_row_synthetic(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, "training_data=synthetic faces")
+        write_run(tmp_path / "runs", "bp4d", "lgrnet", fold, "training_data=real faces")
+    found, _ = tables(tmp_path / "runs", out=tmp_path / "t")
+    synthetic = {name: measured(found[name, "last"], "LGRNet")["synthetic"] for name in ("I", "II")}
+    assert synthetic == {"I": True, "II": False}
+    assert measured(found["V", "last"], "LGRNet")["synthetic"]
 
 
 def test_what_is_missing_is_said_and_never_0(tmp_path):

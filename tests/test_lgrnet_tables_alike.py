@@ -16,6 +16,25 @@ def test_folds_that_began_with_the_same_fold_each_are_alike(tmp_path, setting):
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
 
 
+def test_folds_that_heard_their_teacher_more_or_less_are_not_alike(tmp_path, caplog):
+    for fold in (1, 2, 3):
+        taught = ("distil.teacher=big.pt", f"distil.weight={2 if fold == 2 else 1}")
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold, *taught)
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
+    assert "differ in distil.weight" in caplog.text
+
+
+def test_a_fold_of_before_there_were_means_is_one_without(tmp_path):
+    for fold in (1, 2, 3):
+        write_run(tmp_path / "runs", "disfa", "lgrnet", fold)
+    for name in ("last", "best_on_test"):
+        path = tmp_path / "runs" / "disfa" / "lgrnet" / "fold2" / f"{name}.json"
+        told = read_fold_scores(path)
+        del told["experiment"]["optim"]["average_from"]
+        write_fold_scores(path, told)
+    tables(tmp_path / "runs", out=tmp_path / "t")
+
+
 def test_a_fold_that_began_with_another_one_is_noticed(tmp_path):
     for fold, began in ((1, 2), (2, 2), (3, 3)):
         write_run(tmp_path / "runs", "disfa", "lgrnet", fold, f"init=w/a{began}.pt")

@@ -113,6 +113,8 @@ def test_a_run_with_another_teacher_is_refused(config, tmp_path, caplog):  # noq
     checkpoint(path, (1, 12))
     changes = ("optim.epochs=1", f"distil.teacher={path}")
     assert run(config, tmp_path / "run", *changes) == 0
+    assert run(config, tmp_path / "run", *changes, "distil.weight=2") == 2
+    assert "(other distil.weight)" in caplog.text
     path.unlink()
     assert run(config, tmp_path / "run", *changes) == 0, "what is finished needs no teacher"
     checkpoint(path, (1,))

@@ -11,7 +11,7 @@ from lgrnet.data.shards import FaceShards, Labels, shard_name, write_index, writ
 from lgrnet.evaluation import threshold_choice
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
-from lgrnet.thresholds import main
+from lgrnet.thresholds import compare, labels_of, main
 from lgrnet.unseen import tuned_on
 
 
@@ -127,7 +127,7 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     assert told["thresholds"] == meta["thresholds"]
     assert told["aus"] == ["AU01", "AU12"]
     chosen_on = told["thresholds_from"]["own"]
-    assert (chosen_on["frames"], chosen_on["people"]) == (40, 3)
+    assert (chosen_on["frames"], chosen_on["people"], chosen_on["splits"]) == (40, 3, ["val"])
     (row,) = chosen_on["aus"]
     assert (row["au"], row["faces_shown"], row["faces_lacking"]) == ("AU01", 20, 20)
     assert (row["threshold"], row["threshold_by_f1"]) == (expected[0], by_f1[0])
@@ -137,6 +137,42 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     outside = threshold_choice.held_out_calls(*args, np.arange(40) % 3)
     assert row["shown_held_out"] == pytest.approx(outside.shown[0])
     assert f"AU01: {expected[0]:.2f} instead of {by_f1[0]:.2f}; of 20 own faces" in caplog.text
+
+
+def test_labels_go_with_their_aus(tmp_path):
+    faces = FaceShards(write_tiny_shards(tmp_path / "data"), "val")
+    presence = np.arange(len(faces)) % 2
+    own = FaceShards(write_own(tmp_path / "own", faces, presence, aus=(17, 20)), "val")
+    found = labels_of((1, 15, 20, 17), own)
+    assert found[:, 3].tolist() == presence.tolist()
+    assert (found[:, :3] == 9).all()
+
+
+def test_what_a_few_faces_change_is_what_loops_count():
+    """Of AU 2 the few know too little to have a say, of AU 4 the many know nothing."""
+    rng = np.random.default_rng(0)
+    many, few = (
+        (rng.random((count, 3)), rng.choice(np.array([0, 1, 9], np.uint8), (count, 3)))
+        for count in (300, 120)
+    )
+    few[1][:, 1] = 0
+    many[1][:, 2] = 9
+    outside = threshold_choice.Calls(*rng.random((2, 3)))
+    at = np.array([0.3, 0.45, 0.6])
+    (row,) = compare((1, 2, 4), many, few, at, outside)
+    assert row["au"] == "AU01"
+    for kind, label in (("shown", 1), ("lacking", 0)):
+        faces = [i for i in range(120) if few[1][i, 0] == label]
+        assert row[f"faces_{kind}"] == len(faces)
+        called = [i for i in faces if few[0][i, 0] >= 0.3]
+        assert row[kind] == pytest.approx(len(called) / len(faces))
+        assert row[f"{kind}_held_out"] == getattr(outside, kind)[0]
+    known = [i for i in range(300) if many[1][i, 0] != 9]
+    hits = sum(many[1][i, 0] == 1 and many[0][i, 0] >= 0.3 for i in known)
+    either = sum(int(many[1][i, 0] == 1) + int(many[0][i, 0] >= 0.3) for i in known)
+    assert row["f1"] == pytest.approx(2 * hits / either)
+    assert row["threshold"] == 0.3
+    assert row["threshold_by_f1"] == threshold_choice.best_thresholds(*many)[0]
 
 
 def test_too_few_own_faces_are_told_to_have_no_say(data, tmp_path, caplog):

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,19 @@ from tiny_shards import write_tiny_shards
 
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.corpora.folds import CORPORA
+from lgrnet.data.batches import to_input, training_batches
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.train import Trainer, main
+from lgrnet.training.losses import (
+    alignment_loss,
+    dice_loss,
+    distillation_loss,
+    intensity_loss,
+    recognition_loss,
+)
+from lgrnet.training.teacher import Lesson
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 
@@ -302,6 +312,90 @@ def test_the_papers_schedule_halves_every_two_epochs(config, tmp_path):
     assert rates == pytest.approx([0.01 * 0.5 ** (epoch // 2) for epoch in range(6)])
     group = trainer.optimiser.param_groups[0]
     assert (group["momentum"], group["nesterov"]) == (0.9, True)
+
+
+def test_one_cycle_rises_for_15_percent_of_all_steps_and_ends_at_nearly_nothing(config, tmp_path):
+    changes = [f"out={tmp_path}", "optim.epochs=10", "optim.weight_decay=0.03"]
+    trainer = Trainer(load_experiment(config, changes), torch.device("cpu"), progress=False)
+    total = 10 * trainer.steps
+    rates = []
+    for _ in range(total):
+        rates.append(trainer.optimiser.param_groups[0]["lr"])
+        trainer.optimiser.step()
+        if len(rates) < total:
+            trainer.schedule.step()
+    assert max(rates) == pytest.approx(0.01)
+    assert np.argmax(rates) == 0.15 * total - 1
+    assert rates[0] == pytest.approx(0.01 / 25)
+    assert rates[-1] == pytest.approx(0.01 / 25 / 1e4)
+    assert trainer.optimiser.param_groups[0]["weight_decay"] == 0.03
+
+
+@pytest.mark.parametrize("architecture", ["lgrnet", "jaanet"])
+def test_a_step_lowers_the_loss_that_the_settings_ask_for(config, tmp_path, architecture):
+    """Every part is computed again, from what the network says, and added up by hand."""
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    taught = tmp_path / "first" / "last.pt"
+    changes = [
+        *(f"out={tmp_path / 'run'}", "optim.align_weight=0.3", "optim.dice_over=batch"),
+        *("optim.intensity_weight=0.7", f"distil.teacher={taught}", "distil.weight=0.6"),
+    ]
+    jaanet = ["model.architecture=jaanet", "model.relation=none", "model.fusion=false"]
+    changes += jaanet if architecture == "jaanet" else ["model.intensity=true"]
+    trainer = Trainer(load_experiment(config, changes), torch.device("cpu"), progress=False)
+    batch = next(training_batches(trainer.faces, 4, epoch=0, workers=0))
+    twin = deepcopy(trainer.model).train()
+    trainer.model.train()
+    found = trainer._update(batch)
+    images = to_input(batch.faces)
+    with torch.no_grad():
+        said, lesson = twin(images), load_checkpoint(taught)[0](images).au_logits.sigmoid()
+    labels, weights = batch.presence, trainer.weights
+    heads = [said.au_logits] + ([] if said.local_logits is None else [said.local_logits])
+    wanted = sum(recognition_loss(each, labels, weights) for each in heads)
+    wanted += sum(dice_loss(each, labels, weights, over="batch") for each in heads)
+    wanted += 0.3 * alignment_loss(said.landmarks, batch.landmarks)
+    columns = Lesson(lesson, torch.arange(2))
+    wanted += 0.6 * distillation_loss(said.au_logits, labels, weights, columns)
+    if architecture == "lgrnet":
+        wanted += 0.7 * intensity_loss(said.intensity, batch.intensity, weights)
+    assert len(heads) == (2 if architecture == "jaanet" else 1)
+    assert found.total.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_seed_and_limit_decide_which_faces_come(config, tmp_path):
+    def first(*changes):
+        settings = load_experiment(config, [f"out={tmp_path}", *changes])
+        trainer = Trainer(settings, torch.device("cpu"), progress=False)
+        return trainer, next(training_batches(trainer.faces, 4, epoch=0, workers=0)).faces
+
+    trainer, faces = first()
+    again = first("seed=0")[1]
+    assert torch.equal(faces, again)
+    assert not torch.equal(faces, first("seed=1")[1])
+    limited = first("data.limit=9")[0]
+    assert (len(trainer.faces), len(limited.faces)) == (24, 9)
+    assert (trainer.steps, limited.steps) == (6, 2)
+
+
+def test_a_run_with_other_judges_under_the_same_name_is_noticed(config, tmp_path, caplog):
+    judges = tmp_path / "judges"
+    write_tiny_shards(judges)
+    more = ["optim.epochs=1", f"data.val_root={judges}"]
+    assert run(config, tmp_path / "run", *more) == 0
+    index = next(path for path in judges.glob("*.json") if "made for" in path.read_text())
+    index.write_text(index.read_text().replace("tests", "others"))
+    assert run(config, tmp_path / "run", *more) == 2
+    assert f"{tmp_path / 'run'} holds a run with other judged on than" in caplog.text
+    # A run of before this was told is known by where they lie.
+    path = tmp_path / "run" / "origin.json"
+    told = json.loads(path.read_text())
+    del told["judged on"]
+    path.write_text(json.dumps(told))
+    assert run(config, tmp_path / "run", *more) == 0
+    path.write_text(json.dumps(told))
+    assert run(config, tmp_path / "run", "optim.epochs=1") == 2
+    assert "(other data.val_root)" in caplog.text
 
 
 @pytest.mark.parametrize("clip", [None, 0.1, 0.0])

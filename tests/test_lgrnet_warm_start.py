@@ -70,6 +70,52 @@ def test_another_size_changes_only_what_depends_on_it(tmp_path):
             assert torch.equal(tensor, source[name])
 
 
+@pytest.mark.parametrize("variant", ["lgrnet", "jaanet", "without_fr"])
+def test_layers_that_weigh_whole_maps_keep_the_sum_over_each(tmp_path, variant):
+    small, large = (
+        make_variant(model_config("edge", **{**TINY, "input_size": size}), variant)
+        for size in (64, 128)
+    )
+    torch.manual_seed(5)
+    source, model = build_network(small), build_network(large)
+    save_checkpoint(tmp_path / "source.pt", source)
+    warm_start(model, tmp_path / "source.pt")
+    known, got = source.state_dict(), model.state_dict()
+    widths = {name: small.feature_widths[-1] for name in ("align", "local_heads")}
+    widths |= {"hidden": 3 * small.feature_widths[-1], "heads": source.config.channels}
+    if variant == "lgrnet":
+        widths["heads"] = small.refine_widths[-1]
+    resized = [name for name in got if got[name].shape != known[name].shape]
+    assert len(resized) == (3 if variant == "jaanet" else 2)
+    for name in resized:
+        shape = len(got[name]), widths[name.split(".")[0]], -1  # output, channel, cell
+        sums = (each[name].reshape(shape).sum(2) for each in (got, known))
+        torch.testing.assert_close(*sums, rtol=0, atol=1e-5, msg=name)
+
+
+def test_jaanets_final_rows_go_with_their_aus_in_ascending_order(tmp_path):
+    sizes = {**TINY, "input_size": 64}
+    theirs, ours = (6, 7, 12, 17, 23, 24), (6, 7, 9, 17, 23)  # 7 is above 6, 17 below 23
+    source, model = (
+        build_network(make_variant(model_config("edge", **{**sizes, "aus": aus}), "jaanet"))
+        for aus in (theirs, ours)
+    )
+    save_checkpoint(tmp_path / "source.pt", source)
+    fresh = model.logit.weight.detach().clone()
+    warm_start(model, tmp_path / "source.pt")
+    for row, au in enumerate(ours):
+        wanted = source.logit.weight[theirs.index(au)] if au in theirs else fresh[row]
+        assert torch.equal(model.logit.weight[row], wanted), au
+
+
+def test_another_architecture_is_refused_unless_only_the_trunk_is_taken(tmp_path):
+    tiny = model_config("edge", **{**TINY, "input_size": 64})
+    save_checkpoint(tmp_path / "source.pt", build_network(make_variant(tiny, "jaanet")))
+    with pytest.raises(ValueError, match=r"init: .*architecture = "):
+        warm_start(build_network(tiny), tmp_path / "source.pt")
+    warm_start(build_network(tiny), tmp_path / "source.pt", "trunk")
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [({"head_hidden": 4}, "head_hidden"), ({"aus": (2, 6)}, "aus"), ({"fusion": False}, "fusion")],

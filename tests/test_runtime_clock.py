@@ -105,6 +105,27 @@ def test_the_next_time_near_the_old_ones_is_no_new_beginning(said, step):
     assert (np.diff(times) > 0).all()
 
 
+def test_frames_that_are_each_there_twice_keep_their_times():
+    thirtieths = [i / 30 for i in range(20)]
+    times = given(*thirtieths[:2], *np.repeat(thirtieths[2:], 2).tolist())
+    assert [*times[:2], *times[2::2]] == thirtieths
+    assert (np.diff(times) > 0).all()
+
+
+def test_falling_back_a_few_steps_is_no_new_beginning():
+    regular = [i * 0.04 for i in range(12)]
+    times = given(*regular, 0.28, 0.32, 0.36, 0.48, 0.52, step=0.04)
+    assert times[-2:] == [0.48, 0.52]
+    assert (np.diff(times) > 0).all()
+
+
+def test_a_lost_time_long_ago_makes_no_new_beginning_of_a_wrong_one():
+    times = given(10, 10.04, 0, 10.12, 10.16, 4, 10.6, 10.64, step=0.04)
+    assert times[3:5] == [10.12, 10.16]
+    assert times[-2:] == [10.6, 10.64]
+    assert (np.diff(times) > 0).all()
+
+
 @pytest.mark.parametrize("first", [12, 23, 300])
 def test_short_recordings_that_were_joined_keep_their_lengths(first):
     said = [i * 0.04 for i in range(first)]

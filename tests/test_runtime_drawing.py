@@ -6,9 +6,9 @@ from test_runtime_fixtures import MEAN_FACE, spot
 
 from runtime.boxes import face_box, overlap
 from runtime.drawing import Annotator, draw
-from runtime.drawing.faces import draw_face
+from runtime.drawing.faces import draw_face, draw_number, draw_tag
 from runtime.drawing.panel import plan_panel
-from runtime.drawing.style import Style
+from runtime.drawing.style import PANEL, Style, shade, tag, text_width
 from runtime.errors import InputError
 from runtime.results import Face, Result, Timings
 
@@ -268,3 +268,87 @@ def test_the_panel_is_laid_out_anew_for_a_larger_frame():
     picture, alone = pen.draw(grey(1920, 1080), large), draw(grey(1920, 1080), large)
     assert changed(alone[:180], grey(1920, 1080)[:180]).any()
     np.testing.assert_array_equal(picture[:180], alone[:180])
+
+
+STYLE = Style.of(640, 360)
+
+
+def test_a_low_frame_shows_the_most_probable_in_the_order_of_their_numbers():
+    aus = {f"AU{au:02d}": (7 * au % 19) / 19 for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17)}
+    plan = plan_panel((640, 100), face(450, 0, zoom=0.5, aus=aus), [], "", Style.of(640, 100))
+    best = sorted(aus, key=aus.get, reverse=True)[: len(plan.rows)]
+    assert 0 < len(plan.rows) < len(aus)
+    assert plan.rows == tuple(sorted(best))
+
+
+@pytest.mark.parametrize("width", [400, 480, 560, 640])
+def test_names_take_less_than_half_of_the_frame(width):
+    plan = plan_panel((width, 360), face(width - 130, 200), [], "", Style.of(640, 360))
+    assert plan.box[2] < (0.43 if plan.names else 1) * width
+
+
+def test_what_a_baseline_left_is_what_is_shown():
+    shown = face(aus={"AU06": 0.9})
+    adjusted = draw(grey(), result(replace(shown, adjusted={"AU06": 0.25})))
+    np.testing.assert_array_equal(adjusted, draw(grey(), result(face(aus={"AU06": 0.25}))))
+
+
+def test_no_tag_lies_over_the_panel():
+    shown, other = face(20, 10), face(250, 0, 7)
+    plan = plan_panel((640, 360), shown, [other], "12.3 ms", STYLE)
+    x, y, w, h = plan.box
+    assert other.box[0] + other.box[2] < x < other.box[0] + other.box[2] + 60
+    hidden = replace(other, present=())
+    pictures = [draw(grey(), result(shown, each)) for each in (other, hidden)]
+    alone = draw(grey(), result(shown))
+    assert plan == plan_panel((640, 360), shown, [], "12.3 ms", STYLE)
+    for picture in pictures:
+        np.testing.assert_array_equal(picture[y : y + h, x : x + w], alone[y : y + h, x : x + w])
+
+
+def test_a_tag_goes_to_the_other_side_and_stays_in_the_frame():
+    one = face(300, 270, 7)
+    x, y, w, _ = one.box
+    right = draw_tag(grey(), one, STYLE, [])
+    assert right[0] >= x + w
+    left = draw_tag(grey(), one, STYLE, [(x + w, 0, 640, 360)])
+    assert 0 <= left[0] < left[0] + left[2] <= x
+    for place in (left, right):
+        assert 0 <= place[1] < place[1] + place[3] <= 360
+    assert y + left[3] > 360, "it would have reached out of the frame"
+
+
+def test_a_tag_names_the_most_probable():
+    aus = {f"AU{au:02d}": (7 * au % 19) / 19 for au in (1, 2, 4, 5, 6, 7, 9, 10)}
+    best = tuple(sorted(aus, key=aus.get)[-6:])
+    canvases = [grey(), grey()]
+    for canvas, present in zip(canvases, (tuple(aus), best), strict=True):
+        draw_tag(canvas, replace(face(200, 100, aus=aus), present=present), STYLE, [])
+    np.testing.assert_array_equal(*canvases)
+    assert (canvases[0] != 90).any()
+
+
+def test_a_number_without_room_is_in_the_faces_corner_unless_it_is_tiny():
+    everywhere = [(0.0, 0.0, 640.0, 360.0)]
+    large, tiny = face(200, 100, 7), face(200, 100, 7, zoom=0.15)
+    canvas = grey()
+    place = draw_number(canvas, large, STYLE, everywhere)
+    assert place[:2] == (round(large.box[0]), round(large.box[1]))
+    assert (canvas != 90).any()
+    canvas = grey()
+    assert draw_number(canvas, tiny, STYLE, everywhere) == (0, 0, 0, 0)
+    assert (canvas == 90).all()
+
+
+def test_boxes_and_tags_at_the_border():
+    canvas = grey(40, 30)
+    shade(canvas, (-5, -4, 10, 10), PANEL)
+    wanted = np.zeros((30, 40), bool)
+    wanted[:6, :5] = True
+    np.testing.assert_array_equal(changed(canvas, grey(40, 30)), wanted)
+    canvas = grey()
+    tag(canvas, "#12", (630, 355), STYLE)
+    rows, columns = np.nonzero(changed(canvas, grey()))
+    assert (rows.max(), columns.max()) == (359, 639)
+    assert columns.min() == 640 - text_width("#12", STYLE.font) - 2 * STYLE.pad
+    assert rows.min() == 360 - STYLE.row

@@ -139,6 +139,9 @@ def test_jpeg_structure_is_walked(progressive):
     data = data[:2] + thumbnail + data[2:]
     assert image_damage(data) == ""
     assert image_damage(data + b"a phone's trailer") == ""
+    for fill in (1, 2, 3):  # before a marker there may be any number of 0xFF
+        padding = b"\xff" * fill
+        assert image_damage(data[:2] + padding + data[2:-2] + padding + data[-2:]) == ""
     for cut in (1, 2, 100, len(data) // 2, len(data) - 450):
         assert "without its end marker" in image_damage(data[:-cut])
     zeros = data[: len(data) // 2] + bytes(len(data) // 2)

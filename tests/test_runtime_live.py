@@ -182,6 +182,16 @@ def test_pauses_double_and_end(monkeypatch, caplog):
     )
 
 
+def test_patience_begins_anew_whenever_a_source_was_back(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(live, "time", clock)
+    source = feed_source(Feed(0, then=None), Feed(then=None), Feed(7, then=None), give_up=10)
+    source._reader.stopped = clock
+    shot = list(source)[-1]
+    assert (number(shot), shot.index, shot.timestamp) == (7, 1, 1.5)
+    assert clock.pauses == [0.5, 1, *(0.5, 1, 2, 4, 2.5)]
+
+
 def test_server_that_answers_but_sends_nothing_is_not_pestered(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(live, "time", clock)

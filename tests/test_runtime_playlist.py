@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,7 +8,7 @@ from some_videos import write_video
 from test_runtime_sources import GOOD, fill
 
 from runtime.errors import InputError
-from runtime.sources import open_source
+from runtime.sources import open_source, playlist
 
 
 def mixed(folder):
@@ -47,6 +48,20 @@ def test_folder_of_mixed_junk(tmp_path, caplog):
     assert "2 files in" in caplog.text
     assert "left out: gone.mp4, notes.txt" in caplog.text
     assert "DS_Store" not in caplog.text
+
+
+def test_frames_that_a_file_leaves_out_are_counted(monkeypatch):
+    """Files of five frames, of which the second and the last cannot be used."""
+    files = [("a.mp4", Path("a.mp4")), ("b.mp4", Path("b.mp4"))]
+    broken = [GOOD, None, GOOD, GOOD, None]
+    monkeypatch.setattr(playlist, "open_file", lambda _: open_source(broken))
+    source = playlist.Playlist("list", "list", files)
+    shots = [(shot.index, shot.name, shot.first) for shot in source]
+    assert shots == [
+        *((0, "a.mp4", True), (2, "a.mp4", False), (3, "a.mp4", False)),
+        *((4, "b.mp4", True), (6, "b.mp4", False), (7, "b.mp4", False)),
+    ]
+    assert source.skipped == 4
 
 
 def test_folder_of_nothing_but_junk(tmp_path):

@@ -11,6 +11,7 @@ from runtime import plot
 from runtime.cli import main
 from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
+from runtime.outputs.curves import read_curves, survey
 from runtime.outputs.plotting import _FRAMES, AREA, AREA_PRESENT, GRID, _clock, _ticks
 
 AUS = ("AU06", "AU12")
@@ -137,6 +138,33 @@ def test_bad_tables(tmp_path, capsys):
         writer.write(some_result(0, some_face()))
     says("of.openface.csv is no table of a run: give the native", tmp_path / "of.openface.csv")
     says("no room for names", table(tmp_path), "--width", 100)
+
+
+@pytest.mark.parametrize("adjusted", [False, True])
+@pytest.mark.parametrize("columns", [7, 19, 53])
+def test_columns_hold_the_highest_of_their_frames(tmp_path, columns, adjusted):
+    """Frames that share a column, or last for several; 20 of a twentieth of a second."""
+    rng = np.random.default_rng(columns)
+    values, on = rng.random((20, 2)).round(4), rng.random(20) < 0.4
+    with open_writer("native", tmp_path / "clip", Layout(AUS, adjusted=adjusted)) as writer:
+        for i in range(20):
+            shown = dict(zip(AUS, values[i].tolist(), strict=True))
+            face = some_face(0, ("AU12",) if on[i] else (), size=None, **shown)
+            if adjusted:
+                other = {key: 1 - value for key, value in shown.items()}
+                face = replace(face, aus=other, adjusted=shown)
+            writer.write(some_result(i, face, timestamp=10 + i / 20))
+    aus, span, faces = survey(tmp_path / "clip.csv", None)
+    assert aus == AUS
+    assert (span.start, span.end, faces) == (10, pytest.approx(11), {"face 0": 20})
+    found = read_curves(tmp_path / "clip.csv", aus, ["face 0"], span, columns)["face 0"]
+    assert found.rows == 20
+    firsts = [int((i + 1e-6) / 20 * columns) for i in range(20)]
+    for column in range(columns):
+        frames = [i for i in range(20) if firsts[i] == column]
+        frames = frames or [max(i for i in range(20) if firsts[i] < column)]
+        assert found.peak[:, column] == pytest.approx(values[frames].max(0), abs=1e-4)
+        assert found.present[:, column].tolist() == [False, on[frames].any()]
 
 
 def test_memory_does_not_grow_with_the_run(tmp_path):

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from lgrnet.faces.drawing.camera import PIVOT, Pose, project
 from runtime.landmarks import MIRROR
 from runtime.pose import FOCAL_LENGTH, head_pose
 from runtime.pose.face_model import FACE_MM
+from runtime.pose.fitting import RIGID, HeadPose
 
 WIDTH, HEIGHT = 1280, 720
 FOCAL = FOCAL_LENGTH * WIDTH
@@ -69,6 +71,37 @@ def test_mirrored_face():
     np.testing.assert_allclose(
         (there.yaw, there.pitch, there.roll), (-here.yaw, here.pitch, -here.roll), atol=0.05
     )
+
+
+def test_a_frame_on_its_end_is_seen_through_the_same_lens():
+    points = seen(20, -10, 5) + np.array([HEIGHT - WIDTH, WIDTH - HEIGHT]) / 2
+    pose = head_pose(points, (HEIGHT, WIDTH))
+    np.testing.assert_allclose((pose.yaw, pose.pitch, pose.roll), (20, -10, 5), atol=0.05)
+    np.testing.assert_allclose(pose.translation, (0, 0, 600), atol=0.5)
+    assert np.rad2deg(2 * np.arctan(0.5 / FOCAL_LENGTH)) == pytest.approx(65, abs=0.5)
+
+
+def test_no_other_pose_fits_better():
+    """Of landmarks that are a little off; least squares by SciPy, from where the pose is."""
+    points = seen(25, -15, 10) + np.random.default_rng(0).normal(0, 3, (49, 2))
+    pose = head_pose(points, (WIDTH, HEIGHT))
+
+    def off(six):
+        there = Rotation.from_rotvec(six[:3]).apply(FACE_MM[RIGID]) + six[3:]
+        middle = [(WIDTH - 1) / 2, (HEIGHT - 1) / 2]
+        return (there[:, :2] / there[:, 2:] * FOCAL + middle - points[RIGID]).ravel()
+
+    found = np.array([*pose.rotation, *pose.translation])
+    best = least_squares(off, found, x_scale=[0.1] * 3 + [10] * 3)
+    assert (off(found) ** 2).sum() == pytest.approx(2 * best.cost, rel=1e-4)
+
+
+def test_plain_values_are_rounded_to_what_can_be_meant():
+    pose = HeadPose(1.23456, -2.0051, 0.005, (10.06, -20.04, 600.25), (0.123456, -0.00004, 3.1))
+    assert pose.to_dict() == {
+        "yaw": 1.23, "pitch": -2.01, "roll": 0.01, "translation": [10.1, -20.0, 600.2],
+        "rotation": [0.1235, 0.0, 3.1],
+    }  # fmt: skip
 
 
 def test_longer_lens():

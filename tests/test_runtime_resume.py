@@ -18,7 +18,7 @@ from runtime import cli
 from runtime.errors import InputError
 from runtime.formats import Layout
 from runtime.outputs import SourceFiles, Wanted
-from runtime.outputs.begun import identity
+from runtime.outputs.begun import check_same, identity, note, of_source
 from runtime.sources import Source
 
 TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
@@ -430,3 +430,33 @@ def test_csv_of_kill_9_is_what_csv_readers_take(tmp_path, capsys, monkeypatch, m
             run(capsys, clip, "--out", tmp_path / "out", "--model", model)
     with open(tmp_path / "out" / "clip.partial.csv", newline="") as file:
         assert {len(row) for row in csv.reader(file)} == {9 + 6 + 98 + 6}
+
+
+def test_a_run_is_what_decides_over_its_results(tmp_path):
+    path = tmp_path / "clip.avi"
+    path.write_bytes(bytes(7))
+    source = Source(str(path), "clip")
+    free = {"device": "cuda", "threads": 4, "backend": "native", "model": "other/name.onnx"}
+    run = identity(source, {"sha": "ab"}, "int8", {"every": 2, "smooth": (1, 2), **free})
+    assert run == {
+        "file": "clip.avi", "bytes": 7, "model": {"sha": "ab"}, "precision": "int8",
+        "options": {"every": 2, "smooth": [1, 2]},
+    }  # fmt: skip
+    assert of_source({"run": run}, source, run)
+    assert of_source({"run": {**run, "precision": "fp32"}}, source, run)
+    assert not of_source({"run": {**run, "bytes": 8}}, source, run)
+    assert not of_source({"run": {**run, "file": "clip.mp4"}}, source, run)
+    # Of an older version, which only told the source.
+    assert of_source({"source": str(path)}, source, run)
+    assert not of_source({"source": "clip.avi"}, source, run)
+
+
+def test_options_that_came_later_make_another_run(tmp_path):
+    run = {"file": "a.avi", "precision": "fp32", "options": {"every": 1}}
+    note(tmp_path / "a", run)
+    check_same(tmp_path / "a", run)
+    later = {**run, "options": {"every": 1, "zoom": 2}}
+    with pytest.raises(InputError, match="had options zoom None, this one has 2"):
+        check_same(tmp_path / "a", later)
+    with pytest.raises(InputError, match="had precision fp32, this one has int8"):
+        check_same(tmp_path / "a", {**run, "precision": "int8"})

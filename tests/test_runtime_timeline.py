@@ -6,7 +6,7 @@ from some_results import some_face, some_result
 
 from runtime.boxes import overlap
 from runtime.drawing import Annotator, draw
-from runtime.drawing.places import widest_gap
+from runtime.drawing.places import is_free, is_inside, widest_gap
 from runtime.drawing.style import BAR_PRESENT
 from runtime.drawing.timeline import LANES, SECONDS, History, busiest
 
@@ -41,6 +41,7 @@ def test_strip_shows_when_an_action_unit_was_present(zoom):
     picture, plain = pen.draw(frame, result), draw(frame, result)
     left, top, width, height = strip(picture, plain)
     assert top > 180 * zoom
+    assert width <= 320 * zoom, "no more than half of the frame"
     assert overlap((left, top, width, height), result.faces[0].box) == 0
     orange = (np.abs(picture.astype(int) - BAR_PRESENT).max(2) < 12)[top : top + height]
     columns = np.flatnonzero(orange[:, left : left + width].sum(0) > height // 8)
@@ -108,6 +109,27 @@ def test_history_is_bounded():
     assert len(history.of(some_face(3))) == 1
 
 
+def test_history_keeps_what_the_baseline_left():
+    history = History()
+    face = replace(some_face(AU06=0.6, AU12=0.9), adjusted={"AU12": 0.2})
+    history.add(some_result(0, face))
+    ((time, values, present, _),) = history.of(face)
+    assert (time, values, present) == (0, {"AU06": 0.6, "AU12": 0.2}, {"AU12"})
+
+
+def test_a_single_frame_without_the_face_is_a_gap():
+    pen = Annotator()
+    for i in range(12):
+        here = [] if i == 5 else [some_face(0, ("AU12",), 30, 10, AU06=0.1, AU12=0.9)]
+        result = some_result(i, *here, timestamp=i / 2)
+        picture = pen.draw(grey(), result)
+    left, top, width, height = strip(picture, draw(grey(), result))
+    orange = (np.abs(picture.astype(int) - BAR_PRESENT).max(2) < 12)[top : top + height]
+    columns = np.flatnonzero(orange[:, left : left + width].sum(0) > height // 8)
+    assert (np.diff(columns) > 1).sum() == 1
+    assert np.diff(columns).max() / np.ptp(columns) == pytest.approx(2 / 11, abs=0.03)
+
+
 def test_history_ends_with_its_file():
     history = History()
     for i in range(5):
@@ -136,6 +158,19 @@ def test_widest_gap():
     assert widest_gap((10, 590), [face, panel], (310, 350), 5) == (10, 590)
     assert widest_gap((10, 590), [(-50.0, 0.0, 700.0, 400.0)], (200, 350), 5)[1] <= 10
     assert widest_gap((10, 590), [face, (120.0, 0.0, 300.0, 400.0)], (200, 350), 5) == (425, 590)
+    nested = [(100.0, 50.0, 300.0, 200.0), (150.0, 50.0, 20.0, 200.0)]
+    assert widest_gap((10, 590), nested, (200, 350), 5) == (405, 590)
+
+
+def test_places_beside_each_other_are_free():
+    place = (10, 20, 30, 40)
+    for beside in ((40, 20, 5, 5), (0, 20, 10, 5), (10, 60, 5, 5), (10, 0, 5, 20)):
+        assert is_free(place, [beside])
+        x, y, w, h = beside
+        assert not is_free(place, [(x - 1, y - 1, w + 2, h + 2)])
+    assert is_inside(place, (40, 60))
+    for outside in ((-1, 20, 30, 40), (10, -1, 30, 40), (11, 20, 30, 40), (10, 21, 30, 40)):
+        assert not is_inside(outside, (40, 60))
 
 
 def test_latency_and_dropped_frames_of_live_sources():
