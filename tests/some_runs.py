@@ -7,6 +7,7 @@ import cv2
 from test_runtime_fixtures import astronaut
 
 from runtime.cli import main
+from runtime.detector import Detector
 
 
 def write_clip(path: Path, frames: int = 6) -> Path:
@@ -31,3 +32,17 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def cut(monkeypatch, after: int, error: type[BaseException] = RuntimeError) -> None:
+    """Make the detector fail in the frame behind so many."""
+    track, count = Detector.track, 0
+
+    def failing(self, frame, time):
+        nonlocal count
+        count += 1
+        if count > after:
+            raise error
+        return track(self, frame, time)
+
+    monkeypatch.setattr(Detector, "track", failing)

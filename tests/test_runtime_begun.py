@@ -1,0 +1,146 @@
+"""What a run is, so that nothing else is joined to it after it was cut off."""
+
+import json
+
+import pytest
+from some_runs import cut, names, rows, run, write_clip
+
+from runtime.errors import InputError
+from runtime.outputs.begun import check_same, identity, note, of_source
+from runtime.sources import Source
+
+
+def test_resume_of_another_source(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--resume")
+    with monkeypatch.context() as patch:
+        cut(patch, 5)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    before = (out / "clip.partial.csv").read_text()
+    assert json.loads((out / "clip.latency.partial.json").read_text())["run"]["file"] == "clip.avi"
+    for more, said in (
+        (["--every", "2"], "had options every 1, this one has 2"),
+        (["--threshold", "AU12=0.9"], "had options signals None, this one has {"),
+        (["--threshold", "AU12=0.9"], "'thresholds': {'AU12': 0.9}}: give the same"),
+        (["--hysteresis", "0.2"], "this one has {'hysteresis': 0.2, 'baseline_quantile': 0.5}"),
+        (["--max-faces", "2"], "had options max_faces 8, this one has 2"),
+    ):
+        code, _, err = run(capsys, *given, *more)
+        assert (code, said in err) == (2, True), err
+    assert (out / "clip.partial.csv").read_text() == before
+    # What an older version began has no note; its frames are compared all the same.
+    note = (out / "clip.latency.partial.json").read_bytes()
+    (out / "clip.latency.partial.json").unlink()
+    code, _, err = run(capsys, *given, "--every", "2")
+    assert (code, "or --every is not" in err) == (2, True)
+    write_clip(clip, 2)
+    (out / "clip.latency.partial.json").write_bytes(note)
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert f"{out / 'clip'}.*: the run that was begun had bytes " in err
+    (out / "clip.latency.partial.json").unlink()
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert "clip.avi ended, but the run that was cut off had come to frame 2" in err
+    assert before.startswith((out / "clip.partial.csv").read_text())
+    assert [row["frame"] for row in rows(out / "clip.partial.csv")] == list("012")
+
+
+def test_what_a_version_began_that_noted_less_of_models_goes_on(
+    tmp_path, capsys, monkeypatch, model
+):
+    """Where the model has nothing to tell of what is noted since."""
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--resume")
+    with monkeypatch.context() as patch:
+        cut(patch, 4)
+        with pytest.raises(RuntimeError):
+            run(capsys, *given)
+    path = out / "clip.latency.partial.json"
+    note = json.loads(path.read_text())
+    for name in ("seen", "tuned_on"):
+        note["run"]["model"].pop(name, None)
+    path.write_text(json.dumps(note))
+    code, _, err = run(capsys, *given)
+    assert (code, "going on behind frame 2" in err) == (0, True), err
+
+
+def test_a_refusal_changes_nothing(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = ("--out", out, "--model", model, "--no-video")
+    with monkeypatch.context() as patch:
+        cut(patch, 4, KeyboardInterrupt)
+        assert run(capsys, clip, *given)[0] == 130
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(before) == ["clip.csv", "clip.latency.json"]
+    code, _, err = run(capsys, clip, *given, "--resume", "--max-faces", "2")
+    assert (code, "had options max_faces 8, this one has 2" in err) == (2, True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    monkeypatch.chdir(tmp_path)  # the same file by another path
+    _, _, err = run(capsys, "clip.avi", *given, "--resume")
+    assert "going on behind frame" in err
+    assert len(rows(out / "clip.csv")) == 6
+    code, _, err = run(capsys, clip, *given, "--resume", "--max-faces", "2")
+    assert (code, "had options max_faces 8, this one has 2" in err) == (2, True), "done otherwise"
+    assert "done before" in run(capsys, clip, *given, "--resume", "--threads", "1")[2]
+
+
+def test_a_folder_is_the_same_from_within(tmp_path, monkeypatch):
+    (tmp_path / "faces").mkdir()
+    said = []
+    for path in (tmp_path / "faces", "faces", "."):
+        monkeypatch.chdir(tmp_path / "faces" if path == "." else tmp_path)
+        said.append(identity(Source(str(path), "faces"), {}, "fp32", {"threads": len(said)}))
+    assert said[0] == said[1] == said[2]
+    assert said[0]["file"] == "faces"
+
+
+def test_another_video_of_the_same_name_is_not_joined(tmp_path, capsys, monkeypatch, model):
+    out = tmp_path / "out"
+    for day, frames in (("1", 6), ("2", 9)):
+        (tmp_path / day).mkdir()
+        write_clip(tmp_path / day / "clip.avi", frames)
+    given = ("--out", out, "--model", model, "--no-video")
+    with monkeypatch.context() as patch:
+        cut(patch, 4)
+        with pytest.raises(RuntimeError):
+            run(capsys, tmp_path / "1" / "clip.avi", *given)
+    code, _, err = run(capsys, tmp_path / "2" / "clip.avi", *given, "--resume")
+    assert (code, "the run that was begun had bytes" in err) == (2, True), err
+    assert run(capsys, tmp_path / "1" / "clip.avi", *given, "--resume")[0] == 0
+    assert len(rows(out / "clip.csv")) == 6
+    record = json.loads((out / "clip.latency.json").read_text())
+    with_a_face = sum(row["success"] == "1" for row in rows(out / "clip.csv"))
+    assert record["frames_with_a_face"] == with_a_face > 0
+    assert names(out) == ["clip.csv", "clip.latency.json"]
+
+
+def test_a_run_is_what_decides_over_its_results(tmp_path):
+    path = tmp_path / "clip.avi"
+    path.write_bytes(bytes(7))
+    source = Source(str(path), "clip")
+    free = {"device": "cuda", "threads": 4, "backend": "native", "model": "other/name.onnx"}
+    run = identity(source, {"sha": "ab"}, "int8", {"every": 2, "smooth": (1, 2), **free})
+    assert run == {
+        "file": "clip.avi", "bytes": 7, "model": {"sha": "ab"}, "precision": "int8",
+        "options": {"every": 2, "smooth": [1, 2]},
+    }  # fmt: skip
+    assert of_source({"run": run}, source, run)
+    assert of_source({"run": {**run, "precision": "fp32"}}, source, run)
+    assert not of_source({"run": {**run, "bytes": 8}}, source, run)
+    assert not of_source({"run": {**run, "file": "clip.mp4"}}, source, run)
+    # Of an older version, which only told the source.
+    assert of_source({"source": str(path)}, source, run)
+    assert not of_source({"source": "clip.avi"}, source, run)
+
+
+def test_options_that_came_later_make_another_run(tmp_path):
+    run = {"file": "a.avi", "precision": "fp32", "options": {"every": 1}}
+    note(tmp_path / "a", run)
+    check_same(tmp_path / "a", run)
+    later = {**run, "options": {"every": 1, "zoom": 2}}
+    with pytest.raises(InputError, match="had options zoom None, this one has 2"):
+        check_same(tmp_path / "a", later)
+    with pytest.raises(InputError, match="had precision fp32, this one has int8"):
+        check_same(tmp_path / "a", {**run, "precision": "int8"})
