@@ -52,7 +52,7 @@ def training_of(path: Path) -> dict[str, Any]:
         path: A checkpoint of :mod:`lgrnet.train`. What it went on from (``init``) is followed.
 
     Returns:
-        ``trunk``, the checkpoint whose trunk it began with, None for random weights; ``stages``,
+        ``trunk``, the checkpoint whose trunk it began with, None if there was none; ``stages``,
         first things first: the relation between AUs, faces (each as often as it was seen), and
         seconds; and ``after``, the file before the first stage if it is not there any more, or not
         one of a training, such as a mean of weights.

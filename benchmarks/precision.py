@@ -98,7 +98,7 @@ def _export(row: Row, setting: Setting) -> Path:
     args = setting.args
     options: dict = {"calibration": args.data} if row.precision == "int8" else {}
     if row.library != "native":
-        options["known"] = setting.traced
+        options["traced"] = setting.traced
     path = export_row(row, args.checkpoint, setting.folder / f"{row.key}.onnx", **options)
     if is_traced(row):
         setting.traced.append(path)

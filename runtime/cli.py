@@ -217,7 +217,7 @@ def _check_thresholds(args: argparse.Namespace) -> None:
     """Check that thresholds are of AUs that are reported."""
     idle = sorted(key for key, _ in args.threshold if args.aus and key not in args.aus)
     if idle:
-        raise InputError(f"--threshold: {', '.join(idle)} is not among --aus, which are reported")
+        raise InputError(f"--threshold {' '.join(idle)} has no effect, as --aus leaves it out")
 
 
 def _headline(detector: Detector, model: str) -> str:

@@ -16,7 +16,7 @@ def purpose(doc: str | None) -> str:
     """
     text = " ".join((doc or "").strip().split("\n\n")[0].split())
     text = re.sub(r"^``[^`]*``: ", "", text)
-    text = re.sub(r": ``[^`]*``\.?$|:: .*$|\s*::$", "", text).replace("``", "").rstrip(" .:")
+    text = re.sub(r": ``[^`]*``\.?$|:: .*$|\s*::$", "", text).replace("`", "").rstrip(" .:")
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('?') else '.'}"
 
 

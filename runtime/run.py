@@ -141,7 +141,10 @@ class Run:
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             stopped = stop
         if len(tally.latency) or goes_on:
-            if idle := self._idle_signals(source, self.detector.baselines - learned):
+            # Of frames before the joint it is not known here.
+            if not goes_on and (
+                idle := self._idle_signals(source, self.detector.baselines - learned)
+            ):
                 print(f"{source.name}: {idle}", file=sys.stderr)
             self._report(source, tally, time.perf_counter() - began, agreement, whole)
         if stopped:

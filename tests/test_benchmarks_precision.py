@@ -1,3 +1,4 @@
+import inspect
 import json
 from types import SimpleNamespace
 
@@ -8,6 +9,8 @@ from tiny_shards import AUS, write_tiny_shards
 
 from benchmarks import precision
 from benchmarks.precision import main, table
+from export.native.convert import export_native
+from export.onnx import export_onnx
 from lgrnet.checkpoint import save_checkpoint
 from runtime.backends.base import Outputs
 
@@ -44,6 +47,13 @@ def checkpoint(tmp_path_factory):
     return path
 
 
+def named(row, checkpoint, path, **options):
+    """Export nothing, but only by arguments that the exporter has."""
+    exporter = export_native if row.library == "native" else export_onnx
+    inspect.signature(exporter).bind_partial(**options)
+    return path
+
+
 class Says:
     """An opened model that sees AU 1 in a bright upper half, AU 12 in a lower one."""
 
@@ -68,7 +78,7 @@ def test_what_a_precision_loses_is_counted_on_test_people(checkpoint, tmp_path, 
     models = [Says((0, 0)), Says((0, 0.4)), Says((0.1, 0))]  # 0.8 becomes 0.4: not called
     opened = iter(models)
     monkeypatch.setattr(precision, "export_onnx", lambda _, path: path)
-    monkeypatch.setattr(precision, "export_row", lambda row, _, path, **options: path)
+    monkeypatch.setattr(precision, "export_row", named)
     monkeypatch.setattr(precision, "open_backend", lambda *_: next(opened))
     command = [checkpoint, "--data", data, "--json", out, "--engines", "ort-int8", "ort-fp16"]
     assert precision.main([*map(str, command)]) == 0
@@ -95,7 +105,7 @@ def test_an_engine_that_is_missing_stops_nothing(checkpoint, tmp_path, monkeypat
 
     data, out = write_tiny_shards(tmp_path / "data"), tmp_path / "cost.json"
     monkeypatch.setattr(precision, "export_onnx", lambda _, path: path)
-    monkeypatch.setattr(precision, "export_row", lambda row, _, path, **options: path)
+    monkeypatch.setattr(precision, "export_row", named)
     monkeypatch.setattr(precision, "open_backend", open_backend)
     command = [checkpoint, "--data", data, "--json", out, "--engines", "ort-int8", "ort-fp16"]
     assert precision.main([*map(str, command)]) == 0

@@ -92,7 +92,7 @@ def test_a_baseline_that_nobody_gets_is_told(tmp_path, capsys, monkeypatch, mode
     [
         (["0"], "0 does not exist: for a camera write cam:0"),
         (["cam:7x"], "cam:7x does not exist"),
-        (["--aus", "AU06", "--threshold", "AU12=0.6"], "AU12 is not among --aus"),
+        (["--aus", "AU06", "--threshold", "AU12=0.6"], "--threshold AU12 has no effect"),
         (["--jsonl", "--resume"], "give --out"),
     ],
 )

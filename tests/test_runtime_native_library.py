@@ -82,14 +82,14 @@ def test_a_library_of_other_sources_or_flags_is_not_taken(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("content", "sealed"),
+    ("content", "noted"),
     [
         *((b"", True), (b"text", True), (b"\x7fELF\x02\x01" + b"\0" * 80, True)),
         *(("another", True), ("another", False), ("folder", False)),
         *(("cut", False), ("zeros", False)),
     ],
 )
-def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, sealed):
+def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, noted):
     good = next(p for p in (library.library_path(t) for t in library.targets()) if p.exists())
     bad = library.library_path(library.targets()[0], tmp_path)
     if content == "cut":  # to open it would end the process
@@ -102,10 +102,10 @@ def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, s
         bad.mkdir()
     else:
         bad.write_bytes(content)
-        if sealed:
+        if noted:
             library.write_checksum(bad)
         elif content[:4096] == good.read_bytes()[:4096]:
-            library._seal_of(bad).write_bytes(library._seal_of(good).read_bytes())
+            library._checksum_of(bad).write_bytes(library._checksum_of(good).read_bytes())
     with pytest.raises(
         ImportError, match=r"lgrnet-.* cannot be used \(.*python -m runtime\.native"
     ):

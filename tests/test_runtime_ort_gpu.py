@@ -167,6 +167,7 @@ def test_auto_is_the_cpu_where_the_gpu_opens_and_does_not_run(monkeypatch, tmp_p
 def test_models_of_one_name_do_not_share_tensorrt_engines(monkeypatch, tmp_path):
     """ONNX Runtime would take the engine of the first: it looks at names, not at weights."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
     folders = []
     for run in ("run1", "run2", "run1"):
         path = tmp_path / run / "best.onnx"
@@ -175,6 +176,9 @@ def test_models_of_one_name_do_not_share_tensorrt_engines(monkeypatch, tmp_path)
         (_, options), *_ = providers(TENSORRT, 0, "fp32", True, path)
         folders.append(options["trt_engine_cache_path"])
     assert folders[0] == folders[2] != folders[1]
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")  # what was built with TF32 is no fp32
+    (_, options), *_ = providers(TENSORRT, 0, "fp32", True, path)
+    assert options["trt_engine_cache_path"] not in folders
 
 
 @pytest.mark.parametrize(

@@ -36,3 +36,8 @@ def test_many_videos_are_played_at_the_rate_of_the_fastest(tmp_path):
             assert shots.pace() == pytest.approx(60)
             assert read_ahead(shots).pace() == shots.pace()
             assert len(list(shots)) in (40, 60), "they are still to be read"
+    write_video(tmp_path / "e.mp4", 20, 240)
+    with open_source(tmp_path) as shots:
+        assert shots.pace() == 60
+    with open_source([tmp_path / "e.mp4", tmp_path / "e.mp4"]) as shots:
+        assert shots.pace() == pytest.approx(240)

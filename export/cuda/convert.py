@@ -45,7 +45,7 @@ def export_cuda(
         ExportError: It is an ablation that there are no kernels for, or the weights cannot be had
             back from the ONNX file.
         SpecError: The ONNX file is not one of ours.
-        FloatingPointError: A weight is too large for half precision.
+        FloatingPointError: A weight is not finite, or too large for half precision.
         ValueError: An argument is out of range.
         ImportError: Triton is not installed, or ONNX Runtime, which the source is run by.
     """

@@ -109,7 +109,8 @@ def open_accelerator(device: torch.device, precision: str) -> "Accelerator":
         Accelerate's handle on them.
 
     Raises:
-        ValueError: Several processes were given one GPU, or the device cannot do that precision.
+        ValueError: Processes of torchrun were given one GPU, or the device cannot do that
+            precision.
         ImportError: Accelerate is not installed.
     """
     try:
@@ -123,7 +124,7 @@ def open_accelerator(device: torch.device, precision: str) -> "Accelerator":
     if device.index is not None:
         if "LOCAL_RANK" in os.environ:  # torchrun's, which Accelerate goes by
             raise ValueError(
-                f"--device {device} is one GPU, and torchrun starts processes for several: give "
+                f"--device {device} is one GPU, and torchrun gives each of its processes one: give "
                 "--device cuda, and each takes its own"
             )
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)

@@ -28,7 +28,7 @@ def providers(kind: str, index: int, precision: str, graph: bool, path: Path) ->
         precision: Of the model file.
         graph: Whether to record the network as a CUDA graph.
         path: The file. TensorRT's engines are kept in a folder of its own, as ONNX Runtime tells
-            them apart by names and not by weights (its issue 32254).
+            them apart by names, not by weights (its issue 6455) or shapes (32254).
 
     Returns:
         What `onnxruntime.InferenceSession` takes. What the first cannot do falls to the next.
@@ -38,7 +38,7 @@ def providers(kind: str, index: int, precision: str, graph: bool, path: Path) ->
     if kind == CUDA:
         return [cuda, CPU]
     folder = cache_folder("tensorrt")
-    engines = folder / file_sha256(path)[:16]
+    engines = folder / f"{file_sha256(path)[:16]}{'' if _may_use_tf32() else '-no-tf32'}"
     make_folder(engines)
     tensorrt = {
         "device_id": index,
@@ -63,8 +63,11 @@ def tensorrt_precision(precision: str) -> str:
         option against it (ONNX Runtime's issue 26029), only NVIDIA's libraries have, by
         ``NVIDIA_TF32_OVERRIDE=0`` in the environment.
     """
-    allowed = os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
-    return "tf32" if precision == "fp32" and allowed else precision
+    return "tf32" if precision == "fp32" and _may_use_tf32() else precision
+
+
+def _may_use_tf32() -> bool:
+    return os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
 
 
 def missing_library(kind: str, ort: ModuleType) -> str:

@@ -97,7 +97,8 @@ class TensorRtBackend(RecordedBatch):
     def _record_now(self, work: Callable[[], None]) -> CudaGraph | Unrecorded:
         try:
             return super()._record_now(work)
-        except DeviceError as error:  # some engines cannot be recorded; they run all the same
+        # Some engines cannot be recorded; they run all the same.
+        except (DeviceError, self._gpu.driver.Error) as error:
             logger.warning("%s is not recorded as a CUDA graph: %s", self._path, error)
             self.provider += ", not recorded"
             return Unrecorded(work)

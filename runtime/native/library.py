@@ -90,10 +90,10 @@ def open_library(path: Path) -> ctypes.CDLL | None:
         OSError: The file is damaged, or no library for this system.
         AttributeError: It is another library.
     """
-    seal_of = _seal_of(path)
-    if not seal_of.exists():
-        raise OSError(f"{seal_of.name} is not beside it")
-    if seal_of.read_bytes().strip() != file_sha256(path).encode():
+    checksum = _checksum_of(path)
+    if not checksum.exists():
+        raise OSError(f"{checksum.name} is not beside it")
+    if checksum.read_bytes().strip() != file_sha256(path).encode():
         raise OSError("it is not what was compiled")
     library = ctypes.CDLL(str(path))
     if not library.lgrnet_runs_here():
@@ -118,11 +118,11 @@ def write_checksum(path: Path, content: Path | None = None) -> None:
         path: The engine.
         content: Where it is until it gets its name; None if it has it.
     """
-    with PendingFile(_seal_of(path), durable=True) as part:
+    with PendingFile(_checksum_of(path), durable=True) as part:
         part.write_text(file_sha256(content or path) + "\n")
 
 
-def _seal_of(path: Path) -> Path:
+def _checksum_of(path: Path) -> Path:
     return path.with_suffix(".sha256")
 
 

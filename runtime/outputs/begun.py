@@ -109,7 +109,7 @@ def _difference(before: Mapping, now: Mapping, where: str = "") -> str:
 
 
 def _short(value: object) -> str:
-    if isinstance(value, Mapping):  # without what was not asked for
+    if isinstance(value, Mapping):  # what is empty or 0 was not asked for
         value = {key: each for key, each in value.items() if each}
     text = str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

@@ -11,7 +11,7 @@ import cv2
 from runtime.errors import InputError
 from runtime.sources.base import Shot, Source, check_name, in_utf8, legible
 from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles
-from runtime.sources.video import Video
+from runtime.sources.video import FASTEST, Video
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ VIDEO_SUFFIXES = frozenset(
 """Files of a folder that are taken for videos, in lower case."""
 
 PACED_FILES = 100
-"""Videos that are opened to find their rates."""
+"""Videos, the first of a source, that are opened to find their rates."""
 
 _SHOWN = 5
 
@@ -71,7 +71,11 @@ class Playlist(Source):
             )
 
     def pace(self) -> float | None:
-        """Tell the rate of the fastest video, as `Video.pace` does; None where there is none."""
+        """Tell the rate of the fastest of the first videos; None where there is none.
+
+        Where their rates differ it is `FASTEST` at most: one slow-motion clip, or a header that
+        is wrong, must not blow up the video that is made of all.
+        """
         rates = []
         videos = (path for _, path in self._files if not _is_image(path))
         for path in itertools.islice(videos, PACED_FILES):
@@ -80,7 +84,9 @@ class Playlist(Source):
                     rates.append(video.pace())
             except (InputError, OSError):
                 continue  # it is told when its turn comes
-        return max((rate for rate in rates if rate), default=None)
+        rates = [rate for rate in rates if rate]
+        fastest = max(rates, default=None)
+        return min(fastest, max(FASTEST, min(rates))) if fastest else None
 
     def close(self) -> None:
         """Let go of the file that is being read."""

@@ -30,7 +30,7 @@ inline bool has(unsigned answer, std::initializer_list<int> bits) {
 // Which registers the operating system keeps for each thread: XCR0.
 inline unsigned kept_registers() {
   unsigned low, high;
-  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return low;
 }
 
