@@ -1,8 +1,8 @@
 """What speaks for each AU in a face: ``python -m lgrnet.heatmaps CHECKPOINT IMAGES...``.
 
-As Fig. 4 of the paper: which parts of a face speak for each AU (red) and against it (blue), over the
-face; and as a matrix which AU listens to which through the skip gates, with what that does to the
-answers. Writes ``<out>.png``, ``<out>_gates.png`` and ``<out>.npz`` with the numbers.
+As Fig. 4 of the paper: which parts of a face speak for each AU (red) and against it (blue), over
+the face; and as a matrix which AU listens to which through the skip gates, with what that does to
+the answers. Writes ``<out>.png``, ``<out>_gates.png`` and ``<out>.npz`` with the numbers.
 """
 
 import argparse
