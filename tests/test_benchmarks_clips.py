@@ -68,6 +68,15 @@ def test_a_clip_is_judged_on_its_frames_alone():
     assert face["called"] == pytest.approx({"AU01": 1 / 3, "AU12": 1 / 3})
 
 
+def test_an_au_at_its_threshold_is_called():
+    curve = np.array([0.5, 0.49, 0.5, 0.51])
+    found = Curves("d", ("AU01",), curve[:, None], (0.5,))
+    ranks = [{"au": 1, "on": [[0, 1]], "off": [[2, 3]]}]
+    (ranked,), (resting,) = judge_clip({"file": "c", "neutral": [[0, 2]], "rank": ranks}, found)
+    assert (ranked["called_on"], ranked["called_off"]) == (1 / 2, 1)
+    assert resting["called"] == pytest.approx({"AU01": 2 / 3})
+
+
 def test_resting_faces_of_no_frame_and_of_no_au_are_told_apart():
     curve = np.array([np.nan, np.nan, 0.1, 0.1])
     found = Curves("d", ("AU01",), curve[:, None], (0.5,))
@@ -100,6 +109,15 @@ def test_a_baseline_takes_off_the_rest_of_the_first_frames():
     [
         ("[[clip]]\nsource = 'x'\n", "lacks 'file'"),
         ("[[clip]]\nfile = 'a'\nsource = 'x'\nneutral = [[9, 3]]\n", r"a, at rest: \[9, 3\]"),
+        (
+            "[[clip]]\nfile = 'a'\nsource = 'x'\nneutral = [[-2, 3]]\n",
+            r"rest: \[-2, 3\] is no range",
+        ),
+        (
+            "[[clip]]\nfile = 'a'\nsource = 'x'\n"
+            "[[clip.rank]]\nau = 4\non = [[0, 2]]\noff = [[-1, 3]]\n",
+            r"a, AU 4: \[-1, 3\] is no range",
+        ),
         ("[[clip]\n", "clips.toml"),
     ],
 )

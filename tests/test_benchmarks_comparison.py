@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from test_lgrnet_train import config, run  # noqa: F401  (config is a fixture)
+from tiny_shards import write_tiny_shards
 
 from benchmarks import comparison
 from benchmarks.comparison import main
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.data.shards import FaceShards
-from lgrnet.evaluation.scoring import evaluate
+from lgrnet.evaluation.scoring import Evaluation, evaluate
 from lgrnet.network.variants import make_variant
 
 
@@ -103,6 +104,77 @@ def test_networks_are_compared(config, trained, tmp_path, capsys, monkeypatch): 
     assert main(asked) == 0
     again = json.loads(path.read_text())
     assert again["splits"] == record["splits"]
+
+
+def test_every_network_is_compared_with_the_first(config, trained, tmp_path, monkeypatch):  # noqa: F811
+    paths = [trained / name / "last.pt" for name in ("lgrnet", "plain", "jaanet")]
+    rng = np.random.default_rng(2)
+    presence = FaceShards(config.parent / "data", "test", (1, 12)).labels.presence
+
+    def told(path, *_):  # the first is always right, the second often, the third seldom
+        share = (0.0, 0.25, 0.6)[paths.index(path)]
+        wrong = rng.random(presence.shape) < share
+        said = np.where(wrong, presence != 1, presence == 1).astype(np.float32)
+        return Evaluation(said, presence, np.zeros(len(presence)))
+
+    monkeypatch.setattr(comparison, "ask", told)
+    rows = comparison.compare(paths, config.parent / "data", "test", tmp_path)["rows"]
+    scores = [row["all"]["f1_at_threshold"] for row in rows]
+    assert 1 == scores[0] > scores[1] > scores[2]
+    for row, f1 in zip(rows, scores, strict=True):
+        assert row["all"]["difference"] == pytest.approx(f1 - 1)
+        assert row["all"]["difference_95"] == pytest.approx([f1 - 1] * 2)  # there is one person
+
+
+def test_an_answer_is_kept_by_what_a_checkpoint_holds(tmp_path, monkeypatch):
+    faces = FaceShards(write_tiny_shards(tmp_path / "data"), "test", (1, 12))
+    asked = []
+
+    def told(network, shards, _):
+        asked.append(network)
+        return Evaluation(np.full((12, 2), len(asked) / 8), None, np.zeros(12))
+
+    monkeypatch.setattr(comparison, "evaluate", told)
+    (tmp_path / "kept").mkdir()
+
+    def ask(name, content, split="test"):
+        (tmp_path / name).write_bytes(content)
+        said = comparison.ask(tmp_path / name, name, faces, split, tmp_path / "kept")
+        np.testing.assert_array_equal(said.presence, faces.labels.presence)
+        return round(float(said.probability[0, 0]) * 8)
+
+    assert ask("a.pt", b"one") == ask("b.pt", b"one") == 1  # the same under another name
+    assert ask("a.pt", b"other") == 2  # trained on, under the same name
+    assert ask("a.pt", b"one", "val") == 3
+    assert ask("a.pt", b"other") == 2
+    assert asked == ["a.pt"] * 3
+
+
+def test_scores_are_means_over_all_aus_and_over_the_papers_twelve():
+    aus = (1, 5, 12, 24, 25, 43)  # 1, 12 and 24 are of the twelve
+    rng = np.random.default_rng(1)
+    presence = rng.integers(0, 2, (60, 6)).astype(np.uint8)
+    probability = np.clip(0.3 * presence + rng.random((60, 6)) * [0.5, 0.6, 0.7, 0.8, 0.9, 1], 0, 1)
+    present = probability >= 0.6
+    said = comparison.score(Evaluation(probability, presence, np.full(60, 0.05)), present, aus)
+
+    def f1(called, column):
+        hits = sum(a and b for a, b in zip(called[:, column], presence[:, column], strict=True))
+        return 2 * hits / (called[:, column].sum() + presence[:, column].sum())
+
+    def auc(column):
+        on, off = (probability[presence[:, column] == each, column] for each in (1, 0))
+        return np.mean([a > b for a in on for b in off])
+
+    for part, columns in (("all", range(6)), ("BP4D-12", (0, 2, 3))):
+        assert said[part]["f1"] == pytest.approx(
+            np.mean([f1(probability >= 0.5, c) for c in columns])
+        )
+        assert said[part]["f1_at_threshold"] == pytest.approx(
+            np.mean([f1(present, c) for c in columns])
+        )
+        assert said[part]["auc"] == pytest.approx(np.mean([auc(c) for c in columns]))
+    assert said["landmark_error"] == pytest.approx(0.05)
 
 
 def test_what_cannot_be_compared_is_named(config, trained, tmp_path, capsys):  # noqa: F811

@@ -1,5 +1,7 @@
 """Benchmarks on people rendered for them: poses, and signals on resting faces."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -132,6 +134,31 @@ def test_hits_and_errors_are_those_of_the_frames_with_aus(toy_studio, monkeypatc
     # What is always there is what a baseline takes for rest.
     learned = record[f"baseline {signals.LEARNING}"]
     assert learned["false_at_rest"] == learned["hits"] == 0
+
+
+def test_every_person_is_new(toy_studio):
+    """The first always shows AU 26, the second does not at rest: nothing is left of the first."""
+
+    class Fresh(AlwaysAu26):
+        person = frame = -1
+
+        def reset(self):
+            self.person, self.frame = self.person + 1, -1
+
+        def track(self, picture):
+            self.frame += 1
+            result = super().track(picture)
+            if self.person == 1 and self.frame < signals.RESTING:
+                result.faces[0].aus["AU26"] = 0.0
+                return Result((replace(result.faces[0], present=()),), Timings(), (480, 360))
+            return result
+
+    record = signals.resting(Fresh(), toy_studio, 2)
+    raw, learned = record["raw"], record[f"baseline {signals.LEARNING}"]
+    assert raw["hits"] + raw["false"] == 2 * signals.ACTING
+    assert raw["false_at_rest"] == signals.RESTING - signals.LEARNING
+    assert learned["hits"] + learned["false"] == signals.ACTING
+    assert learned["false_at_rest"] == 0
 
 
 def test_nobody_found_is_no_score():

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from benchmarks.stills import Answers, cut_out, judge, load_annotations, main, p
 from lgrnet.corpora.own import person_number, read_own
 from runtime.errors import InputError
 from runtime.packaged import DEMO_CLIP
+from runtime.results import Face, Result, Timings
 
 ENTRY = """
 [[still]]
@@ -106,6 +108,33 @@ def test_the_command_judges_what_is_there(tmp_path, monkeypatch, capsys):
     assert "1 more are not in" in capsys.readouterr().out
     assert main([str(tmp_path), "--list"]) == 0
     assert "missing.png: PyPI some_faces 1.0, data/missing.png" in capsys.readouterr().out
+
+
+def test_the_largest_of_several_faces_is_asked(monkeypatch):
+    class Two:
+        aus = ("AU01",)
+        spec = SimpleNamespace(thresholds=(0.5,))
+
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def __call__(self, crop):
+            sizes = [(60, 20), (50, 50), (20, 60)]
+            boxes = [(0.0, 0.0, float(w), float(h)) for w, h in sizes]
+            points = np.zeros((49, 2), np.float32)
+            faces = [Face(n, box, 1.0, points, {"AU01": n / 10}, ()) for n, box in enumerate(boxes)]
+            return Result(tuple(faces if crop.any() else []), Timings(), (90, 90))
+
+    monkeypatch.setattr(stills, "Detector", Two)
+    crops = [np.full((90, 90, 3), value, np.uint8) for value in (0, 9)]
+    answers = stills.ask("model", crops, 1)
+    np.testing.assert_array_equal(answers.probability, [[np.nan], [0.1]])
 
 
 def test_a_folder_without_the_pictures_is_named(tmp_path, capsys):

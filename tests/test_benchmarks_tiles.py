@@ -12,7 +12,15 @@ from tiny_fused import small_model
 from benchmarks import tiles
 from export.cuda.builder import Builder
 from export.cuda.network import build_network
-from export.cuda.tiles import MEASURED, Tile, read_tiles, tile_of
+from export.cuda.tiles import (
+    MEASURED,
+    Tile,
+    convolution_rule,
+    read_tiles,
+    rows_rule,
+    step_rule,
+    tile_of,
+)
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
 
@@ -145,3 +153,28 @@ def test_without_a_gpu_nothing_is_measured(monkeypatch, tmp_path, capsys):
     assert tiles.main(["net.pt", "--json", str(tmp_path / "tiles.json")]) == 2
     assert "net.pt cannot be measured here: no nvidia-smi" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tile"),
+    [
+        # 528 tiles of 64 × 64 fill a GPU: 264 · 64 positions of 2 · 64 channels, one fewer do not.
+        ((1, 264 * 64, 128, 64), Tile(128, 128, 32)),
+        ((1, 263 * 64, 128, 64), Tile(32, 32, 64, 4, 5)),
+        ((8, 65 * 64 + 1, 33, 1024), Tile(128, 64, 64)),
+        ((8, 66 * 64, 16, 1023), Tile(128, 16, 32)),
+        ((8, 66 * 64, 300, 27), Tile(128, 128, 32)),
+        # Programs never have fewer than 16 channels, what a matrix instruction takes.
+        ((1, 64, 3, 27), Tile(16, 16, 32, 4, 5)),
+        ((1, 65, 40, 2000), Tile(32, 32, 64, 4, 5)),
+    ],
+)
+def test_the_rule_saves_reads_where_a_gpu_is_filled(sizes, tile):
+    assert convolution_rule(*sizes) == tile
+
+
+def test_the_rules_of_what_goes_through_memory_once():
+    for numbers, rows, step in ((99_999, 16, (16, 8)), (100_000, 64, (64, 32))):
+        assert rows_rule(numbers).m == rows
+        assert (step_rule(numbers).m, step_rule(numbers).n) == step
+    assert [rows_rule(n).warps for n in (1, 100_000)] == [4, 8]

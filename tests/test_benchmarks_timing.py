@@ -57,6 +57,19 @@ def test_warm_up_is_by_time(clock):
     assert len(calls) == 4
 
 
+def test_every_engine_is_warmed_up_for_as_long_as_is_said(clock):
+    order = []
+
+    def call(name, seconds):
+        order.append(name)
+        clock.wait(seconds)
+
+    calls = {"slow": lambda: call("slow", 0.6), "fast": lambda: call("fast", 0.25)}
+    interleave(calls, Limits(seconds=0, rounds=2, warmup=1.1), burst=1)
+    # 1.2 s and 1.25 s; then two rounds, in each of which each has two calls.
+    assert order == ["slow"] * 2 + ["fast"] * 5 + ["slow", "slow", "fast", "fast"] * 2
+
+
 def rounds_run(clock, limits, seconds_a_round, calls_a_round):
     def turn():
         clock.wait(seconds_a_round)

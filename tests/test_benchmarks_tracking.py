@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import tracking
+from benchmarks import tracking, tracks
 from benchmarks.tracks import keep_tracks
 from lgrnet.faces.crowd import TrueHead
 from runtime.boxes import face_box
+from runtime.results import Result, Timings
 
 
 def head(identity: int, x: float, visible: float = 0.85) -> TrueHead:
@@ -92,6 +93,59 @@ def test_tracks_are_kept_and_not_made_again(tmp_path):
     before = out.stat().st_mtime_ns
     keep_tracks(None, clip, out)
     assert out.stat().st_mtime_ns == before
+
+
+class Told:
+    """A detector that found nothing in five frames, each of which took the process 8 ms."""
+
+    asked = 0
+
+    def __init__(self, monkeypatch):
+        self.spent = 50.0
+        monkeypatch.setattr(tracks.time, "process_time", lambda: self.spent)
+
+    def stream(self, clip):
+        self.asked += 1
+        for index in range(5):
+            self.spent += 8e-3
+            timings = Timings(decode=5.0, find=index, align=0.25, network=2.0, post=0.5)
+            yield Result((), timings, (64, 48), index)
+
+
+def test_decoding_is_no_part_of_what_a_frame_takes(tmp_path, monkeypatch):
+    out = tmp_path / "a.json"
+    keep_tracks(Told(monkeypatch), tmp_path / "a.mp4", out)
+    record = json.loads(out.read_text())
+    assert record["ms"] == pytest.approx([2.75, 3.75, 4.75, 5.75, 6.75])
+    assert record["cpu_ms"] == pytest.approx(8)
+    assert record["tracks"] == [[index, []] for index in range(5)]
+
+
+def test_other_code_tracks_anew(tmp_path, monkeypatch):
+    detector, out = Told(monkeypatch), tmp_path / "a.json"
+    for code, asked in (("one", 1), ("one", 1), ("other", 2), ("one", 3)):
+        monkeypatch.setattr(tracks, "code_digest", lambda code=code: code)
+        keep_tracks(detector, tmp_path / "a.mp4", out)
+        assert detector.asked == asked
+        assert json.loads(out.read_text())["code"] == code
+
+
+def test_code_is_all_that_a_result_may_come_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracks.runtime, "__file__", str(tmp_path / "__init__.py"))
+    names = ("__init__.py", "finders/a.py", "native/engine/b.cpp", "native/c.hpp", "models/d.npz")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first")
+    digest = tracks.code_digest.__wrapped__
+    seen = {digest()}
+    for name in names:
+        (tmp_path / name).write_text("second")
+        seen.add(digest())
+    (tmp_path / "finders" / "a.py").rename(tmp_path / "finders" / "e.py")
+    seen.add(digest())
+    assert len(seen) == len(names) + 2
+    (tmp_path / "README.md").write_text("of no matter")
+    assert digest() in seen
 
 
 @pytest.mark.parametrize("finder", [None, "yunet.onnx"])

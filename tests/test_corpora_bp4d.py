@@ -226,6 +226,22 @@ def test_landmarks_of_another_picture_are_dropped(tmp_path):
     assert report["written"] == 79
 
 
+def test_pictures_end_at_their_own_width_and_height(tmp_path):
+    root = tmp_path / "bp4d"
+    drawn_corpora.write_bp4d(root, subjects=("F001",), frames=6, padded=())
+    middles = [(75, 65)] * 10
+    # The pictures' labels begin with the third; these are 150 wide and 130 high.
+    middles[3:8] = [(149, 65), (151, 65), (75, 129), (75, 131), (-1, 65)]
+    sets = [drawn_corpora.FACE * 0.5 - (drawn_corpora.FACE * 0.5).mean(0) + each + 1
+            for each in middles]  # fmt: skip
+    drawn_corpora.write_fit_hdf5(root / "2DFeatures" / "F001_T1.mat", sets)
+    assert prepare(root, tmp_path / "out", "--subjects", "F001") == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    (dropped,) = report["dropped_frames"]
+    assert (dropped["reason"], dropped["count"]) == ("landmarks outside the picture", 3)
+    assert dropped["frames"] == "15, 17-18"
+
+
 def test_a_picture_that_is_mended_is_taken_in(tmp_path):
     root, out = tmp_path / "bp4d", tmp_path / "out"
     drawn = drawn_corpora.write_bp4d(root)

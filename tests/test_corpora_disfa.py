@@ -315,6 +315,50 @@ def test_a_video_may_be_a_little_short_or_long(tmp_path, caplog, shown, written)
     assert len(FaceShards(tmp_path / "out", "SN001")) == written == min(len(codes), 20)
 
 
+@pytest.mark.parametrize("shown", [18, 22])
+def test_a_video_that_is_far_too_short_or_long_is_of_other_labels(tmp_path, caplog, shown):
+    root, more = tmp_path / "disfa", ("--subjects", "SN001", "--allow-missing")
+    drawn_corpora.write_disfa(root, subjects=("SN001",), frames=20)
+    video = root / "Videos_LeftCamera" / "LeftVideoSN001_comp.avi"
+    drawn_corpora.write_video(video, drawn_corpora.draw(np.random.default_rng(0), shown)[0])
+    assert prepare(root, tmp_path / "out", *more) == 2  # one of twenty frames may differ
+    labels = root / "ActionUnit_Labels" / "SN001"
+    assert f"{video}: has {shown} frames, the labels in {labels} have 20" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_points_of_the_jaw_need_be_no_faces(tmp_path):
+    folder = tmp_path / "tmp_frame_lm"
+    folder.mkdir()
+    jaw = np.full((17, 2), 1e6)  # of a tracker that has lost it
+    scipy.io.savemat(folder / "l00001_lm.mat", {"pts": np.vstack([jaw, drawn_corpora.FACE + 1])})
+    problems, options = Problems(), disfa.Options(tmp_path)
+    found, _, _ = disfa.read_landmarks(folder, "SN001", 1, options, problems)
+    assert problems.lines() == []
+    np.testing.assert_allclose(found[0], drawn_corpora.FACE)
+
+
+def test_intensities_end_with_five(tmp_path, caplog):
+    root = tmp_path / "disfa"
+    drawn_corpora.write_disfa(root)
+    path = root / "ActionUnit_Labels" / "SN031" / "SN031_au4.txt"
+    path.write_text("".join(f"{frame},{frame}\n" for frame in range(1, 7)))
+    assert prepare(root, tmp_path / "out") == 2
+    assert f"{path}, line 6: intensity 6, expected one of 0, 1, 2, 3, 4, 5" in caplog.text
+    assert "intensity 5" not in caplog.text
+
+
+def test_a_folder_without_any_label_is_a_problem_whatever_may_be_missing(tmp_path, caplog):
+    root = tmp_path / "disfa"
+    drawn_corpora.write_disfa(root)
+    folder = root / "ActionUnit_Labels" / "SN031"
+    for path in folder.iterdir():
+        path.unlink()
+    assert prepare(root, tmp_path / "out", "--allow-missing") == 2
+    assert f"{folder}: holds no label file" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
 def test_folders_that_are_missing_are_named_together(tmp_path, caplog):
     assert prepare(tmp_path / "nowhere", tmp_path / "out") == 2
     for name in ("ActionUnit_Labels", "Videos_LeftCamera", "Landmark_Points"):

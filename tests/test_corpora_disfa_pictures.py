@@ -117,6 +117,49 @@ def test_a_damaged_picture_is_dropped_and_told(tmp_path):
     ]
 
 
+def test_a_picture_that_is_cut_off_is_dropped(tmp_path, monkeypatch):
+    """Some builds of OpenCV fill the lower part of its face with grey."""
+    root, pictures = tmp_path / "disfa", tmp_path / "pictures"
+    drawn_corpora.write_disfa(root, frames=8)
+    take_apart(root, pictures, lambda subject, index: f"{subject}/{index}.jpg")
+    path = pictures / "SN001" / "4.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: np.full((130, 150, 3), 128, np.uint8))
+    assert prepare(root, tmp_path / "out", "--pictures", str(pictures)) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    (dropped,) = report["dropped_frames"]
+    assert (dropped["reason"], dropped["frames"]) == ("unreadable frame", "5")
+
+
+@pytest.mark.parametrize(("first", "over", "taken"), [(0, 1, True), (0, 2, False), (1, 1, True)])
+def test_pictures_of_no_labelled_frame_are_few(tmp_path, caplog, first, over, taken):
+    """Of 20 frames; those over lie behind the last, or before the first."""
+    root, pictures = tmp_path / "disfa", tmp_path / "pictures"
+    drawn = drawn_corpora.write_disfa(root, frames=20)["SN001"]
+    take_apart(root, pictures, NAMES["SN001/0.png"], 20)
+    folder = pictures / "SN001"
+    paths = [folder / f"{number}.png" for number in range(20)]
+    for number, path in reversed(list(enumerate(paths))):
+        path.rename(folder / f"{number + first}.png")
+    for number in range(first) if first else range(20, 20 + over):
+        (folder / f"{number}.png").write_bytes((folder / f"{first}.png").read_bytes())
+    more = ["--subjects", "SN001", "--pictures", str(pictures), "--first-picture", str(first)]
+    said = f"{folder}: holds {20 + over} pictures for 20 labelled frames, frame 1 being picture "
+    said += f"{first}: {over} pictures are of no labelled frame"
+    assert prepare(root, tmp_path / "out", *more) == 2
+    assert said in caplog.text
+    assert prepare(root, tmp_path / "out", *more, "--allow-missing") == (0 if taken else 2)
+    assert (tmp_path / "out").exists() == taken
+    if taken:
+        report = json.loads((tmp_path / "out" / "report.json").read_text())
+        assert report["left_out"] == [said]
+        assert report["unlabelled_pictures"] == over
+        shards = FaceShards(tmp_path / "out", "SN001")
+        for place in (0, 19):
+            seen = drawn_corpora.seen_code(shards.face(place), shards.labels.landmarks[place])
+            assert abs(seen - drawn.codes[place]) < 4
+
+
 def correct(path, *rows, head="subject,au,first,last,intensity"):
     path.write_text("\n".join([head, *rows]) + "\n")
     return "--corrections", str(path)

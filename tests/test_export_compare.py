@@ -4,7 +4,7 @@ import torch
 from test_runtime_fixtures import make_spec
 from tiny_network import draw_faces, tiny_network
 
-from export.compare import _patches_from, compare
+from export.compare import Comparison, _patches_from, compare
 from export.plain import PlainGraph
 from runtime.backends.base import Outputs
 
@@ -122,3 +122,50 @@ def test_intensities_are_compared_on_their_own_scale(faces):
     assert result.failures(0.01, 0) == []
     (problem,) = result.failures(0.005, 0)
     assert problem.startswith("AU intensities differ from PyTorch's by up to 4.00e-02")
+
+
+def verdict(probability=0.0, landmarks=0.0, spread=1.0, landmark_spread=9.0, **more):
+    return Comparison(8, probability, landmarks, 0, spread, landmark_spread, **more).failures(1, 99)
+
+
+def test_faces_differ_by_more_than_twice_what_the_computations_do():
+    assert verdict(0.25, spread=0.5) == [
+        "AU probabilities vary by 5.00e-01 between faces and differ from PyTorch's by 2.50e-01, so "
+        "that they do not tell faces apart"
+    ]
+    assert verdict(0.25, spread=0.501) == []
+    (problem,) = verdict(landmarks=3.0, landmark_spread=6.0)
+    assert problem.startswith("landmarks vary by 6.00e+00 between faces")
+    assert verdict(landmarks=3.0, landmark_spread=6.1) == []
+    (problem,) = verdict(intensity=1.0, intensity_spread=2.0)
+    assert problem.startswith("AU intensities vary by 2.00e+00 between faces")
+    assert verdict(intensity=1.0, intensity_spread=2.1) == []
+    assert len(verdict(spread=0.0)) == 1, "one answer to all faces, were it right to the last digit"
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [{"probability": np.nan}, {"landmarks": np.nan}, {"intensity": np.nan, "intensity_spread": 9}],
+)
+def test_a_difference_that_is_no_number_is_within_no_tolerance(lost):
+    differs, same = verdict(**lost)
+    assert "by up to nan, the tolerance is" in differs
+    assert "differ from PyTorch's by nan, so that they do not tell" in same
+
+
+def test_a_spread_that_is_no_number_tells_no_faces_apart():
+    (problem,) = verdict(spread=np.nan)
+    assert problem.startswith("AU probabilities vary by nan between faces")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_not_a_number_is_found_in_any_output(place):
+    def change(*outputs):
+        outputs[place][3, 0] = np.nan
+        return outputs
+
+    model = tiny_network(intensity=True)
+    result = compare(model, FakeBackend(model, change), draw_faces(8, seed=3))
+    lost = [result.probability, result.landmarks, result.intensity]
+    assert [bool(np.isnan(value)) for value in lost] == [n == place for n in range(3)]
+    assert len(result.failures(1, 1000)) == 2

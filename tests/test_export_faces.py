@@ -4,6 +4,7 @@ import pytest
 from tiny_network import draw_faces
 from tiny_shards import write_tiny_shards
 
+from export import faces
 from export.faces import MOST, calibration_faces, demo_faces, folder_faces, held_out_faces
 from lgrnet.data.shards import FaceShards
 from runtime.align import CROP_OFFSET
@@ -90,3 +91,20 @@ def test_faces_of_the_clip_have_their_own_labels():
     wanted = [[truth[i].aus[key] for key in ("AU01", "AU06", "AU12", "AU25")] for i in chosen]
     assert found.presence.tolist() == wanted
     assert np.ptp(found.presence, axis=0).any()
+
+
+def test_calibration_takes_some_of_many_faces_evenly(tmp_path, monkeypatch):
+    assert faces.CALIBRATION == 96
+    monkeypatch.setattr(faces, "CALIBRATION", 9)
+    clip, told = calibration_faces(None)
+    assert told == "the demo clip"
+    np.testing.assert_array_equal(clip, demo_faces(most=9))
+    assert len(clip) == 9
+    crops = draw_faces(17)
+    found, _ = calibration_faces(write_faces(tmp_path / "images", crops))
+    np.testing.assert_array_equal(found, crops[::2])
+    found, _ = calibration_faces(write_tiny_shards(tmp_path / "shards"))
+    train = FaceShards(tmp_path / "shards", "train")
+    chosen = [0, 3, 6, 9, 12, 14, 17, 20, 23]  # 23 steps in eight
+    for face, index in zip(found, chosen, strict=True):
+        np.testing.assert_array_equal(face, train.face(index)[12:188, 12:188])

@@ -152,7 +152,7 @@ def test_jaanet_is_not_sent_to_an_exporter_that_refuses_it_too(tmp_path, capsys)
 
 
 def test_parts_that_cost_most_stay_in_float(model, monkeypatch):
-    costs = {"stem.0": 0.3, "refine": 0.2}
+    costs = {"stem.0": 0.25, "refine": 0.125}  # their sum is exact
 
     def pretend(native, faces):
         eight = {ranges.part_of(name) for name in native.arrays if name.endswith(".range")}
@@ -160,11 +160,20 @@ def test_parts_that_cost_most_stay_in_float(model, monkeypatch):
 
     monkeypatch.setattr(ranges, "_probabilities", pretend)
     native, faces = native_model(model), draw_faces(4)
-    for limit, floats in ((0.6, []), (0.25, ["stem.0"]), (0.1, ["refine", "stem.0"])):
+    limits = {0.375: [], 0.374: ["stem.0"], 0.125: ["stem.0"], 0.124: ["refine", "stem.0"]}
+    for limit, floats in limits.items():
         found, changes, kept_out, change = ranges.quantise(native, faces, limit)
         assert kept_out == floats
         assert change <= limit
-        assert changes["refine"] == pytest.approx(0.2)
+        assert changes["refine"] == 0.125
         quantised = {ranges.part_of(name) for name in found.arrays if name.endswith(".range")}
         assert quantised.isdisjoint(floats)
         assert len(quantised) == 8 - len(floats)
+
+
+def test_the_two_largest_layers_are_convolved_in_large_tiles(model):
+    arrays = native_model(model).arrays
+    tiles = {name: int(value[0]) for name, value in arrays.items() if name.endswith(".tile")}
+    large = {"refine.0.tile", "refine.1.tile"}
+    assert large < set(tiles)
+    assert tiles == {name: 4 if name in large else 2 for name in tiles}

@@ -10,10 +10,10 @@ import torch
 from tiny_export import GENEROUS, write_export_folder
 from tiny_network import draw_faces, tiny_network
 
-from export.half import drop_twins
+from export.half import _is_kept, drop_twins
 from export.onnx import export_onnx, main
 from export.plain import PlainGraph
-from export.quantise import part_of, quantise
+from export.quantise import _between, _Faces, part_of, quantise
 from export.recipes import fastest_graph
 from export.serialise import to_onnx
 from lgrnet.checkpoint import save_checkpoint
@@ -285,3 +285,48 @@ def test_of_nodes_that_are_twins_one_is_left():
     drop_twins(graph)
     assert [node.name for node in graph.node] == ["widen", "a", "b", "widen"]
     assert graph.node[3].attribute[0].i == 10
+
+
+def test_what_lies_between_convolutions_of_8_bits_is_in_8_bits():
+    """A walk by hand: a → relu → pool → b, a → relu → concat with c's → d; c stays in float."""
+    made = [
+        ("Conv", "a", ["x"], "a1"), ("Relu", "ra", ["a1"], "a2"), ("MaxPool", "pa", ["a2"], "a3"),
+        ("Conv", "b", ["a3"], "b1"), ("Relu", "rb", ["b1"], "b2"), ("Sigmoid", "s", ["b2"], "b3"),
+        ("Conv", "c", ["x"], "c1"), ("Relu", "rc", ["c1"], "c2"),
+        ("Concat", "j", ["a2", "c2"], "j1"),
+        ("Conv", "d", ["j1"], "d1"), ("Relu", "rd", ["d1"], "d2"), ("Mul", "m", ["d2", "b3"], "m1"),
+    ]  # fmt: skip
+    nodes = [onnx.helper.make_node(kind, inputs, [out], name) for kind, name, inputs, out in made]
+    graph = onnx.helper.make_graph(nodes, "g", [], [])
+    assert _between(graph, {"a", "b", "d"}) == {"ra", "pa", "j"}
+    assert _between(graph, {"a", "b", "c", "d"}) == {"ra", "pa", "rc", "j"}
+    assert _between(graph, {"b", "c"}) == set()
+    assert _between(graph, {"c", "d"}) == {"rc", "j"}
+
+
+@pytest.mark.parametrize(
+    ("node", "kept"),
+    [
+        ("graph/Mul", True), ("model.patches/Add", True), ("model.patches.sum/Add", True),
+        ("classify.shared/Conv", True), ("attention.0/Sub", True), ("align.offsets/Gemm", True),
+        ("model.align.hidden/MatMul", True), ("align.blocks.0/Conv", False),
+        ("model.heads.hidden/Conv", False), ("sharedness/Conv", False),
+        ("classify.refine.3/patches", False), ("model.graph/Mul", False),
+    ],
+)  # fmt: skip
+def test_what_places_patches_stays_in_float(node, kept):
+    assert _is_kept(node) == kept
+
+
+@pytest.mark.parametrize(("count", "batch", "whole"), [(7, 2, 3), (8, 2, 4), (5, 5, 1)])
+def test_calibration_feeds_whole_batches_each_once_and_again(count, batch, whole):
+    crops = draw_faces(count)
+    reader = _Faces(crops, batch)
+    assert len(reader) == whole
+    for first, last in ((0, whole), (0, whole), (1, whole), (0, whole - 1)):
+        reader.set_range(first, last)
+        fed = list(iter(reader.get_next, None))
+        expected = [crops[n * batch : (n + 1) * batch] for n in range(first, last)]
+        assert len(fed) == len(expected)
+        for each, wanted in zip(fed, expected, strict=True):
+            np.testing.assert_array_equal(each["face"], wanted)

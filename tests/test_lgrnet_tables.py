@@ -336,3 +336,13 @@ def test_runs_that_do_not_go_together_are_refused(tmp_path, caplog):
     (tmp_path / "b" / "disfa" / "lgrnet" / "fold1" / "last.json").write_text("{")
     assert main([str(tmp_path / "b")]) == 2
     assert "cannot be read" in caplog.text
+
+
+def test_after_two_that_are_best_comes_the_second_best():
+    shown = [70.04, 69.96, 61.2, 50.0, 61.2]  # with one digit the first two are the same
+    rows = tuple(Row(name, False, (), (value,)) for name, value in zip("abcde", shown, strict=True))
+    table = Table("I", "last epoch", "", ("Avg.",), rows, (True,))
+    assert ranks(table) == [[0], [0], [1], [2], [1]]
+    text = to_markdown([table])
+    for line in ("| a | **70.0** |", "| b | **70.0** |", "| c | <u>61.2</u> |", "| d | 50.0 |"):
+        assert line in text

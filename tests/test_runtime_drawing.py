@@ -352,3 +352,39 @@ def test_boxes_and_tags_at_the_border():
     assert (rows.max(), columns.max()) == (359, 639)
     assert columns.min() == 640 - text_width("#12", STYLE.font) - 2 * STYLE.pad
     assert rows.min() == 360 - STYLE.row
+
+
+@pytest.mark.parametrize(
+    "text", ["#7 AU06 AU12", "#7 AU12 +1", "#7 +2"], ids=["all", "the most probable", "none"]
+)
+def test_a_tag_on_a_line_leaves_out_what_has_no_room(text):
+    one, style = face(200, 100, 7), Style(0.85 * STYLE.unit)
+    x, y, _, h = one.box
+    breadth = text_width(text, style.font) + 2 * style.pad
+    right = round(x) + breadth
+    # Others above, below and on both sides; above the face is room for this much and no more.
+    taken = [
+        (0, 0, 640, round(y) - style.row), (0, 0, round(x), 360), (right, 0, 640, round(y)),
+        (0, round(y + h), 640, 360), (round(x + one.box[2]), 0, 640, 360),
+    ]  # fmt: skip
+    canvas, wanted = grey(), grey()
+    assert draw_tag(canvas, one, STYLE, taken) == (
+        round(x),
+        round(y) - style.row,
+        breadth,
+        style.row,
+    )
+    tag(wanted, text, (round(x), round(y) - style.row), style)
+    np.testing.assert_array_equal(canvas, wanted)
+
+
+def test_the_panel_is_in_the_middle_between_two_faces():
+    left, right = face(0, 10), face(900, 10, 1)
+    for one, other in ((left, right), (right, left)):
+        panel = plan_panel((1100, 360), one, [other], "12.3 ms", STYLE)
+        own, box = one.landmarks, other.box
+        ends = [(own[:, 0].min(), own[:, 0].max()), (box[0], box[0] + box[2])]
+        (_, first), (last, _) = sorted(ends)
+        x, _, wide, _ = panel.box
+        assert panel.rank == 0
+        assert x + wide / 2 == pytest.approx((first + last) / 2, abs=1.5)

@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import signal
 import threading
 import time
 
@@ -19,6 +20,23 @@ from runtime.sources.live import LiveSource, stem_of, without_password
 
 PATIENCE = 20
 """Seconds after which something that should happen has not."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits_forever():
+    """Fail where a loop waits for what does not come, or a thread does not end."""
+
+    def fail(*_):
+        raise TimeoutError("a live source waited for what did not come")
+
+    if not hasattr(signal, "SIGALRM"):  # Windows
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.setitimer(signal.ITIMER_REAL, 2 * PATIENCE, 5)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +66,7 @@ class Feed:
         self.then, self.opened, self.released = then, opened, False
         self.asked = 0
         self.progress = threading.Condition()
+        self.stopped = threading.Event()  # a read comes back once nobody waits for it any more
 
     def isOpened(self) -> bool:
         return self.opened
@@ -64,8 +83,13 @@ class Feed:
             self.progress.notify()
         if self.items.empty() and self.then is None:
             return False
-        self.item = self.items.get()
-        return self.item is not None
+        while True:
+            try:
+                self.item = self.items.get(timeout=0.02)
+                return self.item is not None
+            except queue.Empty:
+                if self.stopped.is_set():
+                    return False
 
     def retrieve(self):
         return True, np.full((4, 4, 3), self.item, np.uint8)
@@ -81,7 +105,10 @@ class Feed:
 def feed_source(feed: Feed, *others: Feed, give_up: float = PATIENCE) -> LiveSource:
     later = iter(others)
     gone = Feed(then=None, opened=False)
-    return LiveSource("feed", "feed", feed, lambda: next(later, gone), give_up, "look after it")
+    source = LiveSource("feed", "feed", feed, lambda: next(later, gone), give_up, "look after it")
+    for each in (feed, *others):
+        each.stopped = source._reader.stopped
+    return source
 
 
 def number(shot) -> int:
@@ -104,8 +131,6 @@ def test_only_the_newest_frame_is_kept_and_the_others_counted():
         feed.items.put(4)
         third = next(shots)
         assert (number(third), third.index, third.dropped, source.dropped) == (4, 4, 2, 2)
-        feed.items.put(None)  # the thread must come back from its read
-        feed.then = None
     assert feed.released
 
 

@@ -116,6 +116,14 @@ def test_no_face_has_no_pose(points):
     assert head_pose(points, (WIDTH, HEIGHT)) is None
 
 
+def test_no_head_is_behind_the_camera():
+    """Points strewn over the frame fit a face there as well as one in front, or better."""
+    rng = np.random.default_rng(0)
+    poses = [head_pose(rng.uniform(0, [WIDTH, HEIGHT], (49, 2)), (WIDTH, HEIGHT)) for _ in range(9)]
+    assert None in poses
+    assert all(pose is None or pose.translation[2] > 0 for pose in poses)
+
+
 def test_average_face():
     assert FACE_MM.shape == (49, 3)
     np.testing.assert_allclose(FACE_MM[MIRROR] * [-1, 1, 1], FACE_MM)

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,16 @@ from some_results import some_face, some_result
 from runtime.boxes import overlap
 from runtime.drawing import Annotator, draw
 from runtime.drawing.places import is_free, is_inside, widest_gap
-from runtime.drawing.style import BAR_PRESENT
-from runtime.drawing.timeline import LANES, SECONDS, History, busiest
+from runtime.drawing.style import BAR, BAR_PRESENT, Style
+from runtime.drawing.timeline import (
+    FEW_LANES,
+    LANES,
+    SECONDS,
+    History,
+    _curve,
+    busiest,
+    draw_timeline,
+)
 
 
 def grey(width: int = 640, height: int = 360) -> np.ndarray:
@@ -183,3 +192,38 @@ def test_latency_and_dropped_frames_of_live_sources():
     for picture in pictures[1:]:  # the head line only
         rows = np.flatnonzero((picture != pictures[0]).any((1, 2)))
         assert rows.min() < 30
+
+
+SIZES = Style.of(640, 360)
+
+
+def lanes_in(height: int, aus: tuple[str, ...]) -> int:
+    """How many lanes the strip of a frame of this height has, 0 where there is none."""
+    samples = [(i / 25, dict.fromkeys(aus, 0.5), frozenset(aus), i) for i in range(25)]
+    canvas, away = grey(640, height), (700.0, 0.0, 9.0, 9.0)
+    draw_timeline(canvas, samples, 1.0, (away, away), [], SIZES)
+    if (canvas == 90).all():
+        return 0
+    tall = strip(canvas, grey(640, height))[3]
+    assert strip(canvas, grey(640, height))[1] + tall == height - SIZES.pad
+    return round((tall - SIZES.row - SIZES.pad) / round(1.15 * SIZES.row))
+
+
+def test_a_strip_is_lower_than_half_of_the_frame():
+    five = ("AU01", "AU02", "AU04", "AU06", "AU12")
+    for aus, lanes, fewer in ((five[:1], 1, 0), (five, 5, FEW_LANES), (five[:3], 3, 0)):
+        tall = lanes * round(1.15 * SIZES.row) + SIZES.row + SIZES.pad
+        least = math.ceil(tall / 0.45)
+        assert [lanes_in(height, aus) for height in (least, least - 1)] == [lanes, fewer]
+
+
+def test_runs_of_a_curve_join_where_presence_changes():
+    canvas = np.zeros((50, 80, 3), np.uint8)
+    present = np.array([True, True, False, False, True])
+    xs, values = np.array([0, 15, 30, 45, 60]), np.full(5, 0.9)
+    _curve(canvas, xs, values, present, (48, 40), SIZES)
+    row = canvas[35]
+    for first, end, colour in ((1, 15, BAR_PRESENT), (16, 45, BAR), (46, 60, BAR_PRESENT)):
+        # From the last sample before, as between two samples nothing is known.
+        assert (row[first:end] == colour).all(), (first, end)
+    assert not row[61:].any()
