@@ -63,12 +63,11 @@ def training_of(path: Path) -> dict[str, Any]:
     """
     stages: list[dict[str, Any]] = []
     while True:
-        if stages and not path.is_file():
+        gone = stages and not path.is_file()
+        network, meta = (None, {}) if gone else load_checkpoint(path)
+        if "experiment" not in meta and stages:
             return {"trunk": None, "stages": stages, "after": str(path)}
-        network, meta = load_checkpoint(path)
         if "experiment" not in meta:
-            if stages:
-                return {"trunk": None, "stages": stages, "after": str(path)}
             raise ValueError(f"{path} does not say how it was trained: name one of lgrnet.train's")
         said = meta["experiment"]
         stage = {

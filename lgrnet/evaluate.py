@@ -27,7 +27,7 @@ from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import DefaultsHelp
-from runtime.packaged import MODELS, model_path
+from runtime.packaged import model_path, no_such_model
 from runtime.spec import ENGINES
 
 logger = logging.getLogger(__name__)
@@ -113,9 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             require_page(args.page)
         args.model = model_path(args.model)
         if not args.model.suffix and not args.model.exists():
-            raise FileNotFoundError(
-                f"model {args.model} does not exist: packaged models are {', '.join(MODELS)}"
-            )
+            raise no_such_model(args.model)
         with open_model(args.model, args.device, args.backend, args.threads) as model:
             aus = judged_aus(model.aus, args)
             name, splits = "_".join(args.split), tuple(args.split)

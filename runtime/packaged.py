@@ -21,6 +21,12 @@ DEMO_TRUTH = DEMO / "clip_truth.csv"
 """What is true of each of its frames, in the form of `runtime.truth`."""
 
 
+def no_such_model(path: Path) -> FileNotFoundError:
+    """Say that a file is not there; one without a suffix was to be the name of a packaged model."""
+    named = "" if path.suffix else f": packaged models are {', '.join(MODELS)}"
+    return FileNotFoundError(f"model {path} does not exist{named}")
+
+
 def model_path(model: str | Path | None) -> Path:
     """Find a model.
 

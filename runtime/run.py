@@ -208,11 +208,11 @@ class Run:
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
             shots = stack.enter_context(closing(_progress(source))) if self.progress else source
-            annotator = Annotator()
+            annotator, fewer = Annotator(), self.aus != self.detector.aus
             undone = _Undone(every_nth(shots, self.every), source, outputs, agreement, tally)
             for shot, result in self.detector.run(undone):
                 tally.add(result)
-                if self.aus != self.detector.aus:
+                if fewer:
                     result = result.only(self.aus)
                 if outputs:
                     result = outputs.write(shot, result)

@@ -56,3 +56,21 @@ def model(tmp_path):
     from test_runtime_fixtures import write_model
 
     return write_model(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture
+def finder():
+    """Return a finder of spots."""
+    from test_runtime_fixtures import SpotFinder
+
+    return SpotFinder()
+
+
+@pytest.fixture
+def detector(tmp_path, finder):
+    """Return a detector that follows spots, with a tiny model for two at a time."""
+    from test_runtime_fixtures import write_model
+
+    from runtime.detector import Detector
+
+    return Detector(write_model(tmp_path / "m.onnx", batch=2), finder=finder, verify_every=5)

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import cv2
+import pytest
 from test_runtime_fixtures import astronaut
 
 from runtime.cli import main
@@ -46,3 +47,11 @@ def cut(monkeypatch, after: int, error: type[BaseException] = RuntimeError) -> N
         return track(self, frame, time)
 
     monkeypatch.setattr(Detector, "track", failing)
+
+
+def break_off(monkeypatch, capsys, after: int, *arguments) -> None:
+    """Run until the frame behind so many, in which the run dies."""
+    with monkeypatch.context() as patch:
+        cut(patch, after)
+        with pytest.raises(RuntimeError):
+            run(capsys, *arguments)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from some_runs import cut, names, rows, run, write_clip
+from some_runs import break_off, cut, names, rows, run, write_clip
 
 from runtime.errors import InputError
 from runtime.outputs.begun import check_same, identity, note, of_source
@@ -13,10 +13,7 @@ from runtime.sources import Source
 def test_resume_of_another_source(tmp_path, capsys, monkeypatch, model):
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
     given = (clip, "--out", out, "--model", model, "--no-video", "--resume")
-    with monkeypatch.context() as patch:
-        cut(patch, 5)
-        with pytest.raises(RuntimeError):
-            run(capsys, *given)
+    break_off(monkeypatch, capsys, 5, *given)
     before = (out / "clip.partial.csv").read_text()
     assert json.loads((out / "clip.latency.partial.json").read_text())["run"]["file"] == "clip.avi"
     for more, said in (
@@ -53,10 +50,7 @@ def test_what_a_version_began_that_noted_less_of_models_goes_on(
     """Where the model has nothing to tell of what is noted since."""
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
     given = (clip, "--out", out, "--model", model, "--no-video", "--resume")
-    with monkeypatch.context() as patch:
-        cut(patch, 4)
-        with pytest.raises(RuntimeError):
-            run(capsys, *given)
+    break_off(monkeypatch, capsys, 4, *given)
     path = out / "clip.latency.partial.json"
     note = json.loads(path.read_text())
     for name in ("seen", "tuned_on"):
@@ -102,10 +96,7 @@ def test_another_video_of_the_same_name_is_not_joined(tmp_path, capsys, monkeypa
         (tmp_path / day).mkdir()
         write_clip(tmp_path / day / "clip.avi", frames)
     given = ("--out", out, "--model", model, "--no-video")
-    with monkeypatch.context() as patch:
-        cut(patch, 4)
-        with pytest.raises(RuntimeError):
-            run(capsys, tmp_path / "1" / "clip.avi", *given)
+    break_off(monkeypatch, capsys, 4, tmp_path / "1" / "clip.avi", *given)
     code, _, err = run(capsys, tmp_path / "2" / "clip.avi", *given, "--resume")
     assert (code, "the run that was begun had bytes" in err) == (2, True), err
     assert run(capsys, tmp_path / "1" / "clip.avi", *given, "--resume")[0] == 0

@@ -9,11 +9,6 @@ from runtime.detector import Detector
 from runtime.errors import InputError, SpecError
 
 
-@pytest.fixture
-def finder():
-    return SpotFinder()
-
-
 def where(face) -> np.ndarray:
     """The middle of a face as the tiny model means it."""
     return (face.landmarks - MEAN_FACE).mean(0) + 87.5

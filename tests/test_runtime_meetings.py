@@ -3,23 +3,12 @@
 import numpy as np
 import pytest
 from some_tracks import far, ids, two, where
-from test_runtime_fixtures import MEAN_FACE, SpotFinder, spot, write_model
+from test_runtime_fixtures import MEAN_FACE, spot
 
 from runtime.boxes import face_box
-from runtime.detector import Detector
 from runtime.pipeline import Look, Sighting
 from runtime.tracking.motion import Motion
 from runtime.tracking.tracker import LONGEST_MEETING, Track
-
-
-@pytest.fixture
-def finder():
-    return SpotFinder()
-
-
-@pytest.fixture
-def detector(tmp_path, finder):
-    return Detector(write_model(tmp_path / "m.onnx", batch=2), finder=finder, verify_every=5)
 
 
 def test_faces_that_cross_keep_their_numbers(detector):

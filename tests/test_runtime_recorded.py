@@ -7,27 +7,21 @@ from contextlib import closing
 import fake_cuda
 import numpy as np
 import pytest
-from test_runtime_tensorrt import SPEC, compute, faces, plan_of
+from tiny_engine import compute, faces, install, write_engine
 
 from runtime.backends import open_backend, recorded
-from runtime.backends.tensorrt_plan import write_plan
 from runtime.cuda import device
 from runtime.errors import DeviceError
 
 
 @pytest.fixture
-def gpu(monkeypatch):
-    gpu = fake_cuda.Gpu()
-    fake_cuda.install(monkeypatch, gpu, fake_cuda.tensorrt(gpu, SPEC, lambda f: compute(f)[:2]))
-    return gpu
+def file(tmp_path):
+    return write_engine(tmp_path)
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "m.engine"
-    path.write_bytes(b"engine")
-    write_plan(path, plan_of(path))
-    return path
+def gpu(monkeypatch):
+    return install(monkeypatch)
 
 
 def test_other_threads_may_use_the_default_stream_meanwhile(gpu, file):

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from some_runs import cut
+from some_runs import break_off, cut
 from test_runtime_cli import ROOT, names, rows, run, write_clip
 
 from runtime import cli
@@ -62,10 +62,7 @@ def test_going_on_makes_the_files_of_an_uninterrupted_run(
     formats = ["--format", *TEXT, "--model", model]
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert run(capsys, clip, "--out", whole, *formats)[0] == 0
-    with monkeypatch.context() as patch:
-        cut(patch, after)
-        with pytest.raises(RuntimeError):
-            run(capsys, clip, "--out", out, *formats)
+    break_off(monkeypatch, capsys, after, clip, "--out", out, *formats)
     assert {"clip.partial.csv", "clip.vtt"} & set(names(out)) == {"clip.partial.csv"}
     assert len(rows(out / "clip.partial.csv")) == after
     assert frames_of(out / "clip.annotated.partial.mp4") == after
@@ -82,10 +79,7 @@ def test_going_on_makes_the_files_of_an_uninterrupted_run(
 def test_what_was_cut_off_is_not_overwritten_unasked(tmp_path, capsys, monkeypatch, model):
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
     given = (clip, "--out", out, "--model", model, "--no-video")
-    with monkeypatch.context() as patch:
-        cut(patch, 4)
-        with pytest.raises(RuntimeError):
-            run(capsys, *given)
+    break_off(monkeypatch, capsys, 4, *given)
     before = (out / "clip.partial.csv").read_bytes()
     code, _, err = run(capsys, *given)
     assert code == 2
@@ -153,10 +147,7 @@ def test_resume_of_a_folder(tmp_path, capsys, monkeypatch, model):
 def test_resume_with_every_second_frame(tmp_path, capsys, monkeypatch, model):
     clip = write_clip(tmp_path / "clip.avi", 9)
     given = (clip, "--out", tmp_path / "out", "--model", model, "--every", "2", "--resume")
-    with monkeypatch.context() as patch:
-        cut(patch, 3)
-        with pytest.raises(RuntimeError):
-            run(capsys, *given)
+    break_off(monkeypatch, capsys, 3, *given)
     assert run(capsys, *given)[0] == 0
     assert [row["frame"] for row in rows(tmp_path / "out" / "clip.csv")] == list("02468")
     assert frames_of(tmp_path / "out" / "clip.annotated.mp4") == 5
@@ -167,10 +158,7 @@ def test_resume_with_every_second_frame(tmp_path, capsys, monkeypatch, model):
 def test_interrupted_before_a_frame_that_is_new(tmp_path, capsys, monkeypatch, model):
     clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
     given = (clip, "--out", out, "--model", model, "--no-video", "--format", "jsonl", "--resume")
-    with monkeypatch.context() as patch:
-        cut(patch, 5)
-        with pytest.raises(RuntimeError):
-            run(capsys, *given)
+    break_off(monkeypatch, capsys, 5, *given)
     with monkeypatch.context() as patch:
         cut(patch, 0, KeyboardInterrupt)
         assert run(capsys, *given)[0] == 130
@@ -190,10 +178,7 @@ def test_a_run_that_was_killed_behind_a_whole_one(tmp_path, capsys, monkeypatch,
         cut(patch, 0, KeyboardInterrupt)
         assert run(capsys, *given)[0] == 130
     assert (out / "clip.csv").read_text() == whole  # nothing is no reason to drop it
-    with monkeypatch.context() as patch:
-        cut(patch, 4)
-        with pytest.raises(RuntimeError):
-            run(capsys, *given)
+    break_off(monkeypatch, capsys, 4, *given)
     code, _, err = run(capsys, *given, "--resume")
     assert (code, "going on behind frame 2" in err) == (0, True)
     assert names(out) == ["clip.csv", "clip.latency.json"]
@@ -246,10 +231,7 @@ def test_faces_of_the_files_behind_a_cut_get_the_numbers_of_an_uninterrupted_run
         write_clip(clips / f"{name}.avi", 4)
     given = (clips, "--model", model, "--no-video", "--resume", "--out")
     assert run(capsys, *given, tmp_path / "whole")[0] == 0
-    with monkeypatch.context() as patch:
-        cut(patch, frames)
-        with pytest.raises(RuntimeError):
-            run(capsys, *given, tmp_path / "cut")
+    break_off(monkeypatch, capsys, frames, *given, tmp_path / "cut")
     assert run(capsys, *given, tmp_path / "cut")[0] == 0
     whole, joined = (rows(tmp_path / name / "clips.csv") for name in ("whole", "cut"))
     assert [(row["input"], row["face_id"]) for row in joined] == [
@@ -304,9 +286,6 @@ def test_camera_cannot_be_gone_back_to(tmp_path):
 
 def test_csv_of_kill_9_is_what_csv_readers_take(tmp_path, capsys, monkeypatch, model):
     clip = write_clip(tmp_path / "clip.avi")
-    with monkeypatch.context() as patch:
-        cut(patch, 2)
-        with pytest.raises(RuntimeError):
-            run(capsys, clip, "--out", tmp_path / "out", "--model", model)
+    break_off(monkeypatch, capsys, 2, clip, "--out", tmp_path / "out", "--model", model)
     with open(tmp_path / "out" / "clip.partial.csv", newline="") as file:
         assert {len(row) for row in csv.reader(file)} == {9 + 6 + 98 + 6}

@@ -8,48 +8,22 @@ from types import ModuleType
 import fake_cuda
 import numpy as np
 import pytest
-from test_runtime_fixtures import make_spec
+from tiny_engine import SPEC, compute, faces, install, plan_of, write_engine
 
 from runtime import Detector
 from runtime.backends import open_backend
-from runtime.backends.tensorrt_plan import EnginePlan, read_plan, sidecar, write_plan
-from runtime.digest import file_sha256
+from runtime.backends.tensorrt_plan import read_plan, sidecar, write_plan
 from runtime.errors import DeviceError, ModelError, SpecError
-
-SPEC = make_spec(batch=2, engine="tensorrt", precision="fp16")
-
-
-def plan_of(path, spec=SPEC, **changes) -> EnginePlan:
-    plan = EnginePlan(
-        *(spec, "rtx", "1.2.3", ("8.6", "12.0"), None, "0" * 64, file_sha256(path), {"face": (2,)})
-    )
-    return replace(plan, **changes)
 
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "m.engine"
-    path.write_bytes(b"engine")
-    write_plan(path, plan_of(path))
-    return path
-
-
-def compute(faces):
-    """Some function of the faces, each output another."""
-    mean = faces.mean((1, 2, 3)) / 255
-    landmarks = np.arange(98).reshape(1, 49, 2) + mean[:, None, None]
-    return mean[:, None] * np.ones(3), landmarks, mean[:, None] * [1, 2, 3]
-
-
-def faces(count):
-    return np.random.default_rng(count).integers(0, 256, (count, 176, 176, 3), np.uint8)
+    return write_engine(tmp_path)
 
 
 @pytest.fixture
 def gpu(monkeypatch):
-    gpu = fake_cuda.Gpu()
-    fake_cuda.install(monkeypatch, gpu, fake_cuda.tensorrt(gpu, SPEC, lambda f: compute(f)[:2]))
-    return gpu
+    return install(monkeypatch)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from some_tracks import MIDDLE, far, ids, two
-from test_runtime_fixtures import SpotFinder, spot, wall, write_model
+from test_runtime_fixtures import spot, wall, write_model
 
 from runtime.boxes import alignment_box
 from runtime.detector import SEARCH_EVERY, Detector
@@ -9,16 +9,6 @@ from runtime.finders import FoundFace
 from runtime.tracking import tracker
 from runtime.tracking.scene import View
 from runtime.tracking.tracker import MAX_MISSES, REMEMBER, SOON
-
-
-@pytest.fixture
-def finder():
-    return SpotFinder()
-
-
-@pytest.fixture
-def detector(tmp_path, finder):
-    return Detector(write_model(tmp_path / "m.onnx", batch=2), finder=finder, verify_every=5)
 
 
 def test_finder_searches_once_and_confirms_now_and_then(detector, finder):

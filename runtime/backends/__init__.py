@@ -8,6 +8,7 @@ from pathlib import Path
 from runtime.backends.base import Backend, FrameBackend
 from runtime.backends.threads import default_threads
 from runtime.errors import DeviceError, ModelError
+from runtime.packaged import no_such_model
 from runtime.spec import ENGINES, ONNX_ENGINES
 
 __all__ = ["Backend", "FrameBackend", "open_backend"]
@@ -92,8 +93,7 @@ def open_backend(
     if threads is not None and not (isinstance(threads, Integral) and 1 <= threads <= MOST_THREADS):
         raise DeviceError(f"{threads} threads cannot be had: give 1 to {MOST_THREADS}")
     if not path.exists():
-        named = "" if path.suffix else f": packaged models are {', '.join(PACKAGED.values())}"
-        raise FileNotFoundError(f"model {path} does not exist{named}")
+        raise no_such_model(path)
     if not path.is_file():
         raise ModelError(f"model {path} is not a file: give an .onnx, .npz, .engine or .fused file")
     suffixes = _RUNS[backend]

@@ -1,0 +1,126 @@
+"""A run goes on only as the one that was begun."""
+
+import json
+import shutil
+
+from test_lgrnet_train import config, run, weights  # noqa: F401  (config is a fixture)
+from tiny_shards import write_tiny_shards
+
+from lgrnet.experiment import load_experiment
+
+
+def test_a_run_of_other_faces_or_initial_weights_is_noticed(config, tmp_path, caplog):  # noqa: F811
+    data, init = tmp_path / "data", tmp_path / "init.pt"
+    write_tiny_shards(data)
+    more = [f"data.root={data}", "optim.epochs=1"]
+    assert run(config, tmp_path / "first", *more) == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more, f"init={init}") == 0
+    assert run(config, tmp_path / "run", *more, f"init={init}") == 0, "nothing has changed"
+    assert run(config, tmp_path / "second", *more, "seed=1") == 0
+    shutil.copy(tmp_path / "second" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more, f"init={init}") == 2
+    assert (
+        f"{tmp_path / 'run'} holds a run with other initial weights than there are" in caplog.text
+    )
+    shutil.rmtree(data)
+    write_tiny_shards(data, count=20)
+    assert run(config, tmp_path / "first", *more) == 2
+    assert f"{tmp_path / 'first'} holds a run with other faces than" in caplog.text
+    (tmp_path / "first" / "origin.json").write_text("{")
+    assert run(config, tmp_path / "first", *more) == 2
+    assert "origin.json is damaged" in caplog.text
+
+
+def test_what_a_run_began_with_may_be_deleted(config, tmp_path, caplog):  # noqa: F811
+    init = tmp_path / "init.pt"
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    more = ["optim.epochs=1", f"init={init}"]
+    assert run(config, tmp_path / "run", *more) == 0
+    init.unlink()
+    assert run(config, tmp_path / "run", *more) == 0, "what is finished is left as it is"
+    assert run(config, tmp_path / "new", *more) == 2, "a run that has not begun needs it"
+    shutil.copy(tmp_path / "run" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more) == 2, "it is still known what it was"
+    assert f"{tmp_path / 'run'} holds a run with other initial weights" in caplog.text
+
+
+def test_what_was_gone_when_it_was_noted_may_come_back(config, tmp_path):  # noqa: F811
+    init = tmp_path / "init.pt"
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    more = ["optim.epochs=1", f"init={init}"]
+    assert run(config, tmp_path / "run", *more) == 0
+    (tmp_path / "run" / "origin.json").unlink()  # as runs had none before
+    init.unlink()
+    assert run(config, tmp_path / "run", *more) == 0
+    shutil.copy(tmp_path / "first" / "last.pt", init)
+    assert run(config, tmp_path / "run", *more) == 0
+
+
+def test_a_folder_with_another_run_is_refused(config, tmp_path, caplog):  # noqa: F811
+    assert run(config, tmp_path / "run", "optim.epochs=1") == 0
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    assert run(config, tmp_path / "run", "optim.epochs=2") == 2
+    assert "another configuration (other optim.epochs)" in caplog.text
+    # What only changes how fast it is makes it no other run.
+    assert run(config, tmp_path / "run", "optim.epochs=1", "data.workers=1", "save_every=7") == 0
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_initial_weights_of_another_name_that_are_not_there_are_noticed(config, tmp_path, caplog):  # noqa: F811
+    assert run(config, tmp_path / "first", "optim.epochs=1") == 0
+    source = tmp_path / "first" / "last.pt"
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={source}") == 0
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={tmp_path / 'typo.pt'}") == 2
+    assert "(other init)" in caplog.text
+    source.rename(tmp_path / "moved.pt")
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={tmp_path / 'moved.pt'}") == 0
+    (tmp_path / "moved.pt").unlink()
+    assert run(config, tmp_path / "run", "optim.epochs=1", f"init={tmp_path / 'moved.pt'}") == 0
+
+
+def test_a_run_and_its_data_may_be_moved(config, tmp_path, monkeypatch, caplog):  # noqa: F811
+    root = load_experiment(config).data.root
+    shutil.copytree(root, tmp_path / "data")
+    shutil.copy(config, tmp_path / "tiny.toml")
+    moved = tmp_path / "tiny.toml"
+    text = moved.read_text().replace(str(root), str(tmp_path / "data"))
+    moved.write_text(text)
+    assert run(config, tmp_path / "run", "optim.epochs=1") == 0
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "elsewhere", "elsewhere"):
+        assert run(moved, path, "optim.epochs=1") == 0
+    shutil.copytree(tmp_path / "data", tmp_path / "judge")
+    shutil.copytree(tmp_path / "data", tmp_path / "more")
+    others = ["optim.epochs=1", f"data.val_root={root}", f'data.also=["{tmp_path / "data"}"]']
+    assert run(moved, "second", *others) == 0
+    others[1:] = [f"data.val_root={tmp_path / 'judge'}", f'data.also=["{tmp_path / "more"}"]']
+    assert run(moved, "second", *others) == 0
+    assert run(moved, "second", *others, "init=typo.pt") == 2
+    assert "(other init)" in caplog.text
+    (tmp_path / "elsewhere" / "origin.json").unlink()  # as of a run that does not tell its data
+    assert run(config, "elsewhere", "optim.epochs=1") == 2
+    assert "(other data.root)" in caplog.text
+
+
+def test_a_run_with_other_judges_under_the_same_name_is_noticed(config, tmp_path, caplog):  # noqa: F811
+    judges = tmp_path / "judges"
+    write_tiny_shards(judges)
+    more = ["optim.epochs=1", f"data.val_root={judges}"]
+    assert run(config, tmp_path / "run", *more) == 0
+    index = next(path for path in judges.glob("*.json") if "made for" in path.read_text())
+    index.write_text(index.read_text().replace("tests", "others"))
+    assert run(config, tmp_path / "run", *more) == 2
+    assert f"{tmp_path / 'run'} holds a run with other judged on than" in caplog.text
+    # A run of before this was told is known by where they lie.
+    path = tmp_path / "run" / "origin.json"
+    told = json.loads(path.read_text())
+    del told["judged on"]
+    path.write_text(json.dumps(told))
+    assert run(config, tmp_path / "run", *more) == 0
+    path.write_text(json.dumps(told))
+    assert run(config, tmp_path / "run", "optim.epochs=1") == 2
+    assert "(other data.val_root)" in caplog.text
