@@ -127,7 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     )
                 if tuned := overlap_with_fold(model.tuned_on, args.corpus, args.fold):
                     logger.warning(
-                        "the thresholds were chosen on %s, who are judged: F1* flatters",
+                        "%s, who are judged, had a say in thresholds or intensities: F1* or ICC "
+                        "flatters",
                         ", ".join(tuned),
                     )
                 name = f"{args.corpus}_fold{args.fold}"

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from lgrnet.data.shards import MISSING, DatasetError, FaceShards, labelled_aus
+from lgrnet.data.shards import MISSING, DatasetError, FaceShards
 from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
 from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.evaluation.scoring import Evaluation, judge, predict
@@ -31,7 +31,8 @@ from lgrnet.evaluation.threshold_choice import (
     held_out_calls,
     suited_thresholds,
 )
-from lgrnet.unseen import people_of, seen_by, tuned_on
+from lgrnet.held_out import described, held_out_faces, labelled_of
+from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
 from runtime.atomic import write_json
 from runtime.errors import DeviceError, InputError
@@ -139,37 +140,6 @@ def labels_of(aus: Sequence[int], own: FaceShards) -> np.ndarray:
     return presence
 
 
-def _labelled(data: Path, aus: Sequence[int]) -> tuple[int, ...]:
-    """Choose those of a network's AUs that a data set labels, and say which it does not."""
-    labelled = labelled_aus(data)
-    both = tuple(au for au in aus if au in labelled)
-    if not both:
-        raise DatasetError(f"{data} labels {list(labelled)}, none of the network's {list(aus)}")
-    if len(both) < len(aus):
-        others = ", ".join(str(au) for au in aus if au not in labelled)
-        logger.info("%s does not label AU %s: their thresholds stay", data, others)
-    return both
-
-
-def _require_unseen(
-    checkpoint: Path, meta: dict[str, Any], option: str, faces: FaceShards, splits: Sequence[str]
-) -> None:
-    """See that thresholds are not chosen on people whom the network was trained on."""
-    corpus = faces.recipe.get("corpus")
-    trained_on = sorted(people_of(seen_by(meta), corpus) & set(splits)) if corpus else []
-    if trained_on:
-        raise ValueError(
-            f"{option}: {checkpoint} was trained on {', '.join(trained_on)}: name people whom it "
-            "has not seen"
-        )
-
-
-def described(faces: FaceShards) -> dict[str, Any]:
-    """Tell what faces are: how many, of how many people, made from what."""
-    people = len(np.unique(faces.labels.subject))
-    return {"frames": len(faces), "people": people, "recipe": faces.recipe}
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -196,14 +166,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         device = torch_device(args.device)
         model, meta = load_checkpoint(args.checkpoint)
         aus = model.config.aus
-        faces = FaceShards(args.data, tuple(args.split), _labelled(args.data, aus))
-        _require_unseen(args.checkpoint, meta, "--split", faces, args.split)
+        labelled = labelled_of(aus, args.data, "thresholds")
+        faces = held_out_faces(args.data, args.split, args.checkpoint, meta, "--split", labelled)
         own = None
         if args.own is not None:
-            own = FaceShards(args.own, tuple(args.own_split))
+            own = held_out_faces(args.own, args.own_split, args.checkpoint, meta, "--own-split")
             if not len(own) or not set(own.aus) & set(faces.aus):
                 raise DatasetError(f"{args.own} labels no face with an AU of the network")
-            _require_unseen(args.checkpoint, meta, "--own-split", own, args.own_split)
         meta, result = choose_thresholds(model.to(device), meta, faces, device, own)
         meta["thresholds_from"]["splits"] = args.split
         if own is not None:

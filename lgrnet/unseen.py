@@ -43,14 +43,20 @@ def seen_by(meta: Mapping[str, Any]) -> Seen:
 
 
 def tuned_on(meta: Mapping[str, Any]) -> Seen:
-    """Tell on whom of a corpus a network's thresholds were chosen (:mod:`lgrnet.thresholds`)."""
-    told = meta.get("thresholds_from") or {}
+    """Tell on whom of a corpus a network's thresholds were chosen and its intensities fitted.
+
+    See :mod:`lgrnet.thresholds` and :mod:`lgrnet.intensities`.
+    """
+    thresholds, intensities = (
+        meta.get(f"{what}_from") or {} for what in ("thresholds", "intensities")
+    )
     every = [
         ((faces.get("recipe") or {}).get("corpus"), name)
-        for faces in (told, told.get("own") or {})
+        for faces in (thresholds, thresholds.get("own") or {}, intensities)
         for name in faces.get("splits", ())
     ]
-    every += map(tuple, told.get("kept", ()))  # on whom those were that stayed as they were
+    for told in (thresholds, intensities):
+        every += map(tuple, told.get("kept", ()))  # on whom those were that stayed as they were
     return {(corpus, name) for corpus, name in every if corpus in CORPORA}
 
 

@@ -63,7 +63,8 @@ class ModelSpec:
         intensity: Whether the model also tells how strong each AU is.
         seen: People of corpora whom it was trained on, as pairs of a corpus and a fold or a person:
             ``(("bp4d", 1), ("disfa", "SN001"))``; empty if it has seen none of a corpus.
-        tuned_on: People of corpora on whom its thresholds were chosen, likewise.
+        tuned_on: People of corpora on whom its thresholds were chosen or its
+            intensities fitted, likewise.
     """
 
     preset: str

@@ -317,7 +317,7 @@ def test_thresholds_of_people_who_are_judged_are_told(corpora, trained, tmp_path
         "--json", str(tmp_path / "scores.json"),
     ]  # fmt: skip
     assert evaluate_command(command) == 0
-    assert f"thresholds were chosen on {', '.join(sorted(tested))}, who are judged" in caplog.text
+    assert f"{', '.join(sorted(tested))}, who are judged, had a say in thresholds" in caplog.text
 
 
 def test_what_a_series_begins_with_is_looked_at_before_the_first(

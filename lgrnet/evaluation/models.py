@@ -36,7 +36,8 @@ class Model:
         computed_by: What computes the answers: ``engine``, ``device``, ``provider``, ``precision``.
         seen: Whose people it has seen, see :mod:`lgrnet.unseen`; models that were exported before
             they told it have seen nobody.
-        tuned_on: On whom of a corpus its thresholds were chosen, likewise.
+        tuned_on: On whom of a corpus its thresholds were chosen or its intensities fitted,
+            likewise.
     """
 
     ask: Ask

@@ -97,7 +97,7 @@ def _draw_aus(axes: "Axes", scores: dict) -> None:
     axes.plot([row["always_on_f1"] for row in rows.values()], places, "|", color=_INK, ms=11,
               mew=2, label="F1 of always on")  # fmt: skip
     axes.plot([row["auc"] for row in rows.values()], places, "o", color=_ORANGE, ms=5,
-              label="area under the ROC curve")  # fmt: skip
+              clip_on=False, label="area under the ROC curve")  # fmt: skip
     axes.set_yticks(places, labels)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)

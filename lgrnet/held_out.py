@@ -1,0 +1,76 @@
+"""Held-out people by whom a trained network may be tuned, beside its weights.
+
+Thresholds (:mod:`lgrnet.thresholds`) and the scale of intensities (:mod:`lgrnet.intensities`) are
+fitted to people whom the network was not trained on, and a checkpoint says who they were.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus
+from lgrnet.unseen import people_of, seen_by
+
+logger = logging.getLogger(__name__)
+
+
+def held_out_faces(
+    data: Path, splits: Sequence[str], checkpoint: Path, meta: dict[str, Any], option: str,
+    aus: Sequence[int] | None = None,
+) -> FaceShards:  # fmt: skip
+    """Open faces of people whom a network was not trained on.
+
+    Args:
+        data: The data set's folder.
+        splits: Its splits, taken as one.
+        checkpoint: The network's file, for messages.
+        meta: What that says of it.
+        option: The option that names the splits, for messages.
+        aus: FACS numbers of the AUs to label; None for all that the data set labels.
+
+    Returns:
+        The faces.
+
+    Raises:
+        DatasetError: The data set cannot be used.
+        ValueError: The network was trained on some of these people.
+    """
+    faces = FaceShards(data, tuple(splits), aus)
+    corpus = faces.recipe.get("corpus")
+    trained_on = sorted(people_of(seen_by(meta), corpus) & set(splits)) if corpus else []
+    if trained_on:
+        raise ValueError(
+            f"{option}: {checkpoint} was trained on {', '.join(trained_on)}: name people whom it "
+            "has not seen"
+        )
+    return faces
+
+
+def labelled_of(aus: Sequence[int], data: Path, what: str) -> tuple[int, ...]:
+    """Choose those of a network's AUs that a data set labels, and say which it does not.
+
+    Args:
+        aus: FACS numbers of the network's AUs.
+        data: The data set's folder.
+        what: What stays as it is of the others, for the message.
+
+    Raises:
+        DatasetError: The data set cannot be read, or labels none of them.
+    """
+    labelled = labelled_aus(data)
+    both = tuple(au for au in aus if au in labelled)
+    if not both:
+        raise DatasetError(f"{data} labels {list(labelled)}, none of the network's {list(aus)}")
+    if len(both) < len(aus):
+        others = ", ".join(str(au) for au in aus if au not in labelled)
+        logger.info("%s does not label AU %s: their %s stay", data, others, what)
+    return both
+
+
+def described(faces: FaceShards) -> dict[str, Any]:
+    """Tell what faces are: how many, of how many people, made from what."""
+    people = len(np.unique(faces.labels.subject))
+    return {"frames": len(faces), "people": people, "recipe": faces.recipe}
