@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -65,9 +64,9 @@ def fit_intensities(
         device: Where the network is.
 
     Returns:
-        What its checkpoint should say, and a row for each AU of ``faces``: ``slope`` and ``offset``
-        of its logit, ``icc`` and ``mae`` on these people, as intensities are now and
-        ``_before``; None where no intensity is known.
+        What its checkpoint should say, and a row for each AU of ``faces``: whether it was
+        ``fitted``, ``slope`` and ``offset`` of its logit, ``icc`` and ``mae`` on these people, as
+        intensities are now and ``_before``; None where no intensity is known.
     """
     columns = [network.config.aus.index(au) for au in faces.aus]
     said, true = judge(predict(ask_network(network, device), faces), faces, columns).intensity
@@ -77,19 +76,17 @@ def fit_intensities(
     after = intensity_agreement(scale.apply(said), true)
     names = ("slope", "offset", "icc_before", "mae_before", "icc", "mae")
     rows = [
-        {"au": au_key(au)} | dict(zip(names, map(or_null, values), strict=True))
-        for au, *values in zip(faces.aus, *scale, *before, *after, strict=True)
+        {"au": au_key(au), "fitted": bool(fitted)}
+        | dict(zip(names, map(or_null, values), strict=True))
+        for au, fitted, *values in zip(
+            faces.aus, scale.fitted, scale.slope, scale.offset, *before, *after, strict=True
+        )
     ]
     fitted_on = described(faces)
-    fitted = sum(_is_fitted(row) for row in rows)
-    if fitted < len(network.config.aus) and (people := tuned_on(meta)):
+    if scale.fitted.sum() < len(network.config.aus) and (people := tuned_on(meta)):
         fitted_on["kept"] = sorted(map(list, people))
     kept = {key: value for key, value in meta.items() if key != "stored_in"}  # float32 from here
     return {**kept, "intensities_from": fitted_on}, rows
-
-
-def _is_fitted(row: dict[str, Any]) -> bool:
-    return (row["slope"], row["offset"]) != (1, 0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         labelled = labelled_of(network.config.aus, args.data, "intensities")
         faces = held_out_faces(args.data, args.split, args.checkpoint, meta, "--split", labelled)
         meta, rows = fit_intensities(network.to(device), meta, faces, device)
-        if not any(map(_is_fitted, rows)):
+        if not any(row["fitted"] for row in rows):
             raise DatasetError(
                 f"{args.data}: no AU is known to be at A or above in {FEWEST} faces of "
                 f"{', '.join(args.split)}, and below it in {FEWEST}: nothing can be fitted"
@@ -137,17 +134,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.error("%s", error)
         return 2
     for row in rows:
-        if row["mae"] is not None:
-            logger.info("%s", _told(row))
+        logger.info("%s", _told(row))
     return 0
 
 
 def _told(row: dict[str, Any]) -> str:
     """Tell in a line what has become of an AU."""
-    numbers = {key: np.nan if value is None else value for key, value in row.items()}
+    if not row["fitted"]:
+        return f"{row['au']}: stays, too few faces are known to show it or to lack it"
     return (
         "{au}: logit × {slope:.2f} + {offset:.2f}; mean error {mae:.2f} instead of "
-        "{mae_before:.2f}, ICC {icc:.2f} instead of {icc_before:.2f}".format(**numbers)
+        "{mae_before:.2f}, ICC {icc:.2f} instead of {icc_before:.2f}".format(**row)
     )
 
 

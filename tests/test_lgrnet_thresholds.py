@@ -20,20 +20,27 @@ def data(tmp_path_factory):
     return write_tiny_shards(tmp_path_factory.mktemp("data"), count=40)
 
 
-def checkpoint(path, faces, aus=AUS, **meta):
+def checkpoint(path, faces, aus=AUS, intensity=False, **meta):
     """Save an untrained network whose answers about some faces scatter; returns it."""
     torch.manual_seed(5)
-    network = LGRNet(model_config("edge", **{**TINY, "aus": aus}))
+    network = LGRNet(model_config("edge", **{**TINY, "aus": aus, "intensity": intensity}))
     images = as_input(faces)
     with torch.no_grad():
         for _ in range(20):  # so that batch norms know what these faces are like
             network(images)
-        logits = network.eval()(images).au_logits
-        scale, last = 2 / logits.std(0), network.heads.logit
-        last.weight.mul_(scale[:, None, None, None])
-        last.bias.sub_(logits.mean(0)).mul_(scale)
+        said, inside = network.eval()(images), network.ascending.argsort()
+        scatter(network.heads.logit, said.au_logits[:, inside])
+        if intensity:
+            scatter(network.heads.intensity, (said.intensity / 5).logit()[:, inside])
     save_checkpoint(path, network, meta)
     return network
+
+
+def scatter(last, logits):
+    """Scale a head's last layer so that its answers have mean 0 and deviation 2."""
+    scale = 2 / logits.std(0)
+    last.weight.mul_(scale[:, None, None, None])
+    last.bias.sub_(logits.mean(0)).mul_(scale)
 
 
 def as_input(faces):

@@ -26,10 +26,12 @@ class Scale(NamedTuple):
     Attributes:
         slope: Above 0, so that faces keep their order, (n,) float64; 1 where nothing changes.
         offset: (n,) float64; 0 where nothing changes.
+        fitted: Which AUs enough faces show and lack, (n,) bool; of the others nothing changes.
     """
 
     slope: np.ndarray
     offset: np.ndarray
+    fitted: np.ndarray
 
     def apply(self, intensity: np.ndarray) -> np.ndarray:
         """Tell what a network with this scale says instead.
@@ -40,7 +42,7 @@ class Scale(NamedTuple):
         Returns:
             The same shape, 0 to 5, float64.
         """
-        slope, offset = map(torch.from_numpy, self)
+        slope, offset = torch.from_numpy(self.slope), torch.from_numpy(self.offset)
         return (MAX_INTENSITY * torch.sigmoid(slope * _logit(intensity) + offset)).numpy()
 
 
@@ -63,7 +65,7 @@ def fit_scale(said: np.ndarray, true: np.ndarray) -> Scale:
         slope[column], offset[column] = _fit_one(
             _logit(said[rows, column]), torch.from_numpy(true[rows, column].astype(float))
         )
-    return Scale(slope, offset)
+    return Scale(slope, offset, fitted)
 
 
 def _fit_one(logit: torch.Tensor, true: torch.Tensor) -> list[float]:
