@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, difference, markdown
 from lgrnet.checkpoint import load_checkpoint
@@ -35,6 +35,7 @@ from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
 from runtime.help import DefaultsHelp, purpose
+from runtime.option_types import positive
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")
@@ -189,14 +190,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data/faces"), help="data set with a control split")
     add("--config", type=Path, default=CONFIG, help="experiment that the variants change")
     add("--seeds", type=positive, default=3, help="how many of each")
-    add("--epochs", type=int, default=1, help="passes over the faces")
+    add("--epochs", type=positive, default=1, help="passes over the faces")
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train what is not trained yet")
-    training.add_argument("--threads", type=int, default=1, help="CPU threads")
+    training.add_argument("--threads", type=positive, default=1, help="CPU threads")
     training.set_defaults(run=train)
     judging = commands.add_parser("judge", help="judge all, write tables and JSON")
     judging.add_argument("--json", type=output_file, default=Path("out/ablation.json"))
-    judging.add_argument("--shards", type=int, help="most shards of a split to judge on")
+    judging.add_argument("--shards", type=positive, help="most shards of a split to judge on")
     judging.set_defaults(run=judge)
     return parser.parse_args(argv)
 

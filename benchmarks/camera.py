@@ -17,6 +17,7 @@ import cv2
 
 from runtime import open_source
 from runtime.errors import InputError
+from runtime.option_types import positive
 
 
 class Frames(http.server.BaseHTTPRequestHandler):
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.camera", description="Serve a clip as a network camera."
     )
     parser.add_argument("clip", type=Path)
-    parser.add_argument("--frames", type=int, default=500, help="frames until it hangs up")
+    parser.add_argument("--frames", type=positive, default=500, help="frames until it hangs up")
     args = parser.parse_args(argv)
     try:
         server = serve(args.clip, args.frames)

@@ -17,12 +17,13 @@ import numpy as np
 from benchmarks.agreement import Curves, curves
 from benchmarks.shared.annotations import read_annotations
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file, positive
+from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
 from runtime.errors import InputError
 from runtime.help import purpose
+from runtime.option_types import positive
 from runtime.signals import Signals
 from runtime.signals.baseline import Baseline
 

@@ -31,7 +31,7 @@ from benchmarks.inference.probe import ProbeError
 from benchmarks.inference.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.noise import load_warnings
-from benchmarks.shared.options import add_record, positive
+from benchmarks.shared.options import add_record
 from benchmarks.shared.record import FORMAT, write_record
 from benchmarks.shared.timing import BURST, Limits
 from benchmarks.table import full_tables
@@ -40,6 +40,7 @@ from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.network.config import PRESETS
 from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp, purpose
+from runtime.option_types import positive
 from runtime.packaged import DEMO_CLIP
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.shared.options import output_file
 from runtime.help import purpose
+from runtime.option_types import positive
 
 FORMAT = "lgrnet-interpreted-1"
 
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
     parser.add_argument("--recurrence", choices=("steps", "persistent"), default="steps")
-    parser.add_argument("--faces", type=int, default=1, help="of the demo clip (default: 1)")
+    parser.add_argument("--faces", type=positive, default=1, help="of the demo clip (default: 1)")
     parser.add_argument("--json", type=output_file, default=Path("out/interpreted.json"))
     args = parser.parse_args(argv)
     if args.faces < 1:

@@ -33,6 +33,7 @@ from runtime.backends import open_backend
 from runtime.backends.base import Outputs
 from runtime.errors import DeviceError, InputError
 from runtime.help import purpose
+from runtime.option_types import positive
 from runtime.spec import ModelSpec
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
@@ -138,9 +139,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     keys = [row.key for row in candidates]
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data/faces"), help="data set")
-    parser.add_argument("--faces", type=int, default=3000, help="most test faces")
+    parser.add_argument("--faces", type=positive, default=3000, help="most test faces")
     parser.add_argument("--engines", nargs="+", choices=keys, help="default: those not in fp32")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--json", type=output_file, default=Path("out/cost.json"))
     args = parser.parse_args(argv)
     if args.engines:

@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from benchmarks.shared.options import positive
 from benchmarks.shared.paths import ROOT
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.help import purpose
+from runtime.option_types import positive
 
 STEPS = Path(__file__).with_suffix(".toml")
 

@@ -29,6 +29,7 @@ from lgrnet.checkpoint import load_checkpoint
 from runtime.atomic import PendingFile, write_json
 from runtime.backends import open_backend
 from runtime.help import DefaultsHelp, purpose
+from runtime.option_types import positive
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -192,13 +193,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=DefaultsHelp,
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/sweep"), help="folder of the runs")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads")
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train the candidates")
     training.add_argument("--data", type=Path, default=Path("data/faces"))
     training.add_argument("--only", nargs="+", choices=CANDIDATES, help="some of them, in order")
-    training.add_argument("--images", type=int, default=16000, help="faces that each one sees")
-    training.add_argument("--epochs", type=int, default=1, help="how often")
+    training.add_argument("--images", type=positive, default=16000, help="faces that each one sees")
+    training.add_argument("--epochs", type=positive, default=1, help="how often")
     training.set_defaults(run=train)
     measuring = commands.add_parser("measure", help="time them, write all figures")
     measuring.add_argument("--seconds", type=float, default=60, help="least time in all")

@@ -17,6 +17,7 @@ import cv2
 import runtime
 from runtime import Detector
 from runtime.help import purpose
+from runtime.option_types import positive
 
 
 def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--search-every", type=int, help="frames between searches for newcomers; else none")
     add("--model", help="exported file, or a packaged model")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
-    add("--threads", type=int, default=1)
+    add("--threads", type=positive, default=1)
     args = parser.parse_args(argv)
     cv2.setNumThreads(args.threads)
     settings = {"threads": args.threads, "search_every": args.search_every, "finder": args.finder}

@@ -27,6 +27,7 @@ from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import DefaultsHelp
+from runtime.option_types import positive
 from runtime.packaged import model_path, no_such_model
 from runtime.spec import ENGINES
 
@@ -61,10 +62,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--page", type=Path, help="where to draw plots, .png; not drawn if not given")
     add("--device", default="cpu",
         help="cpu, cuda, cuda:N or auto; .engine and .fused files need a GPU")  # fmt: skip
-    add("--threads", type=int, help="CPU threads; the default of what computes if not given")
+    add("--threads", type=positive, help="CPU threads; the default of what computes if not given")
     args = parser.parse_args(argv)
-    if args.threads is not None and args.threads < 1:
-        parser.error(f"--threads: give at least 1, not {args.threads}")
     if args.json is not None and args.json.is_dir():
         parser.error(f"--json: {args.json} is a folder, give the name of a file")
     if (args.fold is None) != (args.corpus is None):

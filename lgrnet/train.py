@@ -33,6 +33,7 @@ from lgrnet.network.variants import VARIANTS
 from lgrnet.training.trainer import STATE_NAME, Trainer
 from lgrnet.unseen import check_sources
 from runtime.errors import DeviceError
+from runtime.option_types import positive
 
 __all__ = ["Trainer", "main"]
 
@@ -51,11 +52,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--variant", action="append", choices=[*VARIANTS, "all"],
         help="train this network of the paper instead; can be given several times")  # fmt: skip
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
-    add("--threads", type=int, help="CPU threads; PyTorch's default if not given")
+    add("--threads", type=positive, help="CPU threads; PyTorch's default if not given")
     add("--progress", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args(argv)
-    if args.threads is not None and args.threads < 1:
-        parser.error(f"--threads: give at least 1, not {args.threads}")
     return args
 
 

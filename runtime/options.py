@@ -8,6 +8,7 @@ from runtime.detector import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY
 from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.help import DefaultsHelp
+from runtime.option_types import at_least, count, not_negative, positive, whole
 from runtime.packaged import DEFAULT, MODELS
 from runtime.signals.options import SMOOTHING
 from runtime.sources import GIVE_UP
@@ -54,16 +55,16 @@ def parser() -> argparse.ArgumentParser:
         help="what runs the model; by default onnxruntime for .onnx files, native for .npz",
     )
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
-    add("--threads", type=_positive, help="CPU threads; one a physical core if not given")
+    add("--threads", type=positive, help="CPU threads; one a physical core if not given")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
-    add("--max-faces", type=_positive, default=MAX_FACES, help="most faces a frame")
+    add("--max-faces", type=positive, default=MAX_FACES, help="most faces a frame")
     add(
         "--verify-every",
-        type=_positive,
+        type=positive,
         default=VERIFY_EVERY,
         help="frames between looks at a tracked face",
     )
-    add("--min-face", type=_not_negative, default=0, help="least size of a face, pixels")
+    add("--min-face", type=not_negative, default=0, help="least size of a face, pixels")
     add(
         "--search-side",
         type=_search_side,
@@ -73,18 +74,18 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--search-every",
-        type=_count,
+        type=count,
         default=SEARCH_EVERY,
         help="frames between searches for newcomers; 0 for none",
     )
     add(
         "--give-up",
-        type=_not_negative,
+        type=not_negative,
         default=GIVE_UP,
         metavar="SECONDS",
         help="how long to wait for a lost camera or stream to come back",
     )
-    add("--every", type=_positive, default=1, metavar="N", help="take every Nth frame only")
+    add("--every", type=positive, default=1, metavar="N", help="take every Nth frame only")
     add(
         "--aus",
         type=read_keys,
@@ -151,37 +152,8 @@ class _Help(DefaultsHelp, argparse.RawDescriptionHelpFormatter):
     """Help with the defaults, and the exit codes as they are written."""
 
 
-def _positive(text: str) -> int:
-    return int(_at_least(1, _whole(text)))
-
-
-def _count(text: str) -> int:
-    return int(_at_least(0, _whole(text)))
-
-
 def _search_side(text: str) -> int:
-    return int(_at_least(LEAST_SEARCH_SIDE, _whole(text)))
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from error
-
-
-def _not_negative(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
-    return _at_least(0, number)
-
-
-def _at_least(least: int, number: float) -> float:
-    if not number >= least:  # NaN is not
-        raise argparse.ArgumentTypeError(f"{number:g} is not {least} or more")
-    return number
+    return int(at_least(LEAST_SEARCH_SIDE, whole(text)))
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -43,8 +43,8 @@ def test_limits_and_engines_come_from_the_command_line():
     ("line", "message"),
     [
         ("--rounds 0", "rounds: at least 1"),
-        ("--threads 0", "0 is below 1"),
-        ("--batch 0", "0 is below 1"),
+        ("--threads 0", "0 is not 1 or more"),
+        ("--batch 0", "0 is not 1 or more"),
         ("--json speed.txt", "ends in .json"),
         ("--json {folder}", "is a folder, give the name of a file"),
         ("--engines tensorrt", "invalid choice"),

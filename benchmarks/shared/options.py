@@ -46,25 +46,6 @@ def positive_real(text: str) -> float:
     return number
 
 
-def positive(text: str) -> int:
-    """Read a whole number from 1 on.
-
-    Args:
-        text: As typed.
-
-    Returns:
-        The number.
-
-    Raises:
-        argparse.ArgumentTypeError: It is below 1.
-        ValueError: It is no whole number.
-    """
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
-
-
 def add_record(parser: argparse.ArgumentParser, default: Path) -> None:
     """Add ``--json``: where the record goes, with a name or without one.
 

@@ -30,6 +30,7 @@ from runtime.errors import DeviceError, InputError, OpenCVError
 from runtime.finders import open_finder
 from runtime.help import purpose
 from runtime.latency import Stopwatch
+from runtime.option_types import positive
 from runtime.pipeline import Pipeline
 from runtime.sources import open_source
 
@@ -134,10 +135,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="(default: %(default)s)",
     )
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
-    add("--threads", type=int, help="CPU threads; PyTorch's default if not given")
+    add("--threads", type=positive, help="CPU threads; PyTorch's default if not given")
     args = parser.parse_args(argv)
-    if args.threads is not None and args.threads < 1:
-        parser.error(f"--threads: give at least 1, not {args.threads}")
     return args
 
 

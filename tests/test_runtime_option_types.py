@@ -1,0 +1,59 @@
+"""Numbers on command lines."""
+
+import argparse
+import math
+
+import pytest
+
+from lgrnet import evaluate, train
+from lgrnet.heatmaps.__main__ import main as heatmaps
+from runtime.option_types import at_least, count, not_negative, positive, whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "number"),
+    [
+        (whole, "-3", -3), (positive, "1", 1), (count, "0", 0),
+        (not_negative, "0", 0.0), (not_negative, "2.5", 2.5), (not_negative, "inf", math.inf),
+    ],
+)  # fmt: skip
+def test_numbers_are_read(kind, text, number):
+    read = kind(text)
+    assert (read, type(read)) == (number, type(number))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (whole, "2.5", "'2.5' is no whole number"),
+        (positive, "two", "'two' is no whole number"),
+        (positive, "0", "0 is not 1 or more"),
+        (count, "-1", "-1 is not 0 or more"),
+        (not_negative, "-0.5", "-0.5 is not 0 or more"),
+        (not_negative, "nan", "nan is not 0 or more"),
+        (not_negative, "much", "'much' is no number"),
+    ],
+)
+def test_others_are_refused(kind, text, said):
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        kind(text)
+    assert str(caught.value) == said
+
+
+def test_the_least_number_is_enough():
+    assert at_least(64, 64) == 64
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (train.main, ["a.toml"]),
+        (evaluate.main, ["a.pt"]),
+        (heatmaps, ["a.pt", "a.png"]),
+    ],
+)
+def test_no_thread_cannot_compute(command, line, capsys):
+    with pytest.raises(SystemExit) as caught:
+        command([*line, "--threads", "0"])
+    assert caught.value.code == 2
+    assert "argument --threads: 0 is not 1 or more" in capsys.readouterr().err
