@@ -191,12 +191,12 @@ def _wanted(args: argparse.Namespace) -> Wanted | None:
         raise InputError("--resume goes on and --overwrite begins anew: give one of them")
     if args.jsonl and args.out is None and args.resume:
         raise InputError("--resume goes on from files, which --jsonl does not write: give --out")
-    if args.jsonl and args.out is None and not args.format:
+    if args.jsonl and args.out is None and not args.format and not args.video:
         return None
     return Wanted(
         folder=args.out or Path("out"),
         formats=tuple(chain.from_iterable(args.format or ())),
-        pictures=args.video,
+        pictures=args.video is not False,
         every=args.every,
         resume=args.resume,
         overwrite=args.overwrite,

@@ -123,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder of the outputs; 'out' if not given, none beside --jsonl",
+        help="folder of the outputs; 'out' if not given, none for --jsonl alone",
     )
     add(
         "--format",
@@ -133,7 +133,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"files beside the native CSV: {', '.join(FORMATS)}; several are allowed",
     )
-    add("--video", action=flag, default=True, help="write the annotated video or image")
+    add(
+        "--video",
+        action=flag,
+        help="write the annotated video or image; yes if not given, but for --jsonl alone",
+    )
     add("--jsonl", action="store_true", help="a line of JSON a frame to standard output")
     add("--show", action="store_true", help="show the annotated frames in a window; q ends it")
     add("--resume", action="store_true", help="continue a run that was interrupted")

@@ -23,6 +23,8 @@ def test_json_lines_are_all_that_is_on_standard_output(tmp_path, capsys, monkeyp
     code, said, _ = run(capsys, clip, "--jsonl", "--model", model, "--out", "o", "--no-video")
     assert len(said.splitlines()) == 3
     assert names(tmp_path / "o") == ["clip.csv", "clip.latency.json"]
+    run(capsys, clip, "--jsonl", "--model", model, "--video")
+    assert names(tmp_path / "out") == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
