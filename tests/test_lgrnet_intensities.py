@@ -197,6 +197,14 @@ def test_a_checkpoint_tells_on_whom_they_were_fitted(network, write_graded, tmp_
     assert tuned_on(load_checkpoint(output)[1]) == {("bp4d", "F004"), ("disfa", "val")}
 
 
+def test_people_of_before_are_forgotten_where_every_au_is_fitted_anew(data, noise, tmp_path):
+    before = {"intensities_from": {"recipe": {"corpus": "bp4d"}, "splits": ["F004"]}}
+    checkpoint(tmp_path / "a.pt", noise, intensity=True, **before)
+    output = tmp_path / "b.pt"
+    assert main([str(tmp_path / "a.pt"), "--data", str(data), "-o", str(output)]) == 0
+    assert tuned_on(load_checkpoint(output)[1]) == set()
+
+
 def test_people_whom_it_was_trained_on_are_refused(network, write_graded, tmp_path, caplog):
     data = write_graded(tmp_path, {"corpus": "disfa"})
     seen = {"seen": [["disfa", "val"]]}
