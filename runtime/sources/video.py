@@ -128,18 +128,21 @@ class Video(Source):
             yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
             self._require_open()
             index += 1
-        if not self._counted:
-            self.count = index
         if index == self.skipped:
             raise InputError(f"{self.name} holds no frame that OpenCV can decode: copy it again")
-        early = self._ends_early(index, last, gap, begin)
+        self._end(index, self._ends_early(index, last, gap, begin), stalled)
+
+    def _end(self, frames: int, early: bool, stalled: bool) -> None:
+        """Tell what is missing behind the last frame, of so many."""
+        if not self._counted:
+            self.count = frames
         if early:
             again = "copy the file again if it should be whole"
             if self._path is None:
                 again = "its server has stalled or broken off"
             logger.warning(
                 "%s ends early: %d of %d frames could be read, their results are kept; %s",
-                *(self.name, index - self.skipped, self._said, again),
+                *(self.name, frames - self.skipped, self._said, again),
             )
         # What a server had sent when it stalled may end like a damaged file, without a wait.
         if self._path is None and (early or stalled):
