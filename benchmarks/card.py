@@ -148,7 +148,7 @@ def precision(root: Path) -> str:
     rows = []
     for file, name in _ENGINES:
         path = root / "runtime" / "models" / f"{file}.accuracy.json"
-        report = json.loads(path.read_text())
+        report = json.loads(path.read_text("utf-8"))
         changes = {au: each["f1"] - each["f1_fp32"] for au, each in report["aus"].items()}
         worst = min(changes, key=changes.__getitem__)
         said = {"change": report["mean_f1"] - report["mean_f1_fp32"], "name": name}
@@ -282,7 +282,7 @@ def filled(text: str, root: Path) -> str:
 
 
 def _read(root: Path, name: str) -> dict:
-    return json.loads((root / "docs" / f"{name}.json").read_text())
+    return json.loads((root / "docs" / f"{name}.json").read_text("utf-8"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -295,12 +295,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     old = []
     for name in DOCUMENTS:
         path = ROOT / name
-        before = path.read_text()
+        before = path.read_text("utf-8")
         after = filled(before, ROOT)
         if after != before:
             old.append(name)
             if not args.check:
-                path.write_text(after)
+                path.write_text(after, encoding="utf-8")
     if args.check and old:
         print(f"not what the JSON holds: {', '.join(old)}; run `python -m benchmarks.card`")
         return 1

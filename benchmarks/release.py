@@ -143,7 +143,7 @@ class Release:
     def is_current(self, step: Step) -> bool:
         """Tell whether a step has ended well since its command or what it reads has changed."""
         try:
-            stamp = json.loads((self.work / f"{step.name}.json").read_text())
+            stamp = json.loads((self.work / f"{step.name}.json").read_text("utf-8"))
         except (OSError, ValueError):
             return False
         made = all((self.root / name).exists() for name in step.writes)
@@ -225,7 +225,9 @@ class Release:
             return False
         print(f"{step.name}: {seconds:g} s", flush=True)
         with PendingFile(stamp) as part:
-            part.write_text(json.dumps({"digest": digest, "seconds": seconds}) + "\n")
+            part.write_text(
+                json.dumps({"digest": digest, "seconds": seconds}) + "\n", encoding="utf-8"
+            )
         return True
 
 

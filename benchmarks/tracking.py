@@ -129,7 +129,7 @@ def judge(name: str, tracks: Path, clips: Sequence[tuple[Path, Path]]) -> dict:
     """
     events, spent, cpu, detectors = {}, [], [], set()
     for video, truth in clips:
-        record = json.loads((tracks / f"{video.stem}.json").read_text())
+        record = json.loads((tracks / f"{video.stem}.json").read_text("utf-8"))
         found = {
             frame: [(number, tuple(box)) for number, box in faces]
             for frame, faces in record["tracks"]

@@ -31,7 +31,7 @@ def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
             ``ms``, a list, by the clock, and ``cpu_ms``, the mean of the CPU time of the whole
             process.
     """
-    if out.exists() and json.loads(out.read_text()).get("code") == code_digest():
+    if out.exists() and json.loads(out.read_text(encoding="utf-8")).get("code") == code_digest():
         return
     tracks, spent = [], []
     began = time.process_time()
@@ -45,7 +45,7 @@ def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
     }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_suffix(".part")
-    part.write_text(json.dumps(record))
+    part.write_text(json.dumps(record), encoding="utf-8")
     part.replace(out)
 
 

@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if subprocess.run(command, check=False).returncode:
                 logger.error("%s failed", kind)
                 return 1
-            records.append(json.loads(part.read_text()))
+            records.append(json.loads(part.read_text("utf-8")))
             said = records[-1]
             first, last = (said["samples"][i]["rss_mb"] for i in (0, -1))
             logger.info(

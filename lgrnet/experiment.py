@@ -209,7 +209,7 @@ def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
         known = sorted(str(file) for file in Path("configs").glob("*.toml"))
         raise ValueError(f"there is no experiment {path}; here are {known}")
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     for change in changes:

@@ -8,6 +8,9 @@ from threading import Thread
 
 import cv2
 
+MOST = 61
+"""Processes at most if no number is given: Windows waits for no more at a time."""
+
 KILLED = (
     "a process was killed, perhaps for want of memory: run the same command again to go on, with "
     "fewer --workers"
@@ -34,7 +37,7 @@ def open_pool(
     """Start processes that use one thread each.
 
     Args:
-        workers: How many; None for one a core.
+        workers: How many; None for one a core, but no more than :data:`MOST`.
         prepare: Called in each process before its first job.
         arguments: What it is called with.
 
@@ -42,7 +45,7 @@ def open_pool(
         The pool. Its processes end at once when this one is gone, killed for example.
     """
     return Pool(
-        workers or os.cpu_count(),
+        workers or min(os.cpu_count() or 1, MOST),
         # spawn: a forked child would inherit the parent's OpenCV and numba threads half-alive
         mp_context=get_context("spawn"),
         initializer=_begin,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,11 @@ from runtime.errors import InputError
 
 STALE = ".*.part.*"
 """Pattern of the files that a run leaves half written if it is killed."""
+
+SHARED = os.name != "nt"
+"""Whether a file can be replaced while another program has it open; Windows refuses."""
+
+_PAUSES = (0.05, 0.2, 0.5, 1.0)  # seconds; virus scanners hold new files for a moment
 
 
 class PendingFile:
@@ -43,7 +49,7 @@ class PendingFile:
         if self._durable:
             with self.path.open("rb+") as file:
                 os.fsync(file.fileno())
-        os.replace(self.path, self.target)
+        take_name(self.path, self.target)
 
     def discard(self) -> None:
         """Remove what was written, where that can be."""
@@ -63,7 +69,7 @@ class PendingFile:
             return
         try:
             self.commit()
-        except OSError:  # such as a folder that has the name
+        except (InputError, OSError):  # such as a folder that has the name
             self.discard()
             raise
 
@@ -81,6 +87,34 @@ def write_json(path: Path, value: object) -> None:
     """
     with PendingFile(path) as part:
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def take_name(path: Path, target: Path, kept: str = "") -> None:
+    """Give a file its name; an older file of that name is replaced in one step.
+
+    Args:
+        path: The file.
+        target: The name.
+        kept: What else to say where that fails, such as what becomes of the file.
+
+    Raises:
+        InputError: Another program has the target open, which matters on Windows only.
+        OSError: It cannot be replaced.
+    """
+    for pause in () if SHARED else _PAUSES:
+        with suppress(PermissionError):
+            os.replace(path, target)
+            return
+        time.sleep(pause)
+    try:
+        os.replace(path, target)
+    except PermissionError as error:
+        if SHARED:
+            raise
+        raise InputError(
+            f"{target} cannot be replaced ({error.strerror}): if another program has it open, such "
+            f"as Excel, close it there and run again{kept}"
+        ) from error
 
 
 def drop(path: Path) -> None:

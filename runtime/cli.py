@@ -1,6 +1,7 @@
 """Action units of videos, images, folders and cameras: ``python -m runtime SOURCE --out DIR``."""
 
 import argparse
+import io
 import logging
 import signal
 import sys
@@ -36,6 +37,9 @@ from runtime.truth import Agreement, TrueFace, read_truth
 
 BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, ImportError, OSError)
 
+CASELESS = ("darwin", "win32")
+"""Systems on whose discs ``Clip.csv`` and ``clip.csv`` are one file."""
+
 FINE, BAD, CANNOT_WRITE, INTERRUPTED, READER_GONE, TERMINATED = 0, 2, 3, 130, 141, 143
 
 
@@ -54,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 after Ctrl-C, 141 where the reader of standard output has gone, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    _allow_any_name()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         command = find_command(argv[0]) if argv else None
@@ -74,6 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return BAD
         _drop_unwritten()
         return CANNOT_WRITE
+
+
+def _allow_any_name() -> None:
+    """Escape what the encoding of a pipe or file lacks, on Windows an old one of few letters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _drop_unwritten() -> None:
@@ -159,17 +171,18 @@ def _run_all(
 ) -> int:
     """Run one source after the other; a bad one does not stop the others."""
     code = FINE
-    taken: dict[Path, str] = {}
+    taken: dict[str, str] = {}
     for source in sources:
         try:
             with read_ahead(open_source(source, give_up)) as shots:
                 for path in run.wanted.paths(shots) if run.wanted else ():
-                    if path in taken:
+                    name = str(path).casefold() if sys.platform in CASELESS else str(path)
+                    if name in taken:
                         raise InputError(
-                            f"{source} and {taken[path]} would both write {path.name}: run them "
+                            f"{source} and {taken[name]} would both write {path.name}: run them "
                             "with different --out"
                         )
-                    taken[path] = source
+                    taken[name] = source
                 agreement = Agreement(true_faces, run.aus) if true_faces else None
                 go_on = run.process(shots, agreement)
                 if shots.failures:

@@ -1,7 +1,13 @@
 """What is left to do when whoever read our output has gone."""
 
+import errno
 import os
 from typing import TextIO
+
+
+def has_gone(error: OSError) -> bool:
+    """Tell whether an error in writing means that the reader has gone; Windows calls it EINVAL."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def redirect_to_nowhere(stream: TextIO) -> None:

@@ -3,8 +3,9 @@
 import itertools
 import math
 import numbers
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import NoReturn, Self
 
 import numpy as np
 
@@ -163,16 +164,31 @@ class Detector(Described):
                 raise
         self._holds = Holds(self.aus, self.tells_intensity, self.adjusts)
 
-    def __enter__(self) -> "Detector":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except RuntimeError:
+            if kind is None:  # or the error that ended the block would be hidden
+                raise
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a detector cannot be pickled or copied: open one in each process, as in "
+            "ProcessPoolExecutor(initializer=...), or give each thread its own by clone()"
+        )
 
     def close(self) -> None:
-        """Let go of the model; frames after this raise RuntimeError, closing again does nothing."""
+        """Let go of the model; frames after this raise RuntimeError, closing again does nothing.
+
+        Raises:
+            RuntimeError: Another thread is in it. That one gets its result, and an error for the
+                next frame; the model is let go of by closing again after that.
+        """
+        self._closed = True
         with self._alone:
-            self._closed = True
             self._backend.close()
 
     def clone(self, finder: FaceFinder | str | Path | None = None) -> "Detector":
@@ -244,7 +260,7 @@ class Detector(Described):
         with self._alone:
             return self._each_by_itself([frame])[0]
 
-    def batch(self, source: AnySource, size: int = BATCH) -> Iterator[Result]:
+    def batch(self, source: AnySource, size: int = BATCH) -> Generator[Result, None, None]:
         """Detect in many unrelated pictures, each by itself, ``size`` of them in memory at a time.
 
         The faces of that many pictures go through the network together, which pays where the model
@@ -318,8 +334,8 @@ class Detector(Described):
             InputError: The frame is not an image, or the time no number.
             RuntimeError: The detector is closed, or in use in another thread.
         """
-        if timestamp is not None and not math.isfinite(timestamp):
-            raise InputError(f"timestamp must be in seconds, got {timestamp}")
+        if timestamp is not None and not _is_time(timestamp):
+            raise InputError(f"timestamp must be in seconds, got {timestamp!r}")
         with self._alone:
             self._check_open()
             self._stream = None
@@ -341,7 +357,7 @@ class Detector(Described):
         track: bool | None = None,
         give_up: float = GIVE_UP,
         every: int = 1,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Detect in everything that a source gives, a few frames in memory at a time.
 
         A video file is decoded ahead in a thread of its own (`runtime.sources.prefetch`), of a
@@ -372,7 +388,7 @@ class Detector(Described):
 
     def run(
         self, shots: Source, track: bool | None = None, every: int = 1
-    ) -> Iterator[tuple[Shot, Result]]:
+    ) -> Generator[tuple[Shot, Result], None, None]:
         """Detect in an opened source, and give the frames beside the results.
 
         Args:
@@ -413,3 +429,7 @@ class Detector(Described):
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             self._stream = mine
             yield shot, result.placed(**shot.place())
+
+
+def _is_time(timestamp: object) -> bool:
+    return isinstance(timestamp, numbers.Real) and math.isfinite(timestamp)

@@ -8,6 +8,7 @@ from runtime.detector import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY
 from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.help import DefaultsHelp
+from runtime.installed import version_of
 from runtime.option_types import at_least, count, not_negative, positive, whole
 from runtime.packaged import DEFAULT, MODELS
 from runtime.signals.options import SMOOTHING
@@ -39,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     flag = argparse.BooleanOptionalAction
+    installed = version_of("lgrnet") or "not installed, run from its folder"
+    made.add_argument("--version", action="version", version=f"lgrnet {installed}")
     made.add_argument(
         "sources",
         nargs="*",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -132,7 +132,7 @@ class Face:
             adjusted=some(self.adjusted),
         )
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Write the face as plain values, named as its attributes; ready for JSON.
 
         Rounded as in the CSV: pixels to 2 digits, probabilities and score to 4, intensities to 3.
@@ -205,7 +205,7 @@ class Result:
     def __len__(self) -> int:
         return len(self.faces)
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Write the frame as plain values, named as its attributes; ready for JSON."""
         return {
             "index": self.index,
@@ -243,7 +243,7 @@ class Result:
 
         return csv_text(self)
 
-    def to_detections(self) -> dict[str, object]:
+    def to_detections(self) -> dict[str, Any]:
         """Make arrays as `supervision` wants them: ``supervision.Detections(**this)``.
 
         Returns:

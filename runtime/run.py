@@ -11,7 +11,7 @@ from typing import TextIO
 
 import cv2
 
-from runtime.closed_pipe import redirect_to_nowhere
+from runtime.closed_pipe import has_gone, redirect_to_nowhere
 from runtime.detector import Detector
 from runtime.drawing import Annotator
 from runtime.drawing.window import Window
@@ -92,10 +92,11 @@ class Run:
             return
         try:
             print(text, file=stream, flush=True)
-        except BrokenPipeError:
-            self._unheard = True
-            redirect_to_nowhere(stream)
         except OSError as error:
+            if has_gone(error):
+                self._unheard = True
+                redirect_to_nowhere(stream)
+                return
             raise OutputError(f"{stream.name} takes no more ({error.strerror or error})") from error
 
     def layout(self, source: Source) -> Layout:
@@ -318,6 +319,9 @@ def _progress(source: Source) -> Iterator[Shot]:
         from tqdm import tqdm
     except ImportError:
         print('no progress bar: pip install "lgrnet[cpu]" brings tqdm', file=sys.stderr)
+        yield from source
+        return
+    if sys.stderr is None:  # as of pythonw on Windows
         yield from source
         return
     with tqdm(total=source.count, unit="frame", desc=source.stem) as bar:

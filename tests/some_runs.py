@@ -27,7 +27,7 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

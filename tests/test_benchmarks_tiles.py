@@ -119,7 +119,7 @@ def test_the_fastest_candidate_is_kept(monkeypatch, tmp_path, capsys):
     class Backend:
         def __init__(self, path, *_, **__):
             opened.append(path)
-            self.number, self.launches = int(open(path).read()), launches
+            self.number, self.launches = int(open(path, encoding="utf-8").read()), launches
 
         def __call__(self, faces):
             assert faces.shape == (2, 176, 176, 3)

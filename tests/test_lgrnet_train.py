@@ -203,6 +203,14 @@ def test_files_that_are_no_experiment_are_named(tmp_path, caplog):
     assert "is not TOML" in caplog.text
 
 
+def test_an_experiment_saved_by_windows_editor(config, tmp_path):
+    """With a byte order mark, and read as UTF-8 whatever the system's encoding is."""
+    text = config.read_text(encoding="utf-8") + "\n# Größe\n"
+    marked = tmp_path / "marked.toml"
+    marked.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_experiment(marked) == load_experiment(config)
+
+
 def test_the_papers_schedule_halves_every_two_epochs(config, tmp_path):
     changes = [f"out={tmp_path}", "optim.optimiser=sgd", "optim.schedule=halving"]
     trainer = Trainer(load_experiment(config, changes), torch.device("cpu"), progress=False)

@@ -23,7 +23,7 @@ time.sleep(300)
 def is_running(pid: int) -> bool:
     """Whether a process is there and not only waits for somebody to ask how it ended."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
         return False
     return state not in "ZX"

@@ -1,5 +1,6 @@
 import csv
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -116,7 +117,7 @@ def test_progress_bar(tmp_path, capsys, model):
 
 def test_demo_prints_the_agreement(tmp_path, capsys, monkeypatch, model):
     clip = write_clip(tmp_path / "demo.avi")
-    with open(tmp_path / "truth.csv", "w", newline="") as file:
+    with open(tmp_path / "truth.csv", "w", encoding="utf-8", newline="") as file:
         points = [f"{axis}_{i}" for axis in "xy" for i in range(49)]
         writer = csv.writer(file)
         writer.writerow(["frame", "identity", "AU06_c", "AU12_c", *points])
@@ -178,6 +179,16 @@ def test_two_sources_that_would_write_one_file(tmp_path, capsys, model):
     assert code == 2
     assert f"{clips[1]} and {clips[0]} would both write a.openface.csv" in err
     assert run(capsys, *clips, *given, "--overwrite", "--format", "native", "vtt")[0] == 0
+
+
+def test_two_names_that_are_one_on_other_discs(tmp_path, capsys, monkeypatch, model):
+    clips = [write_clip(tmp_path / "a.avi", 2), write_clip(tmp_path / "A.mkv.avi", 2)]
+    clips[1] = clips[1].rename(tmp_path / "A.avi")
+    given = ("--out", tmp_path / "out", "--model", model, "--no-video")
+    monkeypatch.setattr("runtime.cli.CASELESS", (sys.platform,))
+    code, _, err = run(capsys, *clips, *given)
+    assert code == 2
+    assert f"{clips[1]} and {clips[0]} would both write A.csv" in err
 
 
 def test_two_sources_of_one_name(tmp_path, capsys, model):

@@ -1,5 +1,7 @@
 """One detector a thread, one stream a detector."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -25,7 +27,7 @@ class SlowFinder(SpotFinder):
         return super().find(frame)
 
 
-@pytest.mark.parametrize("second", ["call", "track", "batch", "stream", "reset", "close"])
+@pytest.mark.parametrize("second", ["call", "track", "batch", "stream", "reset"])
 def test_use_from_another_thread_meanwhile_is_an_error(model, second):
     finder = SlowFinder()
     detector = Detector(model, finder=finder)
@@ -39,7 +41,6 @@ def test_use_from_another_thread_meanwhile_is_an_error(model, second):
         "batch": lambda: list(detector.batch([spot(100, 120)])),
         "stream": lambda: list(detector.stream([spot(100, 120)])),
         "reset": detector.reset,
-        "close": detector.close,
     }
     with pytest.raises(RuntimeError, match=r"one thread at a time.*detector\.clone\(\)"):
         calls[second]()
@@ -47,6 +48,39 @@ def test_use_from_another_thread_meanwhile_is_an_error(model, second):
     thread.join()
     assert len(results[0]) == 1  # the first one is undisturbed
     assert len(detector.track(spot(100, 120))) == 1
+
+
+@pytest.mark.parametrize("error", [None, ValueError("the application's")])
+def test_a_detector_in_use_is_closed_for_the_next_frame(model, error):
+    """Also where a block ends by an error, which is then the one that is raised."""
+    finder, results = SlowFinder(), []
+    detector = Detector(model, finder=finder)
+    thread = threading.Thread(target=lambda: results.append(detector.track(spot(100, 120))))
+
+    def block():
+        with detector:
+            thread.start()
+            assert finder.inside.wait(PATIENCE)
+            if error is not None:
+                raise error
+
+    with pytest.raises(RuntimeError if error is None else ValueError) as caught:
+        block()
+    assert ("in use in another thread" in str(caught.value)) == (error is None)
+    finder.go_on.set()
+    thread.join()
+    assert len(results[0]) == 1  # the one that was under way
+    with pytest.raises(RuntimeError, match="has been closed"):
+        detector.track(spot(100, 120))
+    detector.close()
+    assert detector._backend._closed
+
+
+def test_a_detector_is_not_copied(model):
+    detector = Detector(model, finder=SpotFinder())
+    for spread in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"open one in each process.*clone\(\)"):
+            spread(detector)
 
 
 def test_one_thread_after_another_is_fine(model):

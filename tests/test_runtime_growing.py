@@ -1,10 +1,11 @@
 import errno
+import gc
 import os
 
 import pytest
 
 from runtime.errors import InputError, OutputError
-from runtime.formats import growing
+from runtime.formats import growing, locks
 from runtime.formats.growing import GrowingText, partial_path
 
 
@@ -111,15 +112,76 @@ def test_two_runs_cannot_write_one_file(target):
     assert target.read_text() == "mine"
 
 
+def locked_by_windows(monkeypatch):
+    """Replace the locks by Windows' own, of one byte for a file and not for a descriptor."""
+    held = {}
+
+    def locking(file, how, length):
+        assert (how, length) == (FakeWindows.LK_NBLCK, 1)
+        place = os.fstat(file).st_ino, os.lseek(file, 0, os.SEEK_CUR)
+        if held.get(place, file) != file and os.path.exists(f"/proc/self/fd/{held[place]}"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        held[place] = file
+
+    class FakeWindows:
+        LK_NBLCK = 2
+
+    FakeWindows.locking = staticmethod(locking)
+    monkeypatch.setattr(locks, "fcntl", None)
+    monkeypatch.setattr(locks, "msvcrt", FakeWindows)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no list of open files")
+def test_two_runs_cannot_write_one_file_on_windows(target, monkeypatch):
+    locked_by_windows(monkeypatch)
+    text = GrowingText(target)
+    text.append("mine")
+    with pytest.raises(InputError, match="another run is writing"):
+        GrowingText(target)
+    text.append(" alone")
+    text.finish(None)
+    assert target.read_text() == "mine alone", "the lock must not move where text goes"
+    GrowingText(target).finish(RuntimeError)
+
+
+def test_systems_without_locks_write_all_the_same(target, monkeypatch):
+    monkeypatch.setattr(locks, "fcntl", None)
+    monkeypatch.setattr(locks, "msvcrt", None)
+    text = GrowingText(target)
+    text.append("mine")
+    text.finish(None)
+    assert target.read_text() == "mine"
+
+
+def test_a_writer_that_is_dropped_locks_nothing(target):
+    text = GrowingText(target)
+    text.append("mine")
+    del text
+    gc.collect()
+    again = GrowingText(target)
+    again.append("ours")
+    again.finish(None)
+    assert target.read_text() == "ours"
+
+
+def test_a_file_is_finished_once(target):
+    text = GrowingText(target)
+    text.append("mine")
+    text.finish(None)
+    with pytest.raises(ValueError, match=r"a\.b\.csv is finished: open another writer"):
+        text.finish(None)
+    assert target.read_text() == "mine"
+
+
 def test_a_run_that_finishes_while_another_begins(target, monkeypatch):
-    first, lock = GrowingText(target), growing.fcntl.flock
+    first, lock = GrowingText(target), locks.fcntl.flock
     first.append("whole")
 
     def late(file, how):
         first.finish(None)
         lock(file, how)
 
-    monkeypatch.setattr(growing.fcntl, "flock", late)
+    monkeypatch.setattr(locks.fcntl, "flock", late)
     with pytest.raises(InputError, match="another run has just finished"):
         GrowingText(target)
     assert target.read_text() == "whole"

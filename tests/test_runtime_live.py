@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import re
 import signal
 import threading
 import time
@@ -276,6 +277,10 @@ def test_camera_that_is_not_there(monkeypatch):
     monkeypatch.setattr(live.cv2, "VideoCapture", lambda _: Feed(opened=False))
     with pytest.raises(InputError, match="camera 9 cannot be opened"):
         open_source(9)
+    for system, said in (("win32", "Privacy > Camera"), ("linux", "/dev/video*")):
+        monkeypatch.setattr(live.sys, "platform", system)
+        with pytest.raises(InputError, match=re.escape(said)):
+            open_source(9)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The compiled engine as a file: compiling it, finding it, and what may be wrong with it."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,56 @@ def test_a_compiler_of_nonsense(monkeypatch, command):
     else:
         monkeypatch.setattr(compiling.shutil, "which", lambda name: name)
         assert compiling.compiler() == ["c++"]
+
+
+def test_a_compiler_with_a_space_in_its_path(monkeypatch, tmp_path):
+    path = tmp_path / "Program Files" / "c++"
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setenv("CXX", str(path))
+    assert compiling.compiler() == [str(path)]
+    monkeypatch.setenv("CXX", "ccache c++")
+    assert compiling.compiler() == ["ccache", "c++"]
+
+
+@pytest.mark.parametrize(
+    ("system", "zig", "first"),
+    [
+        ("linux", True, "c++"), ("linux", False, "c++"),
+        ("win32", True, sys.executable), ("win32", False, "c++"),
+    ],
+)  # fmt: skip
+def test_zig_goes_first_on_windows(monkeypatch, system, zig, first):
+    """GCC for Windows makes programs that end in an access violation there."""
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(compiling.shutil, "which", lambda name: name)
+    monkeypatch.setattr(compiling, "find_spec", lambda name: zig or None)
+    monkeypatch.setattr(compiling.sys, "platform", system)
+    assert compiling.compiler()[0] == first
+
+
+def test_a_compiler_that_speaks_another_encoding(tmp_path, monkeypatch):
+    path = tmp_path / "c++"
+    path.write_bytes(b"#!/bin/sh\nprintf 'error: f\\374r nichts' >&2\nexit 1\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("CXX", str(path))
+    with pytest.raises(CompileError, match="says error: f\N{REPLACEMENT CHARACTER}r nichts"):
+        compile_engine("portable", tmp_path / "built")
+
+
+def test_only_the_library_stays(tmp_path, monkeypatch):
+    """Zig's linker leaves more beside it on Windows."""
+
+    def run(command, source, output):
+        output.write_bytes(b"library")
+        output.with_suffix(".pdb").write_bytes(b"for debuggers")
+
+    monkeypatch.setattr(compiling, "compiler", lambda: ["c++"])
+    monkeypatch.setattr(compiling, "probe", lambda command, folder: None)
+    monkeypatch.setattr(compiling, "_run", run)
+    made = compile_engine("portable", tmp_path)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".sha256", ".so"]
+    assert made.read_bytes() == b"library"
 
 
 def test_what_is_built_cannot_be_opened(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def same(path: Path, other: Path) -> bool:
         )
         # The last digit of a number that was rounded to two digits before may be its neighbour.
         return here.shape == there.shape and np.allclose(here, there, atol=0.11, equal_nan=True)
-    return path.read_text() == other.read_text()
+    return path.read_text(encoding="utf-8") == other.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("after", [1, 4])
@@ -287,5 +287,5 @@ def test_camera_cannot_be_gone_back_to(tmp_path):
 def test_csv_of_kill_9_is_what_csv_readers_take(tmp_path, capsys, monkeypatch, model):
     clip = write_clip(tmp_path / "clip.avi")
     break_off(monkeypatch, capsys, 2, clip, "--out", tmp_path / "out", "--model", model)
-    with open(tmp_path / "out" / "clip.partial.csv", newline="") as file:
+    with open(tmp_path / "out" / "clip.partial.csv", encoding="utf-8", newline="") as file:
         assert {len(row) for row in csv.reader(file)} == {9 + 6 + 98 + 6}

@@ -50,7 +50,7 @@ def test_physical_cores_of_this_machine():
 
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n")
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def quota_of(folder: Path, groups: str, files: dict[str, str]) -> float | None:
@@ -123,8 +123,9 @@ def test_default_threads(monkeypatch, cores, quota, count):
     assert asked == [{3, 5}]
 
 
-@pytest.mark.parametrize(("counted", "count"), [(6, 6), (None, 1)])
-def test_default_threads_of_other_systems(monkeypatch, counted, count):
+@pytest.mark.parametrize(("cores", "cpus", "count"), [(4, 8, 4), (None, 6, 6), (None, None, 1)])
+def test_default_threads_of_other_systems(monkeypatch, cores, cpus, count):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: counted)
+    monkeypatch.setattr(threads, "counted_cores", lambda: cores)
+    monkeypatch.setattr(os, "cpu_count", lambda: cpus)
     assert default_threads() == count

@@ -88,7 +88,7 @@ def write(path, change=lambda rows: None) -> None:
         for i in range(3)
     ]
     change(rows)
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

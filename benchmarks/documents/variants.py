@@ -69,4 +69,4 @@ def _difference(row: dict) -> str:
 
 
 def _read(root: Path, name: str) -> dict:
-    return json.loads((root / "docs" / f"{name}.json").read_text())
+    return json.loads((root / "docs" / f"{name}.json").read_text("utf-8"))

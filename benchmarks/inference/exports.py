@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
@@ -25,6 +24,7 @@ from lgrnet.network.model import LGRNet
 from runtime.atomic import make_folder
 from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError
+from runtime.installed import version_of
 from runtime.spec import ModelSpec
 
 
@@ -193,14 +193,7 @@ def _exporters() -> str:
         for path in sorted((ROOT / folder).rglob("*.py")):
             digest.update(path.read_bytes())
     libraries = ("torch", "onnx", "onnxruntime", "openvino", "triton", "tensorrt", "tensorrt-rtx")
-    return f"{digest.hexdigest()} {[_version(name) for name in libraries]}"
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return f"{digest.hexdigest()} {[version_of(name) for name in libraries]}"
 
 
 def is_traced(row: Row) -> bool:

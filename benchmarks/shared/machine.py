@@ -4,11 +4,11 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.shared.memory import ask_gpu
 from benchmarks.shared.paths import ROOT
+from runtime.installed import version_of
 
 _PACKAGES = (
     *("lgrnet", "numpy", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "nncf"),
@@ -102,19 +102,14 @@ def _caches() -> dict[str, str]:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return None
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {package: version_of(package) for package in _PACKAGES}
+    return {package: version for package, version in found.items() if version is not None}
 
 
 _MADE = ("*.md", "docs", "benchmarks/results", "runtime/models", "runtime/demo")

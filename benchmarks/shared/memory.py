@@ -9,7 +9,7 @@ from pathlib import Path
 def peak_megabytes() -> float | None:
     """Return the most memory that this process has held so far, 10⁶ bytes; None if unknown."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return _peak_by_getrusage()
     # Not getrusage, whose maximum a process inherits from the one that started it.
@@ -22,7 +22,7 @@ def peak_megabytes() -> float | None:
 def resident_megabytes() -> float | None:
     """Return the memory that this process holds now, 10⁶ bytes; None where Linux does not tell."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return None
     for line in status.splitlines():

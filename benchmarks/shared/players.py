@@ -162,7 +162,7 @@ class WritingPlayer(Player):
     def _play(self, stop: threading.Event) -> None:
         with (
             tempfile.TemporaryDirectory(prefix="lgrnet-soak-") as folder,
-            open(os.devnull, "w") as nowhere,
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
         ):
             wanted = Wanted(Path(folder), FORMATS, overwrite=True)
             run = Run(self.detector, wanted, self.detector.aus, progress=False, notes=nowhere)

@@ -176,7 +176,7 @@ def _assemble(ptx: str, kernel: Kernel) -> bytes:
     exact = ["--fmad=false"] if kernel.name in EXACT else []
     with tempfile.TemporaryDirectory() as folder:
         source, binary = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
-        source.write_text(ptx)
+        source.write_text(ptx, encoding="utf-8")
         command = [knobs.nvidia.ptxas.path, *exact, f"--gpu-name={found[1]}", str(source)]
         done = subprocess.run(
             [*command, "-o", str(binary)], capture_output=True, text=True, check=False

@@ -83,7 +83,7 @@ def _check_alone(
             except BrokenProcessPool:
                 pool.shutdown()
                 pool = None
-                name = trace.read_text() if trace.exists() else "a file of the corpus"
+                name = trace.read_text("utf-8") if trace.exists() else "a file of the corpus"
                 yield place, Checked(None, [f"{name}: is damaged, reading it crashes a process"])
         if pool is not None:
             pool.shutdown()

@@ -69,7 +69,7 @@ def read_point_sets(
         ImportError: The library that reads MATLAB's files is not installed.
     """
     if _trace is not None:
-        _trace.write_text(str(path))
+        _trace.write_text(str(path), encoding="utf-8")
     if path.suffix in (".csv", ".txt"):
         sets = _from_text(path, count, problems)
     else:

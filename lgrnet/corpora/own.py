@@ -104,7 +104,10 @@ def _read_cells(
         problems.add(table, "is missing")
         return {}, []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        problems.add(table, f"cannot be read as a CSV file in UTF-8 ({error})")
+        problems.add(
+            table,
+            f'cannot be read as a CSV file in UTF-8 ({error}): save it so, in Excel as "CSV UTF-8"',
+        )
         return {}, []
     other = next((mark for mark in ";\t" if len(names) == 1 and mark in names[0]), None)
     if other:

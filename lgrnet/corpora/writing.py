@@ -73,7 +73,7 @@ def read_frames(out: Path, shard: str) -> dict:
     """
     path = frames_path(out, shard)
     try:
-        listed = json.loads(path.read_text())
+        listed = json.loads(path.read_text("utf-8"))
         wanted = {key: listed[key] for key in ("task", "frames", "dropped")}
         return {**wanted, "found": listed.get("found", [])}  # older lists name none
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -261,7 +261,7 @@ def _write(
     listed: dict,
 ) -> None:
     with PendingFile(frames_path(out, shard)) as path:
-        path.write_text(json.dumps(listed) + "\n")
+        path.write_text(json.dumps(listed) + "\n", encoding="utf-8")
     labels = Labels(
         presence=sequence.presence[rows],
         intensity=sequence.intensity[rows],

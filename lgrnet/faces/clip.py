@@ -105,7 +105,10 @@ def _write(studio: Studio, video: Path, truth: Path, progress: bool) -> None:
     columns = [f"{axis}_{point}" for axis in "xy" for point in range(COUNT)]
     header = ["frame", "identity", *(f"{au_key(au)}_c" for au in FACE_AUS), *columns]
     total = sum(len(scene.expressions) for scene in SCENES) * FRAMES_PER_EXPRESSION
-    with truth.open("w", newline="") as file, tqdm(total=total, disable=not progress) as bar:
+    with (
+        truth.open("w", encoding="utf-8", newline="") as file,
+        tqdm(total=total, disable=not progress) as bar,
+    ):
         table = csv.writer(file)
         table.writerow(header)
         frame = 0

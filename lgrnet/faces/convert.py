@@ -166,7 +166,9 @@ def _bake(vertices, triangles, part, shape: dict[str, np.ndarray]) -> np.ndarray
 def _read_landmarks(path: Path, face: Block) -> np.ndarray:
     """Read the vertices of the 68 landmarks."""
     try:
-        landmarks = np.array(json.loads(path.read_text())["idx_to_landmark_verts"], np.int64)
+        landmarks = np.array(
+            json.loads(path.read_text(encoding="utf-8"))["idx_to_landmark_verts"], np.int64
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise CloneError(f"{path} holds no idx_to_landmark_verts: {error!r}") from error
     if landmarks.shape != (68,) or landmarks.min() < face.first or landmarks.max() > face.last:

@@ -164,7 +164,7 @@ def read_crowd(path: Path) -> dict[int, list[TrueHead]]:
         Frame → its heads.
     """
     frames: dict[int, list[TrueHead]] = {}
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             points = [[float(row[f"{axis}_{i}"]) for axis in "xy"] for i in range(COUNT)]
             head = TrueHead(int(row["identity"]), float(row["visible"]), np.array(points))
@@ -178,7 +178,7 @@ def _write(pictures, video: Path, truth: Path, bar: tqdm) -> None:
     if not writer.isOpened():
         raise OSError(f"OpenCV cannot write {video}: its build lacks the mp4v encoder")
     columns = [f"{axis}_{point}" for axis in "xy" for point in range(COUNT)]
-    with truth.open("w", newline="") as file:
+    with truth.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["frame", "identity", "visible", *columns])
         for number, (picture, heads) in enumerate(pictures):

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from runtime.backends.fixed_batch import FixedBatch, check_ports
+from runtime.backends.inherited import remember
+from runtime.backends.telemetry import openvino_silenced
 from runtime.errors import DeviceError, ModelError
 from runtime.spec import INPUT_NAME, METADATA_KEY, ModelSpec
 
@@ -35,8 +37,9 @@ class OpenVinoBackend(FixedBatch):
                 "backend 'onnxruntime', or device cpu or auto"
             )
         try:
-            import openvino
-            from openvino.frontend import FrontEndManager
+            with openvino_silenced():
+                import openvino
+                from openvino.frontend import FrontEndManager
         except ImportError as error:
             raise ImportError(
                 f'OpenVINO does not load ({error}): pip install "lgrnet[openvino]"'
@@ -79,6 +82,7 @@ class OpenVinoBackend(FixedBatch):
         quantised = self.spec.precision == "int8"
         self.precision = {"fp32": "int8", "bf16": "int8+bf16"}[floats] if quantised else floats
         self._request = compiled.create_infer_request()
+        remember(self)
 
     def _run(self, faces: np.ndarray) -> list[np.ndarray]:
         # Views of the request's own memory, which the next batch overwrites: the caller copies.

@@ -9,6 +9,7 @@ import numpy as np
 
 from runtime.backends.base import gpu_index
 from runtime.backends.fixed_batch import FixedBatch, check_ports
+from runtime.backends.inherited import remember
 from runtime.backends.ort_gpu import (
     CPU,
     CUDA,
@@ -19,6 +20,7 @@ from runtime.backends.ort_gpu import (
     providers,
     tensorrt_precision,
 )
+from runtime.backends.telemetry import silence_onnxruntime
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.spec import INPUT_NAME, ModelSpec
 
@@ -43,6 +45,7 @@ class OrtBackend(FixedBatch):
     """
 
     def __init__(self, path: Path, device: str, threads: int, tensorrt: bool = False) -> None:
+        silence_onnxruntime()
         try:
             import onnxruntime
         except ImportError as error:
@@ -60,6 +63,7 @@ class OrtBackend(FixedBatch):
         self.threads = threads
         self._wanted = TENSORRT if tensorrt else CUDA
         self._call: Callable[[np.ndarray], list[np.ndarray]] | None = self._plainly
+        remember(self)
         self._session, self.device, recorded = self._open(
             path, "cuda" if tensorrt and device == "auto" else device
         )

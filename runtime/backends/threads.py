@@ -1,7 +1,8 @@
 """How many threads suit this process.
 
 A network gains from one thread a physical core: two hyperthreads of a core share its arithmetic,
-and threads beyond what a container may use wait for each other. Linux says both; the files are
+and threads beyond what a container may use wait for each other. Linux says both in files, macOS and
+Windows the cores only (`runtime.backends.cores`). The files are
 
 * ``/sys/devices/system/cpu/cpu*/topology/thread_siblings_list`` for cores;
 * ``cpu.max`` (cgroup v2) or ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us`` (v1) for quotas, see
@@ -11,6 +12,8 @@ and threads beyond what a container may use wait for each other. Linux says both
 import os
 from collections.abc import Iterator, Set
 from pathlib import Path, PurePosixPath
+
+from runtime.backends.cores import counted_cores
 
 SYSTEM_CPUS = Path("/sys/devices/system/cpu")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -22,10 +25,11 @@ def default_threads() -> int:
 
     Returns:
         Physical cores among those that the process is bound to, but no more than the CPU quota of
-        its control groups; where the system does not tell, its CPUs. At least 1.
+        its control groups; all of the machine on macOS and Windows; where the system does not
+        tell, its CPUs. At least 1.
     """
     if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
+        return counted_cores() or os.cpu_count() or 1
     cores = physical_cores(os.sched_getaffinity(0))
     quota = cpu_quota()
     # Rounded down: with more threads than quota, the kernel stops them all in the middle of a frame
@@ -47,7 +51,7 @@ def physical_cores(cpus: Set[int], system: Path = SYSTEM_CPUS) -> int:
     cores = set()
     for cpu in cpus:
         try:
-            text = (system / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
+            text = (system / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text("utf-8")
             siblings = _numbers(text)
         except (OSError, ValueError):
             siblings = set()
@@ -68,7 +72,7 @@ def cpu_quota(root: Path = CGROUPS, membership: Path = OWN_CGROUPS) -> float | N
         not of the known form limits nothing.
     """
     try:
-        lines = membership.read_text().splitlines()
+        lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     quotas = []
@@ -93,7 +97,7 @@ def _upwards(mount: Path, path: str) -> Iterator[Path]:
 
 def _quota_v2(folder: Path) -> float | None:
     try:
-        quota, period = (folder / "cpu.max").read_text().split()
+        quota, period = (folder / "cpu.max").read_text("utf-8").split()
         return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):
         return None
@@ -101,8 +105,8 @@ def _quota_v2(folder: Path) -> float | None:
 
 def _quota_v1(folder: Path) -> float | None:
     try:
-        quota = int((folder / "cpu.cfs_quota_us").read_text())
-        period = int((folder / "cpu.cfs_period_us").read_text())
+        quota = int((folder / "cpu.cfs_quota_us").read_text("utf-8"))
+        period = int((folder / "cpu.cfs_period_us").read_text("utf-8"))
         return None if quota < 0 else quota / period
     except (OSError, ValueError, ZeroDivisionError):
         return None

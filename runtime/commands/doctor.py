@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cv2
@@ -25,6 +24,7 @@ from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
 from runtime.help import purpose
+from runtime.installed import version_of
 from runtime.outputs.pictures import VideoWriter
 from runtime.packaged import DEMO_CLIP, model_path
 from runtime.sources import open_source
@@ -127,29 +127,24 @@ def _machine() -> Iterator[Finding]:
     yield Finding(part, "system", None, f"{platform.platform()}, {platform.machine()}")
     flags = ", ".join(_cpu_flags()) or "no AVX-512 or AMX that this system tells of"
     yield Finding(part, "processor", None, f"{default_threads()} threads by default; {flags}")
-    yield Finding(part, "lgrnet", None, _version("lgrnet") or "not installed, run from its folder")
+    yield Finding(
+        part, "lgrnet", None, version_of("lgrnet") or "not installed, run from its folder"
+    )
     yield Finding(part, "numpy", None, np.__version__)
     yield Finding(part, "opencv", None, cv2.__version__)
 
 
 def _cpu_flags() -> list[str]:
     try:
-        words = set(Path("/proc/cpuinfo").read_text().split())
+        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     except OSError:
         return []
     return [name for name in ("avx2", "avx512f", "avx512_vnni", "amx_int8") if name in words]
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
 def _libraries() -> Iterator[Finding]:
     for name, extra in LIBRARIES.items():
-        found = _version(name)
+        found = version_of(name)
         detail = found or f'not installed: pip install "lgrnet[{extra}]"'
         yield Finding("optional libraries", name, found is not None, detail)
 

@@ -217,9 +217,16 @@ class CascadeFinder:
 
 
 def _load(path: Path) -> cv2.CascadeClassifier:
-    cascade = cv2.CascadeClassifier(str(path))
-    if cascade.empty():
-        raise OpenCVError(f"{path} cannot be read: reinstall OpenCV")
+    # OpenCV gets the text and not the path, as on Windows it opens none with letters beyond ASCII.
+    memory = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY
+    cascade = cv2.CascadeClassifier()
+    try:
+        stored = cv2.FileStorage(path.read_text("utf-8"), memory)
+        whole = cascade.read(stored.getFirstTopLevelNode())
+    except (OSError, UnicodeDecodeError, SystemError, cv2.error) as error:
+        raise OpenCVError(f"{path} cannot be read ({error}): reinstall OpenCV") from error
+    if not whole:
+        raise OpenCVError(f"{path} is no cascade: reinstall OpenCV")
     return cascade
 
 

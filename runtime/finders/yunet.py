@@ -43,7 +43,9 @@ class YuNetFinder:
         if not Path(path).is_file():
             raise FileNotFoundError(f"face finder {path} does not exist: give a YuNet ONNX file")
         try:
-            self._network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), threshold)
+            self._network = cv2.FaceDetectorYN.create(
+                "onnx", np.fromfile(path, np.uint8), np.empty(0, np.uint8), (64, 64), threshold
+            )
             self.find(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:
             raise InputError(

@@ -2,15 +2,11 @@
 
 import os
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
-from runtime.atomic import drop, make_folder
+from runtime.atomic import drop, make_folder, take_name
 from runtime.errors import InputError, OutputError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from runtime.formats.locks import lock
 
 
 def partial_path(target: str | Path) -> Path:
@@ -48,7 +44,7 @@ class PartialFile:
                 Ctrl-C, which must not put an empty file in the place of an older one.
         """
         if exception is None or (worth_keeping and issubclass(exception, KeyboardInterrupt)):
-            os.replace(self.path, self.target)
+            take_name(self.path, self.target, "; --resume then takes over what was done")
         elif not worth_keeping:
             drop(self.path)
 
@@ -77,15 +73,21 @@ class GrowingText:
         except OSError as error:
             raise OutputError(f"{path} cannot be written ({error.strerror})") from error
         try:
-            _lock(self._file, path)
+            lock(self._file, path)
             if os.fstat(self._file).st_size < keep:
                 raise InputError(f"{path} was changed meanwhile: run it again")
             os.ftruncate(self._file, keep)
         except BaseException:
             os.close(self._file)
+            self._file = None  # its number may be another file's soon
             raise
         self._settled = self._end = keep
         self._pieces = int(keep > 0)
+
+    def __del__(self) -> None:
+        """Close the file of a writer that nobody finished, which would stay locked."""
+        if getattr(self, "_file", None) is not None:
+            os.close(self._file)
 
     @property
     def path(self) -> Path:
@@ -133,6 +135,8 @@ class GrowingText:
 
     def finish(self, exception: type[BaseException] | None) -> None:
         """Close the file and give it its name, unless an error ended the block."""
+        if self._file is None:
+            raise ValueError(f"{self._partial.target} is finished: open another writer")
         os.close(self._file)
         self._file = None
         self._partial.finish(exception, worth_keeping=self._pieces > 0)
@@ -143,30 +147,8 @@ class TextWriter:
 
     _file: GrowingText
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exception: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.finish(exception)
-
-
-def _lock(file: int, path: Path) -> None:
-    """Keep other runs from writing the same file, where the system has locks for that."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(
-            f"another run is writing {path}: wait for it, or write to another place (--out)"
-        ) from error
-    except OSError:  # some network file systems have no locks
-        return
-    # Whoever had the lock may have finished the file between its opening here and its locking.
-    if not (path.exists() and os.path.samestat(os.fstat(file), os.stat(path))):
-        raise InputError(f"another run has just finished {path}: run it again")
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._file.finish(kind)

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import TextIO
 
+from runtime.closed_pipe import has_gone
 from runtime.errors import InputError, OutputError
 from runtime.formats.columns import Layout
 from runtime.formats.growing import GrowingText, TextWriter
 from runtime.results import Result
 
 
-def json_line(result: Result, source: str) -> str:
+def json_line(result: Result, source: str, ascii_only: bool = False) -> str:
     """Write a frame as one line: ``source`` and what `Result.to_dict` gives."""
-    return json.dumps({"source": source, **result.to_dict()}, ensure_ascii=False) + "\n"
+    return json.dumps({"source": source, **result.to_dict()}, ensure_ascii=ascii_only) + "\n"
 
 
 class JsonLinesWriter(TextWriter):
@@ -56,11 +57,12 @@ class JsonLinesPipe:
             OutputError: The stream takes no more, such as a file on a full disc.
         """
         try:
-            self._stream.write(json_line(result, self._source))
+            # A pipe need not be UTF-8: on Windows it is not.
+            self._stream.write(json_line(result, self._source, ascii_only=True))
             self._stream.flush()
-        except BrokenPipeError:
-            raise
         except OSError as error:
+            if has_gone(error):
+                raise BrokenPipeError(error.errno, error.strerror) from error
             raise OutputError(
                 f"{self._stream.name} takes no more JSON lines ({error.strerror or error})"
             ) from error

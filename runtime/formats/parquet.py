@@ -6,7 +6,7 @@ of the table that runs keep beside it.
 """
 
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from runtime.atomic import drop
 from runtime.errors import OutputError
@@ -64,15 +64,10 @@ class ParquetWriter:
             return self._arrow.int64()
         return self._arrow.float64() if column.name == "timestamp" else self._arrow.float32()
 
-    def __enter__(self) -> "ParquetWriter":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exception: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
         complete = exception is None or issubclass(exception, KeyboardInterrupt)
         try:
             if complete:

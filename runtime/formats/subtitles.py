@@ -9,7 +9,7 @@ Each video of a run over many has a file of its own, since its times begin anew:
 """
 
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from runtime.action_units import au_name
 from runtime.atomic import make_folder
@@ -42,15 +42,10 @@ class SubtitleWriter:
         else:
             self._begin(path)
 
-    def __enter__(self) -> "SubtitleWriter":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exception: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
         if self._file is not None:
             self._file.finish(exception)
 

@@ -48,13 +48,16 @@ def compiler() -> list[str]:
     """
     if told := os.environ.get("CXX", "").strip():
         try:
-            return shlex.split(told)
+            return [told] if Path(told).is_file() else shlex.split(told, posix=os.name != "nt")
         except ValueError as error:
             raise CompileError(f"$CXX is no command ({error}): {told}") from error
-    for name in COMPILERS:
-        if shutil.which(name):
-            return [name]
-    if find_spec("ziglang") is not None:
+    zig = find_spec("ziglang") is not None
+    # GCC for Windows puts vectors where their instructions cannot take them (GCC's bug 54412).
+    if not (zig and sys.platform == "win32"):
+        for name in COMPILERS:
+            if shutil.which(name):
+                return [name]
+    if zig:
         return [sys.executable, "-m", "ziglang", "c++"]
     raise CompileError(
         f"no C++ compiler: looked for $CXX, {', '.join(COMPILERS)}; install one, or one that comes "
@@ -88,7 +91,11 @@ def compile_engine(target: str | None = None, folder: Path | None = None) -> Pat
         try:
             command = [*compiler(), *FLAGS, *TARGETS[name]]
             probe(command, folder)
-            _run(command, "engine.cpp", pending.path)
+            # In a folder of its own, as some linkers leave more than the library there.
+            with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inside:
+                made = Path(inside, "engine.so")
+                _run(command, "engine.cpp", made)
+                os.replace(made, pending.path)
             write_checksum(pending.target, pending.path)
             pending.commit()
         except CompileError as error:
@@ -150,7 +157,10 @@ def _run(command: list[str], source: str, output: Path) -> None:
     """Compile a file of the engine."""
     try:
         done = subprocess.run(
-            [*command, str(ENGINE / source), "-o", str(output)], capture_output=True, text=True
+            [*command, str(ENGINE / source), "-o", str(output)],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
         )
     except OSError as error:
         raise CompileError(f"{command[0]} does not start ({error})") from error

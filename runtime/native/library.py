@@ -119,7 +119,7 @@ def write_checksum(path: Path, content: Path | None = None) -> None:
         content: Where it is until it gets its name; None if it has it.
     """
     with PendingFile(_checksum_of(path), durable=True) as part:
-        part.write_text(file_sha256(content or path) + "\n")
+        part.write_text(file_sha256(content or path) + "\n", encoding="utf-8")
 
 
 def _checksum_of(path: Path) -> Path:

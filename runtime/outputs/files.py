@@ -1,7 +1,6 @@
 """The files of one source: tables in their formats and annotated pictures; going on after a cut."""
 
 import logging
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.atomic import take_name
 from runtime.drawing import Annotator, draw
 from runtime.errors import InputError
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
@@ -296,7 +296,7 @@ def reopen(base: Path) -> None:
     """Turn the table of a run that was interrupted back into one that can be gone on with."""
     table = output_path(base, "native")
     if table.exists() and not cut_off(base):
-        os.replace(table, partial_path(table))
+        take_name(table, partial_path(table))
 
 
 def all_written(source: Source, wanted: Wanted) -> bool:

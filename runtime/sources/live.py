@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -185,6 +186,13 @@ class LiveSource(Source):
         return not self._reader.stopped.wait(pause)
 
 
+_PERMISSION = {
+    "win32": "Settings > Privacy > Camera lets desktop apps use it",
+    "darwin": "System Settings > Privacy & Security > Camera lets your terminal use it",
+}
+"""What else may keep a program from a camera, by system."""
+
+
 class Camera(LiveSource):
     """A camera, until it is unplugged or the loop is left.
 
@@ -198,8 +206,8 @@ class Camera(LiveSource):
 
     def __init__(self, number: int, give_up: float = GIVE_UP) -> None:
         advice = (
-            "check that it is plugged in, that no other program uses it, and that you may read "
-            "/dev/video*"
+            "check that it is plugged in, that no other program uses it, and that "
+            f"{_PERMISSION.get(sys.platform, 'you may read /dev/video*')}"
         )
 
         def connect() -> cv2.VideoCapture:

@@ -97,7 +97,7 @@ def _level(frame: Frame, au: int) -> int:
 
 def _write_lines(path: Path, lines: list[str]) -> None:
     with PendingFile(path) as pending:
-        pending.write_text("\n".join(lines) + "\n")
+        pending.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_fit(path: Path, points: Sequence[np.ndarray | None]) -> None:

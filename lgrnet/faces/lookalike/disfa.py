@@ -65,7 +65,7 @@ def write_subject(root: Path, subject: str, frames: Iterable[Frame]) -> None:
             file = root / "ActionUnit_Labels" / subject / f"{subject}_au{au}.txt"
             with PendingFile(file) as pending:
                 rows = (f"{number},{level}\n" for number, level in enumerate(column, 1))
-                pending.write_text("".join(rows))
+                pending.write_text("".join(rows), encoding="utf-8")
 
 
 def _video(root: Path, subject: str) -> Path:

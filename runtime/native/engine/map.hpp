@@ -2,7 +2,7 @@
 // zeros.
 #pragma once
 
-#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -19,8 +19,7 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(size_t size) : size_(size) {
     const size_t bytes = (size * sizeof(Number) + 63) / 64 * 64;
-    data_.reset(static_cast<Number*>(std::aligned_alloc(64, bytes ? bytes : 64)));
-    if (!data_) throw std::bad_alloc();
+    data_.reset(static_cast<Number*>(::operator new(bytes ? bytes : 64, std::align_val_t{64})));
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   Number* data() { return data_.get(); }
@@ -31,7 +30,7 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(void* pointer) const { std::free(pointer); }
+    void operator()(void* pointer) const { ::operator delete(pointer, std::align_val_t{64}); }
   };
   std::unique_ptr<Number, Free> data_;
   size_t size_ = 0;

@@ -1,0 +1,75 @@
+"""Files that take their name whole, also where another program has the old one open."""
+
+import json
+import os
+
+import pytest
+
+from runtime import atomic
+from runtime.atomic import PendingFile, take_name, write_json
+from runtime.errors import InputError
+from runtime.formats.growing import GrowingText
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Refuse to replace files so many times, as Windows does while somebody has them open."""
+    pauses = []
+
+    def hold(times, shared=False):
+        replace, left = os.replace, [times]
+
+        def refusing(path, target):
+            if left[0]:
+                left[0] -= 1
+                raise PermissionError(13, "Access is denied", str(path), None, str(target))
+            replace(path, target)
+
+        monkeypatch.setattr(atomic, "SHARED", shared)
+        monkeypatch.setattr(atomic.os, "replace", refusing)
+        monkeypatch.setattr(atomic.time, "sleep", pauses.append)
+        return pauses
+
+    return hold
+
+
+@pytest.mark.parametrize("times", [0, 1, 4])
+def test_a_scanner_is_waited_for(tmp_path, held, times):
+    new, old = tmp_path / "new", tmp_path / "old"
+    new.write_text("new")
+    old.write_text("old")
+    pauses = held(times)
+    take_name(new, old)
+    assert old.read_text() == "new"
+    assert not new.exists()
+    assert pauses == [0.05, 0.2, 0.5, 1.0][:times]
+
+
+def test_a_table_that_excel_has_open(tmp_path, held):
+    """What was done stays, and can be gone on with."""
+    target = tmp_path / "clip.csv"
+    target.write_text("old")
+    text = GrowingText(target)
+    text.append("new")
+    held(5)
+    with pytest.raises(InputError, match=r"clip\.csv cannot be replaced .*Excel.*--resume"):
+        text.finish(None)
+    assert (target.read_text(), text.path.read_text()) == ("old", "new")
+
+
+def test_a_record_that_somebody_has_open(tmp_path, held):
+    target = tmp_path / "clip.latency.json"
+    write_json(target, {"old": True})
+    held(5)
+    with pytest.raises(InputError, match=r"as Excel, close it there and run again$"):
+        write_json(target, {"old": False})
+    assert json.loads(target.read_text(encoding="utf-8")) == {"old": True}
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_other_systems_do_not_wait(tmp_path, held):
+    pauses = held(1, shared=True)
+    with pytest.raises(PermissionError), PendingFile(tmp_path / "a.json") as part:
+        part.write_text("{}")
+    assert pauses == []
+    assert list(tmp_path.iterdir()) == []
