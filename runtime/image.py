@@ -49,8 +49,9 @@ def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
         raise InputError(
             f"{name} is {frame.shape[1]} × {frame.shape[0]}: scale it to at most {MAX_SIDE} a side"
         )
-    if frame.dtype == np.uint16:
-        frame = cv2.convertScaleAbs(frame, alpha=255 / 65535)
+    if frame.dtype.kind == "u" and frame.dtype.itemsize == 2:
+        native = frame.astype(np.uint16, copy=False)  # files and cameras may give the bytes swapped
+        frame = cv2.convertScaleAbs(native, alpha=255 / 65535)
     elif frame.dtype != np.uint8:
         raise InputError(
             f"{name} is {frame.dtype}: convert it to uint8 in 0 to 255"

@@ -49,6 +49,8 @@ def test_sixteen_bits_are_scaled(channels):
     checked = check_frame(frame)
     assert checked.dtype == np.uint8
     assert np.abs(checked - np.broadcast_to(expected, (5, 7, 3))).max() <= 0.5
+    for order in "<>":  # the same numbers, in either order of bytes
+        np.testing.assert_array_equal(check_frame(frame.astype(f"{order}u2")), checked)
 
 
 @pytest.mark.parametrize(
