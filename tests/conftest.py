@@ -2,9 +2,13 @@ import os
 
 import pytest
 
+from runtime.backends.telemetry import silence_onnxruntime
+
 # Triton decides when it is imported whether it compiles kernels or interprets them on the CPU. Here
 # it interprets; a test that compiles starts a process without this.
 os.environ["TRITON_INTERPRET"] = "1"
+
+silence_onnxruntime()  # some tests import it themselves
 
 
 @pytest.fixture(autouse=True, scope="session")
