@@ -24,7 +24,6 @@ import torch
 from torch import nn
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, difference, markdown
 from lgrnet.checkpoint import load_checkpoint
@@ -35,7 +34,7 @@ from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
 from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")

@@ -17,14 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.spec import ENGINES
 
 FORMAT = "lgrnet-agreement-1"

@@ -17,13 +17,12 @@ import numpy as np
 from benchmarks.agreement import Curves, curves
 from benchmarks.shared.annotations import read_annotations
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
 from runtime.errors import InputError
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.signals import Signals
 from runtime.signals.baseline import Baseline
 
@@ -179,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="holds the clips, or some of them")
     parser.add_argument("--model", default="edge", metavar="FILE[@ENGINE[@bf16]]")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument(
         "--baseline",
         type=positive,

@@ -25,7 +25,6 @@ import torch
 from torch import nn
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, difference, inside, markdown, number
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
@@ -38,6 +37,7 @@ from lgrnet.unseen import people_of, seen_by
 from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
 from runtime.help import DefaultsHelp, purpose
+from runtime.option_types import output_file
 
 FORMAT = "lgrnet-comparison-1"
 

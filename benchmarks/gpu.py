@@ -104,7 +104,7 @@ def run_part(part: Part, folder: Path, limit: float) -> dict:
     started = time.perf_counter()
     code: int | None
     with (
-        log.open("w") as file,
+        log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
             [sys.executable, *part.command],
             cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment,

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.shared.options import output_file
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 
 FORMAT = "lgrnet-interpreted-1"
 
@@ -91,8 +90,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--faces", type=positive, default=1, help="of the demo clip (default: 1)")
     parser.add_argument("--json", type=output_file, default=Path("out/interpreted.json"))
     args = parser.parse_args(argv)
-    if args.faces < 1:
-        parser.error(f"argument --faces: {args.faces} is below 1")
     import torch
 
     torch.set_num_threads(1)

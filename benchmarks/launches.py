@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from runtime.backends import open_backend
 from runtime.backends.fused import FusedBackend
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.help import purpose
+from runtime.option_types import output_file
 
 FORMAT = "lgrnet-launch-times-1"
 WHOLE = 200

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.head.rig import RigError, load_rig
@@ -26,7 +25,7 @@ from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.pose import FOCAL_LENGTH, HeadPose, head_pose
 
 FIRST_PERSON = 90_001_000

@@ -21,7 +21,6 @@ from benchmarks.bfloat16 import emulate
 from benchmarks.inference.exports import export_row, is_traced, reason_of
 from benchmarks.inference.rows import ROWS, Row
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from export.accuracy import measure_cost
 from export.bounds import Bounds
@@ -33,7 +32,7 @@ from runtime.backends import open_backend
 from runtime.backends.base import Outputs
 from runtime.errors import DeviceError, InputError
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.spec import ModelSpec
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")

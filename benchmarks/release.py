@@ -204,7 +204,7 @@ class Release:
         began = time.monotonic()
         log, stamp = (self.work / f"{step.name}.{kind}" for kind in ("log", "json"))
         stamp.unlink(missing_ok=True)  # what it has made may be half written from now on
-        with log.open("w") as file:
+        with log.open("w", encoding="utf-8") as file:
             with self._guard:
                 if self._stopped:
                     return False

@@ -13,9 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.shared.options import output_file
 from runtime.errors import InputError, OutputError
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import write_whole
 
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]

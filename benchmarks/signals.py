@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.head.rig import RigError, load_rig
@@ -30,7 +29,7 @@ from runtime import Detector
 from runtime.action_units import au_key
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals

@@ -22,7 +22,6 @@ import numpy as np
 from benchmarks.clips import rank_area
 from benchmarks.shared.annotations import read_annotations
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector
@@ -30,7 +29,7 @@ from runtime.action_units import AU_NAMES, au_key
 from runtime.atomic import PendingFile, make_folder
 from runtime.errors import InputError
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import write_image
 
 FORMAT = "lgrnet-stills-1"

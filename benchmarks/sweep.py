@@ -22,14 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
 from runtime.atomic import PendingFile, write_json
 from runtime.backends import open_backend
 from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 
 CONFIG = Path("configs/sweep.toml")
 

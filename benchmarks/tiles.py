@@ -26,6 +26,7 @@ from lgrnet.checkpoint import CheckpointError
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError
 from runtime.help import purpose
+from runtime.option_types import positive
 
 FORMAT = "lgrnet-tiles-1"
 SHARED = 99 * 1024
@@ -203,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="networks; speed does not depend on the weights")
     add("--batch", type=int, nargs="+", default=[1], help="faces at once, all of each network")
-    add("--processes", type=int, default=os.cpu_count(), help="that compile at the same time")
+    add("--processes", type=positive, default=os.cpu_count(), help="that compile at the same time")
     add("--only", default="", metavar="REGEX", help="works to try, such as gather; default: all")
     add("--json", type=Path, default=MEASURED, help="where the tiles go, beside those there")
     args = parser.parse_args(argv)

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.tracks import keep_tracks
 from lgrnet.faces.crowd import TrueHead, read_crowd, render_crowd
@@ -30,6 +29,7 @@ from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
 from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
+from runtime.option_types import output_file, positive
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--scenes", nargs="+", choices=names, default=names)
     add("--model", help="exported file, or a packaged model")
     add("--finder", type=Path, help="YuNet .onnx file, to be judged beside the cascade")
-    add("--threads", type=int, default=1)
+    add("--threads", type=positive, default=1)
     add("--only-judge", action="store_true", help="take the tracks that are there, find none")
     add("--json", type=output_file, default=Path("benchmarks/results/tracking.json"))
     return parser.parse_args(argv)

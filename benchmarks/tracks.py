@@ -16,6 +16,7 @@ import cv2
 
 import runtime
 from runtime import Detector
+from runtime.atomic import write_json
 from runtime.help import purpose
 from runtime.option_types import positive
 
@@ -44,9 +45,7 @@ def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
         "ms": spent,
     }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_suffix(".part")
-    part.write_text(json.dumps(record), encoding="utf-8")
-    part.replace(out)
+    write_json(out, record)
 
 
 @cache

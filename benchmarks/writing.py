@@ -19,13 +19,12 @@ import numpy as np
 
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.memory import resident_megabytes
-from benchmarks.shared.options import output_file
 from benchmarks.shared.record import write_record
 from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
 from runtime.boxes import face_box
 from runtime.formats import FORMATS, Layout, open_writer
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import VideoWriter
 from runtime.pose.face_model import FACE_MM
 from runtime.results import Face, Result, Timings

@@ -27,7 +27,7 @@ from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import DefaultsHelp
-from runtime.option_types import positive
+from runtime.option_types import output_file, positive
 from runtime.packaged import model_path, no_such_model
 from runtime.spec import ENGINES
 
@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="judge these AUs only; all that model and data set know if not given")  # fmt: skip
     add("--backend", choices=ENGINES,
         help="what runs an exported model; what the kind of file is for if not given")  # fmt: skip
-    add("--json", type=Path,
+    add("--json", type=output_file,
         help="where to write the scores; if not given, in the run's folder for a model that lies "
         "in one, else in out/, as <model>_<data>_<split>.json")  # fmt: skip
     add("--page", type=Path, help="where to draw plots, .png; not drawn if not given")
@@ -64,8 +64,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="cpu, cuda, cuda:N or auto; .engine and .fused files need a GPU")  # fmt: skip
     add("--threads", type=positive, help="CPU threads; the default of what computes if not given")
     args = parser.parse_args(argv)
-    if args.json is not None and args.json.is_dir():
-        parser.error(f"--json: {args.json} is a folder, give the name of a file")
     if (args.fold is None) != (args.corpus is None):
         parser.error("--fold and --corpus go together: a fold is one of a corpus")
     return args

@@ -4,6 +4,7 @@ Thresholds (:mod:`lgrnet.thresholds`) and the scale of intensities (:mod:`lgrnet
 fitted to people whom the network was not trained on, and a checkpoint says who they were.
 """
 
+import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,26 @@ import numpy as np
 
 from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus
 from lgrnet.unseen import people_of, seen_by
+from runtime.option_types import output_file
 
 logger = logging.getLogger(__name__)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that fits a checkpoint to held-out people."""
+    add = parser.add_argument
+    add("checkpoint", type=Path)
+    add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
+    add("--split", nargs="+", default=["val"], metavar="NAME", help="splits, taken as one; in a "
+        "prepared corpus each person is one. Not those that it was trained on, nor those that "
+        "will judge it")  # fmt: skip
+    add("-o", "--output", type=Path, required=True, help="where to")
+    add(
+        "--json",
+        type=output_file,
+        help="where to tell what was fitted to whom, and what it changed",
+    )
+    add("--device", default="cpu", help="cpu, cuda or cuda:N")
 
 
 def held_out_faces(
@@ -49,7 +68,7 @@ def held_out_faces(
     return faces
 
 
-def labelled_of(aus: Sequence[int], data: Path, what: str) -> tuple[int, ...]:
+def common_aus(aus: Sequence[int], data: Path, what: str) -> tuple[int, ...]:
     """Choose those of a network's AUs that a data set labels, and say which it does not.
 
     Args:

@@ -8,7 +8,6 @@ order, and probabilities, thresholds and landmarks stay as they are.
 import argparse
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from lgrnet.evaluation.intensity_scale import FEWEST, Scale, fit_scale
 from lgrnet.evaluation.metrics import intensity_agreement, or_null
 from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.evaluation.scoring import judge, predict
-from lgrnet.held_out import described, held_out_faces, labelled_of
+from lgrnet.held_out import add_options, common_aus, described, held_out_faces
 from lgrnet.network.model import LGRNet
 from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
@@ -83,7 +82,9 @@ def fit_intensities(
         )
     ]
     fitted_on = described(faces)
-    if scale.fitted.sum() < len(network.config.aus) and (people := tuned_on(meta)):
+    if scale.fitted.sum() < len(network.config.aus) and (
+        people := tuned_on(meta, ("intensities",))
+    ):
         fitted_on["kept"] = sorted(map(list, people))
     kept = {key: value for key, value in meta.items() if key != "stored_in"}  # float32 from here
     return {**kept, "intensities_from": fitted_on}, rows
@@ -96,15 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Fit a checkpoint's intensities to held-out people; what else it says stays.",
         formatter_class=DefaultsHelp,
     )
-    add = parser.add_argument
-    add("checkpoint", type=Path)
-    add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
-    add("--split", nargs="+", default=["val"], metavar="NAME", help="splits, taken as one; in a "
-        "prepared corpus each person is one. Not those that it was trained on, nor those that "
-        "will judge it")  # fmt: skip
-    add("-o", "--output", type=Path, required=True, help="where to")
-    add("--json", type=Path, help="where to tell what was fitted, and what it changed")
-    add("--device", default="cpu", help="cpu, cuda or cuda:N")
+    add_options(parser)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -114,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(
                 f"{args.checkpoint} tells no intensities: train with `intensity = true` in [model]"
             )
-        labelled = labelled_of(network.config.aus, args.data, "intensities")
+        labelled = common_aus(network.config.aus, args.data, "intensities")
         faces = held_out_faces(args.data, args.split, args.checkpoint, meta, "--split", labelled)
         meta, rows = fit_intensities(network.to(device), meta, faces, device)
         if not any(row["fitted"] for row in rows):

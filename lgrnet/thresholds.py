@@ -31,7 +31,7 @@ from lgrnet.evaluation.threshold_choice import (
     held_out_calls,
     suited_thresholds,
 )
-from lgrnet.held_out import described, held_out_faces, labelled_of
+from lgrnet.held_out import add_options, common_aus, described, held_out_faces
 from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
 from runtime.atomic import write_json
@@ -80,7 +80,7 @@ def choose_thresholds(
     before = meta.get("thresholds") or [0.5] * len(aus)
     unlabelled = [i for i, au in enumerate(aus) if au not in faces.aus]
     thresholds[unlabelled] = np.array(before)[unlabelled]
-    if unlabelled and (people := tuned_on(meta)):
+    if unlabelled and (people := tuned_on(meta, ("thresholds",))):
         chosen_on["kept"] = sorted(map(list, people))
     chosen = {
         "thresholds": thresholds.tolist(),
@@ -147,26 +147,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Choose a checkpoint's thresholds on held-out people, its weights untouched.",
         formatter_class=DefaultsHelp,
     )
+    add_options(parser)
     add = parser.add_argument
-    add("checkpoint", type=Path)
-    add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
-    add("--split", nargs="+", default=["val"], metavar="NAME", help="splits, taken as one; in a "
-        "prepared corpus each person is one. Not those that it was trained on, nor those that "
-        "will judge it")  # fmt: skip
     add("--own", type=Path, help="a data set of a few labelled faces of the kind that the network "
         "is for, such as `lgrnet.prepare own` makes, which have a say")  # fmt: skip
     add("--own-split", nargs="+", default=["val"], metavar="NAME", help="its splits")
-    add("-o", "--output", type=Path, required=True, help="where to")
-    add("--json", type=Path, help="where to tell what thresholds were chosen on; with --own also "
-        "what that changed")  # fmt: skip
-    add("--device", default="cpu", help="cpu, cuda or cuda:N")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         device = torch_device(args.device)
         model, meta = load_checkpoint(args.checkpoint)
         aus = model.config.aus
-        labelled = labelled_of(aus, args.data, "thresholds")
+        labelled = common_aus(aus, args.data, "thresholds")
         faces = held_out_faces(args.data, args.split, args.checkpoint, meta, "--split", labelled)
         own = None
         if args.own is not None:

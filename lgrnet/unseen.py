@@ -6,7 +6,7 @@ what it has seen, also by way of the weights that its training began with or lea
 the networks that it is a mean of.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,26 @@ def seen_by(meta: Mapping[str, Any]) -> Seen:
     return {(corpus, whom) for corpus, whom in every if corpus in CORPORA and whom is not None}
 
 
-def tuned_on(meta: Mapping[str, Any]) -> Seen:
+TUNED = ("thresholds", "intensities")
+"""What is fitted to people beside the weights: :mod:`lgrnet.thresholds`, and
+:mod:`lgrnet.intensities`."""
+
+
+def tuned_on(meta: Mapping[str, Any], parts: Sequence[str] = TUNED) -> Seen:
     """Tell on whom of a corpus a network's thresholds were chosen and its intensities fitted.
 
-    See :mod:`lgrnet.thresholds` and :mod:`lgrnet.intensities`.
+    Args:
+        meta: What its checkpoint says of it.
+        parts: Which of :data:`TUNED`.
     """
-    thresholds, intensities = (
-        meta.get(f"{what}_from") or {} for what in ("thresholds", "intensities")
-    )
-    every = [
-        ((faces.get("recipe") or {}).get("corpus"), name)
-        for faces in (thresholds, thresholds.get("own") or {}, intensities)
-        for name in faces.get("splits", ())
-    ]
-    for told in (thresholds, intensities):
+    every: list[tuple[Any, ...]] = []
+    for part in parts:
+        told = meta.get(f"{part}_from") or {}
+        every += [
+            ((faces.get("recipe") or {}).get("corpus"), name)
+            for faces in (told, told.get("own") or {})
+            for name in faces.get("splits", ())
+        ]
         every += map(tuple, told.get("kept", ()))  # on whom those were that stayed as they were
     return {(corpus, name) for corpus, name in every if corpus in CORPORA}
 

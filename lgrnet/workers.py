@@ -45,7 +45,7 @@ def open_pool(
         The pool. Its processes end at once when this one is gone, killed for example.
     """
     return Pool(
-        workers or min(os.cpu_count() or 1, MOST),
+        workers or _one_a_core(),
         # spawn: a forked child would inherit the parent's OpenCV and numba threads half-alive
         mp_context=get_context("spawn"),
         initializer=_begin,
@@ -61,7 +61,8 @@ def run_jobs(
     Args:
         function: What to call; it and the jobs must be picklable.
         jobs: Its arguments, a tuple each.
-        workers: Processes; None for one a core, 0 for none but this one.
+        workers: Processes; None for one a core, but no more than :data:`MOST`, 0 for none but this
+            one.
 
     Yields:
         A job's place and its finished future, in the order in which they finish. Jobs that have
@@ -76,10 +77,14 @@ def run_jobs(
                 future.set_exception(error)
             yield place, future
         return
-    with open_pool(min(workers or os.cpu_count() or 1, max(len(jobs), 1))) as pool:
+    with open_pool(min(workers or _one_a_core(), max(len(jobs), 1))) as pool:
         places = {pool.submit(function, *job): place for place, job in enumerate(jobs)}
         for future in as_completed(places):
             yield places[future], future
+
+
+def _one_a_core() -> int:
+    return min(os.cpu_count() or 1, MOST)
 
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:

@@ -89,13 +89,13 @@ def write_json(path: Path, value: object) -> None:
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def take_name(path: Path, target: Path, kept: str = "") -> None:
+def take_name(path: Path, target: Path, advice: str = "") -> None:
     """Give a file its name; an older file of that name is replaced in one step.
 
     Args:
         path: The file.
         target: The name.
-        kept: What else to say where that fails, such as what becomes of the file.
+        advice: What else to say where that fails, such as what becomes of the file.
 
     Raises:
         InputError: Another program has the target open, which matters on Windows only.
@@ -113,7 +113,7 @@ def take_name(path: Path, target: Path, kept: str = "") -> None:
             raise
         raise InputError(
             f"{target} cannot be replaced ({error.strerror}): if another program has it open, such "
-            f"as Excel, close it there and run again{kept}"
+            f"as Excel, close it there and run again{advice}"
         ) from error
 
 

@@ -202,9 +202,11 @@ def _wanted(args: argparse.Namespace) -> Wanted | None:
     """Say which files to write: none beside JSON lines, unless they are asked for."""
     if args.resume and args.overwrite:
         raise InputError("--resume goes on and --overwrite begins anew: give one of them")
-    if args.jsonl and args.out is None and args.resume:
-        raise InputError("--resume goes on from files, which --jsonl does not write: give --out")
     if args.jsonl and args.out is None and not args.format and not args.video:
+        if args.resume:
+            raise InputError(
+                "--resume goes on from files, which --jsonl writes none of: give --out"
+            )
         return None
     return Wanted(
         folder=args.out or Path("out"),

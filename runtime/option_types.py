@@ -1,6 +1,8 @@
-"""Numbers on command lines: read, and refused in words, as `argparse` takes types."""
+"""Numbers and files on command lines: read, and refused in words, as `argparse` takes types."""
 
 import argparse
+import os
+from pathlib import Path
 
 
 def whole(text: str) -> int:
@@ -57,3 +59,24 @@ def at_least(least: int, number: float) -> float:
     if not number >= least:  # NaN is not
         raise argparse.ArgumentTypeError(f"{number:g} is not {least} or more")
     return number
+
+
+def output_file(text: str) -> Path:
+    """Read where a record goes, before what it holds is measured for minutes.
+
+    Args:
+        text: As typed.
+
+    Returns:
+        The path.
+
+    Raises:
+        argparse.ArgumentTypeError: A folder has that name, or a file is in the place of its folder.
+    """
+    path = Path(text)
+    if os.path.isdir(path):  # False of names that cannot be, too
+        raise argparse.ArgumentTypeError(f"{text} is a folder, give the name of a file")
+    folder = next((each for each in path.absolute().parents if os.path.exists(each)), None)
+    if folder is not None and not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{folder} is a file, and no folder for {path.name}")
+    return path

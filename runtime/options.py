@@ -23,7 +23,8 @@ commands beside running sources (for a file of such a name write ./doctor):
 
 exit codes:
   0    all went well
-  2    a source, model, device or option cannot be used; other sources were done
+  2    a source, model, device or option cannot be used, or another program has an output open;
+       other sources were done
   3    an output cannot be written, such as on a full disc; what was written stays
   130  Ctrl-C; what was done is kept
   141  whoever read the JSON lines has gone; what was done is kept

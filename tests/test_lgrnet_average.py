@@ -9,6 +9,7 @@ from lgrnet.average import average, main
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.network.build import build_network
 from lgrnet.network.config import model_config
+from lgrnet.unseen import tuned_on
 
 
 def saved(path, seed, meta=None, **changes):
@@ -109,3 +110,21 @@ def test_what_cannot_be_averaged_is_named(tmp_path, caplog):
     assert main([str(tmp_path / "a.pt"), str(tmp_path / "none.pt"), "-o", str(out)]) == 2
     assert "none.pt: no such file" in caplog.text
     assert not out.exists()
+
+
+def test_on_whom_intensities_were_fitted_goes_with_the_weights(tmp_path):
+    """Thresholds are left out, and so is on whom they were chosen."""
+    paths = [tmp_path / name for name in ("a.pt", "b.pt", "c.pt")]
+    fitted = [
+        {"recipe": {"corpus": "disfa"}, "splits": ["SN001"]},
+        {"kept": [["bp4d", "F001"]]},
+        {},
+    ]
+    for seed, (path, told) in enumerate(zip(paths, fitted, strict=True)):
+        chosen = {"recipe": {"corpus": "bp4d"}, "splits": ["F002"]}
+        saved(path, seed, {"intensities_from": told, "thresholds_from": chosen})
+    assert main([*map(str, paths), "-o", str(tmp_path / "mean.pt")]) == 0
+    meta = load_checkpoint(tmp_path / "mean.pt")[1]
+    assert tuned_on(meta) == {("disfa", "SN001"), ("bp4d", "F001")}
+    assert main([str(paths[2]), str(paths[2]), "-o", str(tmp_path / "mean.pt")]) == 0
+    assert "intensities_from" not in load_checkpoint(tmp_path / "mean.pt")[1]

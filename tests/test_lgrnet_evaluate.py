@@ -175,14 +175,18 @@ def test_what_is_undefined_is_null(root, tmp_path, capsys):
     assert cv2.imread(str(page)) is not None
 
 
-@pytest.mark.parametrize("option", ["--json", "--page"])
-def test_scores_that_cannot_be_written_are_told(root, tmp_path, caplog, option):
+def test_scores_that_cannot_be_written_are_told(root, tmp_path, caplog, capsys):
     save_checkpoint(tmp_path / "tiny.pt", LGRNet(model_config("edge", **TINY)))
     (tmp_path / "file").write_text("not a folder")
-    given = {"--json": tmp_path / "scores.json", option: tmp_path / "file" / "page.png"}
-    command = [tmp_path / "tiny.pt", "--data", root, *(x for pair in given.items() for x in pair)]
-    assert main([*map(str, command)]) == 2
+    command = [str(tmp_path / "tiny.pt"), "--data", str(root), "--json"]
+    page = ["--page", str(tmp_path / "file" / "page.png")]
+    assert main([*command, str(tmp_path / "scores.json"), *page]) == 2
     assert str(tmp_path / "file") in caplog.text
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, str(tmp_path / "file" / "scores.json")])
+    assert (
+        f"{tmp_path / 'file'} is a file, and no folder for scores.json" in capsys.readouterr().err
+    )
 
 
 def test_a_page_of_plots(root, tmp_path, caplog):
@@ -297,7 +301,7 @@ def test_baselines_see_further_data_sets(root, tmp_path, caplog, monkeypatch):
     assert f"{tmp_path} holds no dataset.json" in caplog.text
 
 
-def test_what_cannot_be_is_told_before_hours_are_spent(root, tmp_path, capsys, caplog):
+def test_what_cannot_be_is_told_before_hours_are_spent(root, tmp_path, capsys):
     command = [f"--data={root}", "--cnn-epochs=0", "--no-progress"]
     for more, said in (
         (["--cnn-epochs=-1"], "--cnn-epochs: give 0 or more, not -1"),
@@ -310,8 +314,9 @@ def test_what_cannot_be_is_told_before_hours_are_spent(root, tmp_path, capsys, c
         main(["last.pt", f"--json={tmp_path}"])
     assert "is a folder, give the name of a file" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
-    assert baselines([*command, f"--json={tmp_path / 'file' / 'b.json'}"]) == 2
-    assert "file" in caplog.text
+    with pytest.raises(SystemExit, match="2"):
+        baselines([*command, f"--json={tmp_path / 'file' / 'b.json'}"])
+    assert "is a file, and no folder for b.json" in capsys.readouterr().err
 
 
 def test_the_plain_network_is_trained_and_asked(tmp_path):

@@ -306,7 +306,9 @@ def test_thresholds_of_people_who_are_judged_are_told(corpora, trained, tmp_path
     told = load_checkpoint(Path(chosen))
     assert tuned_on(told[1]) == {("disfa", name) for name in tested}
     few = {"own": {"recipe": {"corpus": "bp4d"}, "splits": ["F001"]}}
-    assert tuned_on({"thresholds_from": few}) == {("bp4d", "F001")}
+    both = {"thresholds_from": few, "intensities_from": {"kept": [["bp4d", "F002"]]}}
+    assert tuned_on(both) == {("bp4d", "F001"), ("bp4d", "F002")}
+    assert tuned_on(both, ("intensities",)) == {("bp4d", "F002")}
     spec = describe(
         Path(chosen), told[0].config, told[1],
         batch=1, graph="plain", engine="onnxruntime", precision="fp32", opset=18,

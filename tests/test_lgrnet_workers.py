@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from lgrnet import workers
 from lgrnet.workers import open_pool, run_jobs
 
 PARENT = """
@@ -27,6 +29,17 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return state not in "ZX"
+
+
+def test_no_more_processes_than_windows_waits_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(workers.os, "cpu_count", lambda: 128)
+    monkeypatch.setattr(workers, "Pool", lambda count, **_: asked.append(count) or nullcontext())
+    open_pool(None)
+    open_pool(100)
+    with pytest.raises(AttributeError):  # the stand-in takes no job
+        list(run_jobs(print, [()] * 200, None))
+    assert asked == [61, 100, 61]
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's list of processes")

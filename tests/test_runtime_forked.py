@@ -8,7 +8,7 @@ import pytest
 from test_runtime_cli import ROOT
 
 FORK = """
-import os, sys
+import os, signal, sys
 import numpy as np
 from runtime import Detector
 
@@ -18,6 +18,7 @@ if {used}:
     detector(frame)
 child = os.fork()
 if not child:
+    signal.alarm(30)  # or a child that hangs would outlive the test
     {then}
     sys.exit(7)
 _, status = os.waitpid(child, 0)

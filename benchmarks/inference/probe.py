@@ -99,7 +99,9 @@ def probe(request: NetworkRequest | PipelineRequest) -> dict[str, float | None]:
     ready_made = isinstance(request, NetworkRequest) and not request.compiled
     limit = GPU_TIMEOUT_S if ready_made and request.device != "cpu" else TIMEOUT_S
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=limit
+        )
     except subprocess.TimeoutExpired as error:
         raise ProbeError(f"no result within {limit} s") from error
     if done.returncode < 0:

@@ -58,7 +58,9 @@ def ask_gpu(what: str) -> str:
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip() or "0"
     command = ["nvidia-smi", "-i", first, f"--query-gpu={what}", "--format=csv,noheader,nounits"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=True
+        ).stdout.strip()
     except subprocess.CalledProcessError as error:
         raise OSError(f"nvidia-smi ended with code {error.returncode}: {error.stdout}") from error
 

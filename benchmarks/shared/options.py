@@ -2,29 +2,9 @@
 
 import argparse
 import math
-import os
 from pathlib import Path
 
-
-def output_file(text: str) -> Path:
-    """Read where a record goes, before what it holds is measured for minutes.
-
-    Args:
-        text: As typed.
-
-    Returns:
-        The path.
-
-    Raises:
-        argparse.ArgumentTypeError: A folder has that name, or a file is in the place of its folder.
-    """
-    path = Path(text)
-    if os.path.isdir(path):  # False of names that cannot be, too
-        raise argparse.ArgumentTypeError(f"{text} is a folder, give the name of a file")
-    folder = next((each for each in path.absolute().parents if os.path.exists(each)), None)
-    if folder is not None and not folder.is_dir():
-        raise argparse.ArgumentTypeError(f"{folder} is a file, and no folder for {path.name}")
-    return path
+from runtime.option_types import output_file
 
 
 def positive_real(text: str) -> float:

@@ -176,7 +176,7 @@ class WritingPlayer(Player):
     def _read(self, folder: Path) -> None:
         """Count the frames of every file; what the poorest holds is what came out."""
         stem = self.clip.stem
-        with (folder / f"{stem}.jsonl").open() as lines:
+        with (folder / f"{stem}.jsonl").open(encoding="utf-8") as lines:
             said = [json.loads(line) for line in lines]
         held = {
             "jsonl": len(said),
@@ -184,7 +184,7 @@ class WritingPlayer(Player):
             "parquet": _frames_of_parquet(folder / f"{stem}.parquet"),
         }
         for table in (".csv", ".openface.csv", ".pyfeat.csv"):
-            with (folder / f"{stem}{table}").open(newline="") as rows:
+            with (folder / f"{stem}{table}").open(newline="", encoding="utf-8") as rows:
                 held[table] = len({row["frame"] for row in csv.DictReader(rows)})
         if len(set(held.values())) > 1:
             raise RuntimeError(f"the files of one run hold different frames: {held}")

@@ -179,7 +179,7 @@ def _assemble(ptx: str, kernel: Kernel) -> bytes:
         source.write_text(ptx, encoding="utf-8")
         command = [knobs.nvidia.ptxas.path, *exact, f"--gpu-name={found[1]}", str(source)]
         done = subprocess.run(
-            [*command, "-o", str(binary)], capture_output=True, text=True, check=False
+            [*command, "-o", str(binary)], capture_output=True, encoding="utf-8", check=False
         )
         if done.returncode:
             reason = " ".join(done.stderr.split())[:300]

@@ -1,8 +1,8 @@
 """How strong a network's intensities should be: two numbers per AU, fitted on held-out people.
 
 Training faces that do little teach caution: an AU of FACS's D is then told as C, and one that is
-off as half an A. The order of faces is right, so it takes no training to mend: the logit of each
-AU's intensity is scaled and shifted, as Platt (1999) does with the scores of classifiers.
+off as a third of an A. The order of faces is right, so it takes no training to mend: the logit of
+each AU's intensity is scaled and shifted, as Platt (1999) does with the scores of classifiers.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,8 @@ class Scale(NamedTuple):
     """What becomes of the logits of intensities: ``slope · logit + offset``.
 
     Attributes:
-        slope: Above 0, so that faces keep their order, (n,) float64; 1 where nothing changes.
+        slope: Above 0, so that faces keep their order, (n,) float64; 1 where nothing changes, near
+            0 where what is said has little to do with what is true.
         offset: (n,) float64; 0 where nothing changes.
         fitted: Which AUs enough faces show and lack, (n,) bool; of the others nothing changes.
     """

@@ -44,6 +44,7 @@ from runtime.align import ALIGNED_SIZE
 from runtime.atomic import STALE
 from runtime.digest import file_sha256
 from runtime.help import DefaultsHelp
+from runtime.option_types import positive
 
 logger = logging.getLogger(__name__)
 
@@ -310,7 +311,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         ("young", "share of training people with young skin"),
     ):
         parser.add_argument(f"--{name}", type=float, default=getattr(default, name), help=what)
-    parser.add_argument("--workers", type=int, help="processes; one a core if not given")
+    parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)
 

@@ -20,7 +20,7 @@ from runtime.backends.ort_gpu import (
     providers,
     tensorrt_precision,
 )
-from runtime.backends.telemetry import silence_onnxruntime
+from runtime.backends.telemetry import import_onnxruntime
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.spec import INPUT_NAME, ModelSpec
 
@@ -45,9 +45,8 @@ class OrtBackend(FixedBatch):
     """
 
     def __init__(self, path: Path, device: str, threads: int, tensorrt: bool = False) -> None:
-        silence_onnxruntime()
         try:
-            import onnxruntime
+            onnxruntime = import_onnxruntime()
         except ImportError as error:
             raise ImportError(
                 f'ONNX Runtime does not load ({error}): pip install "lgrnet[cpu]", or '

@@ -3,13 +3,18 @@
 ONNX Runtime from 1.29 on reports to Microsoft, and OpenVINO to Google Analytics for Intel, both as
 soon as they are imported; both leave an identifier in the user's home. Faces are nobody's business
 but the user's, and whoever embeds this package has asked for neither.
+
+Older ONNX Runtimes, and some for Windows, tell Windows' own log of events instead, which heeds a
+call and no variable (docs/Privacy.md of microsoft/onnxruntime).
 """
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
+_ONNXRUNTIME = "ORT_DISABLE_TELEMETRY"
 _OPENVINO = "openvino_telemetry"
 
 
@@ -18,7 +23,21 @@ def silence_onnxruntime() -> None:
 
     Whoever has set ``ORT_DISABLE_TELEMETRY``, to 0 for example, has decided otherwise.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault(_ONNXRUNTIME, "1")
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime, silenced.
+
+    Raises:
+        ImportError: It is not installed, or does not load.
+    """
+    silence_onnxruntime()
+    import onnxruntime
+
+    if os.environ[_ONNXRUNTIME] == "1":
+        onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 @contextmanager

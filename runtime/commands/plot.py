@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.help import purpose
+from runtime.option_types import positive
 from runtime.options import read_keys
 from runtime.outputs.plotting import plot
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--aus", type=read_keys, help="action units to draw, such as AU12,AU06; all if not given"
     )
-    parser.add_argument("--width", type=int, default=1600, help="pixels; 1600 if not given")
+    parser.add_argument("--width", type=positive, default=1600, help="pixels; 1600 if not given")
     args = parser.parse_args(argv)
     out = args.out or args.table.with_suffix(".timeline.png")
     plot(args.table, out, args.aus, args.width)

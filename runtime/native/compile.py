@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from runtime.atomic import PendingFile, make_folder
+from runtime.atomic import PendingFile, make_folder, take_name
 from runtime.errors import InputError
 from runtime.native.library import (
     ENGINE,
@@ -48,7 +48,7 @@ def compiler() -> list[str]:
     """
     if told := os.environ.get("CXX", "").strip():
         try:
-            return [told] if Path(told).is_file() else shlex.split(told, posix=os.name != "nt")
+            return [told] if Path(told).is_file() else _words(told)
         except ValueError as error:
             raise CompileError(f"$CXX is no command ({error}): {told}") from error
     zig = find_spec("ziglang") is not None
@@ -63,6 +63,13 @@ def compiler() -> list[str]:
         f"no C++ compiler: looked for $CXX, {', '.join(COMPILERS)}; install one, or one that comes "
         "as a Python package: pip install ziglang"
     )
+
+
+def _words(command: str) -> list[str]:
+    """Split a command; on Windows backslashes are part of paths."""
+    if os.name != "nt":
+        return shlex.split(command)
+    return [word.strip('"') for word in shlex.split(command, posix=False)]
 
 
 def compile_engine(target: str | None = None, folder: Path | None = None) -> Path:
@@ -95,7 +102,7 @@ def compile_engine(target: str | None = None, folder: Path | None = None) -> Pat
             with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inside:
                 made = Path(inside, "engine.so")
                 _run(command, "engine.cpp", made)
-                os.replace(made, pending.path)
+                take_name(made, pending.path)
             write_checksum(pending.target, pending.path)
             pending.commit()
         except CompileError as error:

@@ -11,6 +11,7 @@ from lgrnet.faces.head.rig import RigError
 from lgrnet.faces.lookalike.write import write_lookalike
 from lgrnet.workers import KILLED
 from runtime.errors import InputError, OpenCVError
+from runtime.option_types import positive
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--subjects", nargs="+", help="names, all if not given")
     parser.add_argument("--seed", type=int, default=0, help="other seeds give other people")
-    parser.add_argument("--workers", type=int, help="processes; one a core if not given")
+    parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)
 
