@@ -134,7 +134,7 @@ class Run:
         tally = _Tally(self.detector.options["min_face"])
         began = time.perf_counter()
         self.detector.reset()
-        learned = self.detector.baselines
+        learned, faces = self.detector.baselines, self.detector.faces_followed
         stopped: BaseException | None = None
         whole = False
         try:
@@ -144,7 +144,11 @@ class Run:
         if len(tally.latency) or goes_on:
             # Of frames before the joint it is not known here.
             if not goes_on and (
-                idle := self._idle_signals(source, self.detector.baselines - learned)
+                idle := self._idle_signals(
+                    source,
+                    self.detector.baselines - learned,
+                    self.detector.faces_followed - faces,
+                )
             ):
                 print(f"{source.name}: {idle}", file=sys.stderr)
             self._report(source, tally, time.perf_counter() - began, agreement, whole)
@@ -152,7 +156,7 @@ class Run:
             raise stopped
         return whole
 
-    def _idle_signals(self, source: Source, learned: int) -> str:
+    def _idle_signals(self, source: Source, learned: int, faces: int) -> str:
         """Say which signals did nothing; empty where all that was asked for was done."""
         signals = self.detector.signals
         if signals is None or not signals.adjusts:
@@ -161,6 +165,11 @@ class Run:
             return "pictures have no baseline and are not smoothed, which takes a video"
         if signals.baseline and not learned:
             return f"no face was followed for --baseline {signals.baseline} frames: none has one"
+        if signals.baseline and learned < faces:
+            return (
+                f"only {learned} of {faces} faces were followed for --baseline {signals.baseline} "
+                "frames: the others have none, and their probabilities are as they were"
+            )
         return ""
 
     def _base(self, source: Source) -> Path:
@@ -182,10 +191,8 @@ class Run:
             begun.check_same(base, run)  # before anything is renamed
             reopen(base)
             return False
-        if not all_written(source, self.wanted):
-            return False
-        begun.check_same(base, run)
-        return True
+        begun.check_same(base, run)  # else files of two runs would stand side by side
+        return all_written(source, self.wanted)
 
     def _without(self, source: Source) -> str:
         """Say which files the finished run of a source had to leave out; they count as failures."""

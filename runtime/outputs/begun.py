@@ -1,7 +1,8 @@
 """What identifies a run, written when it begins, so that only the same run is resumed."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtime.atomic import drop
@@ -14,6 +15,10 @@ _FREE = frozenset({"device", "threads", "backend", "model"})
 """Options that may change on the way: where and how fast the same is computed."""
 
 _LONGEST = 60  # letters of a value in a message
+
+_SOURCE = ("file", "bytes", "files")
+
+_SAMPLE = 4096  # bytes that are looked at, at three places of a file
 
 
 def record_path(base: Path) -> Path:
@@ -31,18 +36,38 @@ def identity(source: Source, model: Mapping, precision: str, options: Mapping) -
         options: What was chosen.
 
     Returns:
-        ``file`` and, of a source that is one file, its ``bytes``; ``model``, ``precision``,
-        ``options``; plain values, as JSON gives them back.
+        ``file`` and, of a source that is one file, its ``bytes``; ``files``, how many and a digest
+        of their names, sizes and samples; ``model``, ``precision``, ``options``; plain values, as
+        JSON gives them back.
     """
     path = Path(source.name)
     said = {
         "file": path.resolve().name if path.exists() else path.name,
         "bytes": path.stat().st_size if path.is_file() else None,
+        "files": _digest(source.files or ([("", path)] if path.is_file() else [])),
         "model": dict(model),
         "precision": precision,
         "options": {name: value for name, value in options.items() if name not in _FREE},
     }
     return json.loads(json.dumps(said))
+
+
+def _digest(files: Sequence[tuple[str, Path]]) -> str | None:
+    """Tell files from others of the same names, without reading the whole of them."""
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for name, path in files:
+        try:
+            size = path.stat().st_size
+            digest.update(f"{name}\0{size}\0".encode(errors="backslashreplace"))
+            with path.open("rb") as file:
+                for start in (0, size // 2, max(0, size - _SAMPLE)):
+                    file.seek(start)
+                    digest.update(file.read(_SAMPLE))
+        except OSError:  # it is told when its turn comes
+            digest.update(f"{name}\0unreadable\0".encode(errors="backslashreplace"))
+    return f"{len(files)}, sha256 {digest.hexdigest()[:16]}"
 
 
 def note(base: Path, run: Mapping[str, object]) -> None:
@@ -66,7 +91,7 @@ def of_source(record: Mapping, source: Source, run: Mapping[str, object]) -> boo
     before = record.get("run")
     if before is None:  # of an older version
         return record.get("source") == source.name
-    return all(before.get(key) == run[key] for key in ("file", "bytes"))
+    return all(before.get(key, run.get(key)) == run.get(key) for key in _SOURCE)
 
 
 def check_same(base: Path, run: Mapping[str, object]) -> None:
@@ -88,6 +113,8 @@ def check_same(base: Path, run: Mapping[str, object]) -> None:
             break
     else:
         return  # of an older version, which noted nothing
+    if "files" not in before:  # of an older version
+        run = {name: value for name, value in run.items() if name != "files"}
     other = _difference(before, run)
     if other:
         raise InputError(

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,7 @@ class Source:
         failures: Files that could not be read so far, and a live source that was lost; the log
             says why. The first 100 of them.
         skipped: Frames that could not be decoded and were left out so far.
+        files: Names and paths of the files that it holds, where these are many.
     """
 
     moving = False
@@ -93,6 +94,7 @@ class Source:
     many = False
     live = False
     ahead = False
+    files: Sequence[tuple[str, Path]] = ()
 
     def __init__(
         self, name: str, stem: str, fps: float | None = None, count: int | None = None
@@ -121,7 +123,7 @@ class Source:
         """Be of the same kind as a source that this one reads, and note what it cannot read."""
         self.moving, self.still = source.moving, source.still
         self.many, self.live = source.many, source.live
-        self.failures = source.failures
+        self.failures, self.files = source.failures, source.files
 
     def _fail(self, name: str, reason: object) -> None:
         """Note a file that cannot be read, and say so."""

@@ -39,13 +39,13 @@ class ImageFiles(Source):
         self.still = not self.many
         if files is None:
             files = _images_of(path) if self.many else [("", path)]
-        self._files = files
+        self.files = files
         stem = path.resolve().name if self.many else path.stem
-        super().__init__(str(path), stem, count=len(self._files))
+        super().__init__(str(path), stem, count=len(self.files))
 
     def __iter__(self) -> Iterator[Shot]:
         failed = 0
-        for index, (name, path) in enumerate(self._files):
+        for index, (name, path) in enumerate(self.files):
             start = time.perf_counter()
             try:
                 frame = read_image(path)
@@ -57,7 +57,7 @@ class ImageFiles(Source):
                 failed += 1
                 continue
             yield taken(frame, index, None, start, name)
-        if failed == len(self._files):
+        if failed == len(self.files):
             raise InputError(f"no image in {self.name} could be read: {', '.join(self.failures)}")
 
 

@@ -45,12 +45,12 @@ class Playlist(Source):
 
     def __init__(self, name: str, stem: str, files: Sequence[tuple[str, Path]]) -> None:
         super().__init__(name, stem)
-        self._files = files
+        self.files = files
         self._part: Source | None = None
 
     def __iter__(self) -> Iterator[Shot]:
         index, good = 0, False
-        for name, path in self._files:
+        for name, path in self.files:
             start, begun = index, False
             try:
                 self._part = open_file(path)
@@ -77,7 +77,7 @@ class Playlist(Source):
         is wrong, must not blow up the video that is made of all.
         """
         rates = []
-        videos = (path for _, path in self._files if not _is_image(path))
+        videos = (path for _, path in self.files if not _is_image(path))
         for path in itertools.islice(videos, PACED_FILES):
             try:
                 with open_file(path) as video:

@@ -192,7 +192,7 @@ class Tracker:
         self._missing: list[Track] = []
         self._since_search = 0
         self._pause = SOON
-        self._next_id = 0
+        self._next_id = self._first_id = 0
         self._size: tuple[int, int] | None = None
         self._view: View | None = None  # of the last frame that shows anything
         self._elsewhere: list[Track] = []  # left behind in other scenes
@@ -201,6 +201,7 @@ class Tracker:
     def cut(self) -> None:
         """Begin another scene: nobody goes on in it, and numbers are not given again."""
         self._size = None  # as where frames of another size begin
+        self._first_id = self._next_id  # so that what came before changes nothing of what follows
 
     def update(self, frame: np.ndarray, watch: Stopwatch) -> list[Track]:
         """Take in the next frame.
@@ -361,7 +362,7 @@ class Tracker:
             number = before.id
             self._missing.remove(before)
         # Tracks that begin together should not all be verified on the same frames.
-        age = number % self._verify_every
+        age = (number - self._first_id) % self._verify_every
         track = Track(number, sighting.look, sighting.score, motion, age)
         track.seen = glance(frame, alignment_matrix(track.landmarks))
         track.views = () if self._view is None else (self._view,)
