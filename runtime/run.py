@@ -180,28 +180,25 @@ class Run:
         base = self._base(source)
         if cut_off(base):
             return False  # a later one was killed; what is whole is of an earlier one
-        try:
-            record = json.loads(begun.record_path(base).read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+        record = begun.read_record(begun.record_path(base))
+        if not record:
             return False
         run = self._identity(source)
         if not begun.of_source(record, source, run):
             return False
+        begun.check_same(base, run)  # or files of two runs would stand side by side
         if not record.get("complete", True):
-            begun.check_same(base, run)  # before anything is renamed
             reopen(base)
             return False
-        begun.check_same(base, run)  # else files of two runs would stand side by side
         return all_written(source, self.wanted)
 
     def _without(self, source: Source) -> str:
         """Say which files the finished run of a source had to leave out; they count as failures."""
-        record = json.loads(begun.record_path(self._base(source)).read_text(encoding="utf-8"))
-        names = record.get("left_out", [])
-        if not names:
+        names = begun.read_record(begun.record_path(self._base(source))).get("left_out")
+        if not names or not isinstance(names, list):
             return ""
-        source.failures.extend(names)
-        return f", without {', '.join(names)}: --overwrite begins anew, with what can be read now"
+        source.failures.extend(map(str, names))
+        return f", without {', '.join(source.failures)}: --overwrite begins anew"
 
     def _detect(self, source: Source, tally: _Tally, agreement: Agreement | None) -> bool:
         """Take every frame; whether they all came, or somebody closed the window."""

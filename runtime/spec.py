@@ -86,6 +86,8 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Check the fields against each other."""
+        if type(self.batch) is not int or {type(au) for au in self.aus} - {int}:
+            raise SpecError(f"batch {self.batch!r} or an AU of {self.aus} is no whole number")
         unknown = [au for au in self.aus if au not in AU_NAMES]
         if unknown:
             raise SpecError(f"unknown AUs {unknown}: known are {sorted(AU_NAMES)}")
@@ -141,7 +143,8 @@ class ModelSpec:
             )
         try:
             fields = json.loads(metadata[METADATA_KEY])
-        except ValueError as error:  # JSON's, or what is not in UTF-8, which onnx gives as bytes
+        # JSON's errors, or what is not in UTF-8, which onnx gives as bytes.
+        except (ValueError, RecursionError) as error:
             raise SpecError(f"{source}: its lgrnet metadata is not JSON ({error})") from error
         if not isinstance(fields, dict):
             raise SpecError(f"{source}: its lgrnet metadata is not a JSON object")

@@ -2,11 +2,15 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 from some_runs import break_off, cut, names, rows, run, write_clip
 
+from runtime.detector import Detector
 from runtime.errors import InputError
 from runtime.outputs.begun import check_same, identity, note, of_source
+from runtime.results import Result, Timings
 from runtime.sources import Source
 
 
@@ -113,6 +117,8 @@ def test_a_run_is_what_decides_over_its_results(tmp_path):
     source = Source(str(path), "clip")
     free = {"device": "cuda", "threads": 4, "backend": "native", "model": "other/name.onnx"}
     run = identity(source, {"sha": "ab"}, "int8", {"every": 2, "smooth": (1, 2), **free})
+    files = run.pop("files")
+    assert files.startswith("1, sha256 ")
     assert run == {
         "file": "clip.avi", "bytes": 7, "model": {"sha": "ab"}, "precision": "int8",
         "options": {"every": 2, "smooth": [1, 2]},
@@ -121,6 +127,8 @@ def test_a_run_is_what_decides_over_its_results(tmp_path):
     assert of_source({"run": {**run, "precision": "fp32"}}, source, run)
     assert not of_source({"run": {**run, "bytes": 8}}, source, run)
     assert not of_source({"run": {**run, "file": "clip.mp4"}}, source, run)
+    assert of_source({"run": run}, source, {**run, "files": files})  # of an older version
+    assert not of_source({"run": {**run, "files": "1, other"}}, source, {**run, "files": files})
     # Of an older version, which only told the source.
     assert of_source({"source": str(path)}, source, run)
     assert not of_source({"source": "clip.avi"}, source, run)
@@ -135,3 +143,91 @@ def test_options_that_came_later_make_another_run(tmp_path):
         check_same(tmp_path / "a", later)
     with pytest.raises(InputError, match="had precision fp32, this one has int8"):
         check_same(tmp_path / "a", {**run, "precision": "int8"})
+
+
+def folders_of_clips(tmp_path, capsys, model):
+    """Two participants, whose folders and clips have the same names, sizes and lengths."""
+    folders = [tmp_path / person / "happy" for person in ("p1", "p2")]
+    for shade, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        for name in ("1.png", "2.png", "3.png", "4.png"):
+            picture = np.full((320, 320, 3), 10 + shade, np.uint8)
+            (folder / name).write_bytes(cv2.imencode(".bmp", picture)[1])
+    return folders, ("--out", tmp_path / "out", "--model", model, "--no-video")
+
+
+@pytest.mark.parametrize("end", ["", "*.png"])
+def test_another_folder_of_the_same_name_is_not_done(tmp_path, capsys, model, end):
+    (first, second), given = folders_of_clips(tmp_path, capsys, model)
+    assert run(capsys, first / end, *given)[0] == 0
+    assert "done before" in run(capsys, first / end, *given, "--resume")[2]
+    code, _, err = run(capsys, second / end, *given, "--resume")
+    assert code == 0
+    assert "done before" not in err
+    (second / "5.png").write_bytes((second / "2.png").read_bytes())
+    code, _, err = run(capsys, second / end, *given, "--resume")
+    assert (code, "done before" in err) == (0, False)
+    (table,) = (tmp_path / "out").glob("*.csv")
+    assert [row["input"] for row in rows(table)] == [f"{number}.png" for number in range(1, 6)]
+
+
+def test_another_folder_of_the_same_name_is_not_gone_on_with(tmp_path, capsys, model, monkeypatch):
+    (first, second), given = folders_of_clips(tmp_path, capsys, model)
+    looked = []
+
+    def look(self, frame):
+        looked.append(frame)
+        if len(looked) == 4:
+            raise RuntimeError
+        return Result((), Timings(), (320, 320), holds=self._holds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Detector, "__call__", look)
+        with pytest.raises(RuntimeError):
+            run(capsys, first, *given)
+    code, _, err = run(capsys, second, *given, "--resume")
+    assert (code, "the run that was begun had files 4, sha256" in err) == (2, True), err
+    assert run(capsys, first, *given, "--resume")[0] == 0
+
+
+def test_a_single_file_of_the_same_name_and_size(tmp_path, capsys, model):
+    (first, second), given = folders_of_clips(tmp_path, capsys, model)
+    assert run(capsys, first / "1.png", *given)[0] == 0
+    assert "done before" in run(capsys, first / "1.png", *given, "--resume")[2]
+    assert "done before" not in run(capsys, second / "1.png", *given, "--resume")[2]
+
+
+def test_other_options_are_refused_with_a_new_format_too(tmp_path, capsys, model):
+    """Files of two runs would stand side by side otherwise."""
+    clip = write_clip(tmp_path / "clip.avi", 3)
+    given = (clip, "--out", tmp_path / "out", "--model", model, "--no-video")
+    assert run(capsys, *given, "--format", "openface")[0] == 0
+    more = ("--resume", "--format", "openface", "jsonl")
+    code, _, err = run(capsys, *given, *more, "--threshold", "AU12=0.99")
+    assert (code, "the run that was begun had options" in err) == (2, True), err
+    assert run(capsys, *given, *more)[0] == 0
+    assert "clip.jsonl" in names(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[1]", b"null", b"5", b'{"run": 5}', b"\xff\xfe", b"[" * 100_000, b"9" * 5000],
+)
+@pytest.mark.parametrize("kind", ["note", "record"])
+def test_what_a_damaged_file_says_of_a_run_is_not_guessed(
+    tmp_path, capsys, monkeypatch, model, kind, content
+):
+    """An empty note, as after a power cut, would let any run go on with the table."""
+    clip = write_clip(tmp_path / "clip.avi", 6)
+    given = (clip, "--out", tmp_path / "out", "--model", model, "--no-video")
+    if kind == "note":
+        break_off(monkeypatch, capsys, 3, *given)
+        path = tmp_path / "out" / "clip.latency.partial.json"
+    else:
+        assert run(capsys, *given)[0] == 0
+        path = tmp_path / "out" / "clip.latency.json"
+    assert path.is_file()
+    path.write_bytes(content)
+    code, _, err = run(capsys, *given, "--resume")
+    assert (code, f"{path} is damaged" in err) == (2, True), err
+    assert run(capsys, *given, "--overwrite")[0] == 0

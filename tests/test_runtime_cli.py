@@ -400,12 +400,12 @@ def test_a_folder_that_is_done_without_a_file_says_so(tmp_path, capsys, model, d
     options = [folder, "--out", out, "--model", model, "--no-video"]
     assert run(capsys, *options)[0] == 2
     done = (out / "clips.csv").read_bytes()
-    (folder / damaged).write_bytes(good.read_bytes())
     code, _, err = run(capsys, *options, "--resume")
     assert code == 2
     assert f"done before, without {damaged}: --overwrite" in err
     assert (out / "clips.csv").read_bytes() == done
     assert names(out) == ["clips.csv", "clips.latency.json"]
-    assert run(capsys, *options, "--overwrite")[0] == 0
+    (folder / damaged).write_bytes(good.read_bytes())  # which makes it another run
+    assert run(capsys, *options, "--resume")[0] == 0
     assert {row["input"] for row in rows(out / "clips.csv")} == {"b.avi", damaged}
     assert run(capsys, *options, "--resume")[2].strip().endswith("clips: done before")

@@ -136,7 +136,7 @@ def test_resume_of_a_folder(tmp_path, capsys, monkeypatch, model):
     (folder / "1.png").rename(folder / "1a.png")
     code, _, err = run(capsys, *given)
     assert code == 2
-    assert "faces is not what it was when the earlier run was cut off (frame 1 1.png)" in err
+    assert "the run that was begun had files 5, sha256" in err
     (folder / "1a.png").rename(folder / "1.png")
     assert run(capsys, *given)[0] == 0
     assert [row["input"] for row in rows(tmp_path / "out" / "faces.csv")] == [

@@ -1,7 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 from some_tracks import MIDDLE, far, ids, two
-from test_runtime_fixtures import spot, wall, write_model
+from test_runtime_fixtures import SpotFinder, spot, wall, write_model
 
 from runtime.boxes import alignment_box
 from runtime.detector import SEARCH_EVERY, Detector
@@ -371,3 +372,28 @@ def test_frames_are_numbered_from_the_last_reset(detector):
     assert detector.track(spot(150, 120), 7.5).index == 0
     frames = [spot(150, 120)] * 4
     assert [result.index for result in detector.stream(frames, every=2)] == [0, 2]
+
+
+def test_a_video_is_looked_at_alike_behind_others_and_alone(model, tmp_path):
+    """When a face is looked at closely must not depend on how many there were in earlier files."""
+    paths = [tmp_path / f"{name}.avi" for name in "abc"]
+    for path, frames in zip(paths, (3, 4, 13), strict=True):
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 240))
+        for _ in range(frames):
+            writer.write(spot(150, 120))
+        writer.release()
+
+    def looks(files):
+        finder = SpotFinder()
+        detector = Detector(model, finder=finder, verify_every=5, search_every=None)
+        told = []
+        for result in detector.stream([*map(str, files)]):
+            told.append((result.name, len(result), finder.finds, finder.confirms))
+            finder.finds = finder.confirms = 0
+        return [each for each in told if each[0] in ("c.avi", "")]
+
+    alone = [counts for _, *counts in looks(paths[2:])]
+    assert len(alone) == 13
+    assert len({tuple(counts) for counts in alone}) > 1, "there is nothing to be seen"
+    for before in (paths[:1], paths[:2]):
+        assert [counts for _, *counts in looks([*before, paths[2]])] == alone

@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -90,6 +91,11 @@ def open_library(path: Path) -> ctypes.CDLL | None:
         OSError: The file is damaged, or no library for this system.
         AttributeError: It is another library.
     """
+    if path.parent != BUILT and hasattr(os, "geteuid"):  # a checksum does not say whose it is
+        for each in (path.parent, path):
+            about = each.stat()
+            if about.st_uid not in (0, os.geteuid()) or about.st_mode & 0o002:
+                raise OSError(f"{each} is another user's, or others can write to it")
     checksum = _checksum_of(path)
     if not checksum.exists():
         raise OSError(f"{checksum.name} is not beside it")

@@ -127,6 +127,12 @@ def read_model(path: Path) -> NativeModel:
             # What claims to have a comment hides the files behind it; NumPy writes none.
             if any(member.comment for member in archive.zip.infolist()):
                 raise ValueError("its table of contents does not hold together")
+            members = archive.zip.infolist()
+            if any(not m.filename.endswith(".npy") for m in members):
+                raise ValueError("it holds more than arrays")
+            # NumPy stores; what is packed may be a thousand times as large.
+            if sum(member.file_size for member in members) > path.stat().st_size:
+                raise ValueError("its arrays are larger than the file")
             content = {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile's, NumPy's and, of arrays' headers, the tokenizer's
         raise ModelError(

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runtime.atomic import drop
 from runtime.errors import InputError
@@ -18,7 +19,7 @@ _LONGEST = 60  # letters of a value in a message
 
 _SOURCE = ("file", "bytes", "files")
 
-_SAMPLE = 4096  # bytes that are looked at, at three places of a file
+_SAMPLE = 4096  # bytes of a file that are looked at
 
 
 def record_path(base: Path) -> Path:
@@ -37,8 +38,8 @@ def identity(source: Source, model: Mapping, precision: str, options: Mapping) -
 
     Returns:
         ``file`` and, of a source that is one file, its ``bytes``; ``files``, how many and a digest
-        of their names, sizes and samples; ``model``, ``precision``, ``options``; plain values, as
-        JSON gives them back.
+        of their names, sizes and samples of them; ``model``, ``precision``, ``options``; plain
+        values, as JSON gives them back.
     """
     path = Path(source.name)
     said = {
@@ -58,16 +59,41 @@ def _digest(files: Sequence[tuple[str, Path]]) -> str | None:
         return None
     digest = hashlib.sha256()
     for name, path in files:
+        digest.update(f"{name}\0".encode(errors="backslashreplace"))
         try:
             size = path.stat().st_size
-            digest.update(f"{name}\0{size}\0".encode(errors="backslashreplace"))
             with path.open("rb") as file:
-                for start in (0, size // 2, max(0, size - _SAMPLE)):
-                    file.seek(start)
-                    digest.update(file.read(_SAMPLE))
+                file.seek(size // 2)  # where files of one kind differ
+                digest.update(f"{size}\0".encode() + file.read(_SAMPLE))
         except OSError:  # it is told when its turn comes
-            digest.update(f"{name}\0unreadable\0".encode(errors="backslashreplace"))
+            digest.update(b"unreadable\0")
     return f"{len(files)}, sha256 {digest.hexdigest()[:16]}"
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what a run has said of itself.
+
+    Args:
+        path: Its record, or its note.
+
+    Returns:
+        What it said; nothing if there is no such file.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(said, dict) or not isinstance(said.get("run", {}), dict):
+            raise ValueError("it is another kind of JSON")
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}), so that nobody knows what run it is of: give "
+            "--overwrite to begin anew, or write to another place (--out)"
+        ) from error
+    return said
 
 
 def note(base: Path, run: Mapping[str, object]) -> None:
@@ -105,10 +131,7 @@ def check_same(base: Path, run: Mapping[str, object]) -> None:
         InputError: It is another; the message says in what.
     """
     for path in (_noted(base), record_path(base)):
-        try:
-            before = json.loads(path.read_text(encoding="utf-8")).get("run")
-        except (FileNotFoundError, json.JSONDecodeError):
-            continue
+        before = read_record(path).get("run")
         if before is not None:
             break
     else:

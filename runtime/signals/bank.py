@@ -55,6 +55,8 @@ class SignalBank:
         )
         self.baselines = 0
         """Faces whose baseline is known by now, since the bank was made."""
+        self.faces = 0
+        """Faces that there have been, since the bank was made."""
         self.reset()
 
     def reset(self) -> None:
@@ -127,6 +129,7 @@ class SignalBank:
             self._updates,
         )
         self._tracks[number] = track
+        self.faces += before is None
         return track
 
     def _values(self, face: Face) -> np.ndarray:

@@ -152,6 +152,11 @@ def legible(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
+def stem_of_file(path: Path) -> str:
+    """Name the files made from one: the stem, but for ``..mp4``, whose stem is a folder's name."""
+    return path.name if path.stem in (".", "..") else path.stem
+
+
 def check_name(path: Path) -> None:
     """Check that a file's name can be used.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
-from runtime.sources.base import Shot, Source, check_name, taken
+from runtime.sources.base import Shot, Source, check_name, stem_of_file, taken
 from runtime.sources.truncation import image_damage
 
 IMAGE_SUFFIXES = frozenset(
@@ -40,7 +40,7 @@ class ImageFiles(Source):
         if files is None:
             files = _images_of(path) if self.many else [("", path)]
         self.files = files
-        stem = path.resolve().name if self.many else path.stem
+        stem = path.resolve().name if self.many else stem_of_file(path)
         super().__init__(str(path), stem, count=len(self.files))
 
     def __iter__(self) -> Iterator[Shot]:

@@ -282,4 +282,11 @@ def _parts(url: str) -> tuple[str, str, str]:
     """
     scheme, _, rest = url.partition("://")
     place, slash, path = re.split(r"[?#]", rest.rpartition("@")[2])[0].partition("/")
-    return scheme.lower(), place, slash + path
+    return scheme.lower(), place, _SECRET.sub("…", slash + path)
+
+
+_SECRET = re.compile(
+    r"(?<=[/&;_])(?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|key)=.*?(?=[/&;]|_\w+=|$)", re.I
+)
+"""What some cameras take in the path, ``/user=admin&password=secret&channel=1.sdp``, also with
+``_`` between."""

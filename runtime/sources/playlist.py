@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -168,7 +169,7 @@ def open_files(files: Sequence[Path], name: str, base: Path) -> Source:
 
 
 def _relative(file: Path, base: Path) -> str:
-    file, base = file.absolute(), base.absolute()
+    file, base = (Path(os.path.normpath(path.absolute())) for path in (file, base))
     return file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
-from runtime.sources.base import FALLBACK_FPS, Shot, Source, taken
+from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -19,6 +19,9 @@ COUNTING = {b"ftyp": 4, b"AVI ": 8}
 """Marks, and the bytes that they begin at, of the containers that count their frames: MP4 with its
 kin, and AVI. Of others OpenCV makes a count of length and nominal rate, from which videos of
 variable rate are far."""
+
+_LISTS = (b"#EXTM3U", b"ffconcat")
+"""How texts begin of which FFmpeg plays the files, or addresses, that they name."""
 
 PACED = 16
 """Frames at the beginning whose rate is looked at."""
@@ -94,7 +97,7 @@ class Video(Source):
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
             )
-        return cls(capture, str(path), path.stem, path, counted=_counts_frames(path))
+        return cls(capture, str(path), stem_of_file(path), path, counted=_counts_frames(path))
 
     def __iter__(self) -> Iterator[Shot]:
         if self._begun:
@@ -231,6 +234,8 @@ def _counts_frames(path: Path) -> bool:
 def _is_text(path: Path) -> bool:
     with open(path, "rb") as file:
         start = file.read(1024)
+    if start.startswith(_LISTS):
+        return True
     try:
         start.decode("ascii")
     except UnicodeDecodeError:
