@@ -81,10 +81,10 @@ def load_checkpoint(
         config = ModelConfig.from_dict(content["config"])
     except ValueError as error:
         raise CheckpointError(f"{path}: its configuration is not usable: {error}") from error
-    model = build_network(config)
     try:
+        model = build_network(config)
         model.load_state_dict(content["model"])
-    except (RuntimeError, AttributeError, TypeError) as error:
+    except (RuntimeError, MemoryError, AttributeError, TypeError) as error:
         raise CheckpointError(
             f"{path}: its weights do not fit the network that its configuration describes "
             f"({str(error)[:300]})"
@@ -136,7 +136,7 @@ def _read(path: Path) -> Any:
             f"{path} holds more than tensors and plain values, so it is not opened: "
             "it is no checkpoint of lgrnet"
         ) from error
-    except (RuntimeError, EOFError, KeyError, OSError, ValueError) as error:
+    except Exception as error:  # of a damaged file, whatever its opcodes do
         raise CheckpointError(
             f"{path} is damaged ({str(error)[:200]}): copy it again, or use another checkpoint"
         ) from error

@@ -1,26 +1,32 @@
 """One source from the first frame to the last: detect, write, report."""
 
 import json
+import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 import cv2
+import numpy as np
 
 from runtime.closed_pipe import has_gone, redirect_to_nowhere
 from runtime.detector import Detector
+from runtime.digest import file_sha256
 from runtime.drawing import Annotator
 from runtime.drawing.window import Window
 from runtime.errors import OutputError
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
+from runtime.installed import version_of
 from runtime.latency import LatencyStats
 from runtime.outputs import SourceFiles, Wanted, all_written, begun, cut_off, reopen
 from runtime.outputs.pictures import write_whole
+from runtime.packaged import model_path
 from runtime.results import Result
 from runtime.sources import Shot, Source, every_nth
 from runtime.truth import Agreement
@@ -262,6 +268,7 @@ class Run:
                 "model": self.detector.spec.to_dict(),
                 "options": self._options(),
                 "run": self._identity(source),
+                "made_by": self._made_by(),
                 "opencv": cv2.__version__,
                 "latency": tally.latency.as_dict(),
                 "frames_with_a_face": tally.with_face + tally.recalled_with_face,
@@ -279,6 +286,17 @@ class Run:
         """Say what decides over the results, for whoever goes on."""
         detector = self.detector
         return begun.identity(source, detector.spec.to_dict(), detector.precision, self._options())
+
+    def _made_by(self) -> dict[str, object]:
+        """Tell what it takes to make the same again, beside what the rest of the record tells."""
+        path = model_path(str(self.detector.options["model"]))
+        return {
+            "lgrnet": version_of("lgrnet"),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "model_sha256": file_sha256(path) if path.is_file() else None,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
 
     def _options(self) -> dict[str, object]:
         """Collect what the user may choose, and what is active."""

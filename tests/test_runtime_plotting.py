@@ -248,3 +248,17 @@ def test_pictures_among_videos_have_one_block(tmp_path):
             writer.write(replace(result, timestamp=i / 25 if i < 4 else None))
     mixed = plot(tmp_path / "mix.csv")
     assert mixed.shape == plot(table(tmp_path, faces=2)).shape, "the video's face, and pictures"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("AU06", "x"), ("AU12", ""), ("timestamp", "nan"), ("timestamp", "inf")]
+)
+def test_numbers_that_are_none_are_named(tmp_path, column, value):
+    path = table(tmp_path, 3)
+    lines = path.read_text().splitlines()
+    cells = lines[2].split(",")
+    cells[lines[0].split(",").index(column)] = value
+    lines[2] = ",".join(cells)
+    path.write_text("\n".join([*lines, ""]))
+    with pytest.raises(InputError, match=f"frame 1 of the table, {column}: "):
+        plot(path)

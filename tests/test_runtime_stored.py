@@ -75,3 +75,31 @@ def test_presence_is_read_as_it_stands_and_not_judged_anew(tmp_path):
     path = write(tmp_path, "native", some_result(0, *faces), some_result(1))
     (read,) = StoredFrames(path, LAYOUT)
     assert [face.present for face in read] == [("AU06",), ("AU12", "AU24")]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("AU06", "5", "AU06 is 5"),
+        ("AU12", "nan", "AU12 is nan"),
+        ("success", "2", "success is neither"),
+        ("box_w", "-5", "box_w is -5"),
+        ("box_x", "inf", "box_x is inf"),
+        ("x_3", "nan", "x_3 is nan"),
+        ("timestamp", "nan", "timestamp is nan"),
+    ],
+)
+def test_values_that_no_run_writes_are_not_taken_over(tmp_path, column, value, said):
+    results = [some_result(i, some_face(), timestamp=float(i)) for i in range(3)]
+    lines = write(tmp_path, "native", *results).read_text().splitlines()
+    cells = lines[1].split(",")
+    cells[lines[0].split(",").index(column)] = value
+    lines[1] = ",".join(cells)
+    with pytest.raises(InputError, match=rf"left\.csv, frame 0: {said}"):
+        list(stored(tmp_path, "\n".join([*lines, ""])))
+
+
+def test_a_frame_of_endless_digits_ends_what_counts(tmp_path):
+    text = write(tmp_path, "native", *(some_result(i, some_face()) for i in range(3))).read_text()
+    damaged = text + "9" * 5000 + text.splitlines()[-1][1:] + "\n"
+    assert stored(tmp_path, damaged).last == 1

@@ -67,7 +67,8 @@ class GrowingText:
     def __init__(self, target: str | Path, keep: int = 0) -> None:
         self._partial = PartialFile(target)
         path = self._partial.path
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        # A link that somebody has put there would lead to another file.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
             self._file: int | None = os.open(path, flags, 0o666)
         except OSError as error:

@@ -1,17 +1,21 @@
 """Reading the native table back: the frames of a run that was cut off."""
 
 import csv
+import math
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from runtime.action_units import MAX_INTENSITY
 from runtime.errors import InputError
 from runtime.formats import native
 from runtime.formats.columns import Layout, csv_lines
 from runtime.landmarks import COUNT
 from runtime.results import Face, Result, Timings
+
+_DIGITS = 18  # of the number of a frame
 
 
 class StoredFrames:
@@ -50,7 +54,8 @@ class StoredFrames:
             begin, frame, before, offset = len(header), -1, -1, len(header)
             for line in file:
                 number, comma, _ = line.partition(b",")
-                if not line.endswith(b"\n") or not comma or not number.isdigit():
+                whole = number.isdigit() and len(number) <= _DIGITS
+                if not line.endswith(b"\n") or not comma or not whole:
                     break
                 if int(number) != frame:
                     begin, before, frame = offset, frame, int(number)
@@ -72,36 +77,48 @@ class StoredFrames:
     def _result(self, frame: int, rows: list[dict[str, str]]) -> Result:
         if any(None in row or None in row.values() for row in rows):
             raise ValueError("too few or too many cells")
+        if any(row["success"] not in ("0", "1") for row in rows):
+            raise ValueError("success is neither 0 nor 1")
         time = rows[0]["timestamp"]
         return Result(
             tuple(self._face(row) for row in rows if row["success"] == "1"),
             Timings(),
             size=(0, 0),
             index=frame,
-            timestamp=float(time) if time else None,
+            timestamp=_number(rows[0], "timestamp") if time else None,
             name=rows[0].get("input") or "",
         )
 
     def _face(self, row: dict[str, str]) -> Face:
         aus, layout = self._layout.aus, self._layout
 
-        def some(end: str, wanted: bool = True) -> dict[str, float]:
-            return {au: float(row[au + end]) for au in aus} if wanted else {}
+        def some(end: str, wanted: bool = True, most: float = 1.0) -> dict[str, float]:
+            return {au: _number(row, au + end, 0, most) for au in aus} if wanted else {}
 
-        points = [float(row[f"{axis}_{i}"]) for axis in "xy" for i in range(COUNT)]
+        points = [_number(row, f"{axis}_{i}") for axis in "xy" for i in range(COUNT)]
         landmarks = np.array(points, np.float32).reshape(2, COUNT).T
         landmarks.setflags(write=False)
-        x, y, w, h = (float(row[f"box_{side}"]) for side in "xywh")
+        x, y = (_number(row, f"box_{side}") for side in "xy")
+        w, h = (_number(row, f"box_{side}", 0) for side in "wh")
         return Face(
             int(row["face_id"]),
             (x, y, w, h),
-            float(row["score"]),
+            _number(row, "score"),
             landmarks,
             some(""),
             tuple(au for au in aus if row[f"{au}_c"] == "1"),
-            some("_r", layout.intensity),
+            some("_r", layout.intensity, MAX_INTENSITY),
             some("_adj", layout.adjusted),
         )
+
+
+def _number(
+    row: dict[str, str], column: str, least: float = -math.inf, most: float = math.inf
+) -> float:
+    number = float(row[column])
+    if not (math.isfinite(number) and least <= number <= most):
+        raise ValueError(f"{column} is {row[column]}")
+    return number
 
 
 def _first(file, count: int) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """The native table of a run as curves: a face's action units, in so many columns."""
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,10 +112,17 @@ def _face(row: dict[str, str], mixed: bool) -> str:
 
 
 def _time(row: dict[str, str], timed: bool) -> float:
+    return _number(row, "timestamp" if timed else "frame")
+
+
+def _number(row: dict[str, str], column: str) -> float:
     try:
-        return float(row["timestamp"] if timed else row["frame"])
+        number = float(row[column])
+        if not math.isfinite(number):
+            raise ValueError("it is not finite")
     except ValueError as error:
-        raise InputError(f"frame {row['frame']} of the table: {error}") from error
+        raise InputError(f"frame {row['frame']} of the table, {column}: {error}") from error
+    return number
 
 
 def read_curves(
@@ -160,7 +168,7 @@ def read_curves(
             continue
         adjusted = adjusted or [f"{au}_adj" in header for au in aus]
         values = [
-            float(row[f"{au}_adj" if there else au])
+            _number(row, f"{au}_adj" if there else au)
             for au, there in zip(aus, adjusted, strict=True)
         ]
         on = [row[f"{au}_c"] == "1" for au in aus]

@@ -19,7 +19,7 @@ from runtime.formats.subtitles import SUBTITLES, folder_of_many
 from runtime.image import size_of
 from runtime.outputs import begun
 from runtime.outputs.continued import ContinuedIds
-from runtime.outputs.pictures import VideoWriter, write_image
+from runtime.outputs.pictures import VideoWriter, file_name, write_image
 from runtime.results import Result
 from runtime.sources import Shot, Source
 from runtime.sources.base import FALLBACK_FPS, MOST_NAMED
@@ -256,7 +256,8 @@ class SourceFiles:
             self._video.write(self.picture(shot, result), shot.timestamp)
         elif self._wanted.pictures:
             base, name = self._base, shot.name
-            path = f"{base}.annotated/{name}.png" if name else f"{base}.annotated.png"
+            inside = file_name(name, ".png") if name else ""
+            path = f"{base}.annotated/{inside}" if name else f"{base}.annotated.png"
             write_image(path, self.picture(shot, result))
 
     def _tell_timeless(self) -> None:

@@ -16,6 +16,9 @@ INK, FAINT, GRID = (60, 50, 44), (140, 132, 126), (232, 228, 226)
 AREA, AREA_PRESENT = (214, 206, 200), (40, 130, 225)
 PAPER = (255, 255, 255)
 
+NARROWEST, WIDEST = 400, 30_000
+"""Width of a picture, pixels: names need room, and PNG files end soon above."""
+
 FACES = 4
 """Faces at most that get a block: those that are there longest."""
 
@@ -42,18 +45,19 @@ def plot(
             ``out/clip.partial.csv``.
         output: Image to write as well; its suffix says the format.
         aus: Keys of the AUs to draw; None for all.
-        width: Width of the picture, pixels, 400 or more.
+        width: Width of the picture, pixels, from :data:`NARROWEST` to :data:`WIDEST`.
 
     Returns:
         (H, width, 3) uint8, BGR.
 
     Raises:
         FileNotFoundError: There is no such table.
-        InputError: It is no native table, holds no face or lacks an AU, or the width is too small.
+        InputError: It is no native table, holds no face or lacks an AU, a number in it is
+            none, or the width is out of range.
         OSError: The image cannot be written.
     """
-    if width < 400:
-        raise InputError(f"a timeline {width} pixels wide has no room for names: give 400 or more")
+    if not NARROWEST <= width <= WIDEST:
+        raise InputError(f"a timeline can be {NARROWEST} to {WIDEST} pixels wide, not {width}")
     path = Path(table)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give the CSV of a run")

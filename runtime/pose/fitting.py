@@ -1,7 +1,8 @@
 """How a head is turned and where it is, from its 49 landmarks and a rigid face of average shape.
 
 The camera is a pinhole that nobody has calibrated: its focal length is taken to be
-`FOCAL_LENGTH` times the longer side of the frame (65 degrees across), OpenFace's assumption too. A
+`FOCAL_LENGTH` times the longer side of the frame (65 degrees across), OpenFace's assumption for
+4:3; it takes (500 · width / 640 + 500 · height / 480) / 2, which is 0.68 of the width at 16:9. A
 longer lens makes the distance come out too short by that factor; angles change little.
 """
 

@@ -274,6 +274,13 @@ def stem_of(url: str) -> str:
     return re.sub(r"[^\w.-]+", "_", f"{host}{path}").strip("_.") or "stream"
 
 
+_SECRET = re.compile(
+    r"(?<=[/&;_])(?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|key)=.*?(?=[/&;]|_\w+=|$)", re.I
+)
+"""What some cameras take in the path, ``/user=admin&password=secret&channel=1.sdp``, also with
+``_`` between."""
+
+
 def _parts(url: str) -> tuple[str, str, str]:
     """Split a URL into scheme, host with port, and path.
 
@@ -283,10 +290,3 @@ def _parts(url: str) -> tuple[str, str, str]:
     scheme, _, rest = url.partition("://")
     place, slash, path = re.split(r"[?#]", rest.rpartition("@")[2])[0].partition("/")
     return scheme.lower(), place, _SECRET.sub("…", slash + path)
-
-
-_SECRET = re.compile(
-    r"(?<=[/&;_])(?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|key)=.*?(?=[/&;]|_\w+=|$)", re.I
-)
-"""What some cameras take in the path, ``/user=admin&password=secret&channel=1.sdp``, also with
-``_`` between."""

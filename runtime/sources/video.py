@@ -192,7 +192,10 @@ class Video(Source):
         if not len(gaps):
             return self.fps
         # MPEG-4 does not take every fraction.
-        rate = float(round(min(1 / np.median(gaps), FASTEST, MOST_OFTEN * self.fps)))
+        found = 1 / np.median(gaps)
+        rate = float(round(min(found, FASTEST, MOST_OFTEN * self.fps)))
+        if self.fps > FASTEST and found < self.fps / 2:
+            return max(1.0, rate)  # what the file says is no rate of its frames
         return rate if rate > 1.1 * self.fps else self.fps
 
     def close(self) -> None:

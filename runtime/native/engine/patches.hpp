@@ -84,7 +84,10 @@ class Patches {
   // Adds one window. It is clipped to the grid, so that one off the grid marks the nearest edge.
   void mark(Patch& patch, float x, float y, int margin) const {
     const float most = static_cast<float>(cells_ - 1), radius = static_cast<float>(radius_);
-    const auto clip = [&](float at) { return static_cast<int>(std::clamp(at, 0.f, most)); };
+    // Also of NaN, as landmarks of weights without bounds can be.
+    const auto clip = [&](float at) {
+      return static_cast<int>(std::fmin(std::fmax(at, 0.f), most));
+    };
     for (int row = clip(y - radius); row <= clip(y + radius); ++row)
       for (int column = clip(x - radius); column <= clip(x + radius); ++column) {
         const int i = row - margin, j = column - margin;

@@ -1,0 +1,207 @@
+"""Files and names that are made to mislead: what they lead to is refused, or stays where it is."""
+
+import json
+import os
+import sys
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from native_engine import native_model, require_native
+from some_videos import write_video
+from test_runtime_cli import names, rows, run, write_clip
+from tiny_network import tiny_network
+
+from runtime.errors import InputError, ModelError, SpecError
+from runtime.formats.growing import GrowingText, partial_path
+from runtime.native import library
+from runtime.native.model import read_model, write_model
+from runtime.outputs.pictures import file_name
+from runtime.sources import Video, open_source
+from runtime.sources.live import stem_of, without_password
+from runtime.spec import METADATA_KEY, ModelSpec
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\n#{}\nfile private.mp4\n",
+        "#EXTM3U\n#{}\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}private.mp4\n#EXT-X-ENDLIST\n",
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "é"])
+def test_a_list_of_other_files_is_no_video(tmp_path, text, mark):
+    """FFmpeg plays what it names; one letter beyond ASCII made it look like a video."""
+    write_video(tmp_path / "private.mp4")
+    path = tmp_path / "upload.mp4"
+    path.write_text(text.format(mark, ""), encoding="utf-8")
+    with pytest.raises(InputError, match=r"upload\.mp4"):
+        list(open_source(path))
+
+
+@pytest.mark.parametrize("name", ["..avi", "..jpg"])
+def test_outputs_stay_in_their_folder(tmp_path, capsys, model, name):
+    source, out = tmp_path / "in" / name, tmp_path / "out" / "result"
+    source.parent.mkdir()
+    if name.endswith(".jpg"):
+        cv2.imwrite(str(source), np.full((60, 60, 3), 90, np.uint8))
+    else:
+        write_clip(tmp_path / "clip.avi", 2).rename(source)
+    assert run(capsys, source, "--out", out, "--model", model)[0] == 0
+    assert names(tmp_path / "out") == [f"result/{each}" for each in names(out)]
+    assert f"{name}.csv" in names(out)
+
+
+def test_pictures_of_a_pattern_stay_in_their_folder(tmp_path, capsys, model, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a/b", "far"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(2):
+            cv2.imwrite(str(tmp_path / folder / f"{number}.png"), np.zeros((60, 60, 3), np.uint8))
+    code, _, err = run(capsys, "a/*/../../far/*.png", "--out", "out/deep", "--model", model)
+    assert code == 0, err
+    made = [path for path in tmp_path.rglob("*.png") if "annotated" in str(path)]
+    assert len(made) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "far", "out", model.name}
+    assert not (tmp_path / "out" / "far").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://h/user=admin&password=secret&channel=1.sdp", "rtsp://h/…&…&channel=1.sdp"),
+        ("rtsp://h/user=admin_password=secret_channel=2_stream=0.sdp", "rtsp://h/…_…_channel=2_stream=0.sdp"),
+        ("rtsp://h:554/live/token=secret/1", "rtsp://h:554/live/…/1"),
+        ("rtsp://h/monkey=1/superuser=2", "rtsp://h/monkey=1/superuser=2"),
+    ],
+)  # fmt: skip
+def test_passwords_in_paths_of_urls(url, shown):
+    assert without_password(url) == shown
+    assert "secret" not in stem_of(url)
+
+
+def test_streams_of_one_camera_keep_names_of_their_own():
+    urls = [f"rtsp://h/user=a&password=b&channel={number}.sdp" for number in (1, 2)]
+    assert len({stem_of(url) for url in urls}) == 2
+
+
+@pytest.mark.parametrize("letters", ["a" * 250, "é" * 120, "顔" * 82])
+def test_pictures_with_long_names(tmp_path, capsys, model, letters):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    picture = cv2.imencode(".png", np.zeros((60, 60, 3), np.uint8))[1].tobytes()
+    for name in (f"{letters}.png", "short.png"):
+        (folder / name).write_bytes(picture)
+    assert run(capsys, folder, "--out", tmp_path / "out", "--model", model)[0] == 0
+    made = names(tmp_path / "out" / "faces.annotated")
+    assert len(made) == 2
+    assert "short.png.png" in made
+    assert [row["input"] for row in rows(tmp_path / "out" / "faces.csv")] == sorted(
+        (f"{letters}.png", "short.png")
+    )
+
+
+def test_long_names_stay_apart():
+    one, other = (file_name(f"sub/{'a' * 240}{end}", ".png") for end in "xy")
+    assert one != other
+    assert one.startswith("sub/aaa")
+    assert len(os.fsencode(one.partition("/")[2])) <= 220
+    assert file_name("sub/short.jpg", ".png") == "sub/short.jpg.png"
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="Windows has no such flag")
+def test_a_link_that_somebody_has_put_there_is_not_followed(tmp_path):
+    victim, target = tmp_path / "victim.txt", tmp_path / "clip.csv"
+    victim.write_text("precious")
+    partial_path(target).symlink_to(victim)
+    with pytest.raises(Exception, match=r"clip\.partial\.csv cannot be written"):
+        GrowingText(target)
+    assert victim.read_text() == "precious"
+
+
+@pytest.fixture
+def native_file(tmp_path):
+    require_native()
+    write_model(tmp_path / "net.npz", native_model(tiny_network()))
+    return tmp_path / "net.npz"
+
+
+def test_a_model_that_is_packed_is_refused(tmp_path, native_file):
+    """A few kilobytes could become any amount of memory; our files are not packed."""
+    packed = tmp_path / "packed.npz"
+    with (
+        zipfile.ZipFile(native_file) as read,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file,
+    ):
+        for member in read.infolist():
+            file.writestr(member.filename, read.read(member))
+        file.writestr("zeros.npy", b"\0" * 10_000_000)
+    with pytest.raises(ModelError, match="larger than the file"):
+        read_model(packed)
+
+
+def test_a_model_that_holds_more_than_arrays_is_refused(native_file):
+    with zipfile.ZipFile(native_file, "a") as file:
+        file.writestr("readme.txt", "hello")
+    with pytest.raises(ModelError, match="more than arrays"):
+        read_model(native_file)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such owners")
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_an_engine_that_others_can_write_is_not_run(tmp_path, whose):
+    """The checksum beside it is no protection from whoever can write both."""
+    require_native()
+    engine = library.library_path("portable", tmp_path)
+    engine.write_bytes(b"not even a library")
+    library.write_checksum(engine)
+    (tmp_path if whose == "folder" else engine).chmod(0o777)
+    with pytest.raises(OSError, match="others can write to it"):
+        library.open_library(engine)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"aus": [1.0, 12.0]}, "no whole number"), ({"batch": 1.0}, "no whole number"),
+        ({"aus": [True, 12]}, "no whole number"),
+    ],
+)  # fmt: skip
+def test_numbers_of_a_model_are_whole(native_file, change, said):
+    metadata = read_model(native_file).spec.to_metadata()
+    fields = json.loads(metadata[METADATA_KEY]) | change
+    with pytest.raises(SpecError, match=said):
+        ModelSpec.from_metadata({METADATA_KEY: json.dumps(fields)}, "m.onnx")
+
+
+def test_metadata_nested_without_end():
+    deep = "[" * sys.getrecursionlimit() * 10
+    with pytest.raises(SpecError, match="is not JSON"):
+        ModelSpec.from_metadata({METADATA_KEY: deep}, "m.onnx")
+
+
+def test_a_rate_that_is_none_does_not_blow_up_the_video(monkeypatch, tmp_path):
+    """A file that says 999 frames a second and has one every ten seconds."""
+
+    class Odd:
+        times = iter((0.0, 9.9, 19.8, 29.7))
+
+        def grab(self):
+            self.now = next(self.times, None)
+            return self.now is not None
+
+        def get(self, what):
+            return {cv2.CAP_PROP_FPS: 999.0, cv2.CAP_PROP_POS_MSEC: 1e3 * (self.now or 0)}[what]
+
+        def isOpened(self):
+            return True
+
+        def release(self):
+            pass
+
+    path = write_video(tmp_path / "a.avi", code="MJPG", frames=2)
+    video = Video.of_file(path)
+    video.fps = 999.0
+    monkeypatch.setattr("runtime.sources.video._open", lambda _: Odd())
+    assert video.pace() == 1
