@@ -1,5 +1,6 @@
 """Training in two processes comes out as training in one; here on CPUs, over gloo."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -91,6 +92,43 @@ def test_two_shares_have_the_gradients_of_the_whole(tmp_path):
 
 def test_alone_nothing_is_shared():
     assert type(share_norms(Toy(), CPU).norm) is nn.BatchNorm2d
+
+
+@pytest.fixture
+def twins(monkeypatch):
+    """Let this process be one of two whose shares are the same: sums are twice what it has."""
+    monkeypatch.setattr("lgrnet.training.parallel.process_count", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce", lambda total: total.mul_(2))
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_norms_of_two_equal_shares_are_those_of_the_share_taken_twice(twins, dtype, momentum):
+    """Far from zero, where sums in bfloat16 would lose the variance; and judging changes none."""
+    torch.manual_seed(2)
+    alone = nn.BatchNorm2d(3, momentum=momentum)
+    with torch.no_grad():
+        alone.weight.uniform_(0.5, 2)
+        alone.bias.uniform_(-1, 1)
+    shared = share_norms(nn.Sequential(copy.deepcopy(alone)), CPU)[0]
+    assert type(shared) is SummedBatchNorm2d
+    near = {torch.float32: 1e-5, torch.bfloat16: 2**-7}[dtype]
+    for step in range(3):
+        maps = (torch.randn(5, 3, 8, 8) + 20 + step).to(dtype)
+        found, wanted = shared(maps), alone(torch.cat([maps, maps]).float())[:5]
+        assert found.dtype == dtype
+        torch.testing.assert_close(found.float(), wanted, rtol=near, atol=near)
+        for name, value in alone.named_buffers():
+            torch.testing.assert_close(shared.get_buffer(name), value, rtol=1e-4, atol=1e-5)
+    before = copy.deepcopy(shared.state_dict())
+    torch.testing.assert_close(shared.eval()(maps), alone.eval()(maps), rtol=near, atol=near)
+    assert all(torch.equal(value, before[name]) for name, value in shared.state_dict().items())
+
+
+def test_on_gpus_norms_are_pytorchs_own(twins):
+    norm = share_norms(Toy(), torch.device("cuda")).norm
+    assert type(norm) is nn.SyncBatchNorm
+    assert set(norm.state_dict()) == set(Toy().norm.state_dict())
 
 
 @pytest.fixture(scope="module")
