@@ -2,12 +2,14 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from test_lgrnet_train import weights
 from tiny_corpus import write_tiny_corpus
 from torch import distributed, nn
@@ -16,7 +18,7 @@ from lgrnet.data.batches import training_batches
 from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.train import main
 from lgrnet.training.losses import joint_loss
-from lgrnet.training.parallel import SummedBatchNorm2d, open_accelerator, share_norms
+from lgrnet.training.parallel import SummedBatchNorm2d, Wrapped, open_accelerator, share_norms
 from lgrnet.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -197,6 +199,35 @@ def test_one_gpu_for_two_processes_is_refused(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(ValueError, match="give --device cuda, and each takes its own"):
         open_accelerator(torch.device("cuda:1"), "fp32")
+
+
+@pytest.mark.parametrize(
+    ("precision", "inside"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_a_network_computes_in_the_precision_that_was_asked_for(precision, inside):
+    AcceleratorState._reset_state(reset_partial_state=True)  # another precision may be set there
+    try:
+        network, seen = nn.Linear(3, 2), []
+        network.register_forward_hook(lambda *given: seen.append(given[2].dtype))
+        accelerator = open_accelerator(CPU, precision)
+        assert accelerator.device == CPU
+        said = accelerator.prepare(Wrapped(network))(torch.ones(1, 3))
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert seen == [inside]
+    assert said.dtype == network.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_the_gpu_is_the_one_that_was_asked_for(device, monkeypatch):
+    """Accelerate reads it from the environment; without a number it takes the first, or its own."""
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "as it was")  # which is restored afterwards
+    monkeypatch.setattr("accelerate.Accelerator", lambda **how: how)
+    how = open_accelerator(torch.device(device), "fp16")
+    assert how == {"cpu": False, "mixed_precision": "fp16"}
+    told = os.environ["ACCELERATE_TORCH_DEVICE"]
+    assert told == ("cuda:1" if device == "cuda:1" else "as it was")
 
 
 def test_a_missing_library_is_named(monkeypatch):
