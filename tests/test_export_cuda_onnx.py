@@ -144,6 +144,18 @@ def test_a_graph_without_a_module(tmp_path, model, proto, node, reason):
         recover.recover_network(file_of(tmp_path, other, model))
 
 
+def test_a_map_of_unknown_size_has_that_of_what_it_is_made_of(tmp_path, model, proto):
+    other = onnx.ModelProto()
+    other.CopyFrom(proto)
+    (first,) = (each for each in other.graph.node if each.name == "model.stem.0.conv/Conv")
+    place = list(other.graph.node).index(first)
+    same = onnx.helper.make_node("Identity", [first.input[0]], ["the same"], "graph/Identity")
+    first.input[0] = "the same"
+    other.graph.node.insert(place, same)
+    got, _ = recover.recover_network(file_of(tmp_path, other, model))
+    assert got.config == model.config
+
+
 def larger(graph, node):
     """Give a node a weight of one row more."""
     (weight,) = (each for each in graph.initializer if each.name == node.input[1])
@@ -158,6 +170,11 @@ def computed(graph, node):
     graph.node.insert(0, onnx.helper.make_node("Identity", [node.input[1]], ["computed"]))
     graph.node.insert(0, onnx.helper.make_node("Relu", ["computed"], ["computed twice"]))
     node.input[1] = "computed twice"
+
+
+def lost(graph, node):
+    """Take a node's last weight away."""
+    node.input.pop()
 
 
 def both(graph, node):
@@ -175,6 +192,7 @@ def neither(graph, node):
     [
         ("model.heads.logit/Conv", larger, "size mismatch for heads.logit.weight"),
         ("model.heads.logit/Conv", computed, "input 1 of model.heads.logit/Conv is no constant"),
+        ("model.heads.logit/Conv", lost, "input 2 of model.heads.logit/Conv is no constant"),
         ("model.stem.0.norm/BatchNormalization", computed, "input 1 of model.stem.0.norm/Batch"),
         ("model.stem.0.conv/Conv", larger, "is no network that we know"),
         ("model.relation.upward.gates.maps.0/Add", both, "maps.0/Add adds no bias"),
