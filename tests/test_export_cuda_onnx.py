@@ -57,6 +57,8 @@ def test_the_network_comes_back_bit_by_bit(tmp_path, model, proto):
     for name, tensor in weights_of(got).items():
         assert torch.equal(tensor, wanted[name]), name
     recover.require_same(got, path, spec, draw_faces(3))
+    got, _ = recover.recover_network(file_of(tmp_path, proto, model, preset="paper"))
+    assert got.config == replace(model.config, preset="paper")
 
 
 def test_half_precision_comes_back_rounded(tmp_path, model, proto):

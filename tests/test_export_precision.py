@@ -1,6 +1,7 @@
 """int8 and fp16, from the command line to a file that runs."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -10,10 +11,18 @@ import torch
 from tiny_export import GENEROUS, write_export_folder
 from tiny_network import draw_faces, tiny_network
 
+from export.errors import ExportError
 from export.half import _is_kept, drop_twins
 from export.onnx import export_onnx, main
 from export.plain import PlainGraph
-from export.quantise import Quantised, _between, _Faces, part_of, quantise
+from export.quantise import (
+    Quantised,
+    _between,
+    _Faces,
+    _flat_layers_told,
+    part_of,
+    quantise,
+)
 from export.recipes import fastest_graph
 from export.serialise import to_onnx
 from lgrnet.checkpoint import save_checkpoint
@@ -384,6 +393,30 @@ def test_numbers_of_8_bits_span_what_calibration_saw(tmp_path, integer_outputs):
             np.testing.assert_allclose(
                 weight * scales[:, None, None, None], wanted, atol=scales.max() / 2 + 1e-6
             )
+
+
+def test_the_quantiser_is_quiet_and_others_are_heard_afterwards(tmp_path, capfd, caplog):
+    source = chain(tmp_path / "chain.onnx", "a", "b")
+    with caplog.at_level("INFO"):
+        quantise(
+            source, tmp_path / "q.onnx", of_dark_faces(4), lambda _: np.zeros((4, 1)),
+            batch=1, integer_outputs=True, mean_change=1.0,
+        )  # fmt: skip
+        assert caplog.messages == []
+        logging.getLogger("export").info("heard")
+    assert caplog.messages == ["heard"]
+    assert capfd.readouterr().out == ""
+
+
+def test_a_layer_that_hardly_says_anything_is_told_of():
+    """By NumPy's own words for a histogram without width; what else it finds is not ours."""
+    with (
+        pytest.raises(ExportError, match=r"hardly differ .*\(--calibration\)"),
+        _flat_layers_told(),
+    ):
+        np.histogram(np.ones(4), bins=2048, range=(1, 1 + 1e-14))
+    with pytest.raises(ValueError, match="max must be larger"), _flat_layers_told():
+        np.histogram(np.ones(4), bins=2048, range=(1, 0))
 
 
 @pytest.mark.parametrize(("count", "batch"), [(1, 1), (3, 1), (7, 1), (9, 2), (3, 3)])

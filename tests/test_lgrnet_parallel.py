@@ -218,16 +218,22 @@ def test_a_network_computes_in_the_precision_that_was_asked_for(precision, insid
     assert said.dtype == network.weight.dtype == torch.float32
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_the_gpu_is_the_one_that_was_asked_for(device, monkeypatch):
-    """Accelerate reads it from the environment; without a number it takes the first, or its own."""
+@pytest.mark.parametrize(
+    ("device", "precision", "told"),
+    [("cpu", "no", None), ("cuda", "fp16", None), ("cuda:1", "fp16", "cuda:1")],
+)
+def test_the_device_is_the_one_that_was_asked_for(device, precision, told, monkeypatch):
+    """Accelerate reads a number from the environment; without one it takes the first, or its own.
+
+    By itself it takes a GPU where there is one.
+    """
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "as it was")  # which is restored afterwards
     monkeypatch.setattr("accelerate.Accelerator", lambda **how: how)
-    how = open_accelerator(torch.device(device), "fp16")
-    assert how == {"cpu": False, "mixed_precision": "fp16"}
-    told = os.environ["ACCELERATE_TORCH_DEVICE"]
-    assert told == ("cuda:1" if device == "cuda:1" else "as it was")
+    asked = precision.replace("no", "fp32")
+    how = open_accelerator(torch.device(device), asked)
+    assert how == {"cpu": device == "cpu", "mixed_precision": precision}
+    assert os.environ["ACCELERATE_TORCH_DEVICE"] == (told or "as it was")
 
 
 def test_a_missing_library_is_named(monkeypatch):
