@@ -40,7 +40,7 @@ SAME = Cost(
         ),
         (
             {"f1": np.array([0.79, 0.89])},
-            Bounds(f1=0.02, mean_f1=0.005),
+            Bounds(),
             ["mean F1 falls by 0.0100 (0.8500 → 0.8400), the bound is 0.005"],
         ),
         ({}, Bounds(change=0.2), ["AU01 changes by up to 0.300, the bound is 0.2"]),

@@ -5,6 +5,8 @@ from test_runtime_fixtures import make_spec
 from tiny_network import draw_faces, tiny_network
 
 from export.compare import Comparison, _patches_from, compare
+from export.errors import ExportError
+from export.judge import require_equal
 from export.plain import PlainGraph
 from runtime.backends.base import Outputs
 
@@ -56,6 +58,32 @@ def test_differences_are_found_in_any_face(model, faces):
     assert problem.startswith("landmarks differ from PyTorch's by up to 2.50e-01")
 
 
+def test_what_is_told_is_what_was_compared(model, faces, caplog):
+    """The numbers of the log, and all that is wrong in one message."""
+
+    def change(probability, landmarks):
+        probability[5, 1] += 0.01
+        landmarks[7, 48, 1] -= 0.25
+        return probability, landmarks
+
+    caplog.set_level("INFO", "export.judge")
+    backend = FakeBackend(model, change)
+    require_equal(model, backend, faces, 0.02, 0.3)
+    (said,) = caplog.messages  # no patch lies between two cells
+    probability, landmarks, _ = backend(faces)
+    spreads = [np.ptp(each, axis=0).max() for each in (probability, landmarks)]
+    assert said == (
+        "compared with PyTorch on 8 faces: AU probabilities differ by at most 1.0e-02, landmarks "
+        f"by 2.5e-01 px (between faces they vary by {spreads[0]:.1e} and {spreads[1]:.1e} px)"
+    )
+    with pytest.raises(ExportError) as told:
+        require_equal(model, backend, faces, 0.005, 0.2)
+    assert str(told.value) == (
+        "not exported: AU probabilities differ from PyTorch's by up to 1.00e-02, the tolerance is "
+        "5e-03; landmarks differ from PyTorch's by up to 2.50e-01, the tolerance is 2e-01"
+    )
+
+
 def test_the_same_answer_to_all_faces_fails_whatever_the_tolerance(model, faces):
     def change(probability, landmarks):
         return probability.mean(0).repeat(8).reshape(5, 8).T, landmarks[:1].repeat(8, 0)
@@ -84,7 +112,7 @@ def test_every_place_of_a_large_batch_gets_a_face(model, faces):
     assert compare(model, backend, faces).probability == pytest.approx(0.5)
 
 
-def test_a_patch_between_two_cells_is_compared_with_the_same_cells(model, faces):
+def test_a_patch_between_two_cells_is_compared_with_the_same_cells(model, faces, caplog):
     """Move the landmarks of one face by so little that one patch goes to the next cell."""
     with torch.inference_mode():
         landmarks = PlainGraph(model)(torch.from_numpy(faces))[1]
@@ -107,6 +135,9 @@ def test_a_patch_between_two_cells_is_compared_with_the_same_cells(model, faces)
     assert result.ties == 1
     assert result.probability == 0
     assert result.landmarks == pytest.approx(step, rel=0.1)
+    caplog.set_level("INFO", "export.judge")
+    require_equal(model, FakeBackend(model, change), faces, 0, 2 * step)
+    assert caplog.messages[1].startswith("on 1 of the faces a patch lies in the middle between")
 
 
 def test_intensities_are_compared_on_their_own_scale(faces):

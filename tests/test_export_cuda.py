@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
 pytest.importorskip("triton")
 
@@ -15,7 +17,8 @@ from tiny_network import draw_faces
 
 from export.cuda.builder import Builder
 from export.cuda.compile import _waiting
-from export.cuda.interpret import interpret
+from export.cuda.convolution import add_convolution
+from export.cuda.interpret import interpret, run_kernel
 from export.cuda.memory import place
 from export.cuda.network import build_network
 from export.errors import ExportError
@@ -49,6 +52,36 @@ def test_the_whole_network_says_what_pytorch_says(network, wanted):
     builder, plan, weights = network
     results = interpret(plan, builder.kernels, weights, draw_faces(2))
     agree([results[name] for name in plan.outputs], wanted)
+
+
+def convolved(arrays, weight, side, tile, **options):
+    """Plan one convolution of `arrays["x"]` and run it, with tiles of this size."""
+    to = Builder(choose=lambda work, rule: replace(rule, m=tile, n=16, k=16))
+    for name, array in arrays.items():
+        to.array(name, array.shape, array.dtype.name)
+    add_convolution(to, "layer", "x", "out", weight, side, **options)
+    (kernel,), (launch,) = to.kernels.values(), to.launches
+    known = {**arrays, **to.weights}
+    values = [torch.from_numpy(known[name]) for name in launch.arguments]
+    run_kernel(kernel.name, launch.grid, values, kernel.constants)
+    return arrays["out"]
+
+
+@pytest.mark.parametrize("lit", [(0, 0, 0), (0, 2, 7), (0, 5, 0), (1, 1, 7), (1, 7, 7)])
+def test_a_convolution_leaves_out_no_neighbour_of_what_has_attention(lit):
+    """Of one lit cell the last that a block reads, and the first: two rows of eight a block."""
+    rng = np.random.default_rng(0)
+    attention = np.zeros((2, 8, 8), np.float16)
+    attention[lit] = 1
+    x = rng.normal(0, 1, (2, 8, 8, 5)).astype(np.float16) * attention[..., None]
+    weight = rng.normal(0, 0.3, (6, 5, 3, 3)).astype(np.float16)
+    out = np.full((2, 8, 8, 6), np.nan, np.float16)
+    arrays = {"x": x, "attention": attention, "out": out}
+    convolved(arrays, weight, 8, 16, images=2, attention="attention")
+    maps, kernels = (torch.from_numpy(each).float() for each in (x.transpose(0, 3, 1, 2), weight))
+    wanted = functional.conv2d(maps, kernels, padding=1).numpy().transpose(0, 2, 3, 1)
+    assert np.abs(wanted).max() > 0.3
+    np.testing.assert_allclose(out, wanted, atol=2e-3)
 
 
 @pytest.mark.parametrize("preset", ["edge", "paper"])

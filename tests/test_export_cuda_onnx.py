@@ -108,7 +108,8 @@ def test_an_ablation_is_called_so(tmp_path):
         assert main([str(tmp_path / "net.pt"), "-o", str(tmp_path / "net.fused")]) == 1
 
 
-def test_a_graph_that_is_not_what_its_names_say(tmp_path, model, proto):
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_graph_that_is_not_what_its_names_say(tmp_path, model, proto, precision):
     """Both directions' convolutions of the patches, exchanged: the shapes are alike."""
     exchanged = onnx.ModelProto()
     exchanged.CopyFrom(proto)
@@ -117,8 +118,12 @@ def test_a_graph_that_is_not_what_its_names_say(tmp_path, model, proto):
     got, _ = recover.recover_network(file_of(tmp_path, exchanged, model))
     # Its file now holds the right graph, the network the exchanged weights.
     path = file_of(tmp_path, proto, model)
+    if precision == "fp16":
+        halve(path, tmp_path / "half.onnx")
+        path = file_of(tmp_path, onnx.load(tmp_path / "half.onnx"), model, precision=precision)
+    spec = replace(spec_of(model, 1), precision=precision)
     with pytest.raises(ExportError, match=rf"do not act like it.*{FIX}"):
-        recover.require_same(got, path, replace(spec_of(model, 1), precision="fp32"), draw_faces(3))
+        recover.require_same(got, path, spec, draw_faces(3))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +142,87 @@ def test_a_graph_without_a_module(tmp_path, model, proto, node, reason):
     found.name = "elsewhere/Conv"
     with pytest.raises(ExportError, match=f"{reason}.*{FIX}"):
         recover.recover_network(file_of(tmp_path, other, model))
+
+
+def test_a_linear_layer_that_is_not_turned_comes_back(tmp_path, model, proto):
+    """Ours are (outputs, inputs) and say so; other tools store what they multiply by."""
+    other = onnx.ModelProto()
+    other.CopyFrom(proto)
+    (layer,) = (each for each in other.graph.node if each.name == "model.align.offsets/Gemm")
+    (weight,) = (each for each in other.graph.initializer if each.name == layer.input[1])
+    turned = onnx.numpy_helper.to_array(weight).T
+    weight.CopyFrom(onnx.numpy_helper.from_array(turned, weight.name))
+    (flag,) = (each for each in layer.attribute if each.name == "transB")
+    flag.i = 0
+    path = file_of(tmp_path, other, model)
+    got, spec = recover.recover_network(path)
+    assert torch.equal(got.align.offsets.weight, model.align.offsets.weight)
+    recover.require_same(got, path, spec, draw_faces(3))
+
+
+def test_a_map_of_unknown_size_has_that_of_what_it_is_made_of(tmp_path, model, proto):
+    other = onnx.ModelProto()
+    other.CopyFrom(proto)
+    (first,) = (each for each in other.graph.node if each.name == "model.stem.0.conv/Conv")
+    place = list(other.graph.node).index(first)
+    same = onnx.helper.make_node("Identity", [first.input[0]], ["the same"], "graph/Identity")
+    first.input[0] = "the same"
+    other.graph.node.insert(place, same)
+    got, _ = recover.recover_network(file_of(tmp_path, other, model))
+    assert got.config == model.config
+
+
+def larger(graph, node):
+    """Give a node a weight of one row more."""
+    (weight,) = (each for each in graph.initializer if each.name == node.input[1])
+    values = onnx.numpy_helper.to_array(weight)
+    rows = np.concatenate([values, values[:1]])
+    graph.initializer.append(onnx.numpy_helper.from_array(rows, "larger"))
+    node.input[1] = "larger"
+
+
+def computed(graph, node):
+    """Let a node take what another has computed for a weight."""
+    graph.node.insert(0, onnx.helper.make_node("Identity", [node.input[1]], ["computed"]))
+    graph.node.insert(0, onnx.helper.make_node("Relu", ["computed"], ["computed twice"]))
+    node.input[1] = "computed twice"
+
+
+def lost(graph, node):
+    """Take a node's last weight away."""
+    node.input.pop()
+
+
+def both(graph, node):
+    """Let an addition add a constant to a constant."""
+    node.input[0] = node.input[1] = graph.initializer[0].name
+
+
+def neither(graph, node):
+    """Let an addition add nothing that is known."""
+    node.input[0] = node.input[1] = graph.input[0].name
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("model.heads.logit/Conv", larger, "size mismatch for heads.logit.weight"),
+        ("model.heads.logit/Conv", computed, "input 1 of model.heads.logit/Conv is no constant"),
+        ("model.heads.logit/Conv", lost, "input 2 of model.heads.logit/Conv is no constant"),
+        ("model.stem.0.norm/BatchNormalization", computed, "input 1 of model.stem.0.norm/Batch"),
+        ("model.stem.0.conv/Conv", larger, "is no network that we know"),
+        ("model.relation.upward.gates.maps.0/Add", both, "maps.0/Add adds no bias"),
+        ("model.relation.upward.gates.maps.0/Add", neither, "maps.0/Add adds no bias"),
+    ],
+)
+def test_a_graph_whose_weights_are_others(tmp_path, model, proto, name, change, reason):
+    other = onnx.ModelProto()
+    other.CopyFrom(proto)
+    (found,) = (each for each in other.graph.node if each.name == name)
+    change(other.graph, found)
+    with pytest.raises(ExportError, match=f"{reason}.*{FIX}") as told:
+        recover.recover_network(file_of(tmp_path, other, model))
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from export.native.__main__ import main
 from export.plain import PlainGraph
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.data.batches import to_input
+from lgrnet.data.shards import FaceShards
 from lgrnet.network.build import build_network
 from runtime.backends import open_backend
 
@@ -88,6 +89,27 @@ def test_intensities_are_judged_too(folder):
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.75
     report = json.loads((folder / "telling_native.accuracy.json").read_text())
     assert 0 < report["intensity"]["mean"] < report["intensity"]["max"]
+
+
+def test_the_report_says_by_what_it_was_judged(folder):
+    """Of the file beside float32, not the other way around; of as many faces as were asked for."""
+    output = folder / "judged.npz"
+    arguments = [*GENEROUS, "--held-out-faces", "20", "--max-landmark-change", "50"]
+    assert command(folder, "-o", str(output), *arguments) == 0
+    report = json.loads(output.with_suffix(".accuracy.json").read_text())
+    assert report["bounds"] == {"f1": 1, "mean_f1": 1, "change": 1, "landmarks": 50}
+    backend = open_backend(output)
+    assert report["provider"] == backend.provider
+    shards = FaceShards(folder / "data", "test", (1, 12))
+    taken = [round(n * 47 / 19) for n in range(20)]
+    said = backend(np.stack([shards.face(i)[12:188, 12:188] for i in taken])).probability >= 0.5
+    for column, (au, row) in enumerate(report["aus"].items()):
+        true = shards.labels.presence[taken, column] == 1
+        hits = (said[:, column] & true).sum()
+        assert report["frames"] == 20
+        assert row["positives"] == true.sum(), au
+        assert row["f1"] == pytest.approx(2 * hits / (said[:, column].sum() + true.sum())), au
+    assert 0 < report["mean_f1"] < 1
 
 
 def test_broken_bound_names_the_au_and_writes_nothing(folder, capsys):

@@ -5,12 +5,15 @@ import onnxruntime
 import pytest
 import torch
 from tiny_network import draw_faces, tiny_network
+from torch.nn import functional
 
 from export.direct import DirectGraph
+from export.fusion import normalise
 from export.plain import PlainGraph
 from export.serialise import to_onnx
 from export.winograd import WinogradGraph
 from lgrnet.network.config import ModelConfig
+from lgrnet.network.fusion import l2_normalise
 from lgrnet.network.model import LGRNet
 from runtime.spec import INTENSITY_NAME, OUTPUT_NAMES
 
@@ -94,6 +97,15 @@ def test_patches_at_the_border_off_the_grid_and_on_each_other(rewritten, shift, 
     torch.testing.assert_close(plain[1].mean(1), middle, rtol=0, atol=12)
     for found, wanted, tolerance in zip(fused, plain, (5e-5, 1e-3), strict=True):
         torch.testing.assert_close(found, wanted, rtol=0, atol=tolerance)
+
+
+def test_vectors_are_scaled_as_the_network_scales_them():
+    """Zero stays zero, and what is as short as the summand under the root is not made long."""
+    lengths = torch.tensor([0, 1e-5, 1e-3, 3e-3, 0.1, 50])[:, None]
+    x = lengths * functional.normalize(torch.arange(-3.0, 5.0), dim=0)  # (6, C)
+    found = normalise(x)
+    torch.testing.assert_close(found, l2_normalise(x), rtol=1e-6, atol=0)
+    assert (found[0] == 0).all()
 
 
 def test_branches_one_by_one_are_the_same(monkeypatch):

@@ -1,12 +1,15 @@
 """Training in two processes comes out as training in one; here on CPUs, over gloo."""
 
+import copy
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from test_lgrnet_train import weights
 from tiny_corpus import write_tiny_corpus
 from torch import distributed, nn
@@ -15,7 +18,7 @@ from lgrnet.data.batches import training_batches
 from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.train import main
 from lgrnet.training.losses import joint_loss
-from lgrnet.training.parallel import SummedBatchNorm2d, open_accelerator, share_norms
+from lgrnet.training.parallel import SummedBatchNorm2d, Wrapped, open_accelerator, share_norms
 from lgrnet.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -93,6 +96,44 @@ def test_alone_nothing_is_shared():
     assert type(share_norms(Toy(), CPU).norm) is nn.BatchNorm2d
 
 
+@pytest.fixture
+def twins(monkeypatch):
+    """Let this process be one of two whose shares are the same: sums are twice what it has."""
+    monkeypatch.setattr("lgrnet.training.parallel.process_count", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce", lambda total: total.mul_(2))
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_norms_of_two_equal_shares_are_those_of_the_share_taken_twice(twins, dtype, momentum):
+    """Far from zero, where sums in bfloat16 would lose the variance; and judging changes none."""
+    torch.manual_seed(2)
+    alone = nn.BatchNorm2d(3, momentum=momentum)
+    with torch.no_grad():
+        alone.weight.uniform_(0.5, 2)
+        alone.bias.uniform_(-1, 1)
+    shared = share_norms(nn.Sequential(copy.deepcopy(alone)), CPU)[0]
+    assert type(shared) is SummedBatchNorm2d
+    near = {torch.float32: 1e-5, torch.bfloat16: 2**-7}[dtype]
+    for step in range(3):
+        maps = (torch.randn(5, 3, 8, 8) + 20 + step).to(dtype)
+        maps[:, 2] = 0  # a channel that says nothing must not become NaN
+        found, wanted = shared(maps), alone(torch.cat([maps, maps]).float())[:5]
+        assert found.dtype == dtype
+        torch.testing.assert_close(found.float(), wanted, rtol=near, atol=near)
+        for name, value in alone.named_buffers():
+            torch.testing.assert_close(shared.get_buffer(name), value, rtol=1e-4, atol=1e-5)
+    before = copy.deepcopy(shared.state_dict())
+    torch.testing.assert_close(shared.eval()(maps), alone.eval()(maps), rtol=near, atol=near)
+    assert all(torch.equal(value, before[name]) for name, value in shared.state_dict().items())
+
+
+def test_on_gpus_norms_are_pytorchs_own(twins):
+    norm = share_norms(Toy(), torch.device("cuda")).norm
+    assert type(norm) is nn.SyncBatchNorm
+    assert set(norm.state_dict()) == set(Toy().norm.state_dict())
+
+
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
     """Return the path of a tiny experiment on a tiny corpus: three steps of SGD."""
@@ -159,6 +200,41 @@ def test_one_gpu_for_two_processes_is_refused(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(ValueError, match="give --device cuda, and each takes its own"):
         open_accelerator(torch.device("cuda:1"), "fp32")
+
+
+@pytest.mark.parametrize(
+    ("precision", "inside"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_a_network_computes_in_the_precision_that_was_asked_for(precision, inside):
+    AcceleratorState._reset_state(reset_partial_state=True)  # another precision may be set there
+    try:
+        network, seen = nn.Linear(3, 2), []
+        network.register_forward_hook(lambda *given: seen.append(given[2].dtype))
+        accelerator = open_accelerator(CPU, precision)
+        assert accelerator.device == CPU
+        said = accelerator.prepare(Wrapped(network))(torch.ones(1, 3))
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert seen == [inside]
+    assert said.dtype == network.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "told"),
+    [("cpu", "no", None), ("cuda", "fp16", None), ("cuda:1", "fp16", "cuda:1")],
+)
+def test_the_device_is_the_one_that_was_asked_for(device, precision, told, monkeypatch):
+    """Accelerate reads a number from the environment; without one it takes the first, or its own.
+
+    By itself it takes a GPU where there is one.
+    """
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "as it was")  # which is restored afterwards
+    monkeypatch.setattr("accelerate.Accelerator", lambda **how: how)
+    asked = precision.replace("no", "fp32")
+    how = open_accelerator(torch.device(device), asked)
+    assert how == {"cpu": device == "cpu", "mixed_precision": precision}
+    assert os.environ["ACCELERATE_TORCH_DEVICE"] == (told or "as it was")
 
 
 def test_a_missing_library_is_named(monkeypatch):

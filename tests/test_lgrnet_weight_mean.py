@@ -21,16 +21,20 @@ __all__ = ["config", "corpora"]  # fixtures
 CPU = torch.device("cpu")
 
 
-def test_weights_count_after_the_beginning_alone():
+@pytest.mark.parametrize(("begin", "first"), [(0.0, 1), (0.4, 3), (0.5, 3), (0.7, 4), (0.9, 5)])
+def test_weights_count_after_the_beginning_alone(begin, first):
+    """A step that ends after that share of the training counts, also where it began before."""
     network = nn.Linear(1, 1)
-    mean = WeightMean(network, total=5, begin=0.4)
+    mean = WeightMean(network, total=5, begin=begin)
     for step in range(1, 6):
         with torch.no_grad():
             network.weight.fill_(10.0**step)
             network.bias.fill_(-step)
         mean.add(network, step)
-    assert mean.network.weight.item() == pytest.approx((1e3 + 1e4 + 1e5) / 3)
-    assert mean.network.bias.item() == pytest.approx(-4)
+    counted = range(first, 6)
+    wanted = sum(10.0**step for step in counted) / len(counted)
+    assert mean.network.weight.item() == pytest.approx(wanted)
+    assert mean.network.bias.item() == pytest.approx(-(first + 5) / 2)
     assert network.weight.item() == 1e5
 
 
