@@ -86,4 +86,6 @@ def judge(
     failures = cost.failures(bounds)
     if failures:
         raise ExportError(f"not exported: {'; '.join(failures)}")
-    return {"provider": provider, "bounds": vars(bounds), **cost.as_dict()}
+    # JSON has no infinity, which a bound that does not bind is.
+    told = {name: bound if np.isfinite(bound) else None for name, bound in vars(bounds).items()}
+    return {"provider": provider, "bounds": told, **cost.as_dict()}

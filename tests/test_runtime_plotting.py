@@ -137,7 +137,7 @@ def test_bad_tables(tmp_path, capsys):
     with open_writer("openface", tmp_path / "of", Layout(AUS)) as writer:
         writer.write(some_result(0, some_face()))
     says("of.openface.csv is no table of a run: give the native", tmp_path / "of.openface.csv")
-    says("no room for names", table(tmp_path), "--width", 100)
+    says("400 to 30000 pixels wide, not 100", table(tmp_path), "--width", 100)
 
 
 @pytest.mark.parametrize("adjusted", [False, True])
