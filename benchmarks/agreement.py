@@ -10,7 +10,7 @@ clip are drawn over each other, in a picture beside the JSON.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
-from runtime import Detector
+from runtime import Detector, Result
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import purpose
@@ -67,12 +67,17 @@ def curves(model: str, clip: Path, threads: int) -> Curves:
     if engine not in (None, *ENGINES) or len(how) > 2:
         raise InputError(f"model {model}: write FILE@ENGINE, with one of {', '.join(ENGINES)}")
     with Detector(file, backend=engine, precision=precision, threads=threads) as detector:
-        rows = []
-        for result in detector.stream(clip):
-            faces = sorted(result, key=lambda face: -face.box[2] * face.box[3])
-            missing = np.full(len(detector.aus), np.nan)
-            rows.append(np.array(list(faces[0].aus.values())) if faces else missing)
-        return Curves(repr(detector), detector.aus, np.array(rows), detector.spec.thresholds)
+        return curves_of(detector, detector.stream(clip))
+
+
+def curves_of(detector: Detector, results: Iterable[Result]) -> Curves:
+    """Collect what a detector says of the largest face of each frame."""
+    rows = []
+    for result in results:
+        faces = sorted(result, key=lambda face: -face.box[2] * face.box[3])
+        missing = np.full(len(detector.aus), np.nan)
+        rows.append(np.array(list(faces[0].aus.values())) if faces else missing)
+    return Curves(repr(detector), detector.aus, np.array(rows), detector.spec.thresholds)
 
 
 def compare(reference: Curves, other: Curves) -> dict:

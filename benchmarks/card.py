@@ -248,7 +248,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         *(scores, strength, groups, summary, precision),
         *(variant_tables.ablation, variant_tables.comparison),
         *(real_tables.clips, real_tables.rest, real_tables.stills),
-        *(real_tables.thresholds, real_tables.agreement),
+        *(real_tables.thresholds, real_tables.agreement, real_tables.noise_floor),
         *(speed, speed_avx512, detectors, speed_in_full, speed_avx512_in_full),
         speed_zen4_in_full,
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),

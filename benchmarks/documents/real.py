@@ -4,6 +4,7 @@ from pathlib import Path
 
 from benchmarks import agreement as engines_on_clips
 from benchmarks import clips as clips_of_people
+from benchmarks import noise_floor as floor
 from benchmarks import stills as photographs
 from benchmarks.clips import seen_at_rest
 from benchmarks.shared.record import read_record
@@ -101,6 +102,11 @@ def agreement(root: Path) -> str:
         ("calls that change %", "---:", number("calls_changed", 2, 100)),
     ]
     return markdown(columns, rows)
+
+
+def noise_floor(root: Path) -> str:
+    """Tabulate how far answers move where nothing about a face has."""
+    return markdown(floor.COLUMNS, _read(root, "noise_floor", floor.FORMAT)["rows"])
 
 
 def _read(root: Path, name: str, form: str) -> dict:
