@@ -84,6 +84,8 @@ class Run:
     progress: bool = True
     notes: TextIO | None = None
     _unheard: bool = field(default=False, init=False)
+    _run: dict[str, object] = field(default_factory=dict, init=False)
+    _maker: dict[str, object] = field(default_factory=dict, init=False)
 
     def say(self, text: str) -> None:
         """Tell the user something; beside JSON lines nothing else goes to standard output.
@@ -132,6 +134,8 @@ class Run:
         """
         if self.wanted:
             self.wanted.check(source)
+            # Before any frame is read: what comes meanwhile is not what was looked at.
+            self._run, self._maker = self._identity(source), self._made_by()
         if self.wanted and self.wanted.resume and self._finished(source):
             print(f"{source.name}: done before{self._without(source)}", file=sys.stderr)
             return True
@@ -189,10 +193,9 @@ class Run:
         record = begun.read_record(begun.record_path(base))
         if not record:
             return False
-        run = self._identity(source)
-        if not begun.of_source(record, source, run):
+        if not begun.of_source(record, source, self._run):
             return False
-        begun.check_same(base, run)  # or files of two runs would stand side by side
+        begun.check_same(base, self._run)  # or files of two runs would stand side by side
         if not record.get("complete", True):
             reopen(base)
             return False
@@ -214,8 +217,8 @@ class Run:
         with ExitStack() as stack:
             outputs = None
             if self.wanted:
-                run = self._identity(source)
-                outputs = stack.enter_context(SourceFiles(source, layout, self.wanted, run))
+                files = SourceFiles(source, layout, self.wanted, self._run)
+                outputs = stack.enter_context(files)
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
             shots = stack.enter_context(closing(_progress(source))) if self.progress else source
@@ -267,8 +270,8 @@ class Run:
                 "detector": repr(self.detector),
                 "model": self.detector.spec.to_dict(),
                 "options": self._options(),
-                "run": self._identity(source),
-                "made_by": self._made_by(),
+                "run": self._run,
+                "made_by": self._maker | {"written": _now()},
                 "opencv": cv2.__version__,
                 "latency": tally.latency.as_dict(),
                 "frames_with_a_face": tally.with_face + tally.recalled_with_face,
@@ -295,7 +298,7 @@ class Run:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "model_sha256": file_sha256(path) if path.is_file() else None,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "begun": _now(),
         }
 
     def _options(self) -> dict[str, object]:
@@ -307,6 +310,10 @@ class Run:
             "aus": list(self.aus),
             "every": self.every,
         }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class _Undone(Source):

@@ -1,6 +1,8 @@
 """What a run is, so that nothing else is joined to it after it was cut off."""
 
+import hashlib
 import json
+import platform
 
 import cv2
 import numpy as np
@@ -231,3 +233,57 @@ def test_what_a_damaged_file_says_of_a_run_is_not_guessed(
     code, _, err = run(capsys, *given, "--resume")
     assert (code, f"{path} is damaged" in err) == (2, True), err
     assert run(capsys, *given, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("what", ["folder", "pattern"])
+def test_what_a_run_writes_beside_its_clips_is_none_of_them(
+    tmp_path, capsys, monkeypatch, model, what
+):
+    folder = tmp_path / "same"
+    folder.mkdir()
+    for name in "ab":
+        write_clip(tmp_path / "clip.avi", 4).rename(folder / f"{name}.mp4")
+    monkeypatch.chdir(folder)
+    source = folder if what == "folder" else "*.mp4"
+    given = (source, "--out", ".", "--model", model)
+    break_off(monkeypatch, capsys, 6, *given)
+    code, _, err = run(capsys, *given, "--resume")
+    assert (code, "going on behind frame" in err) == (0, True), err
+    assert "done before" in run(capsys, *given, "--resume")[2]
+
+
+@pytest.mark.parametrize("place", [0, 50_000, -1])
+def test_a_file_that_was_repaired_in_place_makes_another_run(tmp_path, place):
+    path = tmp_path / "clip.avi"
+    content = bytearray(100_000)
+    path.write_bytes(content)
+    before = identity(Source(str(path), "clip"), {}, "int8", {})
+    content[place] = 1
+    path.write_bytes(content)
+    assert identity(Source(str(path), "clip"), {}, "int8", {})["files"] != before["files"]
+
+
+def test_a_record_is_of_what_was_looked_at(tmp_path, capsys, model, monkeypatch):
+    """A picture that is replaced behind the run's back is not done."""
+    (folder, _), given = folders_of_clips(tmp_path, capsys, model)
+    look = Detector.__call__
+
+    def replaced(self, frame):
+        (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:-1] + b"\7")
+        return look(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Detector, "__call__", replaced)
+        assert run(capsys, folder, *given)[0] == 0
+    assert "done before" not in run(capsys, folder, *given, "--resume")[2]
+    assert "done before" in run(capsys, folder, *given, "--resume")[2]
+
+
+def test_a_record_tells_what_made_it(tmp_path, capsys, model):
+    clip = write_clip(tmp_path / "clip.avi", 2)
+    assert run(capsys, clip, "--out", tmp_path / "out", "--model", model, "--no-video")[0] == 0
+    told = json.loads((tmp_path / "out" / "clip.latency.json").read_text())["made_by"]
+    assert told["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert told["python"] == platform.python_version()
+    assert told["numpy"] == np.__version__
+    assert told["begun"] <= told["written"]

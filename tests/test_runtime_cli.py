@@ -83,6 +83,13 @@ def test_a_baseline_that_nobody_gets_is_told(tmp_path, capsys, monkeypatch, mode
     for frames, told in (("500", True), ("2", False)):
         err = run(capsys, clip, *given, "--baseline", frames)[2]
         assert (f"no face was followed for --baseline {frames} frames" in err) == told
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    write_clip(mixed / "a.avi", 4), write_clip(mixed / "b.avi", 2)
+    cv2.imwrite(str(mixed / "c.png"), spot(150, 120))
+    err = run(capsys, mixed, *given, "--baseline", "3")[2]
+    assert "only 2 of 4 faces were followed for --baseline 3 frames" in err
+    assert "only" not in run(capsys, mixed, *given, "--baseline", "2")[2]
     cv2.imwrite(str(tmp_path / "one.png"), spot(150, 120))
     err = run(capsys, tmp_path / "one.png", *given, "--smooth", "ema")[2]
     assert "pictures have no baseline and are not smoothed" in err

@@ -14,10 +14,10 @@ from test_runtime_cli import names, rows, run, write_clip
 from tiny_network import tiny_network
 
 from runtime.errors import InputError, ModelError, SpecError
+from runtime.file_names import named_after
 from runtime.formats.growing import GrowingText, partial_path
 from runtime.native import library
 from runtime.native.model import read_model, write_model
-from runtime.outputs.pictures import file_name
 from runtime.sources import Video, open_source
 from runtime.sources.live import stem_of, without_password
 from runtime.spec import METADATA_KEY, ModelSpec
@@ -26,17 +26,20 @@ from runtime.spec import METADATA_KEY, ModelSpec
 @pytest.mark.parametrize(
     "text",
     [
-        "ffconcat version 1.0\n#{}\nfile private.mp4\n",
-        "#EXTM3U\n#{}\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}private.mp4\n#EXT-X-ENDLIST\n",
+        "upload.mp4 ffconcat version 1.0\n#{}\nfile private.mp4\n",
+        "upload.m3u8 #EXTM3U\n#{}\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nprivate.mkv\n"
+        "#EXT-X-ENDLIST\n",
     ],
 )
 @pytest.mark.parametrize("mark", ["", "é"])
 def test_a_list_of_other_files_is_no_video(tmp_path, text, mark):
     """FFmpeg plays what it names; one letter beyond ASCII made it look like a video."""
     write_video(tmp_path / "private.mp4")
-    path = tmp_path / "upload.mp4"
-    path.write_text(text.format(mark, ""), encoding="utf-8")
-    with pytest.raises(InputError, match=r"upload\.mp4"):
+    write_video(tmp_path / "private.avi", code="MJPG").rename(tmp_path / "private.mkv")
+    name, _, content = text.partition(" ")
+    path = tmp_path / name
+    path.write_text(content.format(mark), encoding="utf-8")
+    with pytest.raises(InputError, match=name):
         list(open_source(path))
 
 
@@ -74,6 +77,8 @@ def test_pictures_of_a_pattern_stay_in_their_folder(tmp_path, capsys, model, mon
         ("rtsp://h/user=admin_password=secret_channel=2_stream=0.sdp", "rtsp://h/…_…_channel=2_stream=0.sdp"),
         ("rtsp://h:554/live/token=secret/1", "rtsp://h:554/live/…/1"),
         ("rtsp://h/monkey=1/superuser=2", "rtsp://h/monkey=1/superuser=2"),
+        ("rtsp://h/user%3Dadmin%26password%3Dsecret", "rtsp://h/…%26…"),
+        ("rtsp://h/api_key=secret/passphrase:secret/1", "rtsp://h/…/…/1"),
     ],
 )  # fmt: skip
 def test_passwords_in_paths_of_urls(url, shown):
@@ -103,11 +108,11 @@ def test_pictures_with_long_names(tmp_path, capsys, model, letters):
 
 
 def test_long_names_stay_apart():
-    one, other = (file_name(f"sub/{'a' * 240}{end}", ".png") for end in "xy")
+    one, other = (named_after(f"sub/{'a' * 240}{end}", ".png") for end in "xy")
     assert one != other
     assert one.startswith("sub/aaa")
     assert len(os.fsencode(one.partition("/")[2])) <= 220
-    assert file_name("sub/short.jpg", ".png") == "sub/short.jpg.png"
+    assert named_after("sub/short.jpg", ".png") == "sub/short.jpg.png"
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="Windows has no such flag")
@@ -204,4 +209,25 @@ def test_a_rate_that_is_none_does_not_blow_up_the_video(monkeypatch, tmp_path):
     video = Video.of_file(path)
     video.fps = 999.0
     monkeypatch.setattr("runtime.sources.video._open", lambda _: Odd())
-    assert video.pace() == 1
+    assert video.pace() == 25
+
+
+def test_subtitles_of_videos_with_long_names(tmp_path, capsys, model):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("v" * 250 + ".avi", "short.avi"):
+        write_clip(tmp_path / "clip.avi", 2).rename(folder / name)
+    given = (folder, "--out", tmp_path / "out", "--model", model, "--no-video", "--format", "vtt")
+    assert run(capsys, *given)[0] == 0
+    assert len(names(tmp_path / "out" / "clips.subtitles")) == 2
+
+
+def test_a_link_in_place_of_the_video_is_not_followed(tmp_path, capsys, model):
+    clip, out = write_clip(tmp_path / "clip.avi", 2), tmp_path / "out"
+    out.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (out / "clip.annotated.partial.mp4").symlink_to(victim)
+    assert run(capsys, clip, "--out", out, "--model", model)[0] == 0
+    assert victim.read_text() == "precious"
+    assert not (out / "clip.annotated.mp4").is_symlink()

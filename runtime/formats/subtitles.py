@@ -13,6 +13,7 @@ from typing import Self
 
 from runtime.action_units import au_name
 from runtime.atomic import make_folder
+from runtime.file_names import named_after
 from runtime.formats.changes import time_of
 from runtime.formats.columns import Layout
 from runtime.formats.growing import GrowingText
@@ -65,7 +66,7 @@ class SubtitleWriter:
                 self._file = None  # it is closed, should the next one fail to open
             self._name = result.name
             folder = folder_of_many(self._path)
-            self._begin(folder / f"{result.name}{self._path.suffix}")
+            self._begin(folder / named_after(result.name, self._path.suffix))
         self._now = now
         text = caption(result)
         done = ""

@@ -28,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         path = compile_engine(args.target)
+        library = open_library(path)
     except (CompileError, InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    library = open_library(path)
     print(f"compiled for {library.lgrnet_instruction_set().decode()}: {path}")
     return 0
 

@@ -94,8 +94,12 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     if path.parent != BUILT and hasattr(os, "geteuid"):  # a checksum does not say whose it is
         for each in (path.parent, path):
             about = each.stat()
-            if about.st_uid not in (0, os.geteuid()) or about.st_mode & 0o002:
-                raise OSError(f"{each} is another user's, or others can write to it")
+            if about.st_uid not in (0, os.geteuid()):
+                raise OSError(
+                    f"{each} is another user's: set XDG_CACHE_HOME to a folder of your own"
+                )
+            if about.st_mode & 0o002:
+                raise OSError(f"others can write to it: chmod o-w {each}")
     checksum = _checksum_of(path)
     if not checksum.exists():
         raise OSError(f"{checksum.name} is not beside it")

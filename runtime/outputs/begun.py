@@ -19,7 +19,7 @@ _LONGEST = 60  # letters of a value in a message
 
 _SOURCE = ("file", "bytes", "files")
 
-_SAMPLE = 4096  # bytes of a file that are looked at
+_SAMPLE = 4096  # bytes of a file that are looked at, in three places
 
 
 def record_path(base: Path) -> Path:
@@ -62,9 +62,12 @@ def _digest(files: Sequence[tuple[str, Path]]) -> str | None:
         digest.update(f"{name}\0".encode(errors="backslashreplace"))
         try:
             size = path.stat().st_size
+            digest.update(f"{size}\0".encode())
             with path.open("rb") as file:
-                file.seek(size // 2)  # where files of one kind differ
-                digest.update(f"{size}\0".encode() + file.read(_SAMPLE))
+                # Files of one kind differ in the middle, repaired ones at an end.
+                for place in (0, size // 2, max(0, size - _SAMPLE)):
+                    file.seek(place)
+                    digest.update(file.read(_SAMPLE))
         except OSError:  # it is told when its turn comes
             digest.update(b"unreadable\0")
     return f"{len(files)}, sha256 {digest.hexdigest()[:16]}"

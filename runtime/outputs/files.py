@@ -11,6 +11,7 @@ import numpy as np
 from runtime.atomic import take_name
 from runtime.drawing import Annotator, draw
 from runtime.errors import InputError
+from runtime.file_names import named_after
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
 from runtime.formats.growing import partial_path
 from runtime.formats.native import NativeWriter
@@ -19,7 +20,7 @@ from runtime.formats.subtitles import SUBTITLES, folder_of_many
 from runtime.image import size_of
 from runtime.outputs import begun
 from runtime.outputs.continued import ContinuedIds
-from runtime.outputs.pictures import VideoWriter, file_name, write_image
+from runtime.outputs.pictures import VideoWriter, write_image
 from runtime.results import Result
 from runtime.sources import Shot, Source
 from runtime.sources.base import FALLBACK_FPS, MOST_NAMED
@@ -256,7 +257,7 @@ class SourceFiles:
             self._video.write(self.picture(shot, result), shot.timestamp)
         elif self._wanted.pictures:
             base, name = self._base, shot.name
-            inside = file_name(name, ".png") if name else ""
+            inside = named_after(name, ".png") if name else ""
             path = f"{base}.annotated/{inside}" if name else f"{base}.annotated.png"
             write_image(path, self.picture(shot, result))
 

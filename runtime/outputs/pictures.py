@@ -1,7 +1,5 @@
 """Pictures as files: an annotated video, annotated images; and whether a folder takes files."""
 
-import hashlib
-import os
 from pathlib import Path
 from types import TracebackType
 
@@ -137,6 +135,7 @@ class VideoWriter:
 
     def _open(self) -> cv2.VideoWriter:
         code = cv2.VideoWriter_fourcc(*"mp4v")
+        drop(self._partial.path)  # a link that somebody has put there would lead to another file
         # Absolute, or FFmpeg would take what stands before a colon for a protocol.
         writer = cv2.VideoWriter(str(self._partial.path.absolute()), code, self._fps, self._size)
         if not writer.isOpened():
@@ -147,27 +146,6 @@ class VideoWriter:
                 "without a video (--no-video)"
             )
         return writer
-
-
-_LONGEST_NAME = 200  # bytes; file systems take 255, some of which a file needs while it is written
-
-
-def file_name(name: str, end: str) -> str:
-    """Name a file after another one, also where that name is as long as names can be.
-
-    Args:
-        name: Of the other, with the folders that it is in, if any.
-        end: What is added.
-
-    Returns:
-        Both together; of a name that would be too long, its beginning and a digest of it.
-    """
-    folder, slash, leaf = name.rpartition("/")
-    whole = os.fsencode(leaf)
-    if len(whole) > _LONGEST_NAME:
-        begin = whole[: _LONGEST_NAME - 9].decode(errors="ignore")
-        leaf = f"{begin}~{hashlib.sha256(whole).hexdigest()[:8]}"
-    return f"{folder}{slash}{leaf}{end}"
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

@@ -56,7 +56,7 @@ class SignalBank:
         self.baselines = 0
         """Faces whose baseline is known by now, since the bank was made."""
         self.faces = 0
-        """Faces that there have been, since the bank was made."""
+        """Faces that there have been in what has times, since the bank was made."""
         self.reset()
 
     def reset(self) -> None:
@@ -92,6 +92,9 @@ class SignalBank:
         if result.timestamp is not None and self._time is not None:
             seconds = max(0.0, result.timestamp - self._time)
         self._time = result.timestamp
+        known = self._tracks.keys()
+        if result.timestamp is not None:  # pictures have no baseline
+            self.faces += sum(face.id not in known for face in result)
         faces = tuple(self._follow(face, seconds) for face in result)
         for number in result.ended:
             self._tracks.pop(number, None)
@@ -129,7 +132,6 @@ class SignalBank:
             self._updates,
         )
         self._tracks[number] = track
-        self.faces += before is None
         return track
 
     def _values(self, face: Face) -> np.ndarray:

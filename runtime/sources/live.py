@@ -275,7 +275,9 @@ def stem_of(url: str) -> str:
 
 
 _SECRET = re.compile(
-    r"(?<=[/&;_])(?:user(?:name)?|pass(?:word|wd)?|pwd|token|auth|key)=.*?(?=[/&;]|_\w+=|$)", re.I
+    r"(?:(?<=[/&;_])|(?<=%26))(?:user(?:name)?|pass(?:word|wd|phrase)?|pwd|sig|auth|(?:access|api)?_?(?:token|key))"
+    r"(?:[=:]|%3D).*?(?=[/&;]|%26|_\w+=|$)",
+    re.I,
 )
 """What some cameras take in the path, ``/user=admin&password=secret&channel=1.sdp``, also with
 ``_`` between."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputError
+from runtime.file_names import is_annotated
 from runtime.sources.arrays import Arrays
 from runtime.sources.base import Source
 from runtime.sources.live import (
@@ -101,7 +102,10 @@ def _open_url(url: str, give_up: float) -> Source:
 
 
 def _open_pattern(pattern: str) -> Source:
-    files = sorted(path for path in map(Path, glob.glob(pattern, recursive=True)) if path.is_file())
+    found = map(Path, glob.glob(pattern, recursive=True))
+    # What runs have written beside their input is left out, unless the pattern asks for it.
+    ours = "annotated" in pattern
+    files = sorted(p for p in found if p.is_file() and (ours or not is_annotated(p.name)))
     if not files:
         raise FileNotFoundError(f"no file fits the pattern {pattern}")
     parts = Path(pattern).parts

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from runtime.errors import InputError
+from runtime.file_names import is_annotated
 from runtime.sources.base import Shot, Source, check_name, in_utf8, legible
 from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles
 from runtime.sources.video import FASTEST, Video
@@ -132,7 +133,9 @@ def open_folder(folder: Path) -> Source:
         InputError: There is none.
     """
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.is_dir()]
-    files = [entry for entry in entries if entry.is_file() and _is_media(entry)]
+    # What runs have written there would count as more of its files, and make each another run.
+    whole = [entry for entry in entries if entry.is_file() and not is_annotated(entry.name)]
+    files = [entry for entry in whole if _is_media(entry)]
     # Systems leave files of their own in folders, whose names begin with a dot. Links that lead
     # nowhere are no files.
     others = [e.name for e in entries if not e.name.startswith(".") and e not in set(files)]

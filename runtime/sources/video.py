@@ -195,7 +195,7 @@ class Video(Source):
         found = 1 / np.median(gaps)
         rate = float(round(min(found, FASTEST, MOST_OFTEN * self.fps)))
         if self.fps > FASTEST and found < self.fps / 2:
-            return max(1.0, rate)  # what the file says is no rate of its frames
+            return max(FALLBACK_FPS, rate)  # what the file says is no rate of its frames
         return rate if rate > 1.1 * self.fps else self.fps
 
     def close(self) -> None:
