@@ -3,7 +3,7 @@
 from runtime.action_units import au_key
 from runtime.backends import Backend
 from runtime.finders import FaceFinder
-from runtime.signals import Signals
+from runtime.signals import SignalBank, Signals
 from runtime.spec import ModelSpec
 
 
@@ -17,6 +17,7 @@ class Described:
     signals: Signals | None
     _backend: Backend
     _finder: FaceFinder
+    _bank: SignalBank | None
 
     @property
     def spec(self) -> ModelSpec:
@@ -37,6 +38,16 @@ class Described:
     def adjusts(self) -> bool:
         """Whether faces that are followed also get `Face.adjusted`, which `signals` decide."""
         return self.signals is not None and self.signals.adjusts
+
+    @property
+    def baselines(self) -> int:
+        """Faces that have got their baseline so far, which takes `Signals.baseline` frames each."""
+        return self._bank.baselines if self._bank else 0
+
+    @property
+    def faces_followed(self) -> int:
+        """Faces of videos that signals have been applied to, since the detector was made."""
+        return self._bank.faces if self._bank else 0
 
     @property
     def backend(self) -> str:

@@ -224,16 +224,6 @@ class Detector(Described):
         given["finder"] = self._finder.name
         return {name: value for name, value in given.items() if name != "signals"}
 
-    @property
-    def baselines(self) -> int:
-        """Faces that have got their baseline so far, which takes `Signals.baseline` frames each."""
-        return self._bank.baselines if self._bank else 0
-
-    @property
-    def faces_followed(self) -> int:
-        """Faces that signals have been applied to, since the detector was made."""
-        return self._bank.faces if self._bank else 0
-
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
         with self._alone:
