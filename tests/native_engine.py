@@ -1,5 +1,7 @@
 """The compiled native engine, for tests that need it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from export.native.arrays import network_arrays, network_shape
 from lgrnet.network.model import LGRNet
 from runtime.native.compile import CompileError, compile_engine, compiler
 from runtime.native.library import find_library
-from runtime.native.model import NativeModel
+from runtime.native.model import NativeModel, write_model
 from runtime.spec import ModelSpec
 
 
@@ -24,6 +26,13 @@ def require_native() -> None:
         except CompileError as error:
             pytest.skip(str(error))
         compile_engine()
+
+
+def write_native(folder: Path, network: LGRNet) -> Path:
+    """Write a network's float32 file; returns its path."""
+    path = folder / "net.npz"
+    write_model(path, native_model(network))
+    return path
 
 
 def native_model(model: LGRNet, **changes: np.ndarray) -> NativeModel:

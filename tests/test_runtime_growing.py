@@ -103,19 +103,6 @@ def test_full_disc_leaves_whole_pieces(target, monkeypatch):
     text.finish(OutputError)
 
 
-def test_two_runs_cannot_write_one_file(target):
-    pytest.importorskip("fcntl")
-    text = GrowingText(target)
-    text.append("mine")
-    with pytest.raises(InputError, match="another run is writing"):
-        GrowingText(target)
-    gc.collect()
-    assert text.path.read_text() == "mine"
-    text.finish(None)
-    GrowingText(target).finish(RuntimeError)
-    assert target.read_text() == "mine"
-
-
 def locked_by_windows(monkeypatch):
     """Replace the locks by Windows' own, of one byte for a file and not for a descriptor."""
     held = {}
@@ -135,17 +122,25 @@ def locked_by_windows(monkeypatch):
     monkeypatch.setattr(locks, "msvcrt", FakeWindows)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no list of open files")
-def test_two_runs_cannot_write_one_file_on_windows(target, monkeypatch):
-    locked_by_windows(monkeypatch)
+@pytest.mark.parametrize("system", ["posix", "windows"])
+def test_two_runs_cannot_write_one_file(target, monkeypatch, system):
+    if system == "posix":
+        pytest.importorskip("fcntl")
+    elif os.path.exists("/proc/self/fd"):
+        locked_by_windows(monkeypatch)
+    else:
+        pytest.skip("no list of open files")
     text = GrowingText(target)
     text.append("mine")
     with pytest.raises(InputError, match="another run is writing"):
         GrowingText(target)
+    gc.collect()
+    assert text.path.read_text() == "mine"
     text.append(" alone")
     text.finish(None)
     assert target.read_text() == "mine alone", "the lock must not move where text goes"
     GrowingText(target).finish(RuntimeError)
+    assert target.read_text() == "mine alone"
 
 
 def test_systems_without_locks_write_all_the_same(target, monkeypatch):

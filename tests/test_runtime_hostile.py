@@ -8,7 +8,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from native_engine import native_model, require_native
+from native_engine import require_native, write_native
 from some_videos import write_video
 from test_runtime_cli import names, rows, run, write_clip
 from tiny_network import tiny_network
@@ -17,7 +17,7 @@ from runtime.errors import InputError, ModelError, SpecError
 from runtime.file_names import named_after
 from runtime.formats.growing import GrowingText, partial_path
 from runtime.native import library
-from runtime.native.model import read_model, write_model
+from runtime.native.model import read_model
 from runtime.sources import Video, open_source
 from runtime.sources.live import stem_of, without_password
 from runtime.spec import METADATA_KEY, ModelSpec
@@ -128,8 +128,7 @@ def test_a_link_that_somebody_has_put_there_is_not_followed(tmp_path):
 @pytest.fixture
 def native_file(tmp_path):
     require_native()
-    write_model(tmp_path / "net.npz", native_model(tiny_network()))
-    return tmp_path / "net.npz"
+    return write_native(tmp_path, tiny_network())
 
 
 def test_a_model_that_is_packed_is_refused(tmp_path, native_file):

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from native_engine import native_model, require_native
+from native_engine import native_model, require_native, write_native
 from tiny_network import draw_faces, tiny_network
 
 from benchmarks.shared.machine import describe_machine
@@ -23,7 +23,7 @@ from runtime.errors import DeviceError, ModelError
 from runtime.native import compile as compiling
 from runtime.native import library
 from runtime.native.compile import compile_engine
-from runtime.native.model import read_model, write_model
+from runtime.native.model import read_model
 from runtime.packaged import model_path
 
 VARIANTS = [
@@ -51,8 +51,7 @@ def network():
 
 @pytest.fixture
 def file(tmp_path, network):
-    write_model(tmp_path / "net.npz", native_model(network))
-    return tmp_path / "net.npz"
+    return write_native(tmp_path, network)
 
 
 def expected(model, faces):

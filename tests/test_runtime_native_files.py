@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from native_engine import native_model, require_native
+from native_engine import native_model, require_native, write_native
 from tiny_network import tiny_network
 
 from runtime.backends import open_backend
@@ -28,8 +28,7 @@ def network():
 
 @pytest.fixture
 def file(tmp_path, network):
-    write_model(tmp_path / "net.npz", native_model(network))
-    return tmp_path / "net.npz"
+    return write_native(tmp_path, network)
 
 
 def _commented(whole: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,3 +115,23 @@ def csv_lines(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+def read_number(
+    row: Mapping[str, str], column: str, least: float = -math.inf, most: float = math.inf
+) -> float:
+    """Read a number of a table back.
+
+    Args:
+        row: Column → cell.
+        column: Which.
+        least: The least that it can be.
+        most: The most.
+
+    Raises:
+        ValueError: It is none, not finite, or out of range.
+    """
+    number = float(row[column])
+    if not (math.isfinite(number) and least <= number <= most):
+        raise ValueError(f"{column} is {row[column]}")
+    return number

@@ -1,7 +1,6 @@
 """Reading the native table back: the frames of a run that was cut off."""
 
 import csv
-import math
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from runtime.action_units import MAX_INTENSITY
 from runtime.errors import InputError
 from runtime.formats import native
-from runtime.formats.columns import Layout, csv_lines
+from runtime.formats.columns import Layout, csv_lines, read_number
 from runtime.landmarks import COUNT
 from runtime.results import Face, Result, Timings
 
@@ -85,7 +84,7 @@ class StoredFrames:
             Timings(),
             size=(0, 0),
             index=frame,
-            timestamp=_number(rows[0], "timestamp") if time else None,
+            timestamp=read_number(rows[0], "timestamp") if time else None,
             name=rows[0].get("input") or "",
         )
 
@@ -93,32 +92,23 @@ class StoredFrames:
         aus, layout = self._layout.aus, self._layout
 
         def some(end: str, wanted: bool = True, most: float = 1.0) -> dict[str, float]:
-            return {au: _number(row, au + end, 0, most) for au in aus} if wanted else {}
+            return {au: read_number(row, au + end, 0, most) for au in aus} if wanted else {}
 
-        points = [_number(row, f"{axis}_{i}") for axis in "xy" for i in range(COUNT)]
+        points = [read_number(row, f"{axis}_{i}") for axis in "xy" for i in range(COUNT)]
         landmarks = np.array(points, np.float32).reshape(2, COUNT).T
         landmarks.setflags(write=False)
-        x, y = (_number(row, f"box_{side}") for side in "xy")
-        w, h = (_number(row, f"box_{side}", 0) for side in "wh")
+        x, y = (read_number(row, f"box_{side}") for side in "xy")
+        w, h = (read_number(row, f"box_{side}", 0) for side in "wh")
         return Face(
             int(row["face_id"]),
             (x, y, w, h),
-            _number(row, "score"),
+            read_number(row, "score"),
             landmarks,
             some(""),
             tuple(au for au in aus if row[f"{au}_c"] == "1"),
             some("_r", layout.intensity, MAX_INTENSITY),
             some("_adj", layout.adjusted),
         )
-
-
-def _number(
-    row: dict[str, str], column: str, least: float = -math.inf, most: float = math.inf
-) -> float:
-    number = float(row[column])
-    if not (math.isfinite(number) and least <= number <= most):
-        raise ValueError(f"{column} is {row[column]}")
-    return number
 
 
 def _first(file, count: int) -> Iterator[bytes]:

@@ -1,7 +1,6 @@
 """The native table of a run as curves: a face's action units, in so many columns."""
 
 import csv
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runtime.errors import InputError
+from runtime.formats.columns import read_number
 
 
 class Span(NamedTuple):
@@ -117,12 +117,9 @@ def _time(row: dict[str, str], timed: bool) -> float:
 
 def _number(row: dict[str, str], column: str) -> float:
     try:
-        number = float(row[column])
-        if not math.isfinite(number):
-            raise ValueError("it is not finite")
+        return read_number(row, column)
     except ValueError as error:
         raise InputError(f"frame {row['frame']} of the table, {column}: {error}") from error
-    return number
 
 
 def read_curves(
