@@ -48,13 +48,14 @@ class Curves(NamedTuple):
     thresholds: tuple[float, ...]
 
 
-def curves(model: str, clip: Path, threads: int) -> Curves:
+def curves(model: str, clip: Path, threads: int, flip_test: bool = False) -> Curves:
     """Track a clip.
 
     Args:
         model: ``FILE``, ``FILE@openvino`` or ``FILE@openvino@bf16``.
         clip: The video.
         threads: CPU threads.
+        flip_test: As of `runtime.Detector`.
 
     Returns:
         The curves.
@@ -66,7 +67,9 @@ def curves(model: str, clip: Path, threads: int) -> Curves:
     engine, precision = [*how, None, None][:2]
     if engine not in (None, *ENGINES) or len(how) > 2:
         raise InputError(f"model {model}: write FILE@ENGINE, with one of {', '.join(ENGINES)}")
-    with Detector(file, backend=engine, precision=precision, threads=threads) as detector:
+    with Detector(
+        file, backend=engine, precision=precision, threads=threads, flip_test=flip_test
+    ) as detector:
         return curves_of(detector, detector.stream(clip))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.documents import live as live_tables
 from benchmarks.documents import real as real_tables
 from benchmarks.documents import variants as variant_tables
+from benchmarks.documents.flip_test import flip_test
 from benchmarks.shared.paths import ROOT
 from benchmarks.shared.record import read_record
 from benchmarks.table import Column, markdown, number, readme_tables
@@ -245,7 +246,7 @@ def _pace(engine: dict | None) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
-        *(scores, strength, groups, summary, precision),
+        *(scores, strength, groups, summary, precision, flip_test),
         *(variant_tables.ablation, variant_tables.comparison),
         *(real_tables.clips, real_tables.rest, real_tables.stills),
         *(real_tables.thresholds, real_tables.agreement, real_tables.noise_floor),

@@ -179,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="holds the clips, or some of them")
     parser.add_argument("--model", default="edge", metavar="FILE[@ENGINE[@bf16]]")
     parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--flip-test", action="store_true", help="as of Detector(flip_test=True)")
     parser.add_argument(
         "--baseline",
         type=positive,
@@ -198,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 missing.append(clip["file"])
                 print(f"{clip['file']} is not in {args.folder}; it comes with {clip['source']}")
                 continue
-            found = curves(args.model, path, args.threads)
+            found = curves(args.model, path, args.threads, args.flip_test)
             active = found.detector
             for rows, new in zip((ranked, resting), judge_clip(clip, found), strict=True):
                 rows += new

@@ -116,11 +116,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("clips", type=Path, nargs="+", metavar="CLIP")
     add("--model", default="edge", help="packaged name or file (default: %(default)s)")
     add("--threads", type=positive, default=1)
+    add("--flip-test", action="store_true", help="as of Detector(flip_test=True)")
     add("--json", type=output_file, default=Path("out/noise_floor.json"))
     args = parser.parse_args(argv)
     record: dict = {"format": FORMAT, "machine": describe_machine(), "rows": []}
     try:
-        with Detector(args.model, threads=args.threads) as detector:
+        with Detector(args.model, threads=args.threads, flip_test=args.flip_test) as detector:
             record["detector"] = repr(detector)
             for clip in args.clips:
                 rows = measure(detector, clip)

@@ -6,7 +6,7 @@ of its own; reported are in how many of a person's resting pictures each AU is c
 probabilities rank faces that show an AU above resting ones (AUC), and which faces are not found.
 The pictures are not ours to hand out: ``--list`` tells where they come from; put those you
 have into a folder, under ``PACKAGE-VERSION/NAME``. ``--cut-out`` writes the faces and a table of
-what they show, for ``lgrnet.prepare own``.
+what they show, for ``lgrnet.prepare own``, without the people of the clips (``clips.toml``).
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from benchmarks import clips
 from benchmarks.clips import rank_area
 from benchmarks.shared.annotations import read_annotations
 from benchmarks.shared.machine import describe_machine
@@ -117,18 +118,19 @@ def cut_out(path: Path, still: Mapping) -> np.ndarray:
     return cv2.warpAffine(picture, shift, (width, height), flags=cv2.INTER_NEAREST)
 
 
-def ask(model: str, crops: Sequence[np.ndarray], threads: int) -> Answers:
+def ask(model: str, crops: Sequence[np.ndarray], threads: int, flip_test: bool = False) -> Answers:
     """Give each face to the detector, as a picture of its own.
 
     Args:
         model: A packaged model or a file.
         crops: From :func:`cut_out`.
         threads: CPU threads.
+        flip_test: As of `runtime.Detector`.
 
     Returns:
         What it says of the largest face of each.
     """
-    with Detector(model, threads=threads) as detector:
+    with Detector(model, threads=threads, flip_test=flip_test) as detector:
         rows = np.full((len(crops), len(detector.aus)), np.nan)
         for row, crop in zip(rows, crops, strict=True):
             faces = detector(crop).faces
@@ -139,10 +141,17 @@ def ask(model: str, crops: Sequence[np.ndarray], threads: int) -> Answers:
         return Answers(repr(detector), detector.aus, rows, thresholds)
 
 
+def people_of_clips() -> set[str]:
+    """Name the people whom the clips show as well, see ``clips.toml``."""
+    found = clips.load_annotations(clips.ANNOTATIONS)
+    return {person for clip in found for person in clip.get("people", ())}
+
+
 def write_table(folder: Path, stills: Sequence[Mapping], crops: Sequence[np.ndarray]) -> Path:
     """Write faces, and what they show as :mod:`lgrnet.corpora.own` reads it.
 
-    A face at rest lacks all AUs; of others only those are known that they show.
+    A face at rest lacks all AUs; of others only those are known that they show. People of the clips
+    are left out: what is tuned on these faces is judged on the clips.
 
     Args:
         folder: Where to; made if need be.
@@ -158,10 +167,13 @@ def write_table(folder: Path, stills: Sequence[Mapping], crops: Sequence[np.ndar
     """
     make_folder(folder)
     table = folder / "faces.csv"
+    apart = people_of_clips()
     with PendingFile(table) as part, part.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "person", "split", *map(au_key, AU_NAMES)])
         for number, (still, crop) in enumerate(zip(stills, crops, strict=True)):
+            if still["person"] in apart:
+                continue
             name = f"{number:03d}.png"
             write_image(folder / name, crop)
             absent = 0 if still["rest"] else ""
@@ -244,6 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", default="edge", metavar="FILE")
     parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--flip-test", action="store_true", help="as of Detector(flip_test=True)")
     parser.add_argument("--json", type=output_file, default=Path("out/stills.json"))
     args = parser.parse_args(argv)
     try:
@@ -259,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.cut_out is not None:
             print(f"written to {write_table(args.cut_out, there, crops)}")
             return 0
-        answers = ask(args.model, crops, args.threads)
+        answers = ask(args.model, crops, args.threads, args.flip_test)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lgrnet.checkpoint import CheckpointError
@@ -23,6 +24,7 @@ from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
 from lgrnet.unseen import overlap_with_fold
 from runtime.atomic import PendingFile
+from runtime.backends.flip_test import flip_tested
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError, ModelError
@@ -63,6 +65,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--device", default="cpu",
         help="cpu, cuda, cuda:N or auto; .engine and .fused files need a GPU")  # fmt: skip
     add("--threads", type=positive, help="CPU threads; the default of what computes if not given")
+    add("--flip-test", action="store_true",
+        help="judge the mean of each face and its mirror image, see runtime.backends")  # fmt: skip
     args = parser.parse_args(argv)
     if (args.fold is None) != (args.corpus is None):
         parser.error("--fold and --corpus go together: a fold is one of a corpus")
@@ -91,14 +95,14 @@ def judged_aus(told: Sequence[int], args: argparse.Namespace) -> tuple[int, ...]
     return both
 
 
-def default_record(model: Path, data: Path, split: str) -> Path:
+def default_record(model: Path, data: Path, split: str, flip_test: bool = False) -> Path:
     """Say where scores go if nobody says: the checkpoints of all runs have the same names."""
     folder = model.parent if (model.parent / CONFIG_NAME).is_file() else Path("out")
     kind = "" if model.suffix == ".pt" else model.suffix.replace(".", "_")
     # A fold's name begins with that of its corpus, which usually is the folder's too.
     of = data.resolve().name
     name = split if split.startswith(f"{of}_") else f"{of}_{split}"
-    return folder / f"{model.stem}{kind}_{name}.json"
+    return folder / f"{model.stem}{kind}_{name}{'_flip_test' * flip_test}.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,7 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 splits = test_subjects(args.corpus, args.fold)
             faces = FaceShards(args.data, splits, aus)
             columns = [model.aus.index(au) for au in aus]
-            result = judge(predict(model.ask, faces), faces, columns)
+            ask = partial(flip_tested, model.ask) if args.flip_test else model.ask
+            result = judge(predict(ask, faces), faces, columns)
     except (
         CheckpointError, DatasetError, DeviceError, FileNotFoundError, ImportError, ModelError,
         ValueError,
@@ -145,10 +150,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "preset": model.preset,
         "training_data": model.training_data,
         "computed_by": model.computed_by,
+        "flip_test": args.flip_test,
         "data": {"split": name, "recipe": faces.recipe},
         **report(aus, result, [model.thresholds[i] for i in columns], faces.labels),
     }
-    path = args.json or default_record(args.model, args.data, name)
+    path = args.json or default_record(args.model, args.data, name, args.flip_test)
     try:
         with PendingFile(path) as part:
             part.write_text(to_json(scores), "utf-8")

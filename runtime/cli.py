@@ -152,6 +152,7 @@ def _run(args: argparse.Namespace) -> int:
             min_face=args.min_face,
             backend=args.backend,
             precision=args.precision,
+            flip_test=args.flip_test,
             signals=_signals(args),
         ) as detector,
     ):

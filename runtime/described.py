@@ -12,9 +12,11 @@ class Described:
 
     Attributes:
         signals: What is done to probabilities over time, None for nothing.
+        flip_test: Whether answers are the mean of each face and its mirror image.
     """
 
     signals: Signals | None
+    flip_test: bool
     _backend: Backend
     _finder: FaceFinder
     _bank: SignalBank | None
@@ -81,5 +83,6 @@ class Described:
             computes = f"{spec.precision} file computed in {computes}"
         return (
             f"Detector({spec.preset} {computes} on {backend.device}, {backend.provider}, "
-            f"{backend.threads} thread{'s' * (backend.threads != 1)}, finder {self._finder.name})"
+            f"{backend.threads} thread{'s' * (backend.threads != 1)}, finder {self._finder.name}"
+            f"{', flip test' * self.flip_test})"
         )

@@ -10,6 +10,7 @@ from typing import NoReturn, Self
 import numpy as np
 
 from runtime.backends import open_backend
+from runtime.backends.flip_test import with_flip_test
 from runtime.counts import require_count
 from runtime.described import Described
 from runtime.errors import InputError
@@ -90,6 +91,8 @@ class Detector(Described):
         search_side: Longer side to which the finder reduces larger frames, pixels; None for 400.
             The cascade sees faces from 24 pixels of that, 6 %: give 1600 for small faces in 4K,
             which takes as many times as long as there are more pixels.
+        flip_test: Whether to answer with the mean of each face and its mirror image, which is more
+            accurate and takes the network twice the time; see `runtime.backends.flip_test`.
 
     Raises:
         FileNotFoundError: The model or the finder's file is not there.
@@ -120,6 +123,7 @@ class Detector(Described):
         min_face: float = 0,
         signals: Signals | None = None,
         search_side: int | None = None,
+        flip_test: bool = False,
     ) -> None:
         counts = {"max_faces": max_faces, "verify_every": verify_every}
         for name, number in {**counts, "search_every": search_every, "threads": threads}.items():
@@ -134,6 +138,8 @@ class Detector(Described):
         self._finder = open_finder(finder, search_side)
         path = model_path(model)
         self._backend = open_backend(path, device, threads, backend, precision)
+        if flip_test:
+            self._backend = with_flip_test(self._backend)
         self._pipeline = Pipeline(self._backend, self._finder, max_faces, min_face)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._settings = {
@@ -147,6 +153,7 @@ class Detector(Described):
             "min_face": min_face,
             "signals": signals,
             "search_side": search_side,
+            "flip_test": flip_test,
         }
         self._given_finder = finder
         self._alone = OneThread("detector")
@@ -154,7 +161,7 @@ class Detector(Described):
         self._stream: object | None = None  # what is being followed: the last that was begun
         self._next_index = 0
         self._faces = FaceMaker(self.spec)
-        self.signals = signals
+        self.signals, self.flip_test = signals, flip_test
         self._bank: SignalBank | None = None
         if signals:
             try:

@@ -59,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
         help="what runs the model; by default onnxruntime for .onnx files, native for .npz",
     )
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
+    add("--flip-test", action="store_true", help="answer with the mean of each face and its mirror "
+        "image: more accurate, and the network takes twice the time")  # fmt: skip
     add("--threads", type=positive, help="CPU threads; one a physical core if not given")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--max-faces", type=positive, default=MAX_FACES, help="most faces a frame")

@@ -148,6 +148,10 @@ def test_the_command_tracks_the_clips_that_are_there(tmp_path, monkeypatch, caps
     assert said["with_baseline"]["ranked"][0]["frames_on"] == 1  # of 0 to 2, the third
     assert said["ranked"][0]["frames_on"] + said["ranked"][0]["frames_off"] == 6
     assert "npm y" in capsys.readouterr().out
+    assert main([str(folder), "--baseline", "2", "--json", str(record), "--flip-test"]) == 0
+    both = json.loads(record.read_text())
+    assert "flip test" in both["detector"]
+    assert both["ranked"][0]["median_on"] != said["ranked"][0]["median_on"]
     empty = tmp_path / "empty"
     empty.mkdir()
     assert main([str(empty), "--json", str(record)]) == 2

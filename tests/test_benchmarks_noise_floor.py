@@ -73,6 +73,11 @@ def test_command(tmp_path, model, clip, capsys, monkeypatch):
     rows = json.loads(record.read_text())["rows"]
     assert [row["clip"] for row in rows] == ["spot.avi"] * 5
     assert "| spot.avi | mirrored | 10 |" in capsys.readouterr().out
+    command = [str(clip), "--model", str(model), "--json", str(record), "--flip-test"]
+    assert main(command) == 0
+    said = json.loads(record.read_text())
+    assert "flip test" in said["detector"]
+    assert len(said["rows"]) == 5
     assert main([str(tmp_path / "none.avi"), "--model", str(model)]) == 2
     assert "none.avi" in capsys.readouterr().err
 

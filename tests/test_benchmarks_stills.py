@@ -106,6 +106,8 @@ def test_the_command_judges_what_is_there(tmp_path, monkeypatch, capsys):
     assert (said["faces"], said["missing"], said["not_found"]) == (1, 1, 0)
     assert said["rest"]["people"] == 1
     assert "1 more are not in" in capsys.readouterr().out
+    assert main([str(tmp_path), "--json", str(tmp_path / "s.json"), "--flip-test"]) == 0
+    assert "flip test" in json.loads((tmp_path / "s.json").read_text())["detector"]
     assert main([str(tmp_path), "--list"]) == 0
     assert "missing.png: PyPI some_faces 1.0, data/missing.png" in capsys.readouterr().out
 

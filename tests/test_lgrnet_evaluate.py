@@ -215,6 +215,8 @@ def test_scores_of_a_fold_do_not_name_the_corpus_twice():
     model = Path("nowhere/m.onnx")
     for data, name in (("bp4d", "m_onnx_bp4d_fold1.json"), ("more", "m_onnx_more_bp4d_fold1.json")):
         assert default_record(model, Path("data", data), "bp4d_fold1") == Path("out", name)
+    with_flip_test = default_record(model, Path("data", "bp4d"), "bp4d_fold1", flip_test=True)
+    assert with_flip_test == Path("out", "m_onnx_bp4d_fold1_flip_test.json")
 
 
 def test_scores_are_written_where_nobody_reads_on(root, tmp_path):

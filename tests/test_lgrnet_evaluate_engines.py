@@ -20,6 +20,8 @@ from lgrnet.evaluation.metrics import f1_frame
 from lgrnet.evaluation.models import open_model
 from lgrnet.evaluation.scoring import evaluate
 from runtime.action_units import BP4D_AUS
+from runtime.backends import open_backend
+from runtime.landmarks import flip
 from runtime.spec import ENGINES
 
 
@@ -70,6 +72,24 @@ def test_a_native_file_scores_as_its_checkpoint(folder):
     found = scores(folder / "net.npz", folder / "data", "--threads", "1")
     assert_same(found, scores(folder / "net.pt", folder / "data"))
     assert found["computed_by"]["engine"] == "native"
+
+
+def test_a_flip_test_judges_the_mean_of_faces_and_mirror_images(folder):
+    found = scores(folder / "net.onnx", folder / "data", "--flip-test")
+    plain = scores(folder / "net.onnx", folder / "data")
+    assert (found["flip_test"], plain["flip_test"]) == (True, False)
+    backend = open_backend(folder / "net.onnx", threads=1)
+    faces = FaceShards(folder / "data", "test", [1, 12])
+    errors = []
+    for index, points in enumerate(faces.labels.landmarks):
+        crop = faces.face(index)[12:188, 12:188]
+        one, other = backend(crop[None]).landmarks[0], backend(crop[None, :, ::-1]).landmarks[0]
+        mean = (one + flip(other, 176)) / 2
+        true = points - 12
+        eyes = np.linalg.norm(true[19:25].mean(0) - true[25:31].mean(0))
+        errors.append(np.linalg.norm(mean - true, axis=1).mean() / eyes)
+    assert found["landmark_error"] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert found["landmark_error"] != pytest.approx(plain["landmark_error"], rel=1e-3)
 
 
 def test_one_au_of_two_is_judged_by_its_own_answers(folder):
