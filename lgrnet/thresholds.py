@@ -25,10 +25,12 @@ from lgrnet.evaluation.scoring import Evaluation, judge, predict
 from lgrnet.evaluation.threshold_choice import (
     FEWEST,
     Calls,
+    Few,
     best_thresholds,
     calls,
     have_a_say,
     held_out_calls,
+    people_with,
     suited_thresholds,
 )
 from lgrnet.held_out import add_options, common_aus, described, held_out_faces
@@ -73,9 +75,10 @@ def choose_thresholds(
     thresholds = best_thresholds(*many)
     chosen_on: dict[str, Any] = described(faces)
     if own is not None:
-        few = predict(ask_network(model, device), own).probability, labels_of(aus, own)
-        thresholds = suited_thresholds(*many, *few)
-        outside = held_out_calls(*many, *few, own.labels.subject)
+        probability = predict(ask_network(model, device), own).probability
+        few = Few(probability, labels_of(aus, own), own.labels.subject)
+        thresholds = suited_thresholds(*many, few)
+        outside = held_out_calls(*many, few)
         chosen_on["own"] = described(own) | {"aus": compare(aus, many, few, thresholds, outside)}
     before = meta.get("thresholds") or [0.5] * len(aus)
     unlabelled = [i for i, au in enumerate(aus) if au not in faces.aus]
@@ -94,7 +97,7 @@ def choose_thresholds(
 def compare(
     aus: Sequence[int],
     many: tuple[np.ndarray, np.ndarray],
-    few: tuple[np.ndarray, np.ndarray],
+    few: Few,
     thresholds: np.ndarray,
     outside: Calls,
 ) -> list[dict[str, Any]]:
@@ -103,28 +106,29 @@ def compare(
     Args:
         aus: FACS numbers of the columns.
         many: The network's probabilities and labels of many faces, (faces, n) each.
-        few: Those of the few.
+        few: The few.
         thresholds: Chosen with the few, (n,).
         outside: From :func:`lgrnet.evaluation.threshold_choice.held_out_calls`.
 
     Returns:
         A row for each AU in which the few have a say, beside many that are labelled for it:
         ``threshold``, ``f1`` on the many, shares of the few that are called (``shown``,
-        ``lacking``), the same with ``_by_f1`` at the threshold that the many alone would choose,
-        with ``_held_out`` at thresholds that a face's own person had no say in, and how many
-        ``faces_shown`` and ``faces_lacking`` there are.
+        ``lacking``; means over people), the same with ``_by_f1`` at the threshold that the many
+        alone would choose, with ``_held_out`` at thresholds that a face's own person had no say in,
+        and how many faces and people show it and lack it (``faces_shown`` …, ``people_lacking``).
     """
     by_f1 = best_thresholds(*many)
-    columns: dict[str, np.ndarray] = {
-        "faces_shown": (few[1] == 1).sum(0), "faces_lacking": (few[1] == 0).sum(0)
-    }  # fmt: skip
+    columns: dict[str, np.ndarray] = {}
+    for name, label in (("shown", 1), ("lacking", 0)):
+        columns["faces_" + name] = (few.presence == label).sum(0)
+        columns["people_" + name] = people_with(few, label)
     for suffix, at in (("_by_f1", by_f1), ("", thresholds)):
         columns["threshold" + suffix] = at
         columns["f1" + suffix] = f1_frame(recognised(many[0], at), many[1])
-        called = calls(*few, at)
+        called = calls(few, at)
         columns["shown" + suffix], columns["lacking" + suffix] = called
     columns["shown_held_out"], columns["lacking_held_out"] = outside
-    chosen = have_a_say(few[1]) & (many[1] != MISSING).any(0)
+    chosen = have_a_say(few) & (many[1] != MISSING).any(0)
     return [
         {"au": au_key(aus[i])} | {name: values[i].item() for name, values in columns.items()}
         for i in np.flatnonzero(chosen)
@@ -191,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = meta["thresholds_from"].get("own", {}).get("aus")
     if rows == []:
         logger.warning(
-            "%s has no say: no AU is shown by %d of its faces and lacked by %d",
+            "%s has no say: no AU is shown by %d of its people and lacked by %d",
             args.own,
             FEWEST,
             FEWEST,
@@ -202,10 +206,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 _TOLD = (
-    "{au}: {threshold:.2f} instead of {threshold_by_f1:.2f}; of {faces_shown} own faces that show "
-    "it {shown:.2f} are called instead of {shown_by_f1:.2f}, of {faces_lacking} others "
-    "{lacking:.2f} instead of {lacking_by_f1:.2f}; without a say for its own person "
-    "{shown_held_out:.2f} and {lacking_held_out:.2f}"
+    "{au}: {threshold:.2f} instead of {threshold_by_f1:.2f}; of {faces_shown} own faces of "
+    "{people_shown} people that show it {shown:.2f} are called instead of {shown_by_f1:.2f}, of "
+    "{faces_lacking} of {people_lacking} that lack it {lacking:.2f} instead of "
+    "{lacking_by_f1:.2f}; without a say for its own person {shown_held_out:.2f} and "
+    "{lacking_held_out:.2f} (means over people)"
 )
 
 

@@ -148,12 +148,14 @@ def test_stills_list_what_is_ranked_or_often_called_at_rest(root):
     path = root / "docs" / "stills_edge.json"
     record = json.loads(path.read_text())
     record["rest"] |= {"people": 7, "share": {"AU04": 0.0, "AU15": 0.25, "AU17": 0.05}}
-    record["aus"] = [{"au": "AU04", "faces": 9, "auc": 0.9, "called": 0.667}]
+    record["aus"] = [
+        {"au": "AU04", "people": 9, "auc": 0.9, "called": 0.667, "called_95": [0.25, 0.888]}
+    ]
     path.write_text(json.dumps(record))
     table = real_tables.stills(root)
     assert "% of 7 people" in table
-    assert cells(table, "AU04") == ["AU04", "0", "9", "67", "0.900"]
-    assert cells(table, "AU15") == ["AU15", "25", "", "", ""]
+    assert cells(table, "AU04") == ["AU04", "0", "9", "67", "25–89", "0.900"]
+    assert cells(table, "AU15") == ["AU15", "25", "", "", "", ""]
     assert "AU17" not in table
 
 
