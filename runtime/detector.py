@@ -121,10 +121,11 @@ class Detector(Described):
         signals: Signals | None = None,
         search_side: int | None = None,
     ) -> None:
-        counts = {"max_faces": max_faces, "verify_every": verify_every}
-        for name, number in {**counts, "search_every": search_every, "threads": threads}.items():
+        require_count("max_faces", max_faces)
+        require_count("verify_every", verify_every)
+        for name, number in (("search_every", search_every), ("threads", threads)):
             if number is not None:
-                require_count(name, number, "" if name in counts else ", or None")
+                require_count(name, number, ", or None")
         if not isinstance(signals, Signals | None):
             raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
         if not isinstance(min_face, numbers.Real):
@@ -137,7 +138,8 @@ class Detector(Described):
         self._pipeline = Pipeline(self._backend, self._finder, max_faces, min_face)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._settings = {
-            **counts,
+            "max_faces": max_faces,
+            "verify_every": verify_every,
             "model": model,
             "device": device,
             "threads": threads,
