@@ -290,8 +290,7 @@ class Detector(Described):
                 with self._alone:
                     results = self._each_by_itself([shot.frame for shot in group])
                 yield from [
-                    result.placed(**shot.place())
-                    for result, shot in zip(results, group, strict=True)
+                    shot.placed(result) for result, shot in zip(results, group, strict=True)
                 ]
                 group.clear()  # or the last frames would stay while the next ones are read
 
@@ -425,7 +424,7 @@ class Detector(Described):
                 self._cut()
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             self._stream = mine
-            yield shot, result.placed(**shot.place())
+            yield shot, shot.placed(result)
 
 
 def _is_time(timestamp: object) -> bool:
