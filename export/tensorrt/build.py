@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 
 from export.errors import ExportError
+from export.options import checked_output
 from export.tensorrt.network import parse, read_onnx
 from runtime.atomic import PendingFile
 from runtime.backends.tensorrt_plan import (
@@ -77,9 +78,7 @@ def build_engine(
     if not path.is_file():
         raise FileNotFoundError(f"model {path} does not exist")
     end = f"_rtx{SUFFIX}" if flavour == "rtx" else SUFFIX
-    output = path.with_name(path.stem + end) if output is None else Path(output)
-    if output.suffix.lower() != SUFFIX:
-        raise ValueError(f"output {output}: give a name that ends in {SUFFIX}")
+    output = checked_output(output, path.with_name(path.stem + end))
     if flavour not in FLAVOURS:
         raise ValueError(f"flavour {flavour!r}: give one of {', '.join(FLAVOURS)}")
     if flavour == "rtx" and (device or timing_cache is not None):
