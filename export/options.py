@@ -138,17 +138,13 @@ def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) 
         "landmarks": args.pop("max_landmark_change"),
     }
     try:
-        from lgrnet.data.shards import DatasetError
-    except ImportError as error:
-        return _not_installed(error)
-    try:
         export(**args, bounds=Bounds(**losses))
     except ExportError as error:
         print(_one_line(error), file=sys.stderr)
         return 1
     except ImportError as error:
         return _not_installed(error)
-    except (InputError, DatasetError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     return 0

@@ -34,7 +34,7 @@ MISSING = 9
 _CONDITION = "condition_"
 
 
-class DatasetError(RuntimeError):
+class DatasetError(ValueError):
     """A data set is missing, incomplete, or not what was asked for."""
 
 
