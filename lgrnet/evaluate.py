@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgrnet.checkpoint import CheckpointError
 from lgrnet.corpora.folds import CORPORA, FOLDS, test_subjects
 from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus, require_corpus
 from lgrnet.evaluation.models import open_model
@@ -25,7 +24,7 @@ from lgrnet.unseen import overlap_with_fold
 from runtime.atomic import PendingFile
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
-from runtime.errors import DeviceError, InputError, ModelError
+from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp
 from runtime.option_types import output_file, positive
 from runtime.packaged import model_path, no_such_model
@@ -133,10 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             faces = FaceShards(args.data, splits, aus)
             columns = [model.aus.index(au) for au in aus]
             result = judge(predict(model.ask, faces), faces, columns)
-    except (
-        CheckpointError, DatasetError, DeviceError, FileNotFoundError, ImportError, ModelError,
-        ValueError,
-    ) as error:  # fmt: skip
+    except (DeviceError, ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     scores = {

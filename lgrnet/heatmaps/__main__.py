@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint
+from lgrnet.checkpoint import load_checkpoint
 from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.heatmaps.attribution import gate_effects, gate_matrix, gate_order, relevance
 from lgrnet.heatmaps.figure import (
@@ -198,9 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_matplotlib()
         model, _ = load_checkpoint(args.checkpoint, torch_device(args.device))
         _write(args, model)
-    except (
-        CheckpointError, DeviceError, ImportError, InputError, OpenCVError, OSError, ValueError,
-    ) as error:  # fmt: skip
+    except (DeviceError, ImportError, OpenCVError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     return 0
