@@ -33,6 +33,7 @@ from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recog
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
+from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 
@@ -144,7 +145,7 @@ def judge(args: argparse.Namespace) -> None:
     """Judge all runs, print tables, write the JSON."""
     missing = [str(folder) for _, _, folder in runs_of(args) if not is_done(folder, args.epochs)]
     if missing:
-        raise SystemExit(f"not trained: {', '.join(missing)}; run the command `train` first")
+        raise InputError(f"not trained: {', '.join(missing)}; run the command `train` first")
     splits = {}
     for split in SPLITS:
         verdicts: dict[str, list[Verdict]] = {name: [] for name in ORDER}
@@ -201,6 +202,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    arguments = parse_args()
-    arguments.run(arguments)
+    sys.exit(main())

@@ -27,8 +27,8 @@ from torch import nn
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, difference, inside, markdown, number
-from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.data.shards import DatasetError, FaceShards
+from lgrnet.checkpoint import load_checkpoint
+from lgrnet.data.shards import FaceShards
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
 from lgrnet.evaluation.scoring import Evaluation, evaluate
@@ -223,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             said = splits[split]
             print(f"\n{split}: {said['frames']} faces of {said['people']} people\n")
             print(markdown(list(columns()), said["rows"]))
-    except (CheckpointError, DatasetError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     record = {

@@ -27,6 +27,7 @@ from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
 from runtime.atomic import PendingFile, write_json
 from runtime.backends import open_backend
+from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 
@@ -94,7 +95,7 @@ def measure(args: argparse.Namespace) -> None:
     """Time all candidates that are trained in one run, and write what is known of them."""
     trained = [name for name in CANDIDATES if (folder_of(args.runs, name) / "test.json").exists()]
     if not trained:
-        raise SystemExit(f"{args.runs} holds no trained candidate: run the command `train` first")
+        raise InputError(f"{args.runs} holds no trained candidate: run the command `train` first")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         calls = {}
@@ -211,6 +212,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    arguments = parse_args()
-    arguments.run(arguments)
+    sys.exit(main())

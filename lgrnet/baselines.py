@@ -25,7 +25,6 @@ from lgrnet.training.losses import au_weights, dice_loss, recognition_loss
 from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import PendingFile
-from runtime.errors import InputError
 from runtime.help import DefaultsHelp
 from runtime.option_types import output_file
 
@@ -168,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.json:
             with PendingFile(args.json) as part:
                 part.write_text(to_json(result), "utf-8")
-    except (DatasetError, InputError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     return 0

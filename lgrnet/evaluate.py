@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from lgrnet.checkpoint import CheckpointError
 from lgrnet.corpora.folds import CORPORA, FOLDS, test_subjects
 from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus, require_corpus
 from lgrnet.evaluation.models import open_model
@@ -27,7 +26,7 @@ from runtime.atomic import PendingFile
 from runtime.backends.flip_test import flip_tested
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
-from runtime.errors import DeviceError, InputError, ModelError
+from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp
 from runtime.option_types import output_file, positive
 from runtime.packaged import model_path, no_such_model
@@ -138,10 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             columns = [model.aus.index(au) for au in aus]
             ask = partial(flip_tested, model.ask) if args.flip_test else model.ask
             result = judge(predict(ask, faces), faces, columns)
-    except (
-        CheckpointError, DatasetError, DeviceError, FileNotFoundError, ImportError, ModelError,
-        ValueError,
-    ) as error:  # fmt: skip
+    except (DeviceError, ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     scores = {

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.data.shards import MISSING, DatasetError, FaceShards
 from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
 from lgrnet.evaluation.models import ask_network, torch_device
@@ -37,7 +37,7 @@ from lgrnet.held_out import add_options, common_aus, described, held_out_faces
 from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
 from runtime.atomic import write_json
-from runtime.errors import DeviceError, InputError
+from runtime.errors import DeviceError
 from runtime.help import DefaultsHelp
 
 logger = logging.getLogger(__name__)
@@ -178,9 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.json is not None:
             chosen = {key: meta[key] for key in ("thresholds", "thresholds_from", "validation")}
             write_json(args.json, {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen})
-    except (
-        CheckpointError, DatasetError, DeviceError, InputError, ValueError, OSError
-    ) as error:  # fmt: skip
+    except (DeviceError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     thresholds = np.array(meta["thresholds"])

@@ -9,6 +9,7 @@ from benchmarks import ablation
 from benchmarks.ablation import ORDER, Verdict, compare, parse_args
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.train import main as train_main
+from runtime.errors import InputError
 
 CHANGES = {
     "lgrnet": {"relation": "skip_bilstm", "fusion": True},
@@ -57,7 +58,7 @@ def test_trained_and_judged(config, tmp_path, monkeypatch, capsys):  # noqa: F81
     data = config.parent / "data"
     common = ["--runs", str(tmp_path), "--data", str(data), "--config", str(config), "--seeds", "1"]
     path = tmp_path / "ablation.json"
-    with pytest.raises(SystemExit, match=r"lgrnet_0.*run the command `train` first"):
+    with pytest.raises(InputError, match=r"lgrnet_0.*run the command `train` first"):
         ablation.judge(parse_args([*common, "judge", "--json", str(path)]))
     with monkeypatch.context() as patched:
         patched.setattr(subprocess, "run", run)
