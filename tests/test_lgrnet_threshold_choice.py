@@ -59,11 +59,15 @@ def suited_by_hand(probability, presence, few, column):
         alarms = [p >= step / 20 for p, y in zip(probability, presence, strict=True) if not y]
         if sum(alarms) <= 0.2 * len(alarms):
             allowed[step] = f1_by_hand(probability, presence, step / 20)
-    allowed = {s for s, f1 in allowed.items() if f1 >= max(allowed.values()) - 0.02}
+    allowed = {s: f1 for s, f1 in allowed.items() if f1 >= max(allowed.values()) - 0.02}
     gain = {}
     for step in allowed:
         at = [step / 20] * len(few.people)
         gain[step] = share(few, column, 1, at) - share(few, column, 0, at)
+    near = [s for s, f1 in allowed.items() if f1 >= max(allowed.values()) - 0.01]
+    counts = [len(set(few.people[few.presence[:, column] == label].tolist())) for label in (0, 1)]
+    if max(gain.values()) - gain[max(near)] < 1 / min(counts) - 1e-9:
+        return max(near) / 20
     return max(s for s in gain if gain[s] >= max(gain.values()) - 1e-9) / 20
 
 
@@ -106,6 +110,20 @@ def test_one_person_of_many_faces_counts_once(faces):
     few = Few(np.tile(said[:, None], 3), np.tile(shows[:, None], 3), people)
     assert suited_thresholds(probability, presence, few)[1] == 0.7
     assert calls(few, 0.7).shown == pytest.approx([11 / 12] * 3)
+
+
+def test_less_than_one_person_makes_no_difference(faces):
+    """Of twenty who show an AU, one has two faces; a lower threshold finds one more of these."""
+    probability, presence, _ = faces
+    people = np.r_[:20, 0, :21]
+    shows = np.repeat([1, 0], 21)
+    said = np.r_[0.67, np.full(20, 0.95), np.full(21, 0.1)]
+    few = Few(np.tile(said[:, None], 3), np.tile(shows[:, None], 3), people)
+    best = best_thresholds(probability, presence)[1]
+    assert 0.67 < best
+    assert suited_thresholds(probability, presence, few)[1] == best
+    whole = few._replace(people=np.r_[:21, :21])  # now that face is all of somebody's
+    assert suited_thresholds(probability, presence, whole)[1] == 0.65
 
 
 def test_nobody_has_a_say_in_what_it_is_judged_at(faces):

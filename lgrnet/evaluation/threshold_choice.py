@@ -88,7 +88,8 @@ def suited_thresholds(
     Of the thresholds within :data:`NEAR_ENOUGH` of the best F1, with no more false alarms than
     :func:`best_thresholds` allows, it is the one with the largest difference between the share of
     the few that show the AU and are called, and the share of those that lack it and are called
-    (Youden's index); of equal ones the highest.
+    (Youden's index); of equal ones the highest. What makes a difference of less than one person to
+    that of :func:`best_thresholds` makes none: of ten people, chance alone moves more.
 
     Args:
         probability: (frames, n) of many faces.
@@ -97,16 +98,23 @@ def suited_thresholds(
         say: Of which AUs they have a say, (n,) bool; None to ask :func:`have_a_say`.
 
     Returns:
-        (n,) as :func:`best_thresholds`, and the same as that where they have no say.
+        (n,) as :func:`best_thresholds`, and the same as that where they have no say or make no
+        difference.
     """
-    gain = np.stack([
-        shown - lacking for shown, lacking in (calls(few, value) for value in GRID)
-    ])  # fmt: skip
+    best = best_thresholds(probability, presence)
+    gain = np.stack([_youden(calls(few, value)) for value in GRID])
     allowed = _allowed(probability, presence, NEAR_ENOUGH)
     gain = np.where(allowed, gain, -np.inf)
     suited = _highest(gain >= gain.max(0) - 1e-9, presence)
+    counted = np.minimum(people_with(few, 1), people_with(few, 0))
+    one_person = 1 / np.maximum(counted, 1)
+    differs = gain.max(0) - _youden(calls(few, best)) >= one_person - 1e-9
     say = have_a_say(few) if say is None else say
-    return np.where(say, suited, best_thresholds(probability, presence))
+    return np.where(say & differs, suited, best)
+
+
+def _youden(called: Calls) -> np.ndarray:
+    return called.shown - called.lacking
 
 
 def have_a_say(few: Few) -> np.ndarray:
