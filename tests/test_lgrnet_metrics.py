@@ -108,6 +108,10 @@ def test_intensities_that_never_vary_or_are_unknown():
     assert np.isnan(correlation).all()
     assert error[0] == 1
     assert np.isnan(error[1])
+    # The variance of 0.1, as float32 has it, or of 0.7 many times over is not 0 but rounding.
+    for said, true in ((0.1, 0.7), (0.7, 4.9), (1.3, 0.1)):
+        constant = np.full((1001, 1), said, np.float32), np.full((1001, 1), true)
+        assert np.isnan(intensity_agreement(*constant)[0]).all(), (said, true)
     varied = np.array([[1.0, 2.0], [3.0, 2.0]])
     correlation, _ = intensity_agreement(varied, varied[:, ::-1])
     assert correlation.tolist() == [0, 0], "one of the two varies, and the other does not"

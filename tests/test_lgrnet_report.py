@@ -204,6 +204,19 @@ def test_every_frame_is_in_one_group_of_each_condition():
     assert tones == ["brown"]
 
 
+def test_a_frame_of_which_a_condition_is_unknown_is_in_no_group():
+    for key in ("skin_tone", "yaw", "occlusion"):
+        found = list(groups({key: np.array([np.nan, 0.0, 60.0])}))
+        assert np.sum([group.chosen for group in found], axis=0).tolist() == [0, 1, 1], key
+
+
+def test_among_one_person_nothing_can_be_drawn():
+    result, labels = drawn(people=1)
+    scores = report(AUS, result, (0.5, 0.5), labels)
+    assert (scores["people"], scores["f1_at_threshold_95"]) == (1, {"all": None})
+    assert "95 %" not in format_report(scores)
+
+
 def test_up_and_down_a_head_is_nodded_alike():
     values = np.array([-25.0, -10, -9.9, 9.9, 19.9, 20])
     found = [values[group.chosen].tolist() for group in groups({"pitch": values})]

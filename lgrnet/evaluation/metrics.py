@@ -135,8 +135,8 @@ def intensity_agreement(intensity: np.ndarray, target: np.ndarray) -> tuple[np.n
         ours, theirs = intensity[known, column].astype(float), target[known, column].astype(float)
         error[column] = np.abs(ours - theirs).mean()
         # With two raters the mean squares between and within frames leave only this.
-        spread = ours.var() + theirs.var()
-        if spread > 0:
+        if np.ptp(ours) > 0 or np.ptp(theirs) > 0:  # a variance of equal numbers can be rounding
+            spread = ours.var() + theirs.var()
             shared = ((ours - ours.mean()) * (theirs - theirs.mean())).mean()
             correlation[column] = 2 * shared / spread
     return correlation, error

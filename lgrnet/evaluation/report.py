@@ -45,7 +45,8 @@ def report(
 
     Returns:
         Per-AU and mean scores, also over the subsets of BP4D and DISFA where they are complete;
-        intervals of mean F1 at the thresholds over people; groups by conditions; calls by
+        intervals of mean F1 at the thresholds over people, None where there is but one, among
+        whom nothing can be drawn; groups by conditions; calls by
         the AUs' strength where the split knows it.
     """
     present = recognised(result.probability, np.asarray(thresholds))
@@ -64,7 +65,8 @@ def report(
                 if any(key in row for row in picked)
             }
             columns = [aus.index(au) for au in subset]
-            intervals[name] = interval(resampled_mean_f1(counts[:, columns]))
+            drawn = resampled_mean_f1(counts[:, columns])
+            intervals[name] = interval(drawn) if len(counts) > 1 else None
     return {
         "frames": len(result.presence),
         "people": len(counts),
@@ -196,9 +198,10 @@ def format_report(scores: dict) -> str:
             f"{'mean':<6}{name:<22}{'':>7}{row['always_on_f1']:>11.3f}"
             + "".join(f"{row[column]:>8.3f}" for _, column in columns)
         )
-    for name, (low, high) in scores["f1_at_threshold_95"].items():
-        if scores["people"] < 2:  # among whom nothing can be drawn
+    for name, between in scores["f1_at_threshold_95"].items():
+        if between is None:
             continue
+        low, high = between
         lines.append(
             f"F1* of {name}: 95 % of resamples of the {scores['people']} people lie in "
             f"{low:.3f} to {high:.3f}"
