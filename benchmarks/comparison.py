@@ -30,7 +30,7 @@ from benchmarks.table import Column, difference, inside, markdown, number
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.data.shards import DatasetError, FaceShards
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
-from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.scoring import Evaluation, evaluate
 from lgrnet.network.variants import VARIANTS, variant_of
 from lgrnet.unseen import people_of, seen_by
@@ -112,7 +112,7 @@ def score(result: Evaluation, present: np.ndarray, aus: Sequence[int]) -> dict[s
 
     Returns:
         F1 at 0.5 and at its thresholds and the area under the ROC curve, means over
-        :data:`PARTS`; landmark error, in inter-ocular distances.
+        :data:`PARTS` of the AUs that occur; landmark error, in inter-ocular distances.
     """
     f1, at = result.f1, f1_frame(present, result.presence)
     auc = area_under_curve(result.probability, result.presence)
@@ -120,8 +120,9 @@ def score(result: Evaluation, present: np.ndarray, aus: Sequence[int]) -> dict[s
     for part in PARTS:
         pick = _columns(aus, part)
         rows[part] = {
-            "f1": mean_f1(f1[pick]), "f1_at_threshold": mean_f1(at[pick]), "auc": mean_f1(auc[pick])
-        }  # fmt: skip
+            key: mean_of_occurring(values[pick], result.presence[:, pick])
+            for key, values in (("f1", f1), ("f1_at_threshold", at), ("auc", auc))
+        }
     return rows
 
 

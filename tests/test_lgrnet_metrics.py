@@ -8,6 +8,8 @@ from lgrnet.evaluation.metrics import (
     intensity_agreement,
     landmark_errors,
     mean_f1,
+    mean_of_occurring,
+    occurring,
     recognised,
 )
 
@@ -40,6 +42,14 @@ def test_f1_is_undefined_without_positives():
     assert mean_f1(f1) == 0
     assert np.isnan(mean_f1(f1[:2]))
     assert mean_f1(np.array([0.5, np.nan, 1.0])) == 0.75
+
+
+def test_means_are_over_the_aus_that_occur():
+    labels = np.array([[1, 0, 9, 0], [0, 0, 9, 1]])
+    assert occurring(labels).tolist() == [True, False, False, True]
+    assert mean_of_occurring(np.array([0.5, 0.0, np.nan, 1.0]), labels) == 0.75
+    assert mean_of_occurring(np.array([0.5, 0.0, np.nan, np.nan]), labels) == 0.5
+    assert np.isnan(mean_of_occurring(np.ones(4), np.zeros((2, 4))))
 
 
 def test_f1_refuses_other_shapes():

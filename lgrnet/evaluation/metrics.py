@@ -87,6 +87,34 @@ def mean_f1(f1: np.ndarray) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
+def occurring(labels: np.ndarray) -> np.ndarray:
+    """Tell which AUs any frame shows.
+
+    Args:
+        labels: (frames, n) of 0, 1 or 9.
+
+    Returns:
+        (n,) bool.
+    """
+    return (labels == 1).any(0)
+
+
+def mean_of_occurring(values: np.ndarray, labels: np.ndarray) -> float:
+    """Average over the AUs that occur, whatever a detector says.
+
+    An AU that nobody shows has no F1 to reach: one false alarm would make it 0, and none would
+    leave it out, so that detectors of the same faces were averaged over different AUs.
+
+    Args:
+        values: One for each AU, (n,), NaN where undefined.
+        labels: Of all frames, (frames, n) of 0, 1 or 9.
+
+    Returns:
+        The mean of those that are defined, NaN if none is.
+    """
+    return mean_f1(values[occurring(labels)])
+
+
 def landmark_errors(landmarks: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Measure each face's mean landmark error.
 
