@@ -1,7 +1,6 @@
 """The scores of an evaluation as plain values, and as tables for people."""
 
 import json
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from lgrnet.data.batches import scored
 from lgrnet.data.shards import MISSING, Labels
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.evaluation.calibration import reliability
+from lgrnet.evaluation.defined import defined
 from lgrnet.evaluation.groups import groups
 from lgrnet.evaluation.metrics import (
     always_on_f1,
@@ -175,16 +175,7 @@ def to_json(scores: object) -> str:
     Returns:
         The text, with a line end.
     """
-    return json.dumps(_defined(scores), indent=2, allow_nan=False) + "\n"
-
-
-def _defined(value: object) -> object:
-    """Turn NaN into None, however deep it lies."""
-    if isinstance(value, dict):
-        return {key: _defined(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_defined(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return json.dumps(defined(scores), indent=2, allow_nan=False) + "\n"
 
 
 def _share(values: np.ndarray) -> float:
