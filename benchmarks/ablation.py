@@ -29,7 +29,7 @@ from benchmarks.table import Column, difference, markdown
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
-from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
     """What one trained network is worth on one split.
 
     Attributes:
-        f1: Mean F1-frame at 0.5.
+        f1: Mean F1-frame at 0.5, over the AUs that occur.
         auc: Mean area under the ROC curve.
         landmark_error: In inter-ocular distances.
         counts: What F1 is made of, from :func:`lgrnet.evaluation.bootstrap.f1_counts`.
@@ -103,8 +103,8 @@ def verdict(model: nn.Module, shards: FaceShards) -> Verdict:
     result = evaluate(model, shards, torch.device("cpu"))
     present = recognised(result.probability)
     return Verdict(
-        mean_f1(f1_frame(present, result.presence)),
-        mean_f1(area_under_curve(result.probability, result.presence)),
+        mean_of_occurring(f1_frame(present, result.presence), result.presence),
+        mean_of_occurring(area_under_curve(result.probability, result.presence), result.presence),
         result.landmark_error,
         f1_counts(present, result.presence, shards.labels.subject),
     )

@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.record import write_record
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
-from runtime.atomic import PendingFile, write_json
+from runtime.atomic import PendingFile
 from runtime.backends import open_backend
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
@@ -127,7 +128,7 @@ def measure(args: argparse.Namespace) -> None:
             )
     record = {"machine": describe_machine(), "threads": args.threads, "candidates": rows}
     record["not_trained"] = [name for name in CANDIDATES if name not in trained]
-    write_json(args.json, record)
+    write_record(record, args.json)
 
 
 def draw(args: argparse.Namespace) -> None:

@@ -113,6 +113,12 @@ def add_precision(parser: argparse.ArgumentParser, title: str, mean_change: floa
         default=Bounds.landmarks,
         help="mean of all landmarks and faces, pixels of the crop (default: %(default)s)",
     )
+    add(
+        "--max-intensity-change",
+        type=float,
+        default=Bounds.intensity,
+        help="mean of all intensities and faces, 0 to 5 (default: %(default)s)",
+    )
 
 
 def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) -> int:
@@ -136,6 +142,7 @@ def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) 
         "mean_f1": args.pop("max_mean_f1_loss"),
         "change": args.pop("max_change"),
         "landmarks": args.pop("max_landmark_change"),
+        "intensity": args.pop("max_intensity_change"),
     }
     try:
         export(**args, bounds=Bounds(**losses))

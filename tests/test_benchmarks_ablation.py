@@ -26,9 +26,10 @@ def drawn(rng, people, skill):
     """One verdict: each person with 40 frames, of which the network sees `skill` rightly."""
     right = rng.random((people, 40)) < skill
     shown = rng.random((people, 40)) < 0.5
-    counts = np.stack([(right & shown).sum(1), (~right).sum(1)], axis=-1)[:, None]
-    hits, errors = counts.sum((0, 1))
-    return Verdict(2 * hits / (2 * hits + errors), 0.5, 0.1, counts)
+    each = [right & shown, ~right & ~shown, ~right & shown]
+    counts = np.stack(each, axis=-1).sum(1)[:, None]
+    hits, alarms, misses = counts.sum((0, 1))
+    return Verdict(2 * hits / (2 * hits + alarms + misses), 0.5, 0.1, counts)
 
 
 def test_a_difference_that_is_there_is_told_from_one_that_is_not():
