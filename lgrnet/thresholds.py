@@ -19,7 +19,8 @@ from torch import nn
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.data.shards import MISSING, DatasetError, FaceShards
-from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
+from lgrnet.evaluation.defined import defined
+from lgrnet.evaluation.metrics import f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.evaluation.scoring import Evaluation, judge, predict
 from lgrnet.evaluation.threshold_choice import (
@@ -177,7 +178,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_checkpoint(args.output, model.cpu(), meta)
         if args.json is not None:
             chosen = {key: meta[key] for key in ("thresholds", "thresholds_from", "validation")}
-            write_json(args.json, {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen})
+            told = {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen}
+            write_json(args.json, defined(told))
     except (DeviceError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
@@ -188,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.info("%s: %s", args.output, ", ".join(f"{au_key(au)} {at:.2f}" for au, at in each))
     logger.info(
         "mean F1 there %.4f, at 0.5 %.4f (%d faces)",
-        *(mean_f1(at_thresholds), result.mean_f1, len(faces)),
+        *(mean_of_occurring(at_thresholds, result.presence), result.mean_f1, len(faces)),
     )
     rows = meta["thresholds_from"].get("own", {}).get("aus")
     if rows == []:
