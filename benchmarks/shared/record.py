@@ -50,3 +50,13 @@ def read_record(path: Path, form: str = FORMAT) -> dict:
             "that writes such records"
         )
     return record
+
+
+def read_scores(root: Path, name: str) -> dict:
+    """Read a file of scores that has no ``format``, as of `lgrnet.evaluate`.
+
+    Args:
+        root: The project's.
+        name: Of a file in its ``docs``, without suffix.
+    """
+    return json.loads((root / "docs" / f"{name}.json").read_text("utf-8"))
