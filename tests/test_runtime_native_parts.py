@@ -13,6 +13,7 @@ import torch
 
 from runtime.native import library
 from runtime.native.compile import CompileError, LackingError, compiler, probe
+from runtime.native.model import WIDEST
 
 SOURCE = Path(__file__).with_name("native_parts.cpp")
 EMULATED = Path(__file__).with_name("native_emulated.hpp")
@@ -159,6 +160,17 @@ def test_convolutions_in_floating_point(parts, side, size):
     wanted = torch.conv2d(maps, filters, biases, padding=1)[0].permute(1, 2, 0).numpy()
     found = run_convolution(parts, side, numbers, weight, bias)
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("side", [2, 4])
+def test_the_widest_map_has_zeros_around_it(parts, side):
+    numbers = np.zeros((1, 1, WIDEST), np.float32)
+    numbers[..., -1] = 1  # only there, as rounding adds up
+    weight = np.ones((5, WIDEST, 3, 3), np.float32)
+    weight[:, :, 1, 1] = 0
+    bias = np.arange(5, dtype=np.float32)
+    found = run_convolution(parts, side, numbers, weight, bias)
+    np.testing.assert_allclose(found, bias[None, None], atol=1e-3)
 
 
 @pytest.mark.parametrize("side", [2, 4])
