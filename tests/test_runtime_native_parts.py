@@ -222,6 +222,13 @@ def test_functions(parts):
     np.testing.assert_array_equal(smaller, np.minimum(exact, 1))
 
 
+def test_what_is_no_number_gives_way(parts):
+    numbers = np.full(16, np.nan, np.float32)
+    out = np.zeros((5, len(numbers)), np.float32)
+    parts.run_functions(len(numbers), numbers, out)
+    np.testing.assert_array_equal(out[3:], 1)
+
+
 def test_sums_and_fixed_point(parts):
     numbers = np.random.default_rng(0).uniform(-1, 1, parts.lanes()).astype(np.float32)
     numbers[:2] = -1, 1
