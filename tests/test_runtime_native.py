@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ VARIANTS = [
     {"attention_cells": 24},
     {"stem_stride": 2},  # 8 × 8 cells: windows hold every tile
     {"input_size": 80},  # 20 × 20 cells, which do not fill tiles of 4 × 4 when pooled
+    {"input_size": 192, "stem_stride": 2},  # 24 × 24 cells; the face is enlarged
     {"input_size": 176, "stem_stride": 1},  # 44 × 44 cells, no resizing; poolings of odd sides
     {"aus": [12]},  # nothing to skip to
     {"aus": [12, 14]},  # one patch
@@ -237,6 +240,23 @@ def test_observing_is_for_one_thread(network):
     backend = NativeBackend(native_model(network), "cpu", 2)
     with pytest.raises(ValueError, match="observed on 1 thread, not 2"):
         backend.observe()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that tells")
+def test_threads_are_as_many_as_were_asked_for(network):
+    before = len(os.listdir("/proc/self/task"))
+    backend = NativeBackend(native_model(network), "cpu", 4)
+    assert len(os.listdir("/proc/self/task")) == before + 3
+    backend.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that tells")
+def test_closing_frees_memory(network):
+    model, pages = native_model(network), []
+    for _ in range(60):
+        NativeBackend(model, "cpu", 1).close()
+        pages.append(int(Path("/proc/self/statm").read_text().split()[1]))
+    assert (pages[-1] - pages[19]) * 4096 < 40 * 100_000  # of some MB that each takes
 
 
 def test_no_threads_to_run_on(network):

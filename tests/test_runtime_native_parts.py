@@ -13,6 +13,7 @@ import torch
 
 from runtime.native import library
 from runtime.native.compile import CompileError, LackingError, compiler, probe
+from runtime.native.model import WIDEST
 
 SOURCE = Path(__file__).with_name("native_parts.cpp")
 EMULATED = Path(__file__).with_name("native_emulated.hpp")
@@ -162,6 +163,17 @@ def test_convolutions_in_floating_point(parts, side, size):
 
 
 @pytest.mark.parametrize("side", [2, 4])
+def test_the_widest_map_has_zeros_around_it(parts, side):
+    numbers = np.zeros((1, 1, WIDEST), np.float32)
+    numbers[..., -1] = 1  # only there, as rounding adds up
+    weight = np.ones((5, WIDEST, 3, 3), np.float32)
+    weight[:, :, 1, 1] = 0
+    bias = np.arange(5, dtype=np.float32)
+    found = run_convolution(parts, side, numbers, weight, bias)
+    np.testing.assert_allclose(found, bias[None, None], atol=1e-3)
+
+
+@pytest.mark.parametrize("side", [2, 4])
 @pytest.mark.parametrize("size", MAPS, ids=str)
 def test_convolutions_in_8_bits(parts, side, size):
     # By definition: tiles and kernels are transformed, rounded, multiplied, and transformed back.
@@ -208,6 +220,13 @@ def test_functions(parts):
     np.testing.assert_allclose(reciprocal[regular], 1 / exact[regular], rtol=3e-7)
     np.testing.assert_array_equal(larger, np.maximum(exact, 1))
     np.testing.assert_array_equal(smaller, np.minimum(exact, 1))
+
+
+def test_what_is_no_number_gives_way(parts):
+    numbers = np.full(16, np.nan, np.float32)
+    out = np.zeros((5, len(numbers)), np.float32)
+    parts.run_functions(len(numbers), numbers, out)
+    np.testing.assert_array_equal(out[3:], 1)
 
 
 def test_sums_and_fixed_point(parts):

@@ -1,6 +1,7 @@
 """The native engine's threads by themselves."""
 
 import ctypes
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from runtime.native import library
 from runtime.native.compile import CompileError, compiler
 
 SOURCE = Path(__file__).with_name("native_threads.cpp")
+RACES = Path(__file__).with_name("native_races.cpp")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,24 @@ def test_what_a_call_throws_comes_out_and_later_loops_are_whole(built, threads):
 
 def test_no_thread(built):
     assert share(built, 0, 1, 1)[:2] == (0, "it runs on 1 thread or more")
+
+
+def test_no_races(tmp_path):
+    """What a loop writes the next may read, says ThreadSanitizer, which does not need bad luck."""
+    try:
+        command = [*compiler(), "-std=c++20", "-O1", "-g1", "-pthread", "-fsanitize=thread"]
+    except CompileError as error:
+        pytest.skip(str(error))
+    program = tmp_path / "races"
+    (tmp_path / "empty.cpp").write_text("int main() {}")
+    built = subprocess.run([*command, str(tmp_path / "empty.cpp"), "-o", str(program)])
+    if built.returncode or subprocess.run([program]).returncode:
+        pytest.skip("ThreadSanitizer does not run here")
+    command += [f"-I{library.ENGINE}", str(RACES), "-o", str(program)]
+    subprocess.run(command, check=True)
+    options = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1"}
+    done = subprocess.run([program], env=options, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 CROWDED = """
