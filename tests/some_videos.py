@@ -5,6 +5,9 @@ import struct
 import cv2
 import numpy as np
 
+READS_INTERLACED = tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 13)
+"""Whether OpenCV converts frames that are flagged as interlaced."""
+
 BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
@@ -50,4 +53,23 @@ def with_durations(path, runs: list[tuple[int, float]]):
     data[start:end] = new
     assert box(data, b"mdat")[0] < start  # or the frames' places would have to move as well
     path.write_bytes(data)
+    return path
+
+
+def moving_pictures(count: int, size=(96, 64)) -> list[np.ndarray]:
+    """A window that moves over a smooth pattern of colours."""
+    width, height = size
+    coarse = np.random.default_rng(0).integers(30, 220, (10, 14, 3), dtype=np.uint8)
+    wide = (width + 2 * count, height + count)
+    pattern = cv2.resize(coarse, wide, interpolation=cv2.INTER_CUBIC)
+    return [pattern[i : i + height, 2 * i : 2 * i + width].copy() for i in range(count)]
+
+
+def write_frames(path, frames, code: str = "MJPG", fps: float = 25):
+    """A video of these frames."""
+    size = frames[0].shape[1], frames[0].shape[0]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), fps, size)
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
     return path

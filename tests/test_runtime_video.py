@@ -51,7 +51,7 @@ class VariableRate:
 
     def read(self):
         self._next += 1
-        return self._next <= 40, np.zeros((48, 64, 3), np.uint8)
+        return self._next <= 40, np.full((48, 64, 3), self._next, np.uint8)
 
 
 @pytest.mark.parametrize("late", [0.0, 3.0])

@@ -15,6 +15,7 @@ from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources.background import Background
 from runtime.sources.base import Shot, Source
+from runtime.sources.stale import Repeats
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ FIRST_PAUSE = 0.5
 
 LONGEST_PAUSE = 10.0
 """Seconds between two attempts at most."""
+
+MOST_ALIKE = 100
+"""Frames in a row after which a picture that is the same byte for byte is told in the log: cameras
+have noise."""
 
 _SLIPS = 5  # frames in a row that may fail before the source counts as lost
 _QUICK = 0.5  # seconds; a failure that took longer was a timeout, and is not tried again
@@ -129,6 +134,7 @@ class LiveSource(Source):
         """Read until stopped or lost for good."""
         index = slips = attempts = 0
         began = lost = None
+        repeats = Repeats()
         while not self._reader.stopped.is_set():
             asked = time.perf_counter()
             frame, captured = self._grab()
@@ -139,6 +145,13 @@ class LiveSource(Source):
                 began = captured if began is None else began
                 spent = (time.perf_counter() - captured) * 1e3
                 frame = check_frame(frame, f"frame {index} of {self.name}")
+                if repeats(frame) == MOST_ALIKE:
+                    logger.warning(
+                        "%s gave the same picture %d times: if it does not show what stands still, "
+                        "it may be interlaced, which OpenCV %s cannot convert: set it to "
+                        "progressive, or use OpenCV 4.12",
+                        *(self.name, MOST_ALIKE, cv2.__version__),
+                    )
                 self._put(Shot(frame, index, captured - began, spent, 0, captured=captured))
                 index, slips, attempts, lost = index + 1, 0, 0, None
                 continue

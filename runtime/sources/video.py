@@ -1,5 +1,6 @@
 """Video files."""
 
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
+from runtime.sources.stale import Opener, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Video(Source):
         stem: What to call files made from it.
         path: The file; None for one on a server, which may stall.
         counted: Whether its container counts its frames.
+        again: Opens it once more; None where its frames shall not be checked.
     """
 
     moving = True
@@ -64,8 +67,9 @@ class Video(Source):
         stem: str,
         path: Path | None = None,
         counted: bool = True,
+        again: Opener | None = None,
     ) -> None:
-        self._capture, self._path = capture, path
+        self._capture, self._path, self._again = capture, path, again
         # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         fps = capture.get(cv2.CAP_PROP_FPS)
@@ -97,13 +101,38 @@ class Video(Source):
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
             )
-        return cls(capture, str(path), stem_of_file(path), path, counted=_counts_frames(path))
+        counted = _counts_frames(path)
+        return cls(
+            *(capture, str(path), stem_of_file(path), path), counted, again=lambda: _open(path)
+        )
 
     def __iter__(self) -> Iterator[Shot]:
         if self._begun:
             raise InputError(f"the frames of {self.name} are read once: open it again")
         self._require_open()
         self._begun = True
+        shots = self._shots()
+        if self._again is None:
+            yield from shots
+            return
+        # The first waits for the second: whether they are the file's own shows where they differ.
+        first = list(itertools.islice(shots, 2))
+        watch = Watch(self.name, self._again)
+        alike = len(first) == 2 and np.array_equal(first[0].frame, first[1].frame)
+        if alike and (fault := watch.begin()):
+            raise InputError(f"{self.name}: {fault}")
+        try:
+            while first:
+                self._require_open()
+                watch(first[0].frame, first[0].index)
+                yield first.pop(0)
+            for shot in shots:
+                watch(shot.frame, shot.index)
+                yield shot
+        finally:
+            watch.close()
+
+    def _shots(self) -> Iterator[Shot]:
         index = bad = 0
         stalled = False
         last, gap, begin = None, 0.0, 0.0
