@@ -56,6 +56,30 @@ def with_durations(path, runs: list[tuple[int, float]]):
     return path
 
 
+def turned(path):
+    """Say in an MP4 that its pictures are to be shown turned by 90 degrees, clockwise."""
+    data = bytearray(path.read_bytes())
+    matrix = box(data, b"tkhd")[0] + 48
+    assert struct.unpack_from(">9i", data, matrix) == (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    struct.pack_into(">9i", data, matrix, 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def with_pixels_of_16_to_11(path):
+    """Say in an MP4 of MPEG-4 that its pixels are wider than high (ISO/IEC 14496-2, 6.3.3)."""
+    data = bytearray(path.read_bytes())
+    at = data.find(b"\0\0\1\x20")
+    assert at >= 0
+    while at >= 0:
+        # 17 bits lie between the start code and the four of aspect_ratio_info.
+        (bits,) = struct.unpack_from(">I", data, at + 4)
+        struct.pack_into(">I", data, at + 4, bits & ~(0xF << 11) | 4 << 11)
+        at = data.find(b"\0\0\1\x20", at + 4)
+    path.write_bytes(data)
+    return path
+
+
 def moving_pictures(count: int, size=(96, 64)) -> list[np.ndarray]:
     """A window that moves over a smooth pattern of colours."""
     width, height = size

@@ -15,6 +15,7 @@ from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources.background import Background
 from runtime.sources.base import Shot, Source
+from runtime.sources.square import SquarePixels
 from runtime.sources.stale import Repeats
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class LiveSource(Source):
         super().__init__(name, stem, fps if 0 < fps < 1000 else None)
         self.dropped = 0
         self._capture, self._again = capture, again
+        self._square = SquarePixels(capture)
         self._give_up, self._advice = give_up, advice
         self._reader = Background(self._watch, "lgrnet-live")
         self._slot = threading.Condition()
@@ -163,6 +165,7 @@ class LiveSource(Source):
                 break
             attempts += 1
             self._capture = self._again()
+            self._square = SquarePixels(self._capture)
             slips = _SLIPS  # one failure is enough to wait again
         if self._reader.stopped.is_set():
             return
@@ -182,7 +185,9 @@ class LiveSource(Source):
             there, frame = self._capture.retrieve() if there else (False, None)
         except cv2.error:
             return None, time.perf_counter()
-        return (frame if there and frame is not None and frame.size else None), captured
+        if not there or frame is None or not frame.size:
+            return None, captured
+        return self._square(frame), captured
 
     def _wait(self, frames: int, attempts: int, lost: float) -> bool:
         """Let the capture go and wait before the next attempt; False if there shall be none."""

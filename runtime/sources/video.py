@@ -13,6 +13,7 @@ from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
+from runtime.sources.square import SquarePixels
 from runtime.sources.stale import Opener, Watch
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ PATIENCE = 0.5
 class Video(Source):
     """A video file, upright as its rotation says, each frame at the file's own time.
 
+    Where its pixels are not square, frames are as wide as they are shown.
+
     A frame in the middle that cannot be decoded is left out; a missing end is reported in the log,
     with the frames before it kept.
 
@@ -72,6 +75,7 @@ class Video(Source):
         self._capture, self._path, self._again = capture, path, again
         # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        self._square = SquarePixels(capture)
         fps = capture.get(cv2.CAP_PROP_FPS)
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         count = int(count) if 0 < count < 2**53 else None
@@ -240,7 +244,7 @@ class Video(Source):
             there, frame = self._capture.read()
         except cv2.error:  # damaged files can change size in the middle
             return None
-        return frame if there else None
+        return self._square(frame) if there else None
 
     def _begin(self, first: float) -> float:
         """Tell where in the container the frame stands that was just read, the first.
