@@ -11,6 +11,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
+from runtime.sources import heif
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
 from runtime.sources.square import SquarePixels
@@ -25,6 +26,8 @@ variable rate are far."""
 
 _LISTS = (b"#EXTM3U", b"ffconcat")
 """How texts begin of which FFmpeg plays the files, or addresses, that they name."""
+
+_START = 1024  # bytes that tell what a file is
 
 PACED = 16
 """Frames at the beginning whose rate is looked at."""
@@ -98,14 +101,18 @@ class Video(Source):
         """
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes): copy it again from where it came")
+        with open(path, "rb") as file:
+            start = file.read(_START)
+        if heif.is_heic(start):
+            raise InputError(heif.how_to_convert(path))
         # FFmpeg would play a text file as a film of its letters.
-        capture = cv2.VideoCapture() if _is_text(path) else _open(path)
+        capture = cv2.VideoCapture() if _is_text(start) else _open(path)
         if not capture.isOpened():
             raise InputError(
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
             )
-        counted = _counts_frames(path)
+        counted = _counts_frames(start)
         return cls(
             *(capture, str(path), stem_of_file(path), path), counted, again=lambda: _open(path)
         )
@@ -261,15 +268,11 @@ def _open(path: Path) -> cv2.VideoCapture:
     return cv2.VideoCapture(str(path.absolute()))
 
 
-def _counts_frames(path: Path) -> bool:
-    with open(path, "rb") as file:
-        start = file.read(16)
+def _counts_frames(start: bytes) -> bool:
     return any(start[at:].startswith(mark) for mark, at in COUNTING.items())
 
 
-def _is_text(path: Path) -> bool:
-    with open(path, "rb") as file:
-        start = file.read(1024)
+def _is_text(start: bytes) -> bool:
     if start.startswith(_LISTS):
         return True
     try:
