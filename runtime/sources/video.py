@@ -14,6 +14,7 @@ from runtime.image import check_frame
 from runtime.sources import heif
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
+from runtime.sources.cut import is_cut, is_edited
 from runtime.sources.square import SquarePixels
 from runtime.sources.stale import Opener, Watch
 
@@ -179,13 +180,19 @@ class Video(Source):
         """Tell what is missing behind the last frame, of so many."""
         if not self._counted:
             self.count = frames
-        if early:
+        read = frames - self.skipped
+        told = f"{read} of {self._said} frames" if early else f"{read} frames"
+        cut, whole = _look_at(self._path, self._counted)
+        if early and whole and not cut:
+            early = False
+            logger.info("%s: %s that its length tells of; the file is whole", self.name, told)
+        if early or cut:
             again = "copy the file again if it should be whole"
             if self._path is None:
                 again = "its server has stalled or broken off"
             logger.warning(
-                "%s ends early: %d of %d frames could be read, their results are kept; %s",
-                *(self.name, frames - self.skipped, self._said, again),
+                "%s ends early: %s could be read, their results are kept; %s",
+                *(self.name, told, again),
             )
         # What a server had sent when it stalled may end like a damaged file, without a wait.
         if self._path is None and (early or stalled):
@@ -266,6 +273,19 @@ class Video(Source):
 def _open(path: Path) -> cv2.VideoCapture:
     # FFmpeg takes what stands before the first colon of a relative name for a protocol.
     return cv2.VideoCapture(str(path.absolute()))
+
+
+def _look_at(path: Path | None, counted: bool) -> tuple[bool, bool]:
+    """Tell of a file whether it is cut, and whether it may have fewer frames than it says.
+
+    A container that counts its frames and is cut has fewer than it counts, but for its index.
+    """
+    if path is None:
+        return False, False
+    try:
+        return (False, is_edited(path)) if counted else (is_cut(path), True)
+    except OSError:  # it has gone by now
+        return False, False
 
 
 def _counts_frames(start: bytes) -> bool:
