@@ -56,14 +56,20 @@ def with_durations(path, runs: list[tuple[int, float]]):
     return path
 
 
-def turned(path):
-    """Say in an MP4 that its pictures are to be shown turned by 90 degrees, clockwise."""
+def placed(path, a: int, b: int, c: int, d: int):
+    """Say in an MP4 that what is stored at (x, y) is to be shown at (ax + cy, bx + dy)."""
     data = bytearray(path.read_bytes())
     matrix = box(data, b"tkhd")[0] + 48
     assert struct.unpack_from(">9i", data, matrix) == (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    struct.pack_into(">9i", data, matrix, 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    a, b, c, d = (round(65536 * value) for value in (a, b, c, d))
+    struct.pack_into(">9i", data, matrix, a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
     return path
+
+
+def turned(path):
+    """Say in an MP4 that its pictures are to be shown turned by 90 degrees, clockwise."""
+    return placed(path, 0, 1, -1, 0)
 
 
 def with_pixels_of_16_to_11(path):

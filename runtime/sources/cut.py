@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from runtime.sources.mp4 import boxes, number, video_tracks
+
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _TAIL = 1 << 16  # bytes
@@ -30,7 +32,7 @@ def is_cut(path: Path) -> bool:
         if size > _TAIL and not any(file.read(_TAIL)):
             return True  # what had space made for it and never came
         if start[4:8] == b"ftyp":
-            parts = _boxes(file, 0, size)
+            parts = boxes(file, 0, size)
         elif start[:4] == b"RIFF":
             parts = _chunks(file, size)
         elif start == _ASF:
@@ -51,27 +53,19 @@ def is_edited(path: Path) -> bool:
     Returns:
         True if it does.
     """
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        if file.read(8)[4:] != b"ftyp":
-            return False
-        for kind, at, end in _boxes(file, 0, size):
-            if kind == b"moov" and end <= size:
-                film = dict(_leaves(file, at, end)).get(b"mvhd", b"")
-                tracks = [(a, b) for name, a, b in _boxes(file, at, end) if name == b"trak"]
-                return any(_leaves_out(film, dict(_leaves(file, *track))) for track in tracks)
-    return False
+    film, tracks = video_tracks(path)
+    return any(_leaves_out(film, track) for track in tracks)
 
 
 def _leaves_out(film: bytes, track: dict[bytes, bytes]) -> bool:
     edits, media = track.get(b"elst", b""), track.get(b"mdhd", b"")
-    if track.get(b"hdlr", b"")[8:12] != b"vide" or not edits:
+    if not edits:
         return False
     step, width = (20, 8) if edits[0] else (12, 4)
-    starts = range(8, 8 + step * min(_number(edits, 4), len(edits)), step)
+    starts = range(8, 8 + step * min(number(edits, 4), len(edits)), step)
     # What begins at -1 is a pause.
     pause = b"\xff" * width
-    shown = [_number(edits, at, width) for at in starts if edits[at + width :][:width] != pause]
+    shown = [number(edits, at, width) for at in starts if edits[at + width :][:width] != pause]
     film_second, _ = _clock(film)
     second, length = _clock(media)
     return 0 < sum(shown) * second < _SHOWN * length * film_second
@@ -81,37 +75,8 @@ def _clock(header: bytes) -> tuple[int, int]:
     """Read a header's ticks a second and its duration in them."""
     wide = header[:1] == b"\1"
     if wide:
-        return _number(header, 20), _number(header, 24, 8)
-    return _number(header, 12), _number(header, 16)
-
-
-def _number(data: bytes, at: int, width: int = 4) -> int:
-    return int.from_bytes(data[at : at + width], "big")
-
-
-def _leaves(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """Read the small boxes of an MP4 (ISO/IEC 14496-12) that say how long things are."""
-    for kind, at, stop in _boxes(file, start, end):
-        if kind in (b"mdia", b"edts"):
-            yield from _leaves(file, at, min(stop, end))
-        elif kind in (b"mvhd", b"mdhd", b"hdlr", b"elst"):
-            file.seek(at)
-            yield kind, file.read(min(stop, end) - at)
-
-
-def _boxes(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, first byte inside and end of the boxes of an MP4; the last may run past the end."""
-    while at + 8 <= end:
-        file.seek(at)
-        head = file.read(16)
-        size, inside = _number(head, 0), at + 8
-        if size == 1:
-            size, inside = _number(head, 8, 8), at + 16
-        size = size or end - at
-        yield head[4:8], inside, at + size
-        if size < 8:
-            return
-        at += size
+        return number(header, 20), number(header, 24, 8)
+    return number(header, 12), number(header, 16)
 
 
 def _chunks(file: BinaryIO, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -147,10 +112,10 @@ def _elements(file: BinaryIO, end: int) -> Iterator[tuple[bytes, int, int]]:
     for wanted in (_EBML, _SEGMENT):
         file.seek(at)
         head = file.read(12)
-        if _number(head, 0) != wanted or len(head) < 5 or not head[4]:
+        if number(head, 0) != wanted or len(head) < 5 or not head[4]:
             return
         width = 9 - head[4].bit_length()
-        size = _number(head, 4, width) & ((1 << 7 * width) - 1)
+        size = number(head, 4, width) & ((1 << 7 * width) - 1)
         if size == (1 << 7 * width) - 1:  # unknown, as of what is sent live
             return
         yield head[:4], at + 4 + width, at + 4 + width + size

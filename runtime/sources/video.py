@@ -15,6 +15,7 @@ from runtime.sources import heif
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
 from runtime.sources.cut import is_cut, is_edited
+from runtime.sources.mirror import mirror_of
 from runtime.sources.square import SquarePixels
 from runtime.sources.stale import Opener, Watch
 
@@ -78,7 +79,8 @@ class Video(Source):
     ) -> None:
         self._capture, self._path, self._again = capture, path, again
         # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        self._mirror = mirror_of(path) if path else None
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0 if self._mirror else 1)
         self._square = SquarePixels(capture)
         fps = capture.get(cv2.CAP_PROP_FPS)
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -258,7 +260,9 @@ class Video(Source):
             there, frame = self._capture.read()
         except cv2.error:  # damaged files can change size in the middle
             return None
-        return self._square(frame) if there else None
+        if not there:
+            return None
+        return self._square(self._mirror(frame) if self._mirror else frame)
 
     def _begin(self, first: float) -> float:
         """Tell where in the container the frame stands that was just read, the first.
