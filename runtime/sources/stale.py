@@ -145,7 +145,7 @@ class Watch:
     def _last_packets(self, index: int) -> list[bytes]:
         """Read the packets up to that of a frame; each of a file is read once."""
         if self._packets is None:
-            self._packets = _undecoded(self._again)
+            self._packets = undecoded(self._again)
         last = deque[bytes](maxlen=LOOKED_AT)
         while self._passed <= index and self._packets.grab():
             self._passed += 1
@@ -215,7 +215,7 @@ def _is_blank(frame: np.ndarray) -> bool:
 
 
 def _packets(again: Opener, count: int) -> list[bytes]:
-    capture, packets = _undecoded(again), []
+    capture, packets = undecoded(again), []
     while len(packets) < count and capture.grab():
         packets.append(_packet(capture))
     capture.release()
@@ -227,7 +227,8 @@ def _packet(capture: cv2.VideoCapture) -> bytes:
     return packet.tobytes() if there else b""
 
 
-def _undecoded(again: Opener) -> cv2.VideoCapture:
+def undecoded(again: Opener) -> cv2.VideoCapture:
+    """Open a video so that it gives the packets that its frames are decoded from."""
     capture = again()
     capture.set(cv2.CAP_PROP_FORMAT, -1)
     return capture

@@ -17,7 +17,7 @@ from runtime.sources.clock import Clock
 from runtime.sources.cut import is_cut, is_edited
 from runtime.sources.mirror import mirror_of
 from runtime.sources.square import SquarePixels
-from runtime.sources.stale import Opener, Watch
+from runtime.sources.stale import Opener, Watch, undecoded
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ variable rate are far."""
 
 _LISTS = (b"#EXTM3U", b"ffconcat")
 """How texts begin of which FFmpeg plays the files, or addresses, that they name."""
+
+_COVER_RATE = 90000.0  # frames a second that FFmpeg says of pictures that are no video
 
 _START = 1024  # bytes that tell what a file is
 
@@ -87,6 +89,8 @@ class Video(Source):
         count = int(count) if 0 < count < 2**53 else None
         super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
         self._counted, self._said = counted, count
+        # Such as it is: of some containers of variable rate it is one of clock ticks.
+        self._length = count / fps if count and fps > 0 else None
         self._begun = False
 
     @classmethod
@@ -115,6 +119,9 @@ class Video(Source):
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
             )
+        if capture.get(cv2.CAP_PROP_FPS) == _COVER_RATE and _has_one_picture(path):
+            capture.release()
+            raise InputError(f"{path} is sound with a cover picture, no video: give the video")
         counted = _counts_frames(start)
         return cls(
             *(capture, str(path), stem_of_file(path), path), counted, again=lambda: _open(path)
@@ -214,22 +221,23 @@ class Video(Source):
         """
         if not self._said or frames >= self._said - max(1, self._said // 100):
             return False
-        length = self._said / (self.fps or FALLBACK_FPS)
+        length = self._length or self._said / FALLBACK_FPS
         return last is None or begin + last + 2 * gap < 0.99 * length
 
     def _estimate(self, frames: int, last: float, begin: float) -> None:
         """Correct the number of frames by how many there were so far; arguments as above."""
-        if self._said and self.fps and last > 0:
-            length = self._said / self.fps - begin
+        if self._length and last > 0:
+            length = self._length - begin
             self.count = max(frames, round(length * (frames - 1) / last))
 
     def pace(self) -> float | None:
         """Tell the rate of the first frames where it is well above the mean rate that a file says.
 
         Recordings of screens and browsers hold still for seconds, so that their mean rate would
-        make a slide show of what moves. The first frames are decoded once more for this.
+        make a slide show of what moves. So it is where a file says a rate that no frames have, such
+        as that of its clock. The first frames are decoded once more for this.
         """
-        if self._path is None or not self.fps:
+        if self._path is None:
             return self.fps
         capture = _open(self._path)
         times = []
@@ -242,6 +250,8 @@ class Video(Source):
             return self.fps
         # MPEG-4 does not take every fraction.
         found = 1 / np.median(gaps)
+        if not self.fps:
+            return float(max(1, round(min(found, FASTEST))))
         rate = float(round(min(found, FASTEST, MOST_OFTEN * self.fps)))
         if self.fps > FASTEST and found < self.fps / 2:
             return max(FALLBACK_FPS, rate)  # what the file says is no rate of its frames
@@ -277,6 +287,13 @@ class Video(Source):
 def _open(path: Path) -> cv2.VideoCapture:
     # FFmpeg takes what stands before the first colon of a relative name for a protocol.
     return cv2.VideoCapture(str(path.absolute()))
+
+
+def _has_one_picture(path: Path) -> bool:
+    packets = undecoded(lambda: _open(path))
+    one = packets.grab() and not packets.grab()
+    packets.release()
+    return one
 
 
 def _look_at(path: Path | None, counted: bool) -> tuple[bool, bool]:
