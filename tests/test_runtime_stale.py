@@ -71,6 +71,17 @@ def test_a_lossless_code_that_adapts_is_read_with_a_word(tmp_path, caplog):
     assert ["a.mkv: its first frames are alike" in r.message for r in caplog.records] == [True]
 
 
+def test_what_moves_between_the_pixels_that_are_compared_is_no_memory(tmp_path, caplog):
+    """A pointer on a screen, say, in a code whose packets are neither small nor alike."""
+    frames = moving_pictures(1, (640, 480)) * 40
+    frames = [frame.copy() for frame in frames]
+    for i, frame in enumerate(frames):
+        frame[1, 1 + 2 * i] = 255
+    path = write_frames(tmp_path / "a.mkv", frames, "FFV1")
+    assert len(list(open_source(path))) == 40
+    assert not caplog.records
+
+
 def test_a_moving_video_is_opened_once(tmp_path, monkeypatch):
     path = write_frames(tmp_path / "a.avi", moving_pictures(20))
     source = Video.of_file(path)

@@ -84,6 +84,7 @@ class Watch:
     def __init__(self, name: str, again: Opener) -> None:
         self._name, self._again = name, again
         self._repeats = Repeats()
+        self._before: np.ndarray | None = None
         self._packets: cv2.VideoCapture | None = None
         self._passed = 0
         self._told = False
@@ -104,7 +105,11 @@ class Watch:
             index: Its number.
         """
         run = self._repeats(frame)
-        if self._told or run < LONG or run & (run - 1):
+        if self._told or run < LONG - 1:
+            return
+        if not run & (run + 1):  # the next one is looked at
+            self._before = frame.copy()
+        if run & (run - 1) or not np.array_equal(self._before, frame):
             return
         if _move(self._last_packets(index), frame):
             self._tell(f"frames {index - run + 1} to {index}")

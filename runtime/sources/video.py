@@ -15,8 +15,7 @@ from runtime.sources import heif
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
 from runtime.sources.cut import is_cut, is_edited
-from runtime.sources.mirror import mirror_of
-from runtime.sources.square import SquarePixels
+from runtime.sources.shown import AsShown
 from runtime.sources.stale import Opener, Watch, undecoded
 
 logger = logging.getLogger(__name__)
@@ -80,10 +79,7 @@ class Video(Source):
         again: Opener | None = None,
     ) -> None:
         self._capture, self._path, self._again = capture, path, again
-        # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
-        self._mirror = mirror_of(path) if path else None
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0 if self._mirror else 1)
-        self._square = SquarePixels(capture)
+        self._shown = AsShown(capture, path)
         fps = capture.get(cv2.CAP_PROP_FPS)
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         count = int(count) if 0 < count < 2**53 else None
@@ -143,12 +139,11 @@ class Video(Source):
         if alike and (fault := watch.begin()):
             raise InputError(f"{self.name}: {fault}")
         try:
-            while first:
+            held = (first.pop(0) for _ in range(len(first)))  # so that they are kept no longer
+            for shot in itertools.chain(held, shots):
                 self._require_open()
-                watch(first[0].frame, first[0].index)
-                yield first.pop(0)
-            for shot in shots:
-                watch(shot.frame, shot.index)
+                if self._path:  # of one on a server it would fetch all a second time
+                    watch(shot.frame, shot.index)
                 yield shot
         finally:
             watch.close()
@@ -270,9 +265,7 @@ class Video(Source):
             there, frame = self._capture.read()
         except cv2.error:  # damaged files can change size in the middle
             return None
-        if not there:
-            return None
-        return self._square(self._mirror(frame) if self._mirror else frame)
+        return self._shown(frame) if there else None
 
     def _begin(self, first: float) -> float:
         """Tell where in the container the frame stands that was just read, the first.
