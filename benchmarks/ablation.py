@@ -29,10 +29,11 @@ from benchmarks.table import Column, difference, markdown
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
-from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
+from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 
@@ -50,7 +51,7 @@ class Verdict(NamedTuple):
     """What one trained network is worth on one split.
 
     Attributes:
-        f1: Mean F1-frame at 0.5.
+        f1: Mean F1-frame at 0.5, over the AUs that occur.
         auc: Mean area under the ROC curve.
         landmark_error: In inter-ocular distances.
         counts: What F1 is made of, from :func:`lgrnet.evaluation.bootstrap.f1_counts`.
@@ -102,8 +103,8 @@ def verdict(model: nn.Module, shards: FaceShards) -> Verdict:
     result = evaluate(model, shards, torch.device("cpu"))
     present = recognised(result.probability)
     return Verdict(
-        mean_f1(f1_frame(present, result.presence)),
-        mean_f1(area_under_curve(result.probability, result.presence)),
+        mean_of_occurring(f1_frame(present, result.presence), result.presence),
+        mean_of_occurring(area_under_curve(result.probability, result.presence), result.presence),
         result.landmark_error,
         f1_counts(present, result.presence, shards.labels.subject),
     )
@@ -144,7 +145,7 @@ def judge(args: argparse.Namespace) -> None:
     """Judge all runs, print tables, write the JSON."""
     missing = [str(folder) for _, _, folder in runs_of(args) if not is_done(folder, args.epochs)]
     if missing:
-        raise SystemExit(f"not trained: {', '.join(missing)}; run the command `train` first")
+        raise InputError(f"not trained: {', '.join(missing)}; run the command `train` first")
     splits = {}
     for split in SPLITS:
         verdicts: dict[str, list[Verdict]] = {name: [] for name in ORDER}
@@ -201,6 +202,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    arguments = parse_args()
-    arguments.run(arguments)
+    sys.exit(main())

@@ -21,7 +21,7 @@ from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector, Result
 from runtime.atomic import PendingFile
-from runtime.errors import DeviceError, InputError, ModelError
+from runtime.errors import DeviceError, InputError
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
 from runtime.spec import ENGINES
@@ -203,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             found = [curves(model, clip, args.threads) for model in args.models]
             compared = [compare(found[0], each) for each in found[1:]]
-        except (OSError, ImportError, ModelError, DeviceError, ValueError) as error:
+        except (OSError, ImportError, DeviceError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         for each, row in zip(found[1:], compared, strict=True):

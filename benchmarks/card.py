@@ -18,7 +18,7 @@ from benchmarks.documents import real as real_tables
 from benchmarks.documents import variants as variant_tables
 from benchmarks.documents.flip_test import flip_test
 from benchmarks.shared.paths import ROOT
-from benchmarks.shared.record import read_record
+from benchmarks.shared.record import read_record, read_scores
 from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.evaluation.strength import LEVELS
 from runtime.action_units import BP4D_AUS
@@ -45,7 +45,10 @@ _ENGINES = (
 
 def scores(root: Path) -> str:
     """Tabulate what the network scores on test people, AU by AU, beside the baselines."""
-    evaluation, baselines = _read(root, "evaluation_edge"), _read(root, "baselines")["baselines"]
+    evaluation, baselines = (
+        read_scores(root, "evaluation_edge"),
+        read_scores(root, "baselines")["baselines"],
+    )
     rows: list[dict] = [
         {"au": key, "bases": [each["f1"][key] for each in baselines.values()], **said}
         for key, said in evaluation["aus"].items()
@@ -79,7 +82,7 @@ def _at_threshold(row: dict) -> str:
 
 def strength(root: Path) -> str:
     """Tabulate how often an AU is called, by how strong it is."""
-    evaluation = _read(root, "evaluation_edge")
+    evaluation = read_scores(root, "evaluation_edge")
     rows = [
         {
             "au": key,
@@ -117,12 +120,15 @@ def groups(root: Path) -> str:
         ("landmark error %", "---:", number("landmark_error", 2, 100)),
         ("failures %", "---:", number("failure_rate", 2, 100)),
     ]
-    return markdown(columns, _read(root, "evaluation_edge")["groups"])
+    return markdown(columns, read_scores(root, "evaluation_edge")["groups"])
 
 
 def summary(root: Path) -> str:
     """Tabulate mean F1 beside the baselines."""
-    evaluation, baselines = _read(root, "evaluation_edge"), _read(root, "baselines")["baselines"]
+    evaluation, baselines = (
+        read_scores(root, "evaluation_edge"),
+        read_scores(root, "baselines")["baselines"],
+    )
     rows = [
         {"name": name, "few": each["mean_BP4D-12"], "all": each["mean_all"]}
         for name, each in baselines.items()
@@ -280,10 +286,6 @@ def filled(text: str, root: Path) -> str:
         return f"{start}\n{TABLES[name](root)}\n{end}"
 
     return _MARKED.sub(table, text)
-
-
-def _read(root: Path, name: str) -> dict:
-    return json.loads((root / "docs" / f"{name}.json").read_text("utf-8"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,13 +27,13 @@ from torch import nn
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, difference, inside, markdown, number
-from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.data.shards import DatasetError, FaceShards
+from lgrnet.checkpoint import load_checkpoint
+from lgrnet.data.shards import FaceShards
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
-from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.scoring import Evaluation, evaluate
 from lgrnet.network.variants import VARIANTS, variant_of
-from lgrnet.unseen import people_of, seen_by
+from lgrnet.unseen import seen_by, trained_among, tuned_among, tuned_on
 from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
 from runtime.help import DefaultsHelp, purpose
@@ -112,7 +112,7 @@ def score(result: Evaluation, present: np.ndarray, aus: Sequence[int]) -> dict[s
 
     Returns:
         F1 at 0.5 and at its thresholds and the area under the ROC curve, means over
-        :data:`PARTS`; landmark error, in inter-ocular distances.
+        :data:`PARTS` of the AUs that occur; landmark error, in inter-ocular distances.
     """
     f1, at = result.f1, f1_frame(present, result.presence)
     auc = area_under_curve(result.probability, result.presence)
@@ -120,8 +120,9 @@ def score(result: Evaluation, present: np.ndarray, aus: Sequence[int]) -> dict[s
     for part in PARTS:
         pick = _columns(aus, part)
         rows[part] = {
-            "f1": mean_f1(f1[pick]), "f1_at_threshold": mean_f1(at[pick]), "auc": mean_f1(auc[pick])
-        }  # fmt: skip
+            key: mean_of_occurring(values[pick], result.presence[:, pick])
+            for key, values in (("f1", f1), ("f1_at_threshold", at), ("auc", auc))
+        }
     return rows
 
 
@@ -155,7 +156,7 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
         if aus != wanted:
             raise ValueError(f"{path} tells AUs {list(aus)}, {paths[0]} {list(wanted)}")
         faces = FaceShards(data, split, aus)
-        _tell_seen(path, meta, faces, split)
+        _tell_known(path, meta, faces, split)
         result = ask(path, network, faces, split, folder)
         present = recognised(result.probability, np.asarray(meta["thresholds"]))
         row = {"variant": VARIANTS[variant_of(network.config)], **score(result, present, aus)}
@@ -171,10 +172,16 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
     return {"frames": len(faces), "people": len(counts), "recipe": faces.recipe, "rows": rows}
 
 
-def _tell_seen(path: Path, meta: dict[str, Any], faces: FaceShards, split: str) -> None:
-    """Warn where a network was trained on those whom it is compared on."""
-    if split in people_of(seen_by(meta), faces.recipe.get("corpus", "")):
+def _tell_known(path: Path, meta: dict[str, Any], faces: FaceShards, split: str) -> None:
+    """Warn where those whom a network is compared on have trained it or had a say otherwise."""
+    if trained_among(seen_by(meta), meta, faces.recipe, [split]):
         print(f"{path} was trained on {split}, whom it is judged on", file=sys.stderr)
+    if tuned_among(tuned_on(meta), meta, faces.recipe, [split]):
+        print(
+            f"{path}: {split}, who are judged, had a say in its thresholds or intensities: F1 at "
+            "the thresholds flatters",
+            file=sys.stderr,
+        )
 
 
 def _parameters(path: Path) -> int:
@@ -223,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             said = splits[split]
             print(f"\n{split}: {said['frames']} faces of {said['people']} people\n")
             print(markdown(list(columns()), said["rows"]))
-    except (CheckpointError, DatasetError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     record = {

@@ -25,7 +25,7 @@ def measure(checkpoint: Path, faces: np.ndarray, recurrence: str = "steps") -> d
     Args:
         checkpoint: The network.
         faces: Crops, (N, 176, 176, 3) uint8, BGR; each is interpreted by itself.
-        recurrence: One of `export.cuda.network.RECURRENCES`.
+        recurrence: One of `export.cuda.recurrence.RECURRENCES`.
 
     Returns:
         The record.

@@ -22,7 +22,7 @@ from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
 
-FORMAT = "lgrnet-noise-floor-1"
+FORMAT = "lgrnet-noise-floor-2"
 
 QUALITY = 30
 """Of JPEG, 0 to 100."""
@@ -68,8 +68,8 @@ def measure(detector: Detector, clip: Path) -> list[dict]:
     Returns:
         A row for each of :data:`CHANGES` and for :data:`EVERY_SECOND`, as of
         :func:`benchmarks.agreement.compare`, with ``mean_of_clip``: how far the mean of an AU's
-        probability over the frames moves, on average over the AUs; None where no frame has a face
-        in both.
+        probability over the frames moves, of each AU and on average over them; None where no frame
+        has a face in both.
 
     Raises:
         InputError: The clip cannot be read.
@@ -81,18 +81,30 @@ def measure(detector: Detector, clip: Path) -> list[dict]:
     }
     half = reference._replace(probability=reference.probability[::2])
     found[EVERY_SECOND] = half, curves_of(detector, detector.stream(clip, every=2))
-    return [
-        {"change": name, **compare(one, other), "mean_of_clip": _mean_of_clip(one, other)}
-        for name, (one, other) in found.items()
-    ]
+    return [{"change": name, **_compared(*pair)} for name, pair in found.items()]
 
 
-def _mean_of_clip(one: Curves, other: Curves) -> float | None:
+def _compared(one: Curves, other: Curves) -> dict:
+    row = compare(one, other)
     both = ~np.isnan(one.probability[:, 0]) & ~np.isnan(other.probability[:, 0])
     if not both.any():
-        return None
-    moved = one.probability[both].mean(0) - other.probability[both].mean(0)
-    return float(np.abs(moved).mean())
+        return row | {"mean_of_clip": None}
+    moved = np.abs(one.probability[both].mean(0) - other.probability[both].mean(0))
+    for au, each in zip(row["aus"].values(), moved.tolist(), strict=True):
+        au["mean_of_clip"] = each
+    return row | {"mean_of_clip": float(moved.mean())}
+
+
+def _most(key: str, digits: int, scale: float = 1.0) -> Callable[[dict], str]:
+    """Make a cell of the AU in which something is largest."""
+
+    def cell(row: dict) -> str:
+        if row[key] is None:
+            return ""
+        name, largest = max(row["aus"].items(), key=lambda each: each[1][key])
+        return f"{name} {scale * largest[key]:.{digits}f}"
+
+    return cell
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -103,7 +115,9 @@ COLUMNS: tuple[Column, ...] = (
     ("mean change of a probability", "---:", number("mean_difference", 3)),
     ("largest", "---:", number("max_difference", 2)),
     ("calls that change %", "---:", number("calls_changed", 1, 100)),
+    ("most of", "---:", _most("calls_changed", 0, 100)),
     ("change of a clip's mean", "---:", number("mean_of_clip", 3)),
+    ("most of", "---:", _most("mean_of_clip", 2)),
 )
 
 

@@ -9,7 +9,6 @@ each with the float32 file on test people. Speed is for ``benchmarks/fps.py``.
 """
 
 import argparse
-import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -110,7 +109,7 @@ def _is_plain_float(row: Row) -> bool:
 
 
 def table(rows: Sequence[dict]) -> str:
-    """Write the costs as a Markdown table."""
+    """Write the costs as a Markdown table; what is no number, None in a record, is a dash."""
     lines = [
         "| precision | mean F1 fp32 | mean F1 | change | worst AU | mean \\|ΔP\\| | max \\|ΔP\\| |",
         "|---|---:|---:|---:|---|---:|---:|",
@@ -121,12 +120,31 @@ def table(rows: Sequence[dict]) -> str:
             continue
         losses = {au: (each["f1"] or 0) - (each["f1_fp32"] or 0) for au, each in row["aus"].items()}
         worst = min(losses, key=losses.__getitem__)
-        change = row["mean_f1"] - row["mean_f1_fp32"]
-        lines.append(
-            f"| {row['name']} | {row['mean_f1_fp32']:.4f} | {row['mean_f1']:.4f} | {change:+.4f} | "
-            f"{worst} {losses[worst]:+.3f} | {row['mean_change']:.4f} | {row['max_change']:.3f} |"
-        )
+        before, after = row["mean_f1_fp32"], row["mean_f1"]
+        judged = None not in (before, after)
+        cells = [
+            _shown(before, ".4f"),
+            _shown(after, ".4f"),
+            f"{after - before:+.4f}" if judged else _UNKNOWN,
+            f"{worst} {losses[worst]:+.3f}" if judged else _UNKNOWN,
+            _shown(row["mean_change"], ".4f"),
+            _shown(row["max_change"], ".3f"),
+        ]
+        lines.append(f"| {row['name']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+_UNKNOWN = "–"
+
+
+def _shown(value: float | None, form: str) -> str:
+    return _UNKNOWN if value is None else format(value, form)
+
+
+def unjudged(rows: Sequence[dict]) -> list[str]:
+    """Name the rows that nothing is known of: no face shows an AU, or answers are no numbers."""
+    keys = ("mean_f1_fp32", "mean_f1", "mean_change", "max_change")
+    return [row["name"] for row in rows if "aus" in row and None in (row[key] for key in keys)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,8 +190,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_record(record, args.json)
     print(table(record["rows"]))
     print(f"\nwritten to {args.json}")
-    losses = [row["mean_f1_fp32"] - row["mean_f1"] for row in record["rows"] if "aus" in row]
-    return int(any(math.isnan(loss) for loss in losses))
+    if names := unjudged(record["rows"]):
+        print(
+            f"{', '.join(names)}: not judged, as no face of {args.data} shows an AU or the answers "
+            "are no numbers",
+            file=sys.stderr,
+        )
+    return int(bool(names))
 
 
 if __name__ == "__main__":

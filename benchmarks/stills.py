@@ -25,6 +25,7 @@ from benchmarks.shared.annotations import read_annotations
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
+from lgrnet.evaluation.bootstrap import RESAMPLES, interval
 from runtime import Detector
 from runtime.action_units import AU_NAMES, au_key
 from runtime.atomic import PendingFile, make_folder
@@ -33,11 +34,11 @@ from runtime.help import purpose
 from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import write_image
 
-FORMAT = "lgrnet-stills-1"
+FORMAT = "lgrnet-stills-2"
 ANNOTATIONS = Path(__file__).with_name("stills.toml")
 
 FEWEST = 5
-"""Faces that must show an AU for it to be ranked."""
+"""People who must show an AU for it to be ranked."""
 
 
 class Answers(NamedTuple):
@@ -191,30 +192,38 @@ def judge(stills: Sequence[Mapping], answers: Answers) -> dict:
 
     Returns:
         ``faces``, ``people``, ``not_found``; ``rest``: how many people, AUs called of each on
-        average, how many of them without any (in more than half of their pictures), and the share
-        of people by AU; ``aus``: a row for each AU that at least :data:`FEWEST` faces show
-        (``auc`` against resting faces, share called, ``faces``).
+        average (with the interval that holds 95 % of it as people vary), how many of them without
+        any (in more than half of their pictures), and the share of people by AU; ``aus``: a row for
+        each AU that at least :data:`FEWEST` people show (``auc`` against resting faces, share
+        ``called`` with its interval, ``people``, ``faces``). Everybody counts as one: pictures of
+        one person are averaged first.
     """
     found = ~np.isnan(answers.probability[:, 0])
     called = answers.probability >= answers.thresholds
     people = np.array([still["person"] for still in stills])
     rest = np.array([still["rest"] for still in stills]) & found
-    shares = np.array(
-        [called[rest & (people == who)].mean(0) for who in dict.fromkeys(people[rest])]
-    ).reshape(-1, len(answers.aus))
+    shares = _by_person(called, people, rest)
     rows = []
     for column, key in enumerate(answers.aus):
         shows = found & [key in {au_key(au) for au in still["shows"]} for still in stills]
-        if shows.sum() < FEWEST:
+        each = _by_person(called[:, column], people, shows)
+        if len(each) < FEWEST:
             continue
-        probability = answers.probability[:, column]
-        auc = rank_area(probability[shows], probability[rest]) if rest.any() else None
-        share = float(called[shows, column].mean())
-        rows.append({"au": key, "auc": auc, "called": share, "faces": int(shows.sum())})
+        rows.append(
+            {
+                "au": key,
+                "auc": _area(answers.probability[:, column], people, shows, rest),
+                "called": float(each.mean()),
+                "called_95": _interval(each),
+                "people": len(each),
+                "faces": int(shows.sum()),
+            }
+        )
     resting = {
         "people": len(shares),
         "faces": int(rest.sum()),
         "aus_called": float(shares.sum(1).mean()) if len(shares) else None,
+        "aus_called_95": _interval(shares.sum(1)) if len(shares) else None,
         "without": int((shares <= 0.5).all(1).sum()),
         "share": {key: float(share) for key, share in zip(answers.aus, shares.mean(0), strict=True)}
         if len(shares)
@@ -229,9 +238,38 @@ def judge(stills: Sequence[Mapping], answers: Answers) -> dict:
     }
 
 
+def _by_person(values: np.ndarray, people: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Average over each person's chosen faces, (people, ...) in the order of their first one."""
+    who = list(dict.fromkeys(people[chosen]))
+    means = [values[chosen & (people == one)].mean(0) for one in who]
+    return np.array(means, float).reshape(len(who), *values.shape[1:])
+
+
+def _area(
+    probability: np.ndarray, people: np.ndarray, shows: np.ndarray, rest: np.ndarray
+) -> float | None:
+    """Return how often somebody who shows an AU is ranked above somebody at rest; None without."""
+    if not rest.any():
+        return None
+    of = [
+        [
+            rank_area(probability[shows & (people == one)], probability[rest & (people == other)])
+            for other in dict.fromkeys(people[rest])
+        ]
+        for one in dict.fromkeys(people[shows])
+    ]
+    return float(np.mean(of))
+
+
+def _interval(each: np.ndarray) -> list[float]:
+    """Return what holds 95 % of the mean over people, who are drawn with replacement."""
+    drawn = np.random.default_rng(0).integers(0, len(each), (RESAMPLES, len(each)))
+    return list(interval(each[drawn].mean(1)))
+
+
 _SHOWN: tuple[Column, ...] = (
     ("AU", "---", lambda row: row["au"]),
-    ("faces that show it", "---:", lambda row: str(row["faces"])),
+    ("people who show it", "---:", number("people", 0)),
     ("AUC against rest", "---:", number("auc", 3)),
     ("called %", "---:", number("called", 0, 100)),
 )

@@ -22,11 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
+from benchmarks.shared.record import write_record
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
-from runtime.atomic import PendingFile, write_json
+from runtime.atomic import PendingFile
 from runtime.backends import open_backend
+from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 
@@ -94,7 +96,7 @@ def measure(args: argparse.Namespace) -> None:
     """Time all candidates that are trained in one run, and write what is known of them."""
     trained = [name for name in CANDIDATES if (folder_of(args.runs, name) / "test.json").exists()]
     if not trained:
-        raise SystemExit(f"{args.runs} holds no trained candidate: run the command `train` first")
+        raise InputError(f"{args.runs} holds no trained candidate: run the command `train` first")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         calls = {}
@@ -126,7 +128,7 @@ def measure(args: argparse.Namespace) -> None:
             )
     record = {"machine": describe_machine(), "threads": args.threads, "candidates": rows}
     record["not_trained"] = [name for name in CANDIDATES if name not in trained]
-    write_json(args.json, record)
+    write_record(record, args.json)
 
 
 def draw(args: argparse.Namespace) -> None:
@@ -211,6 +213,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    arguments = parse_args()
-    arguments.run(arguments)
+    sys.exit(main())

@@ -44,10 +44,15 @@ def number(key: str, digits: int, scale: float = 1.0) -> Callable[[dict], str]:
 
 
 def difference(digits: int) -> Callable[[dict], str]:
-    """Make a cell of a difference to the first row and of the interval that holds 95 % of it."""
+    """Make a cell of a difference to the first row and of the interval that holds 95 % of it.
+
+    It is empty where there is no difference, as where no face shows an AU.
+    """
 
     def cell(row: dict) -> str:
         low, high = row["difference_95"]
+        if None in (row["difference"], low, high):
+            return ""
         return f"{row['difference']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
     return cell

@@ -36,7 +36,8 @@ class Cost:
         mean_change: Mean change of a probability.
         flipped: Share of faces on which the AU is recognised by one file only.
         landmarks: Mean and largest distance of the two files' landmarks, pixels of the crop.
-        intensity: Mean and largest change of an intensity, 0 to 5; None if they tell none.
+        intensity: Mean and largest change of an intensity, 0 to 5; None if they tell none, NaN if
+            one of them alone does.
     """
 
     aus: tuple[int, ...]
@@ -69,9 +70,10 @@ class Cost:
         if np.isnan(before):
             return ["no held-out face shows an AU, so that nothing is judged: give more of them"]
         found = []
+        # All are written so that NaN breaks them, but for an AU that no face shows.
         for i, au in enumerate(self.aus):
             loss = self.f1_fp32[i] - self.f1[i]
-            if loss > bounds.f1:
+            if not (np.isnan(self.f1_fp32[i]) or loss <= bounds.f1):
                 few = self.positives[i] < FEW
                 unsure = f"; only {self.positives[i]} faces show it, judge on more" if few else ""
                 found.append(
@@ -83,7 +85,7 @@ class Cost:
                     f"{au_key(au)} changes by up to {self.max_change[i]:.3f}, the bound is "
                     f"{bounds.change:g}"
                 )
-        if before - after > bounds.mean_f1:
+        if not before - after <= bounds.mean_f1:
             found.append(
                 f"mean F1 falls by {before - after:.4f} ({before:.4f} → {after:.4f}), the bound "
                 f"is {bounds.mean_f1:g}"
@@ -93,18 +95,23 @@ class Cost:
                 f"landmarks move by {self.landmarks[0]:.2f} pixels on average, the bound is "
                 f"{bounds.landmarks:g}"
             )
+        if self.intensity is not None and not self.intensity[0] <= bounds.intensity:
+            found.append(
+                f"intensities change by {self.intensity[0]:.3f} on average, the bound is "
+                f"{bounds.intensity:g}"
+            )
         return found
 
     def as_dict(self) -> dict:
-        """Collect all as plain values."""
+        """Collect all as plain values; None for what is no number, which JSON does not have."""
         before, after = self.mean_f1s
         rows = {
             au_key(au): {
                 "positives": int(self.positives[i]),
                 "f1_fp32": or_null(self.f1_fp32[i]),
                 "f1": or_null(self.f1[i]),
-                "max_change": float(self.max_change[i]),
-                "mean_change": float(self.mean_change[i]),
+                "max_change": or_null(self.max_change[i]),
+                "mean_change": or_null(self.mean_change[i]),
                 "flipped": float(self.flipped[i]),
             }
             for i, au in enumerate(self.aus)
@@ -114,14 +121,10 @@ class Cost:
             "frames": self.frames,
             "mean_f1_fp32": or_null(before),
             "mean_f1": or_null(after),
-            "max_change": float(self.max_change.max()),
-            "mean_change": float(self.mean_change.mean()),
-            "landmarks_px": {"mean": self.landmarks[0], "max": self.landmarks[1]},
-            **(
-                {}
-                if self.intensity is None
-                else {"intensity": {"mean": self.intensity[0], "max": self.intensity[1]}}
-            ),
+            "max_change": or_null(self.max_change.max()),
+            "mean_change": or_null(self.mean_change.mean()),
+            "landmarks_px": _mean_and_max(self.landmarks),
+            **({} if self.intensity is None else {"intensity": _mean_and_max(self.intensity)}),
             "aus": rows,
         }
 
@@ -143,7 +146,16 @@ class Cost:
             f"probabilities change by {self.mean_change.mean():.4f} on average, landmarks by "
             f"{self.landmarks[0]:.2f} px (at most {self.landmarks[1]:.2f}); faces: {self.source}",
         ]
+        if self.intensity is not None:
+            lines.append(
+                f"intensities, 0 to 5, change by {self.intensity[0]:.3f} on average (at most "
+                f"{self.intensity[1]:.3f})"
+            )
         return "\n".join(lines)
+
+
+def _mean_and_max(changes: tuple[float, float]) -> dict[str, float | None]:
+    return {"mean": or_null(changes[0]), "max": or_null(changes[1])}
 
 
 def measure_cost(
@@ -171,6 +183,8 @@ def measure_cost(
     if found.intensity is not None and expected.intensity is not None:
         stronger = np.abs(found.intensity - expected.intensity)
         intensity = (float(stronger.mean()), float(stronger.max()))
+    elif found.intensity is not None or expected.intensity is not None:
+        intensity = (float("nan"), float("nan"))
     return Cost(
         aus=spec.aus,
         source=held_out.source,

@@ -13,12 +13,14 @@ class Bounds:
         change: Change of one AU's probability on any face.
         landmarks: Mean distance of a landmark to where the float32 file places it, pixels of the
             crop. The tracker, the alignment and the head pose go by landmarks.
+        intensity: Mean change of an intensity, 0 to 5, in models that tell them.
     """
 
     f1: float = 0.02
     mean_f1: float = 0.005
     change: float = 1.0
     landmarks: float = 1.0
+    intensity: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the ranges; written so that NaN is refused."""

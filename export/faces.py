@@ -7,10 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgrnet.data.batches import centre_crop
 from lgrnet.data.shards import INDEX_NAME, FaceShards
 from runtime.action_units import au_key
-from runtime.align import ALIGNED_SIZE, CROP_OFFSET, CROP_SIZE, alignment_matrix, crop_matrix, warp
+from runtime.align import (
+    ALIGNED_SIZE,
+    CROP_SIZE,
+    alignment_matrix,
+    crop_matrix,
+    middle_crop,
+    warp,
+)
 from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.packaged import DEMO
@@ -66,8 +72,7 @@ def folder_faces(folder: Path, most: int = MOST, option: str = "--faces") -> np.
         face = check_frame(shot.frame, shot.name)
         size = face.shape[:2]
         if size == (ALIGNED_SIZE, ALIGNED_SIZE):
-            inside = slice(CROP_OFFSET, CROP_OFFSET + CROP_SIZE)
-            face = face[inside, inside]
+            face = middle_crop(face)
         elif size != (CROP_SIZE, CROP_SIZE):
             raise InputError(
                 f"{folder / shot.name} is {size[1]} × {size[0]}: give aligned faces of "
@@ -97,7 +102,9 @@ def calibration_faces(folder: Path | None) -> tuple[np.ndarray, str]:
         return folder_faces(folder, CALIBRATION, "--calibration"), f"images of {folder}"
     shards = FaceShards(folder, "train")
     chosen = _evenly(range(len(shards)), CALIBRATION)
-    return np.stack([_middle(shards, index) for index in chosen]), f"{folder}, training people"
+    return np.stack(
+        [middle_crop(shards.face(index)) for index in chosen]
+    ), f"{folder}, training people"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +140,7 @@ def held_out_faces(folder: Path | None, aus: tuple[int, ...], most: int) -> Labe
     if folder is not None:
         shards = FaceShards(folder, "test", aus)
         chosen = _evenly(range(len(shards)), most)
-        faces = np.stack([_middle(shards, index) for index in chosen])
+        faces = np.stack([middle_crop(shards.face(index)) for index in chosen])
         return LabelledFaces(faces, shards.labels.presence[chosen], f"{folder}, test people")
     truth = _demo_truth(DEMO)
     keys = [au_key(au) for au in aus]
@@ -174,11 +181,6 @@ def require_faces(
                 f"{CALIBRATION}, which do not fill a batch of {batch}: give a smaller one"
             )
     held_out_faces(held_out, aus, 1)
-
-
-def _middle(shards: FaceShards, index: int) -> np.ndarray:
-    face, _ = centre_crop(shards.face(index), shards.labels.landmarks[index])
-    return face
 
 
 def _demo_truth(folder: Path) -> dict[int, TrueFace]:

@@ -22,6 +22,7 @@ from export.options import (
     add_comparison,
     add_precision,
     check_limits,
+    checked_output,
     require_writable,
     run,
     tell_unused,
@@ -114,11 +115,9 @@ def export_onnx(
     from lgrnet.checkpoint import load_checkpoint
 
     checkpoint = Path(checkpoint)
-    if output is None:
-        suffix = "" if precision == "fp32" else f"_{precision}"
-        output = checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx")
-    output = Path(output)
-    _check_arguments(output, graph, batch, held_out_faces)
+    suffix = "" if precision == "fp32" else f"_{precision}"
+    output = checked_output(output, checkpoint.with_name(f"{checkpoint.stem}{suffix}.onnx"))
+    _check_arguments(graph, batch, held_out_faces)
     tell_unused(precision, calibration, held_out)
     check_limits(
         tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
@@ -165,11 +164,7 @@ def export_onnx(
     return output
 
 
-def _check_arguments(output: Path, graph: str | None, batch: int, held_out_faces: int) -> None:
-    if output.suffix.lower() != ".onnx":
-        raise ValueError(f"output {output}: give a name that ends in .onnx")
-    if output.is_dir():
-        raise ValueError(f"output {output} is a folder: give the name of a file")
+def _check_arguments(graph: str | None, batch: int, held_out_faces: int) -> None:
     if graph not in (None, *GRAPHS):
         raise ValueError(f"graph {graph!r}: give one of {', '.join(GRAPHS)}")
     for name, number in (("batch", batch), ("held-out faces", held_out_faces)):

@@ -23,6 +23,24 @@ HELD_OUT = 1000
 """Faces on which a precision other than fp32 is judged."""
 
 
+def checked_output(output: str | Path | None, default: Path) -> Path:
+    """Choose where an export goes.
+
+    Args:
+        output: What was asked for; None for the default.
+        default: Its suffix is the one that is needed.
+
+    Raises:
+        ValueError: The name has another suffix, or is a folder's.
+    """
+    path = default if output is None else Path(output)
+    if path.suffix.lower() != default.suffix:
+        raise ValueError(f"output {path}: give a name that ends in {default.suffix}")
+    if path.is_dir():
+        raise ValueError(f"output {path} is a folder: give the name of a file")
+    return path
+
+
 def require_writable(pending: PendingFile) -> None:
     """Check that an output can be written, before minutes are spent on it.
 
@@ -95,6 +113,12 @@ def add_precision(parser: argparse.ArgumentParser, title: str, mean_change: floa
         default=Bounds.landmarks,
         help="mean of all landmarks and faces, pixels of the crop (default: %(default)s)",
     )
+    add(
+        "--max-intensity-change",
+        type=float,
+        default=Bounds.intensity,
+        help="mean of all intensities and faces, 0 to 5 (default: %(default)s)",
+    )
 
 
 def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) -> int:
@@ -118,11 +142,8 @@ def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) 
         "mean_f1": args.pop("max_mean_f1_loss"),
         "change": args.pop("max_change"),
         "landmarks": args.pop("max_landmark_change"),
+        "intensity": args.pop("max_intensity_change"),
     }
-    try:
-        from lgrnet.data.shards import DatasetError
-    except ImportError as error:
-        return _not_installed(error)
     try:
         export(**args, bounds=Bounds(**losses))
     except ExportError as error:
@@ -130,7 +151,7 @@ def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) 
         return 1
     except ImportError as error:
         return _not_installed(error)
-    except (InputError, DatasetError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     return 0

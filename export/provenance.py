@@ -12,7 +12,6 @@ from lgrnet.checkpoint import CheckpointError
 from lgrnet.network.config import ModelConfig
 from lgrnet.unseen import seen_by, tuned_on
 from runtime.digest import file_sha256
-from runtime.errors import SpecError
 from runtime.spec import ModelSpec
 
 DEFAULT_THRESHOLD = 0.5
@@ -79,5 +78,5 @@ def describe(
             seen=tuple(sorted(seen_by(meta), key=str)),
             tuned_on=tuple(sorted(tuned_on(meta), key=str)),
         )
-    except (SpecError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} cannot be exported: {error}") from error

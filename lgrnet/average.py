@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.network.model import LGRNet
 from lgrnet.unseen import as_plain, seen_by, tuned_on
 
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model, meta = average(args.checkpoints, args.missing_from)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(args.output, model, meta)
-    except (CheckpointError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     names = ", ".join(map(str, args.checkpoints))

@@ -19,13 +19,12 @@ from tqdm import tqdm
 from lgrnet.data.augment import AugmentConfig
 from lgrnet.data.batches import TrainingFaces, evaluation_batches, to_input, training_batches
 from lgrnet.data.shards import DatasetError, FaceShards
-from lgrnet.evaluation.metrics import always_on_f1, f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import always_on_f1, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.report import to_json
 from lgrnet.training.losses import au_weights, dice_loss, recognition_loss
 from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import PendingFile
-from runtime.errors import InputError
 from runtime.help import DefaultsHelp
 from runtime.option_types import output_file
 
@@ -135,10 +134,13 @@ def _step(logits: Tensor, labels: Tensor, weights: Tensor, optimiser) -> None:
     optimiser.step()
 
 
-def scores(aus: Sequence[int], f1: np.ndarray) -> dict:
-    """Collect F1 by AU with means over all AUs and over those of BP4D."""
+def scores(aus: Sequence[int], f1: np.ndarray, truth: np.ndarray) -> dict:
+    """Collect F1 by AU with means over all AUs and over those of BP4D, of both those that occur."""
     subset = [i for i, au in enumerate(aus) if au in BP4D_AUS]
-    means = {"mean_all": mean_f1(f1), "mean_BP4D-12": mean_f1(f1[subset])}
+    means = {
+        "mean_all": mean_of_occurring(f1, truth),
+        "mean_BP4D-12": mean_of_occurring(f1[subset], truth[:, subset]),
+    }
     return {**means, "f1": {au_key(au): float(f1[i]) for i, au in enumerate(aus)}}
 
 
@@ -168,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.json:
             with PendingFile(args.json) as part:
                 part.write_text(to_json(result), "utf-8")
-    except (DatasetError, InputError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     return 0
@@ -193,7 +195,7 @@ def _measure(args: argparse.Namespace) -> dict:
     if args.cnn_epochs:
         answers = convolutional(train, test, args.cnn_epochs, args.progress)
         found[f"plain CNN, {args.cnn_epochs} epochs"] = f1_frame(recognised(answers), truth)
-    rows = {name: scores(train.aus, f1) for name, f1 in found.items()}
+    rows = {name: scores(train.aus, f1, truth) for name, f1 in found.items()}
     return {"data": train.recipe, "baselines": rows}
 
 

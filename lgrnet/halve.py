@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         worst = halve(args.checkpoint, args.output)
-    except (CheckpointError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     before, after = (path.stat().st_size / 1e6 for path in (args.checkpoint, args.output))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus
-from lgrnet.unseen import people_of, seen_by
+from lgrnet.unseen import seen_by, trained_among
 from runtime.option_types import output_file
 
 logger = logging.getLogger(__name__)
@@ -55,12 +55,11 @@ def held_out_faces(
 
     Raises:
         DatasetError: The data set cannot be used.
-        ValueError: The network was trained on some of these people.
+        ValueError: The network was trained on some of these people, as far as its file tells: of a
+            corpus, or in its last training.
     """
     faces = FaceShards(data, tuple(splits), aus)
-    corpus = faces.recipe.get("corpus")
-    trained_on = sorted(people_of(seen_by(meta), corpus) & set(splits)) if corpus else []
-    if trained_on:
+    if trained_on := trained_among(seen_by(meta), meta, faces.recipe, splits):
         raise ValueError(
             f"{option}: {checkpoint} was trained on {', '.join(trained_on)}: name people whom it "
             "has not seen"

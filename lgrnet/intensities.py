@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.data.shards import DatasetError, FaceShards
 from lgrnet.evaluation.intensity_scale import FEWEST, Scale, fit_scale
 from lgrnet.evaluation.metrics import intensity_agreement, or_null
@@ -121,9 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.json is not None:
             fitted_on = {"intensities_from": meta["intensities_from"]}
             write_json(args.json, {"format": FORMAT, **fitted_on, "aus": rows})
-    except (
-        CheckpointError, DatasetError, DeviceError, InputError, ValueError, OSError
-    ) as error:  # fmt: skip
+    except (DeviceError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     for row in rows:

@@ -18,7 +18,7 @@ from lgrnet.corpora.parquet import require_pyarrow, write_parquet
 from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.report import make_report, write_report
 from lgrnet.corpora.writing import shard_table, write_sequences
-from lgrnet.data.shards import DatasetError, OtherDatasetError
+from lgrnet.data.shards import OtherDatasetError
 from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -251,7 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         print(_run(args), end="")
-    except (DatasetError, InputError, ImportError, ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     except KeyboardInterrupt:

@@ -17,25 +17,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.data.shards import MISSING, DatasetError, FaceShards
-from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
+from lgrnet.evaluation.defined import defined
+from lgrnet.evaluation.metrics import f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.evaluation.scoring import Evaluation, judge, predict
 from lgrnet.evaluation.threshold_choice import (
     FEWEST,
     Calls,
+    Few,
     best_thresholds,
     calls,
     have_a_say,
     held_out_calls,
+    people_with,
     suited_thresholds,
 )
 from lgrnet.held_out import add_options, common_aus, described, held_out_faces
 from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
 from runtime.atomic import write_json
-from runtime.errors import DeviceError, InputError
+from runtime.errors import DeviceError
 from runtime.help import DefaultsHelp
 
 logger = logging.getLogger(__name__)
@@ -73,9 +76,10 @@ def choose_thresholds(
     thresholds = best_thresholds(*many)
     chosen_on: dict[str, Any] = described(faces)
     if own is not None:
-        few = predict(ask_network(model, device), own).probability, labels_of(aus, own)
-        thresholds = suited_thresholds(*many, *few)
-        outside = held_out_calls(*many, *few, own.labels.subject)
+        probability = predict(ask_network(model, device), own).probability
+        few = Few(probability, labels_of(aus, own), own.labels.subject)
+        thresholds = suited_thresholds(*many, few)
+        outside = held_out_calls(*many, few)
         chosen_on["own"] = described(own) | {"aus": compare(aus, many, few, thresholds, outside)}
     before = meta.get("thresholds") or [0.5] * len(aus)
     unlabelled = [i for i, au in enumerate(aus) if au not in faces.aus]
@@ -94,7 +98,7 @@ def choose_thresholds(
 def compare(
     aus: Sequence[int],
     many: tuple[np.ndarray, np.ndarray],
-    few: tuple[np.ndarray, np.ndarray],
+    few: Few,
     thresholds: np.ndarray,
     outside: Calls,
 ) -> list[dict[str, Any]]:
@@ -103,28 +107,29 @@ def compare(
     Args:
         aus: FACS numbers of the columns.
         many: The network's probabilities and labels of many faces, (faces, n) each.
-        few: Those of the few.
+        few: The few.
         thresholds: Chosen with the few, (n,).
         outside: From :func:`lgrnet.evaluation.threshold_choice.held_out_calls`.
 
     Returns:
         A row for each AU in which the few have a say, beside many that are labelled for it:
         ``threshold``, ``f1`` on the many, shares of the few that are called (``shown``,
-        ``lacking``), the same with ``_by_f1`` at the threshold that the many alone would choose,
-        with ``_held_out`` at thresholds that a face's own person had no say in, and how many
-        ``faces_shown`` and ``faces_lacking`` there are.
+        ``lacking``; means over people), the same with ``_by_f1`` at the threshold that the many
+        alone would choose, with ``_held_out`` at thresholds that a face's own person had no say in,
+        and how many faces and people show it and lack it (``faces_shown`` …, ``people_lacking``).
     """
     by_f1 = best_thresholds(*many)
-    columns: dict[str, np.ndarray] = {
-        "faces_shown": (few[1] == 1).sum(0), "faces_lacking": (few[1] == 0).sum(0)
-    }  # fmt: skip
+    columns: dict[str, np.ndarray] = {}
+    for name, label in (("shown", 1), ("lacking", 0)):
+        columns["faces_" + name] = (few.presence == label).sum(0)
+        columns["people_" + name] = people_with(few, label)
     for suffix, at in (("_by_f1", by_f1), ("", thresholds)):
         columns["threshold" + suffix] = at
         columns["f1" + suffix] = f1_frame(recognised(many[0], at), many[1])
-        called = calls(*few, at)
+        called = calls(few, at)
         columns["shown" + suffix], columns["lacking" + suffix] = called
     columns["shown_held_out"], columns["lacking_held_out"] = outside
-    chosen = have_a_say(few[1]) & (many[1] != MISSING).any(0)
+    chosen = have_a_say(few) & (many[1] != MISSING).any(0)
     return [
         {"au": au_key(aus[i])} | {name: values[i].item() for name, values in columns.items()}
         for i in np.flatnonzero(chosen)
@@ -173,10 +178,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_checkpoint(args.output, model.cpu(), meta)
         if args.json is not None:
             chosen = {key: meta[key] for key in ("thresholds", "thresholds_from", "validation")}
-            write_json(args.json, {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen})
-    except (
-        CheckpointError, DatasetError, DeviceError, InputError, ValueError, OSError
-    ) as error:  # fmt: skip
+            told = {"format": FORMAT, "aus": list(map(au_key, aus)), **chosen}
+            write_json(args.json, defined(told))
+    except (DeviceError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     thresholds = np.array(meta["thresholds"])
@@ -186,12 +190,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.info("%s: %s", args.output, ", ".join(f"{au_key(au)} {at:.2f}" for au, at in each))
     logger.info(
         "mean F1 there %.4f, at 0.5 %.4f (%d faces)",
-        *(mean_f1(at_thresholds), result.mean_f1, len(faces)),
+        *(mean_of_occurring(at_thresholds, result.presence), result.mean_f1, len(faces)),
     )
     rows = meta["thresholds_from"].get("own", {}).get("aus")
     if rows == []:
         logger.warning(
-            "%s has no say: no AU is shown by %d of its faces and lacked by %d",
+            "%s has no say: no AU is shown by %d of its people and lacked by %d",
             args.own,
             FEWEST,
             FEWEST,
@@ -202,10 +206,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 _TOLD = (
-    "{au}: {threshold:.2f} instead of {threshold_by_f1:.2f}; of {faces_shown} own faces that show "
-    "it {shown:.2f} are called instead of {shown_by_f1:.2f}, of {faces_lacking} others "
-    "{lacking:.2f} instead of {lacking_by_f1:.2f}; without a say for its own person "
-    "{shown_held_out:.2f} and {lacking_held_out:.2f}"
+    "{au}: {threshold:.2f} instead of {threshold_by_f1:.2f}; of {faces_shown} own faces of "
+    "{people_shown} people that show it {shown:.2f} are called instead of {shown_by_f1:.2f}, of "
+    "{faces_lacking} of {people_lacking} that lack it {lacking:.2f} instead of "
+    "{lacking_by_f1:.2f}; without a say for its own person {shown_held_out:.2f} and "
+    "{lacking_held_out:.2f} (means over people)"
 )
 
 

@@ -26,7 +26,6 @@ import torch
 from torch import distributed
 
 from lgrnet.corpora.folds import FOLDS
-from lgrnet.data.shards import DatasetError
 from lgrnet.evaluation.models import torch_device
 from lgrnet.experiment import Experiment, fold_run, load_experiment
 from lgrnet.network.variants import VARIANTS
@@ -110,10 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             torch.use_deterministic_algorithms(True, warn_only=True)
         experiment = load_experiment(args.config, args.set)
         _train(runs(experiment, args.fold, args.variant), device, args.progress)
-    except (
-        *(ValueError, DatasetError, DeviceError, FloatingPointError),
-        *(ImportError, OSError),
-    ) as error:
+    except (DeviceError, FloatingPointError, ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     except KeyboardInterrupt:

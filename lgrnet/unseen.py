@@ -4,6 +4,9 @@ A network that begins with weights of another fold of the same corpus, or learns
 one, was shown its test people, and its scores would look like any others. So a checkpoint tells
 what it has seen, also by way of the weights that its training began with or learned from, and of
 the networks that it is a mean of.
+
+Of data sets without folds, such as rendered faces, a checkpoint tells the last training's alone, by
+what they were made from; whoever is judged or asked for a say is compared with these too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,6 +74,68 @@ def people_of(seen: Seen, corpus: str) -> set[str]:
     ours = [whom for name, whom in seen if name == corpus]
     people = {whom for whom in ours if isinstance(whom, str)}
     return people.union(*(train_subjects(corpus, fold) for fold in ours if isinstance(fold, int)))
+
+
+def trained_among(
+    seen: Seen, meta: Mapping[str, Any], recipe: Mapping[str, Any], splits: Sequence[str]
+) -> list[str]:
+    """Name the splits of a data set that a network was trained on.
+
+    Those of a corpus are people, of whom networks tell all whom they have seen. Those of another
+    data set, such as rendered faces, are known by its recipe, and of the last training alone.
+
+    Args:
+        seen: From :func:`seen_by`, or what an exported model tells.
+        meta: What a checkpoint says of the network; empty for an exported model.
+        recipe: What the data set was made from.
+        splits: Its splits.
+    """
+    data, made_from = _last_training(meta)
+    last = {data.get("train")} if _share(made_from, recipe) else set()
+    people = people_of(seen, recipe.get("corpus", ""))
+    return [name for name in splits if name in last | people]
+
+
+def tuned_among(
+    tuned: Seen, meta: Mapping[str, Any], recipe: Mapping[str, Any], splits: Sequence[str]
+) -> list[str]:
+    """Name the splits of a data set on which thresholds were chosen or intensities fitted.
+
+    Args:
+        tuned: From :func:`tuned_on`, or what an exported model tells.
+        meta: As for :func:`trained_among`; older ones do not tell splits of thresholds.
+        recipe: What the data set was made from.
+        splits: Its splits.
+    """
+    names = people_of(tuned, recipe.get("corpus", ""))
+    for part in TUNED:
+        told = meta.get(f"{part}_from") or {}
+        for faces in (told, told.get("own") or {}):
+            if _share(faces.get("recipe"), recipe):
+                names |= set(faces.get("splits", ()))
+    data, made_from = _last_training(meta)
+    if "thresholds_from" not in meta and data.get("val_root") is None:  # training has chosen them
+        own = {key: value for key, value in made_from.items() if key != "also"}
+        names |= {data.get("val")} if _share(own, recipe) else set()
+    return [name for name in splits if name in names]
+
+
+def _last_training(meta: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return a training's settings of its data, and their recipe; nothing of one on a fold."""
+    told, recipe = meta.get("experiment"), meta.get("dataset_recipe")
+    data = told.get("data") if isinstance(told, dict) else None
+    if not isinstance(data, dict) or not isinstance(recipe, dict) or data.get("fold") is not None:
+        return {}, {}
+    return data, recipe
+
+
+def _share(recipe: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
+    """Tell whether two recipes, which may name further ones, have a data set in common."""
+    ours, theirs = (
+        [{key: value for key, value in each.items() if key != "also"}, *each.get("also", ())]
+        for each in (recipe or {}, other)
+    )
+    return any(each and each in theirs for each in ours)
 
 
 def as_plain(seen: Seen) -> dict[str, list]:

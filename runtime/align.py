@@ -98,6 +98,12 @@ def crop_matrix(matrix: np.ndarray) -> np.ndarray:
     return moved
 
 
+def middle_crop(face: np.ndarray) -> np.ndarray:
+    """Take the middle of an aligned face, (200, 200, 3), as the network sees it: (176, 176, 3)."""
+    inside = slice(CROP_OFFSET, CROP_OFFSET + CROP_SIZE)
+    return face[inside, inside]
+
+
 def transform(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Apply a matrix to points.
 

@@ -5,7 +5,6 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from runtime.errors import InputError
 
@@ -58,12 +57,7 @@ class PendingFile:
     def __enter__(self) -> Path:
         return self.path
 
-    def __exit__(
-        self,
-        exception: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
         if exception is not None:
             self.discard()
             return

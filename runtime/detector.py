@@ -125,10 +125,11 @@ class Detector(Described):
         search_side: int | None = None,
         flip_test: bool = False,
     ) -> None:
-        counts = {"max_faces": max_faces, "verify_every": verify_every}
-        for name, number in {**counts, "search_every": search_every, "threads": threads}.items():
+        require_count("max_faces", max_faces)
+        require_count("verify_every", verify_every)
+        for name, number in (("search_every", search_every), ("threads", threads)):
             if number is not None:
-                require_count(name, number, "" if name in counts else ", or None")
+                require_count(name, number, ", or None")
         if not isinstance(signals, Signals | None):
             raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
         if not isinstance(min_face, numbers.Real):
@@ -143,7 +144,8 @@ class Detector(Described):
         self._pipeline = Pipeline(self._backend, self._finder, max_faces, min_face)
         self._tracker = Tracker(self._pipeline, verify_every, search_every)
         self._settings = {
-            **counts,
+            "max_faces": max_faces,
+            "verify_every": verify_every,
             "model": model,
             "device": device,
             "threads": threads,
@@ -295,8 +297,7 @@ class Detector(Described):
                 with self._alone:
                     results = self._each_by_itself([shot.frame for shot in group])
                 yield from [
-                    result.placed(**shot.place())
-                    for result, shot in zip(results, group, strict=True)
+                    shot.placed(result) for result, shot in zip(results, group, strict=True)
                 ]
                 group.clear()  # or the last frames would stay while the next ones are read
 
@@ -430,7 +431,7 @@ class Detector(Described):
                 self._cut()
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             self._stream = mine
-            yield shot, result.placed(**shot.place())
+            yield shot, shot.placed(result)
 
 
 def _is_time(timestamp: object) -> bool:

@@ -11,7 +11,7 @@ from runtime.help import DefaultsHelp
 from runtime.installed import version_of
 from runtime.option_types import at_least, count, not_negative, positive, whole
 from runtime.packaged import DEFAULT, MODELS
-from runtime.signals.options import SMOOTHING
+from runtime.signals.smoothing import SMOOTHING
 from runtime.sources import GIVE_UP
 from runtime.spec import ENGINES
 

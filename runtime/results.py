@@ -298,41 +298,6 @@ class Result:
         faces = ", ".join(map(repr, self.faces)) or "no face"
         return f"Result(frame {self.index}, {width}x{height}, {self.timings.total:.1f} ms: {faces})"
 
-    def placed(
-        self,
-        index: int,
-        timestamp: float | None,
-        wait_ms: float,
-        decode_ms: float,
-        name: str = "",
-        latency_ms: float | None = None,
-        dropped: int = 0,
-    ) -> "Result":
-        """Say where in a stream the frame was.
-
-        Args:
-            index: 0-based number of the frame.
-            timestamp: Seconds since the start, or None.
-            wait_ms: How long the frame was waited for, milliseconds.
-            decode_ms: What reading and decoding it took by itself, milliseconds.
-            name: File that the frame came from, if the stream has several.
-            latency_ms: Milliseconds since the frame arrived, for live sources.
-            dropped: Frames of a live source that were passed over so far.
-
-        Returns:
-            A copy that says so.
-        """
-        timings = replace(self.timings, decode=wait_ms, decode_work=decode_ms)
-        return replace(
-            self,
-            timings=timings,
-            index=index,
-            timestamp=timestamp,
-            name=name,
-            latency_ms=latency_ms,
-            dropped=dropped,
-        )
-
 
 def _known(wanted: Iterable[str], known: Iterable[str] | None) -> tuple[str, ...]:
     """Return the keys that are asked for; ``known`` is None where nobody knows which there are."""

@@ -9,6 +9,7 @@ from benchmarks import ablation
 from benchmarks.ablation import ORDER, Verdict, compare, parse_args
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.train import main as train_main
+from runtime.errors import InputError
 
 CHANGES = {
     "lgrnet": {"relation": "skip_bilstm", "fusion": True},
@@ -25,9 +26,10 @@ def drawn(rng, people, skill):
     """One verdict: each person with 40 frames, of which the network sees `skill` rightly."""
     right = rng.random((people, 40)) < skill
     shown = rng.random((people, 40)) < 0.5
-    counts = np.stack([(right & shown).sum(1), (~right).sum(1)], axis=-1)[:, None]
-    hits, errors = counts.sum((0, 1))
-    return Verdict(2 * hits / (2 * hits + errors), 0.5, 0.1, counts)
+    each = [right & shown, ~right & ~shown, ~right & shown]
+    counts = np.stack(each, axis=-1).sum(1)[:, None]
+    hits, alarms, misses = counts.sum((0, 1))
+    return Verdict(2 * hits / (2 * hits + alarms + misses), 0.5, 0.1, counts)
 
 
 def test_a_difference_that_is_there_is_told_from_one_that_is_not():
@@ -57,7 +59,7 @@ def test_trained_and_judged(config, tmp_path, monkeypatch, capsys):  # noqa: F81
     data = config.parent / "data"
     common = ["--runs", str(tmp_path), "--data", str(data), "--config", str(config), "--seeds", "1"]
     path = tmp_path / "ablation.json"
-    with pytest.raises(SystemExit, match=r"lgrnet_0.*run the command `train` first"):
+    with pytest.raises(InputError, match=r"lgrnet_0.*run the command `train` first"):
         ablation.judge(parse_args([*common, "judge", "--json", str(path)]))
     with monkeypatch.context() as patched:
         patched.setattr(subprocess, "run", run)

@@ -8,6 +8,7 @@ from benchmarks import card, writing
 from benchmarks.documents import live as live_tables
 from benchmarks.documents import real as real_tables
 from benchmarks.documents import variants as variant_tables
+from benchmarks.documents.flip_test import flip_test
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,11 +86,29 @@ def test_thresholds_are_told_with_faces_that_had_no_say(root):
     record = json.loads(path.read_text())
     row = record["thresholds_from"]["own"]["aus"][1]
     row.update(threshold_by_f1=0.65, threshold=0.35, f1=0.9123, shown=0.72, shown_held_out=0.681)
+    row.update(people_shown=17, people_lacking=12)
     path.write_text(json.dumps(record))
     said = cells(real_tables.thresholds(root), "AU06")
-    assert said[1:3] == ["0.65", "0.35"]
-    assert said[4] == "0.912"
-    assert said[6:8] == ["72", "68"]
+    assert said[1:4] == ["17 / 12", "0.65", "0.35"]
+    assert said[5] == "0.912"
+    assert said[7:9] == ["72", "68"]
+
+
+def test_a_flip_test_is_told_beside_each_face_once(root):
+    paths = [root / "docs" / f"evaluation_edge{end}.json" for end in ("", "_flip_test")]
+    for path, f1 in zip(paths, (0.1234, 0.5678), strict=True):
+        record = json.loads(path.read_text())
+        record["mean"]["all"].update(f1_at_threshold=f1)
+        path.write_text(json.dumps(record))
+    table = flip_test(root)
+    assert cells(table, "F1 at the file's thresholds")[1:] == ["0.123", "0.568"]
+    path = root / "docs" / "noise_floor_flip_test.json"
+    record = json.loads(path.read_text())
+    for row in record["rows"]:
+        row.update(mean_difference=0.25, calls_changed=0.5)
+    path.write_text(json.dumps(record))
+    changed = "clips mirrored: mean change of a probability; calls that change %"
+    assert cells(flip_test(root), changed)[2] == "0.250; 50.0"
 
 
 def test_tracking_is_told_on_known_and_on_held_out_clips(root):
@@ -148,12 +167,14 @@ def test_stills_list_what_is_ranked_or_often_called_at_rest(root):
     path = root / "docs" / "stills_edge.json"
     record = json.loads(path.read_text())
     record["rest"] |= {"people": 7, "share": {"AU04": 0.0, "AU15": 0.25, "AU17": 0.05}}
-    record["aus"] = [{"au": "AU04", "faces": 9, "auc": 0.9, "called": 0.667}]
+    record["aus"] = [
+        {"au": "AU04", "people": 9, "auc": 0.9, "called": 0.667, "called_95": [0.25, 0.888]}
+    ]
     path.write_text(json.dumps(record))
     table = real_tables.stills(root)
     assert "% of 7 people" in table
-    assert cells(table, "AU04") == ["AU04", "0", "9", "67", "0.900"]
-    assert cells(table, "AU15") == ["AU15", "25", "", "", ""]
+    assert cells(table, "AU04") == ["AU04", "0", "9", "67", "25–89", "0.900"]
+    assert cells(table, "AU15") == ["AU15", "25", "", "", "", ""]
     assert "AU17" not in table
 
 

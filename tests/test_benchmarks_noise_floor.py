@@ -8,7 +8,7 @@ import pytest
 from test_runtime_fixtures import SpotFinder, spot
 
 from benchmarks.agreement import Curves, curves_of
-from benchmarks.noise_floor import CHANGES, EVERY_SECOND, _mean_of_clip, main, measure
+from benchmarks.noise_floor import CHANGES, COLUMNS, EVERY_SECOND, _compared, main, measure
 from runtime.detector import Detector
 
 
@@ -54,16 +54,23 @@ def test_what_a_clip_says_changed_is_what_the_detector_says_of_it(model, clip):
     )  # fmt: skip
     row = rows["mirrored"]
     assert row["mean_difference"] == pytest.approx(np.abs(plain - mirrored).mean(), abs=1e-6)
-    moved = np.abs(plain.mean(0) - mirrored.mean(0)).mean()
-    assert row["mean_of_clip"] == pytest.approx(moved, abs=1e-6)
+    moved = np.abs(plain.mean(0) - mirrored.mean(0))
+    assert row["mean_of_clip"] == pytest.approx(moved.mean(), abs=1e-6)
+    each = [au["mean_of_clip"] for au in row["aus"].values()]
+    assert each == pytest.approx(moved.tolist(), abs=1e-6)
 
 
 def test_means_are_of_frames_with_a_face_in_both():
-    one, other = np.full((2, 3, 1), np.nan)
-    one[:2, 0], other[1:, 0] = (0.2, 0.4), (0.7, 0.9)
-    first, second = (Curves("a", ("AU01",), each, (0.5,)) for each in (one, other))
-    assert _mean_of_clip(first, second) == pytest.approx(0.3)
-    assert _mean_of_clip(first, first._replace(probability=np.full((3, 1), np.nan))) is None
+    one, other = np.full((2, 3, 2), np.nan)
+    one[:2], other[1:] = [[0.2, 0.6], [0.4, 0.6]], [[0.7, 0.6], [0.9, 0.1]]
+    first, second = (Curves("a", ("AU01", "AU12"), each, (0.5, 0.5)) for each in (one, other))
+    row = _compared(first, second)
+    assert row["mean_of_clip"] == pytest.approx((0.3 + 0) / 2)
+    said = [cell({**row, "clip": "c", "change": "d"}) for _, _, cell in COLUMNS[-3:]]
+    assert said == ["AU01 100", "0.150", "AU01 0.30"]
+    nowhere = first._replace(probability=np.full((3, 2), np.nan))
+    assert _compared(first, nowhere)["mean_of_clip"] is None
+    assert [cell(_compared(first, nowhere)) for _, _, cell in COLUMNS[-3:]] == ["", "", ""]
 
 
 def test_command(tmp_path, model, clip, capsys, monkeypatch):

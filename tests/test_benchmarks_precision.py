@@ -34,6 +34,14 @@ def test_an_au_that_nobody_can_score_counts_as_unchanged():
     assert "| AU04 +0.000 |" in table([row])
 
 
+def test_where_no_face_shows_an_au_the_table_says_so():
+    row = cost({1: 0.02, 4: -0.01}) | {"mean_f1_fp32": None, "mean_f1": None}
+    row["aus"] = {au: {"f1_fp32": None, "f1": None} for au in row["aus"]}
+    assert table([row]).splitlines()[2] == "| eight bits | – | – | – | – | 0.0123 | 0.457 |"
+    unknown = row | {"mean_change": None, "max_change": None}
+    assert table([unknown]).splitlines()[2] == "| eight bits | – | – | – | – | – | – |"
+
+
 def test_what_cannot_be_had_keeps_its_reason():
     assert "| bf16 | this CPU has none |" in table(
         [{"name": "bf16", "unavailable": "this CPU has none"}]
@@ -95,6 +103,29 @@ def test_what_a_precision_loses_is_counted_on_test_people(checkpoint, tmp_path, 
     assert first["max_change"] == pytest.approx(0.4)
     assert (second["mean_f1"], second["within_bounds"]) == (1.0, True)
     assert second["mean_change"] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("what", ["nobody shows an AU", "answers are no numbers"])
+def test_what_cannot_be_judged_is_told(checkpoint, tmp_path, monkeypatch, capsys, what):
+    data, out = write_tiny_shards(tmp_path / "data"), tmp_path / "cost.json"
+    if what == "nobody shows an AU":
+        path = data / "test-00000.labels.npz"
+        with np.load(path) as labels:
+            arrays = {name: labels[name] for name in labels.files}
+        np.savez(path, **arrays | {"presence": np.zeros_like(arrays["presence"])})
+        models = iter([Says((0, 0)), Says((0, 0))])
+    else:
+        models = iter([Says((0, 0)), Says((0, np.nan))])
+    monkeypatch.setattr(precision, "export_onnx", lambda _, path: path)
+    monkeypatch.setattr(precision, "export_row", named)
+    monkeypatch.setattr(precision, "open_backend", lambda *_: next(models))
+    command = [checkpoint, "--data", data, "--json", out, "--engines", "ort-int8"]
+    assert precision.main([*map(str, command)]) == 1
+    printed = capsys.readouterr()
+    assert "| – |" in printed.out
+    assert "not judged, as no face" in printed.err
+    (row,) = json.loads(out.read_text(), parse_constant=pytest.fail)["rows"]
+    assert row["within_bounds"] is False
 
 
 def test_an_engine_that_is_missing_stops_nothing(checkpoint, tmp_path, monkeypatch):

@@ -43,30 +43,35 @@ def still(person, rest, *shows):
 def test_faces_are_judged_person_by_person():
     faces = [
         *(still("a", True), still("a", True), still("b", True), still("c", True)),
-        *(still("d", False, 12) for _ in range(5)),
-        *(still("e", False, 1), still("e", False)),
+        *(still(who, False, 12) for who in "dfghi"),
+        *(still("e", False, 1), still("e", False), still("i", False, 12)),
     ]
     lost = np.nan
-    smile = [0.2, 0.7, 0.4, lost, 0.9, 0.9, 0.6, 0.3, 0.7, 0.5, 0.5]
-    brow = [0.9, 0.1, 0.2, lost, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9, 0.5]
+    smile = [0.2, 0.7, 0.4, lost, 0.9, 0.9, 0.6, 0.3, 0.7, 0.5, 0.5, 0.1]
+    brow = [0.9, 0.1, 0.2, lost, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9, 0.5, 0.5]
     answers = Answers("d", ("AU01", "AU12"), np.array([brow, smile]).T, np.array([0.8, 0.6]))
     judged = judge(faces, answers)
-    assert (judged["faces"], judged["people"], judged["not_found"]) == (11, 5, 1)
+    assert (judged["faces"], judged["people"], judged["not_found"]) == (12, 9, 1)
     rest = judged["rest"]
     assert (rest["people"], rest["faces"]) == (2, 3), "c was not found"
     assert rest["share"] == pytest.approx({"AU01": 0.25, "AU12": 0.25})  # half of a's pictures
     assert rest["aus_called"] == pytest.approx(0.5)
     assert rest["without"] == 2, "half of the pictures is not more than half"
-    (row,) = judged["aus"]  # one face shows AU 1: too few
-    assert (row["au"], row["faces"]) == ("AU12", 5)
-    # Of 5 × 3 pairs with 0.2, 0.7 and 0.4: 0.9 and 0.9 win all, 0.6 and 0.3 two and one, 0.7 two
-    # and a half.
-    assert row["auc"] == pytest.approx((3 + 3 + 2 + 1 + 2.5) / 15)
-    assert row["called"] == pytest.approx(4 / 5)
+    (row,) = judged["aus"]  # one person shows AU 1: too few
+    assert (row["au"], row["people"], row["faces"]) == ("AU12", 5, 6)
+    # Against a (0.2 and 0.7) and b (0.4): of 0.9 all pairs are won, of 0.6 half and all, of 0.3
+    # half and none, of 0.7 three quarters and all; of i's two pictures, half of that and none.
+    assert row["auc"] == pytest.approx((1 + 1 + 1 + 1 + 0.5 + 1 + 0.5 + 0 + 0.375 + 0.5) / 10)
+    assert row["called"] == pytest.approx((1 + 1 + 1 + 0 + 0.5) / 5)
+    low, high = row["called_95"]
+    assert 0 < low < row["called"] < high <= 1
+    low, high = rest["aus_called_95"]
+    # Two people of whom 1 and 0 AUs are called: draws of both, of the first or the second twice.
+    assert (low, high) == (0, 1)
 
 
 def test_without_a_resting_face_there_is_nothing_to_rank_against():
-    faces = [still("d", False, 12) for _ in range(5)]
+    faces = [still(who, False, 12) for who in "defgh"]
     judged = judge(faces, Answers("d", ("AU12",), np.full((5, 1), 0.9), np.array([0.5])))
     assert judged["rest"]["people"] == 0
     assert judged["rest"]["aus_called"] is None

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import chart, table
@@ -225,3 +226,19 @@ def test_without_matplotlib_the_chart_says_how_to_get_it(record, tmp_path, monke
 @pytest.mark.parametrize(("time", "cell"), [(30.7026, "30.7"), (1.04, "1.0"), (0.21564, "0.216")])
 def test_what_takes_less_than_a_millisecond_has_more_digits(time, cell):
     assert table.milliseconds("p50", 1)({"p50": time}) == cell
+
+
+def test_what_is_undefined_is_null_in_a_record(tmp_path):
+    path, nan = tmp_path / "record.json", float("nan")
+    row = {"f1": nan, "between": (0.25, np.float64("nan")), "frames": 3, "of": [{"auc": nan}]}
+    write_record({"format": FORMAT, "rows": [row]}, path)
+    read = json.loads(path.read_text(), parse_constant=pytest.fail)
+    null = {"f1": None, "between": [0.25, None], "frames": 3, "of": [{"auc": None}]}
+    assert read["rows"] == [null]
+
+
+def test_a_difference_that_there_is_not_is_an_empty_cell():
+    cell = table.difference(2)
+    row = {"difference": -0.014, "difference_95": [-0.02, 0.001]}
+    assert cell(row) == "-0.01 (-0.02 to +0.00)"
+    assert cell({"difference": None, "difference_95": [None, None]}) == ""

@@ -61,6 +61,18 @@ def test_every_number_is_opencvs(scale, degrees):
     assert got[0].std() > 5
 
 
+@pytest.mark.parametrize("scale", [1.3, 0.31])
+def test_mirrored_faces_are_cut_out_as_well(scale):
+    """A flip test asks for these, see `runtime.backends.flip_test`."""
+    frame = noise(200, 260)
+    matrix = similarity(scale, 25, (120.4, 97.2))
+    mirrored = np.array([[-1.0, 0, SIDE - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
+    (face,) = cut(frame, [mirrored])
+    np.testing.assert_array_equal(face, warp(frame, mirrored, SIDE))
+    if scale > 0.5:  # OpenCV rounds places to 1/32 of a pixel, which is another one in the mirror
+        assert np.abs(face[:, ::-1].astype(int) - warp(frame, matrix, SIDE)).max() <= 16
+
+
 @pytest.mark.parametrize("shift", [0, 1 / 64, 0.5, 127 / 4096])
 def test_coordinates_that_lie_between_two_steps(shift):
     """Halves of a step of 1/1024, and places that OpenCV's 1/32 of a pixel cannot tell."""

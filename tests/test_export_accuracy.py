@@ -7,17 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from export.accuracy import Cost, drop_report, measure_cost, require_own_report
+from export.accuracy import REPORT, Cost, drop_report, measure_cost, require_own_report
 from export.bounds import Bounds
 from export.faces import LabelledFaces
 from runtime.atomic import write_json
 from runtime.backends.base import Outputs
+from runtime.packaged import model_path
 
 SAME = Cost(
     aus=(1, 12), source="tests", frames=1000, positives=np.array([50, 500]),
     f1_fp32=np.array([0.8, 0.9]), f1=np.array([0.8, 0.9]),
     max_change=np.array([0.3, 0.1]), mean_change=np.zeros(2), flipped=np.zeros(2),
-    landmarks=(0.0, 0.0),
+    landmarks=(0.0, 0.0), intensity=(0.0, 0.0),
 )  # fmt: skip
 
 
@@ -63,6 +64,31 @@ SAME = Cost(
             Bounds(),
             ["landmarks move by nan pixels on average, the bound is 1"],
         ),
+        ({"intensity": None}, Bounds(), []),
+        ({"intensity": (0.1, 4.0)}, Bounds(), []),
+        (
+            {"intensity": (0.12, 0.5)},
+            Bounds(),
+            ["intensities change by 0.120 on average, the bound is 0.1"],
+        ),
+        (
+            {"intensity": (np.nan, np.nan)},
+            Bounds(intensity=np.inf),
+            ["intensities change by nan on average, the bound is inf"],
+        ),
+        (
+            {"f1": np.array([0.8, np.nan])},
+            Bounds(mean_f1=1),
+            ["AU12 loses nan of F1 (0.900 → nan), the bound is 0.02"],
+        ),
+        (
+            {"f1": np.full(2, np.nan), "f1_fp32": np.array([np.nan, 0.9])},
+            Bounds(f1=1),
+            [
+                "AU12 loses nan of F1 (0.900 → nan), the bound is 1",
+                "mean F1 falls by nan (0.9000 → nan), the bound is 0.005",
+            ],
+        ),
         (
             dict.fromkeys(("f1", "f1_fp32"), np.full(2, np.nan)),
             Bounds(),
@@ -81,11 +107,15 @@ def test_bounds_that_are_none(bound):
 
 
 def test_a_report_is_json_and_goes_with_its_file(tmp_path):
-    nothing = replace(SAME, f1=np.full(2, np.nan), f1_fp32=np.full(2, np.nan))
+    unknown, pair = np.full(2, np.nan), (np.nan, np.nan)
+    nothing = replace(
+        SAME, f1=unknown, f1_fp32=unknown, max_change=unknown, mean_change=unknown,
+        landmarks=pair, intensity=pair,
+    )  # fmt: skip
     path = tmp_path / "m.accuracy.json"
     write_json(path, {"model": "m.npz", **nothing.as_dict()})
     read = json.loads(path.read_text(), parse_constant=pytest.fail)
-    assert read["mean_f1"] is None
+    assert read["mean_f1"] is read["max_change"] is read["intensity"]["mean"] is None
     drop_report(path, "m.onnx")  # of another file
     assert path.exists()
     drop_report(path, "m.npz")
@@ -135,3 +165,41 @@ def test_what_a_file_costs_is_what_loops_count():
     assert cost.landmarks == pytest.approx((sum(apart) / len(apart), max(apart)))
     stronger = abs(after.intensity - before.intensity)
     assert cost.intensity == pytest.approx((stronger.mean(), stronger.max()))
+
+
+def wrong(answers):
+    """Answers that are right but for their intensities."""
+    return {
+        "turned around": answers._replace(intensity=5 - answers.intensity),
+        "no number": answers._replace(intensity=np.full_like(answers.intensity, np.nan)),
+        "one is no number": answers._replace(
+            intensity=np.where(np.arange(answers.intensity.size).reshape(-1, 2) == 7, np.nan,
+                               answers.intensity)
+        ),
+        "untold": answers._replace(intensity=None),
+    }  # fmt: skip
+
+
+def test_wrong_intensities_break_the_bound():
+    rng = np.random.default_rng(3)
+    presence = rng.integers(0, 2, (60, 2)).astype(np.uint8)
+    said = Outputs(rng.random((60, 2)), rng.normal(0, 1, (60, 49, 2)), 5 * rng.random((60, 2)))
+    spec = SimpleNamespace(aus=(1, 12), thresholds=(0.5, 0.5))
+    faces = LabelledFaces(np.zeros((60, 1)), presence, "drawn")
+    assert measure_cost(said, said, faces, spec).failures(Bounds()) == []
+    for what, found in wrong(said).items():
+        (failure,) = measure_cost(said, found, faces, spec).failures(Bounds())
+        assert failure.startswith("intensities change by"), what
+    moved = said._replace(intensity=said.intensity + np.array([0.2, -0.06]))
+    cost = measure_cost(said, moved, faces, spec)
+    told = "intensities, 0 to 5, change by 0.130 on average (at most 0.200)"
+    assert told in cost.table()
+    assert told not in replace(cost, intensity=None).table()
+    assert cost.failures(Bounds(intensity=0.14)) == []
+    assert len(cost.failures(Bounds(intensity=0.12))) == 1
+
+
+@pytest.mark.parametrize("name", ["edge-int8", "edge-native"])
+def test_the_packaged_models_are_within_the_bound(name):
+    report = json.loads(model_path(name).with_suffix(REPORT).read_text())
+    assert 0 < report["intensity"]["mean"] <= Bounds().intensity

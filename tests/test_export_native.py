@@ -96,9 +96,11 @@ def test_the_report_says_by_what_it_was_judged(folder):
     output = folder / "judged.npz"
     arguments = [*GENEROUS, "--held-out-faces", "20"]
     arguments += ["--max-landmark-change", "50", "--max-change", "inf"]
+    arguments += ["--max-intensity-change", "2"]
     assert command(folder, "-o", str(output), *arguments) == 0
     report = json.loads(output.with_suffix(".accuracy.json").read_text())
-    assert report["bounds"] == {"f1": 1, "mean_f1": 1, "change": None, "landmarks": 50}
+    bounds = {"f1": 1, "mean_f1": 1, "change": None, "landmarks": 50, "intensity": 2}
+    assert report["bounds"] == bounds
     backend = open_backend(output)
     assert report["provider"] == backend.provider
     shards = FaceShards(folder / "data", "test", (1, 12))

@@ -21,8 +21,7 @@ from export.plain import PlainGraph
 from export.serialise import save, to_onnx
 from export.tensorrt import build
 from export.tensorrt.__main__ import main
-from export.tensorrt.build import build_engine
-from export.tensorrt.library import RTX_TARGETS, load_tensorrt
+from export.tensorrt.build import RTX_TARGETS, build_engine
 from export.tensorrt.network import parse, read_onnx
 from lgrnet.network.build import build_network
 from lgrnet.network.config import model_config
@@ -223,7 +222,7 @@ def test_a_tensorrt_that_is_not_installed(model, monkeypatch, capsys):
     assert main([str(model)]) == 2
     assert 'pip install "lgrnet[tensorrt]"' in capsys.readouterr().err
     with pytest.raises(ValueError, match="flavour 'trt': give one of tensorrt, rtx"):
-        load_tensorrt("trt")
+        build_engine(model, flavour="trt")
 
 
 @pytest.mark.parametrize("fits", [True, False])

@@ -6,8 +6,8 @@ from tiny_shards import write_tiny_shards
 from lgrnet.data.augment import AugmentConfig
 from lgrnet.data.batches import (
     EpochSampler,
+    EvaluationFaces,
     TrainingFaces,
-    centre_crop,
     evaluation_batches,
     to_input,
     training_batches,
@@ -27,11 +27,11 @@ def test_input_is_rgb_in_minus_one_to_one():
     np.testing.assert_allclose(given, expected, atol=1e-6)
 
 
-def test_centre_crop_is_what_inference_sees():
-    face = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    crop, landmarks = centre_crop(face, np.full((49, 2), 100.0))
-    np.testing.assert_array_equal(crop, face[12:188, 12:188])
-    assert (landmarks == 88).all()
+def test_evaluation_takes_the_middle_of_faces_as_inference_does(root):
+    shards = FaceShards(root, "test")
+    crop, _, landmarks, _ = EvaluationFaces(shards)[1]
+    np.testing.assert_array_equal(crop, shards.face(1)[12:188, 12:188])
+    np.testing.assert_array_equal(landmarks, shards.labels.landmarks[1] - 12)
 
 
 def test_an_epoch_meets_every_face_once_in_an_order_of_its_own():

@@ -108,6 +108,22 @@ def test_noisy_faces_get_the_smallest_huber_loss():
         assert (found.slope[column], found.offset[column]) == pytest.approx(best.x, abs=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("grades", "smallest"), [((0, 0, 2.5, 0, 2.5), 0.4), ((0, 0, 5, 0, 2.5), 0.9)]
+)
+def test_the_best_of_several_minima_is_found(grades, smallest):
+    """Faces of five kinds: all is told right but of the third kind, which is told as 0.
+
+    A search that begins where nothing changes ends at 0.48 and 1.3.
+    """
+    said = np.repeat([0.01, 0.1, 2.5, 4.9, 4.99], 20)[:, None]
+    true = np.repeat(np.array(grades, float), 20)[:, None]
+    found = fit_scale(said, true)
+    assert found.fitted.all()
+    loss = huber_by_hand(said[:, 0], true[:, 0], found.slope[0], found.offset[0])
+    assert loss == pytest.approx(smallest, abs=1e-3)
+
+
 def test_order_is_kept_even_against_the_labels():
     """Where what is said runs against what is true, a slope below 0 would fit better."""
     said = np.linspace(0.1, 4.9, 200)[:, None]

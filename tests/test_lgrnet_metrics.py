@@ -8,6 +8,8 @@ from lgrnet.evaluation.metrics import (
     intensity_agreement,
     landmark_errors,
     mean_f1,
+    mean_of_occurring,
+    occurring,
     recognised,
 )
 
@@ -40,6 +42,14 @@ def test_f1_is_undefined_without_positives():
     assert mean_f1(f1) == 0
     assert np.isnan(mean_f1(f1[:2]))
     assert mean_f1(np.array([0.5, np.nan, 1.0])) == 0.75
+
+
+def test_means_are_over_the_aus_that_occur():
+    labels = np.array([[1, 0, 9, 0], [0, 0, 9, 1]])
+    assert occurring(labels).tolist() == [True, False, False, True]
+    assert mean_of_occurring(np.array([0.5, 0.0, np.nan, 1.0]), labels) == 0.75
+    assert mean_of_occurring(np.array([0.5, 0.0, np.nan, np.nan]), labels) == 0.5
+    assert np.isnan(mean_of_occurring(np.ones(4), np.zeros((2, 4))))
 
 
 def test_f1_refuses_other_shapes():
@@ -108,6 +118,10 @@ def test_intensities_that_never_vary_or_are_unknown():
     assert np.isnan(correlation).all()
     assert error[0] == 1
     assert np.isnan(error[1])
+    # The variance of 0.1, as float32 has it, or of 0.7 many times over is not 0 but rounding.
+    for said, true in ((0.1, 0.7), (0.7, 4.9), (1.3, 0.1)):
+        constant = np.full((1001, 1), said, np.float32), np.full((1001, 1), true)
+        assert np.isnan(intensity_agreement(*constant)[0]).all(), (said, true)
     varied = np.array([[1.0, 2.0], [3.0, 2.0]])
     correlation, _ = intensity_agreement(varied, varied[:, ::-1])
     assert correlation.tolist() == [0, 0], "one of the two varies, and the other does not"

@@ -152,12 +152,55 @@ def test_an_interval_leaves_out_a_fortieth_on_each_side():
 
 
 def test_draws_in_which_no_au_occurs_do_not_count():
-    counts = np.zeros((3, 2, 2), int)
-    counts[0, 0] = 4, 2  # one of three people shows, and is told to show, anything
+    counts = np.zeros((3, 2, 3), int)
+    counts[0, 0] = 4, 1, 1  # one of three people shows, and is told to show, anything
+    counts[1, 1] = 0, 5, 0  # and one is told to show what nobody does
     draws = resampled_mean_f1(counts, resamples=200)
     assert 0 < np.isnan(draws).sum() < 200
     assert interval(draws) == pytest.approx((8 / 10, 8 / 10))
     assert np.isnan(interval(np.full(3, np.nan))).all()
+
+
+def three_aus(called):
+    """AU 1 is half found, AU 4 shown and never called, AU 12 shown by nobody and called so often.
+
+    Four people, of whom each shows AU 1 in half of the frames and AU 4 in a quarter.
+    """
+    frame = np.arange(80)
+    presence = np.stack([frame % 2 == 0, frame % 4 == 1, frame < 0], 1).astype(np.uint8)
+    present = np.stack([frame % 4 == 0, frame < 0, frame < called], 1)
+    strength = np.where(presence == 1, 0.8, 0.0).astype(np.float32)
+    labels = Labels(
+        presence=presence, intensity=strength, landmarks=np.zeros((80, 49, 2), np.float32),
+        subject=frame // 20, conditions={"yaw": np.where(frame < 40, 0.0, 40.0)},
+    )  # fmt: skip
+    said = np.where(presence == 1, 3.0, 1.0), 5 * strength
+    return Evaluation(0.2 + 0.6 * present, presence, np.full(80, 0.05), said), labels
+
+
+@pytest.mark.parametrize("called", [0, 1, 80])
+def test_what_nobody_shows_changes_no_mean(called):
+    """By hand: AU 1 has 20 hits of 40, no false alarm; AU 4 is missed in all of 20 frames."""
+    result, labels = three_aus(called)
+    scores = report((1, 4, 12), result, (0.5, 0.5, 0.5), labels)
+    means = scores["mean"]["all"]
+    assert means["averaged_aus"] == 2
+    assert means["f1"] == means["f1_at_threshold"] == pytest.approx((2 * 20 / 60 + 0) / 2)
+    assert means["always_on_f1"] == pytest.approx((2 * 40 / 120 + 2 * 20 / 100) / 2)
+    assert means["precision"] == pytest.approx((1 + 0) / 2)
+    assert means["recall"] == pytest.approx((0.5 + 0) / 2)
+    assert means["auc"] == pytest.approx((0.75 + 0.5) / 2)
+    assert means["intensity_mae"] == pytest.approx(1)
+    assert means["plain_f1_at_threshold"] == pytest.approx(means["f1"])
+    assert result.mean_f1 == pytest.approx(means["f1"])
+    # All people are alike, so that they are whoever is drawn.
+    assert scores["f1_at_threshold_95"]["all"] == pytest.approx([means["f1"]] * 2)
+    filled = [row for row in scores["groups"] if row["frames"]]
+    assert [row["averaged_aus"] for row in filled] == [2, 2]
+    assert [row["f1_at_threshold"] for row in filled] == pytest.approx([means["f1"]] * 2)
+    told = format_report(scores)
+    assert "means are over the AUs that any face shows: all 2" in told
+    assert "none 0 %, A -, B -, C -, D 25 %, E -" in told  # half of AU 1, none of AU 4
 
 
 def test_means_are_those_of_the_aus_of_each_corpus():
@@ -202,6 +245,19 @@ def test_every_frame_is_in_one_group_of_each_condition():
     assert occluded.chosen.tolist() == [True, False, False]
     tones = [group.name for group in groups({"skin_tone": np.array([0.0])}) if group.chosen.any()]
     assert tones == ["brown"]
+
+
+def test_a_frame_of_which_a_condition_is_unknown_is_in_no_group():
+    for key in ("skin_tone", "yaw", "occlusion"):
+        found = list(groups({key: np.array([np.nan, 0.0, 60.0])}))
+        assert np.sum([group.chosen for group in found], axis=0).tolist() == [0, 1, 1], key
+
+
+def test_among_one_person_nothing_can_be_drawn():
+    result, labels = drawn(people=1)
+    scores = report(AUS, result, (0.5, 0.5), labels)
+    assert (scores["people"], scores["f1_at_threshold_95"]) == (1, {"all": None})
+    assert "95 %" not in format_report(scores)
 
 
 def test_up_and_down_a_head_is_nodded_alike():

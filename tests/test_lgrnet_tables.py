@@ -160,6 +160,8 @@ def test_an_au_that_a_fold_does_not_show_has_no_average(tmp_path):
     scores = read_fold_scores(path)
     counts = dict.fromkeys(("true_positives", "false_positives", "false_negatives"), 0)
     scores["aus"]["AU09"] |= {**counts, "f1": None}
+    others = [row["f1"] for au, row in scores["aus"].items() if au != "AU09"]
+    scores["mean_f1"] = sum(others) / len(others)
     write_fold_scores(path, scores)
     found, _ = tables(runs, out=tmp_path / "t")
     values = measured(found["I", "last"], "LGRNet")["values"]
@@ -172,6 +174,27 @@ DAMAGE = {
     "another F1": (
         lambda s: s["aus"]["AU09"].update(f1=0.125),
         "has F1 0.125 of AU09, whose counts",
+    ),
+    "an F1 of 0": (lambda s: s["aus"]["AU09"].update(f1=0), "has F1 0 of AU09, whose counts give"),
+    "an F1 that is none": (
+        lambda s: s["aus"]["AU09"].update(f1=float("nan")),
+        "has F1 nan of AU09, whose counts give",
+    ),
+    "an F1 where nothing is right": (
+        lambda s: s["aus"]["AU09"].update(true_positives=0, f1=0.25),
+        "has F1 0.25 of AU09, whose counts give 0.0",
+    ),
+    "a mean above 1": (lambda s: s.update(mean_f1=7), "has a senseless mean_f1"),
+    "another mean": (
+        lambda s: s.update(mean_f1=s["mean_f1"] + 1e-6),
+        r"has a mean F1 of 0\.\d+, and its AUs one of 0\.\d+",
+    ),
+    "no mean": (lambda s: s.update(mean_f1=None), "has a mean F1 of None, and its AUs one of"),
+    "failures below 0": (lambda s: s.update(failure_rate=-3), "has a senseless failure_rate"),
+    "failures above 1": (lambda s: s.update(failure_rate=1.1), "has a senseless failure_rate"),
+    "an error below 0": (
+        lambda s: s.update(landmark_error=-0.1),
+        "has a senseless landmark_error",
     ),
     "no F1": (lambda s: s["aus"]["AU09"].update(f1=None), "has F1 None of AU09, whose counts give"),
     "counts": (lambda s: s["aus"]["AU09"].update(frames=3), "has senseless counts of AU09"),

@@ -93,14 +93,14 @@ def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
 
 
 def write_own(root, faces, shown, aus=(1, 17)):
-    """Write faces of 3 people: of AU 1 it is known who shows it, of another AU nothing."""
+    """Write faces of 13 people: of AU 1 it is known who shows it, of another AU nothing."""
     presence = np.full((len(faces), len(aus)), 9, np.uint8)
     presence[:, 0] = shown
     labels = Labels(
         presence=presence,
         intensity=np.full((len(faces), len(aus)), np.nan, np.float32),
         landmarks=np.zeros((len(faces), 49, 2), np.float32),
-        subject=np.arange(len(faces)) % 3,
+        subject=np.arange(len(faces)) % 13,
     )
     root.mkdir()
     write_index(root, aus, {"val": 1}, {"corpus": "own"})
@@ -124,7 +124,8 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     _, meta = load_checkpoint(output)
     presence = np.full((40, 2), 9)
     presence[:, 0] = shown  # AU 12 is not labelled there, and AU 17 not the network's
-    args = probability, many.labels.presence, probability, presence
+    few = threshold_choice.Few(probability, presence, np.arange(40) % 13)
+    args = probability, many.labels.presence, few
     expected = threshold_choice.suited_thresholds(*args)
     by_f1 = threshold_choice.best_thresholds(*args[:2])
     assert meta["thresholds"] == expected.tolist()
@@ -134,16 +135,17 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     assert told["thresholds"] == meta["thresholds"]
     assert told["aus"] == ["AU01", "AU12"]
     chosen_on = told["thresholds_from"]["own"]
-    assert (chosen_on["frames"], chosen_on["people"], chosen_on["splits"]) == (40, 3, ["val"])
+    assert (chosen_on["frames"], chosen_on["people"], chosen_on["splits"]) == (40, 13, ["val"])
     (row,) = chosen_on["aus"]
     assert (row["au"], row["faces_shown"], row["faces_lacking"]) == ("AU01", 20, 20)
     assert (row["threshold"], row["threshold_by_f1"]) == (expected[0], by_f1[0])
     called = probability[:, 0]
-    assert row["shown"] == pytest.approx((called[shown] >= expected[0]).mean())
-    assert row["lacking_by_f1"] == pytest.approx((called[~shown] >= by_f1[0]).mean())
-    outside = threshold_choice.held_out_calls(*args, np.arange(40) % 3)
+    for name, these, at in (("shown", shown, expected), ("lacking_by_f1", ~shown, by_f1)):
+        of = [called[these & (few.people == who)] >= at[0] for who in range(13)]
+        assert row[name] == pytest.approx(np.mean([each.mean() for each in of if len(each)]))
+    outside = threshold_choice.held_out_calls(*args)
     assert row["shown_held_out"] == pytest.approx(outside.shown[0])
-    assert f"AU01: {expected[0]:.2f} instead of {by_f1[0]:.2f}; of 20 own faces" in caplog.text
+    assert f"AU01: {expected[0]:.2f} instead of {by_f1[0]:.2f}; of 20 own faces of " in caplog.text
 
 
 def test_labels_go_with_their_aus(tmp_path):
@@ -162,17 +164,21 @@ def test_what_a_few_faces_change_is_what_loops_count():
         (rng.random((count, 3)), rng.choice(np.array([0, 1, 9], np.uint8), (count, 3)))
         for count in (300, 120)
     )
-    few[1][:, 1] = 0
+    few = threshold_choice.Few(*few, np.arange(120) % 40)
+    few.presence[:, 1] = 0
     many[1][:, 2] = 9
     outside = threshold_choice.Calls(*rng.random((2, 3)))
     at = np.array([0.3, 0.45, 0.6])
     (row,) = compare((1, 2, 4), many, few, at, outside)
     assert row["au"] == "AU01"
     for kind, label in (("shown", 1), ("lacking", 0)):
-        faces = [i for i in range(120) if few[1][i, 0] == label]
+        faces = [i for i in range(120) if few.presence[i, 0] == label]
         assert row[f"faces_{kind}"] == len(faces)
-        called = [i for i in faces if few[0][i, 0] >= 0.3]
-        assert row[kind] == pytest.approx(len(called) / len(faces))
+        of = {}
+        for i in faces:
+            of.setdefault(i % 40, []).append(few.probability[i, 0] >= 0.3)
+        assert row[f"people_{kind}"] == len(of)
+        assert row[kind] == pytest.approx(np.mean([np.mean(each) for each in of.values()]))
         assert row[f"{kind}_held_out"] == getattr(outside, kind)[0]
     known = [i for i in range(300) if many[1][i, 0] != 9]
     hits = sum(many[1][i, 0] == 1 and many[0][i, 0] >= 0.3 for i in known)
@@ -189,7 +195,7 @@ def test_too_few_own_faces_are_told_to_have_no_say(data, tmp_path, caplog):
     own, output = write_own(tmp_path / "own", many, shown), tmp_path / "out.pt"
     command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
     assert main([*command, "--own", str(own)]) == 0
-    said = f"{own} has no say: no AU is shown by 20 of its faces and lacked by 20"
+    said = f"{own} has no say: no AU is shown by 10 of its people and lacked by 10"
     assert said in caplog.text
     assert load_checkpoint(output)[1]["thresholds_from"]["own"]["aus"] == []
 

@@ -195,6 +195,9 @@ def test_numbers_that_are_none_are_named(model):
     for name in ("max_faces", "verify_every", "search_every", "threads"):
         with pytest.raises(TypeError, match=f"{name} must be a whole number(, or None)?, got '2'"):
             Detector(model, **{name: "2"})
+    for name in ("max_faces", "verify_every"):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number, got None"):
+            Detector(model, **{name: None})
     with pytest.raises(TypeError, match="min_face must be a number of pixels, got '5'"):
         Detector(model, min_face="5")
     with pytest.raises(TypeError, match=r"size must be a whole number, got 1\.5"):

@@ -260,5 +260,5 @@ def test_numbers_that_are_none_are_named(tmp_path, column, value):
     cells[lines[0].split(",").index(column)] = value
     lines[2] = ",".join(cells)
     path.write_text("\n".join([*lines, ""]))
-    with pytest.raises(InputError, match=f"frame 1 of the table, {column}: "):
+    with pytest.raises(InputError, match=f"frame 1 of the table: {column} is {value!r}"):
         plot(path)

@@ -11,6 +11,7 @@ from runtime import results as results_module
 from runtime.errors import InputError
 from runtime.pose import head_pose
 from runtime.results import Holds, Result, Timings
+from runtime.sources import Shot
 
 STRONG = {"AU06": 1.25, "AU12": 4.5, "AU24": 0.0}
 
@@ -77,7 +78,8 @@ def test_what_is_present_comes_in_the_order_asked_for():
 
 
 def test_the_time_waited_for_a_frame_counts_and_that_of_decoding_it_does_not():
-    timings = Result((), Timings(network=8), SIZE).placed(7, 0.5, wait_ms=1, decode_ms=30).timings
+    shot = Shot(np.zeros((1, 1, 3), np.uint8), 7, 0.5, decode_ms=30, wait_ms=1)
+    timings = shot.placed(Result((), Timings(network=8), SIZE)).timings
     assert (timings.decode, timings.decode_work, timings.total) == (1, 30, 9)
 
 

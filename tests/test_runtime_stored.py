@@ -80,13 +80,14 @@ def test_presence_is_read_as_it_stands_and_not_judged_anew(tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("AU06", "5", "AU06 is 5"),
-        ("AU12", "nan", "AU12 is nan"),
+        ("AU06", "5", "AU06 is '5'"),
+        ("AU12", "nan", "AU12 is 'nan'"),
+        ("AU12", "x", "AU12 is 'x'"),
         ("success", "2", "success is neither"),
-        ("box_w", "-5", "box_w is -5"),
-        ("box_x", "inf", "box_x is inf"),
-        ("x_3", "nan", "x_3 is nan"),
-        ("timestamp", "nan", "timestamp is nan"),
+        ("box_w", "-5", "box_w is '-5'"),
+        ("box_x", "inf", "box_x is 'inf'"),
+        ("x_3", "nan", "x_3 is 'nan'"),
+        ("timestamp", "nan", "timestamp is 'nan'"),
     ],
 )
 def test_values_that_no_run_writes_are_not_taken_over(tmp_path, column, value, said):

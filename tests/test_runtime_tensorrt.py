@@ -134,7 +134,7 @@ def test_no_pycuda(monkeypatch, gpu, file):
 
 def test_no_tensorrt(monkeypatch, gpu, file):
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    with pytest.raises(ImportError, match=r"tensorrt_rtx, which does not load.*lgrnet\[rtx\]"):
+    with pytest.raises(ImportError, match=r"tensorrt_rtx does not load.*lgrnet\[rtx\]"):
         open_backend(file, "cuda")
 
 

@@ -1,19 +1,18 @@
 """The table of what a flip test gains, on rendered and on real people; see `benchmarks.card`."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import clips, noise_floor, stills
-from benchmarks.shared.record import read_record
+from benchmarks.shared.record import read_record, read_scores
 from benchmarks.table import Column, markdown
 
 
 def flip_test(root: Path) -> str:
     """Tabulate the same measurements without and with the mean of face and mirror image."""
-    alone, both = (_measured(root / "docs", suffix) for suffix in ("", "_flip_test"))
+    alone, both = (_measured(root, suffix) for suffix in ("", "_flip_test"))
     columns: list[Column] = [
         ("", "---", lambda row: row["what"]),
         ("each face once", "---:", lambda row: row["alone"]),
@@ -25,15 +24,14 @@ def flip_test(root: Path) -> str:
     )
 
 
-def _measured(docs: Path, suffix: str) -> dict[str, str]:
+def _measured(root: Path, suffix: str) -> dict[str, str]:
     """Collect cells from the four records of a way of asking."""
 
     def read(name: str, form: str) -> dict:
-        return read_record(docs / f"{name}{suffix}.json", form)
+        return read_record(root / "docs" / f"{name}{suffix}.json", form)
 
-    rendered = json.loads((docs / f"evaluation_edge{suffix}.json").read_text("utf-8"))
     return {
-        **_rendered(rendered),
+        **_rendered(read_scores(root, f"evaluation_edge{suffix}")),
         **_clips(read("clips_edge", clips.FORMAT)["ranked"]),
         **_stills(read("stills_edge", stills.FORMAT)),
         **_moved(read("noise_floor", noise_floor.FORMAT)["rows"]),

@@ -14,8 +14,8 @@ from lgrnet import thresholds as chosen
 _OFTEN = 0.1
 """Share of people at rest from which an AU that few faces show is listed."""
 
-_FEW = {"faces": None, "called": None, "auc": None}
-"""What is known of an AU that fewer faces show than it takes to judge."""
+_FEW = {"people": None, "called": None, "called_95": None, "auc": None}
+"""What is known of an AU that fewer people show than it takes to judge."""
 
 
 def clips(root: Path) -> str:
@@ -61,11 +61,22 @@ def stills(root: Path) -> str:
     columns: list[Column] = [
         ("AU", "---", lambda row: row["au"]),
         (f"called at rest, % of {record['rest']['people']} people", "---:", number("rest", 0, 100)),
-        ("faces that show it", "---:", number("faces", 0)),
+        ("people who show it", "---:", number("people", 0)),
         ("called in them %", "---:", number("called", 0, 100)),
+        ("95 %", "---:", _shares),
         ("AUC against rest", "---:", number("auc", 3)),
     ]
     return markdown(columns, rows)
+
+
+def _people(row: dict) -> str:
+    return f"{row['people_shown']} / {row['people_lacking']}"
+
+
+def _shares(row: dict) -> str:
+    """Write an interval of a share, in per cent."""
+    low, high = row["called_95"] or (None, None)
+    return "" if low is None else f"{100 * low:.0f}–{100 * high:.0f}"
 
 
 def thresholds(root: Path) -> str:
@@ -73,6 +84,7 @@ def thresholds(root: Path) -> str:
     record = _read(root, "thresholds_edge", chosen.FORMAT)
     columns: list[Column] = [
         ("AU", "---", lambda row: row["au"]),
+        ("people who show / lack it", "---:", _people),
         ("by F1 alone", "---:", number("threshold_by_f1", 2)),
         ("with photographs", "---:", number("threshold", 2)),
         ("F1, rendered", "---:", number("f1_by_f1", 3)),

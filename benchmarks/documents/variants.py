@@ -1,14 +1,14 @@
 """Tables of LGRNet beside its ablations and JÂA-Net."""
 
-import json
 from pathlib import Path
 
+from benchmarks.shared.record import read_scores
 from benchmarks.table import Column, difference, inside, markdown, number
 
 
 def ablation(root: Path) -> str:
     """Tabulate the paper's ablations and JÂA-Net, on test and on control people."""
-    splits = _read(root, "ablation")["splits"]
+    splits = read_scores(root, "ablation")["splits"]
     rows = [
         {"test": test, "control": control}
         for test, control in zip(splits["test"]["rows"], splits["control"]["rows"], strict=True)
@@ -26,7 +26,7 @@ def ablation(root: Path) -> str:
 
 def comparison(root: Path) -> str:
     """Tabulate networks that were trained for the same time, on test and on control people."""
-    record = _read(root, "comparison")
+    record = read_scores(root, "comparison")
     splits = {name: said["rows"] for name, said in record["splits"].items()}
     rows = [
         {
@@ -66,7 +66,3 @@ def _seeds(row: dict) -> str:
 def _difference(row: dict) -> str:
     """Write the difference to the first row, which has none."""
     return "" if row["difference_95"] == [0, 0] else difference(3)(row)
-
-
-def _read(root: Path, name: str) -> dict:
-    return json.loads((root / "docs" / f"{name}.json").read_text("utf-8"))

@@ -15,7 +15,7 @@ from benchmarks.inference.rows import Row
 from benchmarks.shared.noise import interval, resampled_medians, run_warnings
 from benchmarks.shared.timing import Limits, interleave, milliseconds, summarise
 from export.faces import LabelledFaces
-from lgrnet.evaluation.metrics import f1_frame, mean_f1, recognised
+from lgrnet.evaluation.metrics import f1_frame, mean_of_occurring, recognised
 from runtime.align import warp
 
 
@@ -226,12 +226,12 @@ def _open(row: Row, file: ModelFile, threads: int) -> Engine:
 
 
 def _mean_f1(engine: Engine, task: Task) -> float | None:
-    """Return the mean F1 over AUs on the labelled faces; None without such faces."""
+    """Return the mean F1 over the AUs that labelled faces show; None without such faces."""
     if task.labelled is None:
         return None
     faces, thresholds = task.labelled
     present = recognised(_answers(engine, faces.faces, task), thresholds)
-    return mean_f1(f1_frame(present, faces.presence))
+    return mean_of_occurring(f1_frame(present, faces.presence), faces.presence)
 
 
 def _points(score: float | None, reference: float | None) -> float | None:

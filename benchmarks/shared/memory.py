@@ -5,28 +5,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+_STATUS = Path("/proc/self/status")
+
 
 def peak_megabytes() -> float | None:
     """Return the most memory that this process has held so far, 10⁶ bytes; None if unknown."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-    except OSError:
-        return _peak_by_getrusage()
-    # Not getrusage, whose maximum a process inherits from the one that started it.
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return None
+    # First Linux's own, as getrusage's is inherited from the process that started this one.
+    return _status("VmHWM") if _STATUS.exists() else _peak_by_getrusage()
 
 
 def resident_megabytes() -> float | None:
     """Return the memory that this process holds now, 10⁶ bytes; None where Linux does not tell."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    for line in status.splitlines():
-        if line.startswith("VmRSS:"):
+    return _status("VmRSS") if _STATUS.exists() else None
+
+
+def _status(entry: str) -> float | None:
+    """Return an amount of memory that Linux tells of this process, 10⁶ bytes."""
+    for line in _STATUS.read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"{entry}:"):
             return int(line.split()[1]) * 1024 / 1e6
     return None
 

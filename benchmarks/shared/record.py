@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from lgrnet.evaluation.defined import defined
 from runtime.atomic import write_json
 
 FORMAT = "lgrnet-fps-2"
@@ -17,10 +18,10 @@ def write_record(record: dict, path: Path) -> None:
     """Write a record; an older file of that name stays until the new one is complete.
 
     Args:
-        record: Plain values.
+        record: Plain values; what is undefined, NaN here, is null there.
         path: Where to; its folder is made if need be.
     """
-    write_json(path, record)
+    write_json(path, defined(record))
 
 
 def read_record(path: Path, form: str = FORMAT) -> dict:
@@ -49,3 +50,13 @@ def read_record(path: Path, form: str = FORMAT) -> dict:
             "that writes such records"
         )
     return record
+
+
+def read_scores(root: Path, name: str) -> dict:
+    """Read a file of scores that has no ``format``, as of `lgrnet.evaluate`.
+
+    Args:
+        root: The project's.
+        name: Of a file in its ``docs``, without suffix.
+    """
+    return json.loads((root / "docs" / f"{name}.json").read_text("utf-8"))

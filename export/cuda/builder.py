@@ -87,14 +87,11 @@ class Builder:
         kernel: str,
         grid: tuple[int, int, int],
         constants: Mapping[str, Constant],
-        cooperative: bool = False,
-        warps: int = 4,
-        stages: int = 3,
         work: str | None = None,
-        **arguments,
+        **how,
     ) -> None:
         """Start a kernel after those before; `work` as in `works`, else see :meth:`started`."""
-        made = self.started(kernel, grid, constants, cooperative, warps, stages, **arguments)
+        made = self.started(kernel, grid, constants, **how)
         self.launches.append(made)
         if work is not None:
             self.works[made.code] = work

@@ -87,6 +87,12 @@ EXACT = frozenset({"cut"})
 """Kernels that repeat another program's rounding, number for number: in these a product and a sum
 must not become one instruction, which rounds once instead of twice."""
 
+ALONE = frozenset({"clear", "recur"})
+"""Kernels that start when all before them has ended: programs of `recur` occupy the whole GPU."""
+
+_WAITING = 9
+"""Hopper and later start a kernel while the one before it ends (PTX ISA, `griddepcontrol`)."""
+
 
 def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
     from triton import TritonError
@@ -139,11 +145,6 @@ def _compile(kernel: Kernel, target: str, offset: int) -> tuple[Code, bytes]:
 
 
 _WRITE = re.compile(r"\t(@!?%p\d+ )?st\.global")
-_WAITING = 9
-"""Hopper and later start a kernel while the one before it ends (PTX ISA, `griddepcontrol`)."""
-
-ALONE = frozenset({"clear", "recur"})
-"""Kernels that start when all before them has ended: programs of `recur` occupy the whole GPU."""
 
 
 def _waiting(ptx: str) -> str:

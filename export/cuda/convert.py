@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from export.options import require_writable
+from export.options import checked_output, require_writable
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.network.model import LGRNet
 from runtime.atomic import PendingFile
@@ -64,9 +64,7 @@ def export_cuda(
             raise
         raise ImportError(f'{error}: pip install "lgrnet[kernels]"') from error
     source = Path(source)
-    output = source.with_suffix(SUFFIX) if output is None else Path(output)
-    if output.suffix.lower() != SUFFIX:
-        raise ValueError(f"output {output}: give a name that ends in {SUFFIX}")
+    output = checked_output(output, source.with_suffix(SUFFIX))
     if recurrence not in RECURRENCES:
         raise ValueError(f"recurrence {recurrence!r}: give one of {', '.join(RECURRENCES)}")
     if batch < 1:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from export.direct.drives import DenseDrives, Drive, SparseDrives
 from export.direct.rows import RowConv
-from export.gates import GATES
+from export.gates import GATES, lstm_step
 from export.patches import SharedPatches
 from lgrnet.network.relation import Direction, Recurrence, SkipGates
 
@@ -104,11 +104,7 @@ class DirectDirection(nn.Module):
             gates = [bias.expand(batch, -1, -1).contiguous() for bias in self.biases]
         else:
             gates = [conv(reaching) for conv in self.convs]
-        input_gate, forget_gate, output_gate, candidate = drive.add(gates)
-        new = input_gate.sigmoid() * candidate.tanh()
-        if cell is not None:
-            new = new + forget_gate.sigmoid() * cell
-        return output_gate.sigmoid() * new.tanh(), new
+        return lstm_step(drive.add(gates), cell)
 
 
 def _weighted_sum(parts: list[tuple[Tensor, Tensor | None]]) -> Tensor | None:

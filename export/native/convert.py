@@ -11,6 +11,7 @@ from export.options import (
     HELD_OUT,
     LANDMARK_TOLERANCE,
     check_limits,
+    checked_output,
     require_writable,
     tell_unused,
 )
@@ -91,14 +92,9 @@ def export_native(
     from runtime.native.model import NativeModel, write_model
 
     checkpoint = Path(checkpoint)
-    if output is None:
-        suffix = "" if precision == "int8" else f"_{precision}"
-        output = checkpoint.with_name(f"{checkpoint.stem}_native{suffix}.npz")
-    output = Path(output)
-    if output.suffix.lower() != ".npz":
-        raise ValueError(f"output {output}: give a name that ends in .npz")
-    if output.is_dir():
-        raise ValueError(f"output {output} is a folder: give the name of a file")
+    suffix = "" if precision == "int8" else f"_{precision}"
+    named = checkpoint.with_name(f"{checkpoint.stem}_native{suffix}.npz")
+    output = checked_output(output, named)
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r}: give one of {', '.join(PRECISIONS)}")
     if held_out_faces < 1:

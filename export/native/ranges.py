@@ -5,6 +5,7 @@ range rounds coarsely what is small, a small one cuts off what is large: the ran
 leaves the least squared error over what the layer saw.
 """
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -63,12 +64,10 @@ def measure_ranges(model: NativeModel, faces: np.ndarray) -> dict[str, np.ndarra
     Returns:
         Name of the array → ranges, (groups, positions) float32.
     """
-    backend = NativeBackend(model, "cpu", threads=1)
-    backend.observe()
-    backend(faces)
-    found = {f"{name}.range": best_ranges(c) for name, c in backend.histograms().items()}
-    backend.close()
-    return found
+    with closing(NativeBackend(model, "cpu", threads=1)) as backend:
+        backend.observe()
+        backend(faces)
+        return {f"{name}.range": best_ranges(c) for name, c in backend.histograms().items()}
 
 
 def part_of(array: str) -> str:
@@ -110,7 +109,5 @@ def quantise(
 
 
 def _probabilities(model: NativeModel, faces: np.ndarray) -> np.ndarray:
-    backend = NativeBackend(model, "cpu", threads=1)
-    probability = backend(faces).probability
-    backend.close()
-    return probability
+    with closing(NativeBackend(model, "cpu", threads=1)) as backend:
+        return backend(faces).probability

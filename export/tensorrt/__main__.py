@@ -8,7 +8,7 @@ from pathlib import Path
 
 from export.errors import ExportError
 from runtime.backends.tensorrt_plan import FLAVOURS
-from runtime.errors import DeviceError, InputError, SpecError
+from runtime.errors import DeviceError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ExportError as error:
         print(error, file=sys.stderr)
         return 1
-    except (ImportError, DeviceError, InputError, SpecError, ValueError, OSError) as error:
+    except (ImportError, DeviceError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

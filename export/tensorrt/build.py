@@ -12,16 +12,30 @@ from typing import Any
 import onnx
 
 from export.errors import ExportError
-from export.tensorrt.library import RTX_TARGETS, load_tensorrt, make_log
+from export.options import checked_output
 from export.tensorrt.network import parse, read_onnx
 from runtime.atomic import PendingFile
-from runtime.backends.tensorrt_plan import SUFFIX, EnginePlan, read_plan, write_plan
+from runtime.backends.tensorrt_plan import (
+    FLAVOURS,
+    SUFFIX,
+    EnginePlan,
+    load_tensorrt,
+    read_plan,
+    write_plan,
+)
 from runtime.cuda.device import open_gpu
 from runtime.digest import file_sha256
 from runtime.errors import ModelError, SpecError
 from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)
+
+RTX_TARGETS = ("8.0", "8.6", "8.9", "12.0")
+"""Compute capabilities that TensorRT for RTX builds our networks for, Ampere to Blackwell.
+
+It knows 7.5 (Turing) as well, but has no products in float32 there, which the layers that place
+landmarks need also in fp16 files.
+"""
 
 
 def build_engine(
@@ -43,7 +57,7 @@ def build_engine(
         output: The engine; None for beside the model, with ``.engine`` and the flavour in its name.
         flavour: ``"tensorrt"``, which needs the GPU that it builds for, or ``"rtx"``.
         targets: ``"rtx"``: compute capabilities such as ``"8.6"``; None for all of
-            :data:`export.tensorrt.library.RTX_TARGETS`.
+            :data:`RTX_TARGETS`.
         device: ``"tensorrt"``: number of the CUDA device.
         timing_cache: File that keeps how long kernels took, so that the next build is quick; None
             for one beside the engine. Of no use to ``"rtx"``, which times nothing when it builds.
@@ -64,9 +78,9 @@ def build_engine(
     if not path.is_file():
         raise FileNotFoundError(f"model {path} does not exist")
     end = f"_rtx{SUFFIX}" if flavour == "rtx" else SUFFIX
-    output = path.with_name(path.stem + end) if output is None else Path(output)
-    if output.suffix.lower() != SUFFIX:
-        raise ValueError(f"output {output}: give a name that ends in {SUFFIX}")
+    output = checked_output(output, path.with_name(path.stem + end))
+    if flavour not in FLAVOURS:
+        raise ValueError(f"flavour {flavour!r}: give one of {', '.join(FLAVOURS)}")
     if flavour == "rtx" and (device or timing_cache is not None):
         logger.warning("--device and --timing-cache are not used: rtx builds on no GPU")
     library = load_tensorrt(flavour)
@@ -152,7 +166,7 @@ def _compile(
     library: ModuleType, proto: onnx.ModelProto, plan: EnginePlan, cache_file: Path | None
 ) -> bytes:
     errors: list[str] = []
-    log = make_log(library, errors)
+    log = _log_of(library, errors)
     builder = library.Builder(log)
     network = parse(library, builder, proto, log)
     config = builder.create_builder_config()
@@ -186,3 +200,14 @@ def _timing_cache(config: Any, file: Path) -> Any:
     cache = config.create_timing_cache(b"")
     config.set_timing_cache(cache, ignore_mismatch=False)
     return cache
+
+
+def _log_of(library: ModuleType, errors: list[str]) -> Any:
+    """Make a logger of TensorRT's that keeps what went wrong, for messages of ours."""
+
+    class Log(library.ILogger):
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (library.ILogger.ERROR, library.ILogger.INTERNAL_ERROR):
+                errors.append(message)
+
+    return Log()

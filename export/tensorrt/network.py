@@ -48,7 +48,7 @@ def parse(library: ModuleType, builder: Any, model: onnx.ModelProto, log: Any) -
     """Have TensorRT read a graph, all of it.
 
     Args:
-        library: From :func:`export.tensorrt.library.load_tensorrt`.
+        library: From `runtime.backends.tensorrt_plan.load_tensorrt`.
         builder: Its ``Builder``.
         model: From :func:`read_onnx`.
         log: Its ``Logger``.

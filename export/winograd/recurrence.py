@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from export.gates import GATES
+from export.gates import GATES, lstm_step
 from export.winograd.attention import RefinedMaps
 from export.winograd.blocks import CELLS, BlockGrid
 from export.winograd.drives import DenseDrives, Drive, SparseDrives
@@ -121,11 +121,7 @@ class FusedDirections(nn.Module):
         else:
             prepared = self.prepare(reaching)
             gates = [conv(prepared).view(-1, prepared.shape[3]) for conv in self.convs]
-        input_gate, forget_gate, output_gate, candidate = drive.add(gates)
-        new = input_gate.sigmoid() * candidate.tanh()
-        if cell is not None:
-            new = new + forget_gate.sigmoid() * cell
-        return output_gate.sigmoid() * new.tanh(), new
+        return lstm_step(drive.add(gates), cell)
 
 
 class FusedRecurrence(nn.Module):

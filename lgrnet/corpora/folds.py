@@ -156,18 +156,6 @@ def subject_number(corpus: str, name: str) -> int:
     return int(name[-3:]) + (_MALE if name[0] == "M" else 0)
 
 
-def subject_name(corpus: str, number: int) -> str:
-    """Turn a number back into a subject's name; the inverse of :func:`subject_number`.
-
-    Raises:
-        ValueError: No such corpus, or none of its subjects in the folds has this number.
-    """
-    for name in subjects(corpus):
-        if subject_number(corpus, name) == number:
-            return name
-    raise ValueError(f"no subject of {corpus} has the number {number}")
-
-
 def _tested(fold: int) -> int:
     if fold not in _TESTED:
         raise ValueError(f"fold must be 1, 2 or 3, got {fold!r}")

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from lgrnet.data.augment import AugmentConfig, augment
 from lgrnet.data.shards import FaceShards
 from runtime.action_units import MAX_INTENSITY
-from runtime.align import CROP_OFFSET, CROP_SIZE
+from runtime.align import CROP_OFFSET, middle_crop
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +43,6 @@ def to_input(faces: Tensor) -> Tensor:
     """
     rgb = faces.flip(-1).permute(0, 3, 1, 2)
     return rgb.to(torch.float32).mul(2 / 255).sub(1).contiguous(memory_format=torch.channels_last)
-
-
-def centre_crop(face: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take the middle 176 × 176 of an aligned face, as at inference, with its landmarks."""
-    inside = slice(CROP_OFFSET, CROP_OFFSET + CROP_SIZE)
-    return face[inside, inside], landmarks - CROP_OFFSET
 
 
 class TrainingFaces(Dataset):
@@ -96,10 +90,11 @@ class EvaluationFaces(Dataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         labels = self.shards.labels
-        face, landmarks = centre_crop(self.shards.face(index), labels.landmarks[index])
         return (
-            *(np.ascontiguousarray(face), labels.presence[index]),
-            *(landmarks.astype(np.float32), scored(labels.intensity[index])),
+            np.ascontiguousarray(middle_crop(self.shards.face(index))),
+            labels.presence[index],
+            (labels.landmarks[index] - CROP_OFFSET).astype(np.float32),
+            scored(labels.intensity[index]),
         )
 
 

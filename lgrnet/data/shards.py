@@ -34,7 +34,7 @@ MISSING = 9
 _CONDITION = "condition_"
 
 
-class DatasetError(RuntimeError):
+class DatasetError(ValueError):
     """A data set is missing, incomplete, or not what was asked for."""
 
 
@@ -88,12 +88,10 @@ def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> Non
     if {len(faces)} != {len(value) for value in arrays.values()}:
         raise ValueError(f"shard {name}: {len(faces)} faces, but labels of another number")
     # Labels first: a shard counts as written once its faces are there.
-    for suffix, save in (
-        ("labels.npz", lambda part: np.savez(part, **arrays)),
-        ("faces.npy", lambda part: np.save(part, faces)),
-    ):
-        with PendingFile(root / f"{name}.{suffix}", durable=True) as part:
-            save(part)
+    with PendingFile(root / f"{name}.labels.npz", durable=True) as part:
+        np.savez(part, **arrays)
+    with PendingFile(root / f"{name}.faces.npy", durable=True) as part:
+        np.save(part, faces)
 
 
 def remove_shard(root: Path, name: str) -> None:

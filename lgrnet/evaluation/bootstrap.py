@@ -19,10 +19,10 @@ def f1_counts(present: np.ndarray, labels: np.ndarray, subject: np.ndarray) -> n
         subject: Who is in each frame, (frames,).
 
     Returns:
-        Hits and errors (misses and false alarms), (people, n, 2).
+        Hits, false alarms and misses, (people, n, 3).
     """
     known, true = labels != MISSING, labels == 1
-    each = np.stack([present & true & known, (present != true) & known], axis=-1)
+    each = np.stack([present & true, present & ~true & known, ~present & true], axis=-1)
     people, whose = np.unique(subject, return_inverse=True)
     counts = np.zeros((len(people), *each.shape[1:]), int)
     np.add.at(counts, whose, each)
@@ -30,7 +30,7 @@ def f1_counts(present: np.ndarray, labels: np.ndarray, subject: np.ndarray) -> n
 
 
 def resampled_mean_f1(counts: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
-    """Compute the mean F1 over AUs of as many people, drawn with replacement.
+    """Compute the mean F1 over the AUs that occur of as many people, drawn with replacement.
 
     With one seed the same people are drawn, so that the differences of two detectors' results are
     a paired bootstrap.
@@ -41,17 +41,19 @@ def resampled_mean_f1(counts: np.ndarray, seed: int = 0, resamples: int = RESAMP
         resamples: How often to draw.
 
     Returns:
-        (resamples,); AUs that do not occur in a draw are left out of it. NaN where none does, which
-        may be with few people.
+        (resamples,); AUs that nobody shows in a draw are left out of it, also where they are
+        called, so that it is the same AUs for all detectors. NaN where none occurs, which may be
+        with few people.
     """
     rng = np.random.default_rng(seed)
     people = len(counts)
     times = rng.multinomial(people, np.full(people, 1 / people), resamples)
-    hits, errors = np.moveaxis(np.tensordot(times, counts, 1), -1, 0)  # (resamples, n)
-    total = 2 * hits + errors
-    f1 = np.divide(2 * hits, total, out=np.zeros(total.shape), where=total > 0)
-    occurring = (total > 0).sum(1)
-    return np.divide(f1.sum(1), occurring, out=np.full(resamples, np.nan), where=occurring > 0)
+    hits, alarms, misses = np.moveaxis(np.tensordot(times, counts, 1), -1, 0)  # (resamples, n)
+    occurs = hits + misses > 0
+    total = 2 * hits + alarms + misses
+    f1 = np.divide(2 * hits, total, out=np.zeros(total.shape), where=occurs)
+    number = occurs.sum(1)
+    return np.divide(f1.sum(1), number, out=np.full(resamples, np.nan), where=number > 0)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:

@@ -66,12 +66,12 @@ def groups(conditions: Mapping[str, np.ndarray]) -> Iterator[Group]:
 
     Yields:
         The groups, also empty ones, condition by condition; conditions that are not known here are
-        left out. A value on a bound is in the upper group.
+        left out. A value on a bound is in the upper group, and what is not known, NaN, in none.
     """
     for key, split in _SPLITS.items():
         if key not in conditions:
             continue
         values = np.abs(conditions[key]) if split.unsigned else conditions[key]
-        where = np.digitize(values, split.bounds)
+        where = np.where(np.isnan(values), -1, np.digitize(values, split.bounds))
         for number, name in enumerate(split.names):
             yield Group(split.title, name, where == number)

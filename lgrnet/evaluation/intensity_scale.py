@@ -5,6 +5,7 @@ off as a third of an A. The order of faces is right, so it takes no training to 
 each AU's intensity is scaled and shifted, as Platt (1999) does with the scores of classifiers.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ FEWEST = 20
 
 _EPSILON = 1e-6  # a sigmoid in float32 can be 0 or 1
 _STEPS = 200
+_SLOPES = (0.25, 0.5, 1.0, 2.0, 4.0, 16.0)
+_MIDDLES = (0.1, 0.3, 0.5, 0.7, 0.9)  # shares of the faces below an intensity that becomes 2.5
+_ALIKE = 1e-6  # two searches that end in one minimum differ by less
 
 
 class Scale(NamedTuple):
@@ -69,20 +73,47 @@ def fit_scale(said: np.ndarray, true: np.ndarray) -> Scale:
     return Scale(slope, offset, fitted)
 
 
-def _fit_one(logit: torch.Tensor, true: torch.Tensor) -> list[float]:
-    """Fit slope and offset of one AU; all in float64."""
-    change = torch.zeros(2, dtype=torch.float64, requires_grad=True)  # logarithm of slope; offset
+def _fit_one(logit: torch.Tensor, true: torch.Tensor) -> tuple[float, float]:
+    """Fit slope and offset of one AU; all in float64.
+
+    The loss has more than one minimum where what is said has little to do with what is true, so
+    that the search begins in several places. What is found from where nothing changes is kept
+    unless another is better.
+    """
+    found = _search((1.0, 0.0), logit, true)
+    least = _loss(*found, logit, true) - _ALIKE
+    middles = logit.quantile(torch.tensor(_MIDDLES, dtype=torch.float64)).tolist()
+    for slope in _SLOPES:
+        starts = [(slope, -slope * middle) for middle in middles]
+        other = _search(min(starts, key=lambda start: _loss(*start, logit, true)), logit, true)
+        if (loss := _loss(*other, logit, true)) < least:
+            found, least = other, loss
+    return found
+
+
+_Number = torch.Tensor | float
+
+
+def _loss(slope: _Number, offset: _Number, logit: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    told = MAX_INTENSITY * torch.sigmoid(slope * logit + offset)
+    return functional.huber_loss(told, true)
+
+
+def _search(
+    start: tuple[float, float], logit: torch.Tensor, true: torch.Tensor
+) -> tuple[float, float]:
+    """Go from a slope and an offset to where the loss is smallest around."""
+    change = torch.tensor([math.log(start[0]), start[1]], dtype=torch.float64, requires_grad=True)
     search = torch.optim.LBFGS([change], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         search.zero_grad()
-        told = MAX_INTENSITY * torch.sigmoid(change[0].exp() * logit + change[1])
-        value = functional.huber_loss(told, true)
+        value = _loss(change[0].exp(), change[1], logit, true)
         value.backward()
         return value
 
     search.step(loss)
-    return [change[0].exp().item(), change[1].item()]
+    return change[0].exp().item(), change[1].item()
 
 
 def _logit(intensity: np.ndarray) -> torch.Tensor:

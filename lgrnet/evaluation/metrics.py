@@ -87,6 +87,34 @@ def mean_f1(f1: np.ndarray) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
+def occurring(labels: np.ndarray) -> np.ndarray:
+    """Tell which AUs any frame shows.
+
+    Args:
+        labels: (frames, n) of 0, 1 or 9.
+
+    Returns:
+        (n,) bool.
+    """
+    return (labels == 1).any(0)
+
+
+def mean_of_occurring(values: np.ndarray, labels: np.ndarray) -> float:
+    """Average over the AUs that occur, whatever a detector says.
+
+    An AU that nobody shows has no F1 to reach: one false alarm would make it 0, and none would
+    leave it out, so that detectors of the same faces were averaged over different AUs.
+
+    Args:
+        values: One for each AU, (n,), NaN where undefined.
+        labels: Of all frames, (frames, n) of 0, 1 or 9.
+
+    Returns:
+        The mean of those that are defined, NaN if none is.
+    """
+    return mean_f1(values[occurring(labels)])
+
+
 def landmark_errors(landmarks: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Measure each face's mean landmark error.
 
@@ -135,8 +163,8 @@ def intensity_agreement(intensity: np.ndarray, target: np.ndarray) -> tuple[np.n
         ours, theirs = intensity[known, column].astype(float), target[known, column].astype(float)
         error[column] = np.abs(ours - theirs).mean()
         # With two raters the mean squares between and within frames leave only this.
-        spread = ours.var() + theirs.var()
-        if spread > 0:
+        if np.ptp(ours) > 0 or np.ptp(theirs) > 0:  # a variance of equal numbers can be rounding
+            spread = ours.var() + theirs.var()
             shared = ((ours - ours.mean()) * (theirs - theirs.mean())).mean()
             correlation[column] = 2 * shared / spread
     return correlation, error

@@ -3,10 +3,11 @@
 Both take the same crops and answer in the same form, so that one way of scoring judges them all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ class Model:
             they told it have seen nobody.
         tuned_on: On whom of a corpus its thresholds were chosen or its intensities fitted,
             likewise.
+        meta: What a checkpoint says of the network; empty for an exported model.
     """
 
     ask: Ask
@@ -48,6 +50,7 @@ class Model:
     computed_by: dict[str, str]
     seen: frozenset[tuple[str, int | str]] = frozenset()
     tuned_on: frozenset[tuple[str, int | str]] = frozenset()
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ask_network(model: nn.Module, device: torch.device) -> Ask:
@@ -128,6 +131,7 @@ def open_model(
          "precision": "fp32"},
         frozenset(seen_by(meta)),
         frozenset(tuned_on(meta)),
+        meta,
     )  # fmt: skip
 
 

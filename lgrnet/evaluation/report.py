@@ -1,7 +1,6 @@
 """The scores of an evaluation as plain values, and as tables for people."""
 
 import json
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from lgrnet.data.batches import scored
 from lgrnet.data.shards import MISSING, Labels
 from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.evaluation.calibration import reliability
+from lgrnet.evaluation.defined import defined
 from lgrnet.evaluation.groups import groups
 from lgrnet.evaluation.metrics import (
     always_on_f1,
@@ -19,6 +19,8 @@ from lgrnet.evaluation.metrics import (
     failure_rate,
     intensity_agreement,
     mean_f1,
+    mean_of_occurring,
+    occurring,
     precision_recall,
     recognised,
 )
@@ -44,8 +46,13 @@ def report(
         labels: Of the split.
 
     Returns:
-        Per-AU and mean scores, also over the subsets of BP4D and DISFA where they are complete;
-        intervals of mean F1 at the thresholds over people; groups by conditions; calls by
+        Per-AU and mean scores, also over the subsets of BP4D and DISFA where they are complete.
+        All means are over the AUs that any frame shows, ``averaged_aus`` of them, in a group over
+        those that any of its frames shows; precision counts as 0 there where one is never called.
+        What else is undefined of an AU is left out, as the area under the curve of one that every
+        frame shows. Further:
+        intervals of mean F1 at the thresholds over people, None where there is but one, among
+        whom nothing can be drawn; groups by conditions; calls by
         the AUs' strength where the split knows it.
     """
     present = recognised(result.probability, np.asarray(thresholds))
@@ -54,17 +61,17 @@ def report(
     if not np.isnan(strength).all():
         _add_strength(rows, present, result.presence, strength)
     means, intervals = {}, {}
+    occurs = occurring(result.presence)
     counts = f1_counts(present, result.presence, labels.subject)
     for name, subset in (("all", tuple(aus)), ("BP4D-12", BP4D_AUS), ("DISFA-8", DISFA_AUS)):
         if set(subset) <= set(aus):
-            picked = [rows[au_key(au)] for au in subset]
-            means[name] = {
-                key: mean_f1(np.array([row[key] for row in picked if key in row]))
-                for key in _AVERAGED
-                if any(key in row for row in picked)
-            }
             columns = [aus.index(au) for au in subset]
-            intervals[name] = interval(resampled_mean_f1(counts[:, columns]))
+            means[name] = _means(
+                [rows[au_key(au)] for au in subset],
+                [rows[au_key(au)] for au, i in zip(subset, columns, strict=True) if occurs[i]],
+            )
+            drawn = resampled_mean_f1(counts[:, columns])
+            intervals[name] = interval(drawn) if len(counts) > 1 else None
     return {
         "frames": len(result.presence),
         "people": len(counts),
@@ -75,6 +82,16 @@ def report(
         "failure_rate": result.failure_rate,
         "groups": _groups(result, present, labels),
     }
+
+
+def _means(every: Sequence[dict], shown: Sequence[dict]) -> dict[str, float]:
+    """Average what rows of AUs tell over those that occur."""
+    means: dict[str, float] = {"averaged_aus": len(shown)}
+    for key in _AVERAGED:
+        if any(key in row for row in every):
+            values = np.array([row[key] for row in shown if key in row])
+            means[key] = mean_f1(np.nan_to_num(values) if key == "precision" else values)
+    return means
 
 
 def _rows(
@@ -117,7 +134,7 @@ def _add_strength(
 ) -> None:
     found = by_strength(present, presence, strength)
     for i, row in enumerate(rows.values()):
-        if np.isnan(found.plain_f1[i]):  # as where a corpus codes no intensity of this AU
+        if not found.frames[:, i].any():  # as where a corpus codes no intensity of this AU
             continue
         row |= {
             "plain_f1_at_threshold": float(found.plain_f1[i]),
@@ -137,8 +154,11 @@ def _groups(result: Evaluation, present: np.ndarray, labels: Labels) -> list[dic
             truth = result.presence[chosen]
             row |= {
                 "people": len(np.unique(labels.subject[chosen])),
-                "f1_at_threshold": mean_f1(f1_frame(present[chosen], truth)),
-                "auc": mean_f1(area_under_curve(result.probability[chosen], truth)),
+                "averaged_aus": int(occurring(truth).sum()),
+                "f1_at_threshold": mean_of_occurring(f1_frame(present[chosen], truth), truth),
+                "auc": mean_of_occurring(
+                    area_under_curve(result.probability[chosen], truth), truth
+                ),
                 "landmark_error": float(result.errors[chosen].mean()),
                 "failure_rate": failure_rate(result.errors[chosen]),
             }
@@ -155,16 +175,7 @@ def to_json(scores: object) -> str:
     Returns:
         The text, with a line end.
     """
-    return json.dumps(_defined(scores), indent=2, allow_nan=False) + "\n"
-
-
-def _defined(value: object) -> object:
-    """Turn NaN into None, however deep it lies."""
-    if isinstance(value, dict):
-        return {key: _defined(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_defined(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return json.dumps(defined(scores), indent=2, allow_nan=False) + "\n"
 
 
 def _share(values: np.ndarray) -> float:
@@ -196,9 +207,12 @@ def format_report(scores: dict) -> str:
             f"{'mean':<6}{name:<22}{'':>7}{row['always_on_f1']:>11.3f}"
             + "".join(f"{row[column]:>8.3f}" for _, column in columns)
         )
-    for name, (low, high) in scores["f1_at_threshold_95"].items():
-        if scores["people"] < 2:  # among whom nothing can be drawn
+    averaged = [f"{name} {row['averaged_aus']}" for name, row in scores["mean"].items()]
+    lines.append(f"means are over the AUs that any face shows: {', '.join(averaged)}")
+    for name, between in scores["f1_at_threshold_95"].items():
+        if between is None:
             continue
+        low, high = between
         lines.append(
             f"F1* of {name}: 95 % of resamples of the {scores['people']} people lie in "
             f"{low:.3f} to {high:.3f}"
@@ -220,7 +234,8 @@ def format_report(scores: dict) -> str:
 
 
 def _format_strength(scores: dict) -> list[str]:
-    rows = [row["strength"] for row in scores["aus"].values() if "strength" in row]
+    shown = [row for row in scores["aus"].values() if row["base_rate"] > 0]
+    rows = [row["strength"] for row in shown if "strength" in row]
     if not rows:
         return []
     said = []

@@ -9,7 +9,13 @@ from torch import nn
 
 from lgrnet.data.batches import evaluation_batches, scored
 from lgrnet.data.shards import DatasetError, FaceShards
-from lgrnet.evaluation.metrics import f1_frame, failure_rate, landmark_errors, mean_f1, recognised
+from lgrnet.evaluation.metrics import (
+    f1_frame,
+    failure_rate,
+    landmark_errors,
+    mean_of_occurring,
+    recognised,
+)
 from lgrnet.evaluation.models import Ask, ask_network
 from runtime.align import CROP_OFFSET
 from runtime.backends.base import Outputs
@@ -39,8 +45,8 @@ class Evaluation:
 
     @property
     def mean_f1(self) -> float:
-        """Mean of ``f1``."""
-        return mean_f1(self.f1)
+        """Mean of ``f1`` over the AUs that occur."""
+        return mean_of_occurring(self.f1, self.presence)
 
     @property
     def landmark_error(self) -> float:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lgrnet.data.shards import MISSING
-from lgrnet.evaluation.metrics import f1_frame
+from lgrnet.evaluation.metrics import f1_frame, occurring
 
 LEVELS = ("none", "A", "B", "C", "D", "E")
 """FACS's levels, nearest to an intensity of 0 to 5 (Ekman, Friesen and Hager, 2002)."""
@@ -21,7 +21,8 @@ class Strength(NamedTuple):
         called: Share of the frames of each level in which it is called, (levels, n), NaN where
             there are none: false alarms at the lowest levels, recall at the upper ones.
         frames: Frames of each level, (levels, n) int.
-        plain_f1: F1-frame without frames in which the AU is present and weaker than C, (n,).
+        plain_f1: F1-frame without frames in which the AU is present and weaker than C, (n,); NaN
+            where no frame is left that shows it.
     """
 
     called: np.ndarray
@@ -49,4 +50,5 @@ def by_strength(present: np.ndarray, presence: np.ndarray, intensity: np.ndarray
         called = (at & present).sum(1) / frames
     weak = (presence == 1) & (intensity < _PLAIN_FROM)
     labels = np.where(known & ~weak, presence, MISSING)
-    return Strength(called, frames, f1_frame(present, labels))
+    plain = np.where(occurring(labels), f1_frame(present, labels), np.nan)
+    return Strength(called, frames, plain)

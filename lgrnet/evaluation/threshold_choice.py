@@ -21,18 +21,35 @@ NEAR_BEST = 0.01
 NEAR_ENOUGH = 0.02
 """How far below the best F1 a threshold may lie that suits a few other faces."""
 
-FEWEST = 20
-"""Other faces that must show an AU, and as many that must not, for them to have a say."""
+FEWEST = 10
+"""People among the other faces who must show an AU, and as many who must lack it, for them to have
+a say: a hundred frames of one person tell about that person."""
 
 GRID = np.arange(4, 17) / 20
 """The thresholds that are tried."""
 
 
+class Few(NamedTuple):
+    """What a network says of a few faces, and what is true of them.
+
+    Attributes:
+        probability: (faces, n).
+        presence: (faces, n): 0, 1 or 9.
+        people: Who they are, (faces,).
+    """
+
+    probability: np.ndarray
+    presence: np.ndarray
+    people: np.ndarray
+
+
 class Calls(NamedTuple):
     """How often an AU is called in a few faces, NaN where none shows or lacks it.
 
+    Shares are of each person's faces, averaged over people, so that nobody counts twice.
+
     Attributes:
-        shown: Share of those that show it, (n,).
+        shown: Share of the faces that show it, (n,).
         lacking: Share of those that do not, (n,).
     """
 
@@ -63,86 +80,100 @@ def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray
 def suited_thresholds(
     probability: np.ndarray,
     presence: np.ndarray,
-    few_probability: np.ndarray,
-    few_presence: np.ndarray,
+    few: Few,
+    say: np.ndarray | None = None,
 ) -> np.ndarray:
     """Find, for each AU, the threshold that suits a few other faces and costs little F1.
 
     Of the thresholds within :data:`NEAR_ENOUGH` of the best F1, with no more false alarms than
     :func:`best_thresholds` allows, it is the one with the largest difference between the share of
     the few that show the AU and are called, and the share of those that lack it and are called
-    (Youden's index); of equal ones the highest.
+    (Youden's index); of equal ones the highest. What makes a difference of less than one person to
+    that of :func:`best_thresholds` makes none: of ten people, chance alone moves more.
 
     Args:
         probability: (frames, n) of many faces.
         presence: Their labels, (frames, n): 0, 1 or 9.
-        few_probability: (faces, n) of the few.
-        few_presence: Their labels, (faces, n).
+        few: The few.
+        say: Of which AUs they have a say, (n,) bool; None to ask :func:`have_a_say`.
 
     Returns:
-        (n,) as :func:`best_thresholds`, and the same as that where fewer than :data:`FEWEST` of the
-        few show the AU or lack it.
+        (n,) as :func:`best_thresholds`, and the same as that where they have no say or make no
+        difference.
     """
-    gain = np.stack([
-        shown - lacking
-        for shown, lacking in (calls(few_probability, few_presence, value) for value in GRID)
-    ])  # fmt: skip
+    best = best_thresholds(probability, presence)
+    gain = np.stack([_youden(calls(few, value)) for value in GRID])
     allowed = _allowed(probability, presence, NEAR_ENOUGH)
     gain = np.where(allowed, gain, -np.inf)
     suited = _highest(gain >= gain.max(0) - 1e-9, presence)
-    return np.where(have_a_say(few_presence), suited, best_thresholds(probability, presence))
+    counted = np.minimum(people_with(few, 1), people_with(few, 0))
+    one_person = 1 / np.maximum(counted, 1)
+    differs = gain.max(0) - _youden(calls(few, best)) >= one_person - 1e-9
+    say = have_a_say(few) if say is None else say
+    return np.where(say & differs, suited, best)
 
 
-def have_a_say(few_presence: np.ndarray) -> np.ndarray:
-    """Tell of which AUs a few faces are enough to choose a threshold by, (n,) bool."""
-    shown, lacking = (few_presence == 1).sum(0), (few_presence == 0).sum(0)
+def _youden(called: Calls) -> np.ndarray:
+    return called.shown - called.lacking
+
+
+def have_a_say(few: Few) -> np.ndarray:
+    """Tell of which AUs a few faces are of enough people to choose a threshold by, (n,) bool."""
+    shown, lacking = people_with(few, 1), people_with(few, 0)
     return np.minimum(shown, lacking) >= FEWEST
 
 
-def calls(probability: np.ndarray, presence: np.ndarray, threshold: float | np.ndarray) -> Calls:
+def people_with(few: Few, label: int) -> np.ndarray:
+    """Count the people who have a face with a label, (n,)."""
+    each = [(few.presence[few.people == who] == label).any(0) for who in np.unique(few.people)]
+    return np.sum(each, 0) if each else np.zeros(few.presence.shape[1], int)
+
+
+def calls(few: Few, threshold: float | np.ndarray) -> Calls:
     """Count how often AUs are called in faces that show them, and in those that do not.
 
     Args:
-        probability: (faces, n).
-        presence: (faces, n): 0, 1 or 9.
-        threshold: One, or (n,).
+        few: The faces.
+        threshold: One, (n,), or (faces, n).
 
     Returns:
         The shares.
     """
-    called = recognised(probability, threshold)
+    called = recognised(few.probability, threshold)
+    shares = np.full((2, len(np.unique(few.people)), called.shape[1]), np.nan)
+    for row, who in enumerate(np.unique(few.people)):
+        theirs = few.people == who
+        for column, label in enumerate((1, 0)):
+            known = few.presence[theirs] == label
+            with np.errstate(invalid="ignore"):
+                shares[column, row] = (called[theirs] & known).sum(0) / known.sum(0)
+    counted = (~np.isnan(shares)).sum(1)
     with np.errstate(invalid="ignore"):
-        return Calls(*(
-            (called & (presence == label)).sum(0) / (presence == label).sum(0) for label in (1, 0)
-        ))  # fmt: skip
+        return Calls(*(np.nansum(shares, 1) / counted))
 
 
-def held_out_calls(
-    probability: np.ndarray,
-    presence: np.ndarray,
-    few_probability: np.ndarray,
-    few_presence: np.ndarray,
-    people: np.ndarray,
-) -> Calls:
+def held_out_calls(probability: np.ndarray, presence: np.ndarray, few: Few) -> Calls:
     """Count calls in each of a few faces at thresholds that its own person had no say in.
+
+    Of which AUs they have a say stays as it is with everybody, or leaving one person out of ten
+    would fall back on the threshold without them.
 
     Args:
         probability: (frames, n) of many faces.
         presence: Their labels, (frames, n).
-        few_probability: (faces, n) of the few.
-        few_presence: Their labels, (faces, n).
-        people: Who they are, (faces,).
+        few: The few.
 
     Returns:
         The shares, over all of the few.
     """
-    thresholds = np.empty_like(few_probability, dtype=np.float64)
-    for person in np.unique(people):
-        others = people != person
+    say = have_a_say(few)
+    thresholds = np.empty_like(few.probability, dtype=np.float64)
+    for person in np.unique(few.people):
+        others = few.people != person
         thresholds[~others] = suited_thresholds(
-            probability, presence, few_probability[others], few_presence[others]
+            probability, presence, Few(*(each[others] for each in few)), say
         )
-    return calls(few_probability, few_presence, thresholds)
+    return calls(few, thresholds)
 
 
 def _allowed(probability: np.ndarray, presence: np.ndarray, near: float) -> np.ndarray:

@@ -27,7 +27,6 @@ from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.atomic import PendingFile
 from runtime.boxes import face_box
-from runtime.errors import InputError
 from runtime.landmarks import COUNT
 from runtime.outputs.pictures import frames_in
 
@@ -271,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         render_crowd(args.out, args.rig, args.seed)
-    except (InputError, RigError, OSError, ValueError) as error:
+    except (RigError, OSError, ValueError) as error:
         logger.error("%s", error)
         return 2
     return 0

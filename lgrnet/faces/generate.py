@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from lgrnet.data.shards import (
     MISSING,
-    DatasetError,
     Labels,
     shard_is_complete,
     shard_name,
@@ -327,7 +326,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             quiet=args.quiet, traces=args.traces, young=args.young,
         )  # fmt: skip
         generate(args.out, recipe, args.rig, args.workers, args.progress)
-    except (RigError, DatasetError, OSError, ValueError) as error:
+    except (RigError, OSError, ValueError) as error:
         logger.error("%s", error)
         return 2
     except BrokenProcessPool:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgrnet.checkpoint import CheckpointError, load_checkpoint
+from lgrnet.checkpoint import load_checkpoint
 from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.heatmaps.attribution import gate_effects, gate_matrix, gate_order, relevance
 from lgrnet.heatmaps.figure import (
@@ -24,7 +24,14 @@ from lgrnet.heatmaps.figure import (
     require_matplotlib,
     write_figure,
 )
-from runtime.align import ALIGNED_SIZE, CROP_OFFSET, CROP_SIZE, alignment_matrix, crop_matrix, warp
+from runtime.align import (
+    ALIGNED_SIZE,
+    CROP_SIZE,
+    alignment_matrix,
+    crop_matrix,
+    middle_crop,
+    warp,
+)
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError, OpenCVError
 from runtime.finders import open_finder
@@ -84,8 +91,7 @@ def read_faces(
 
 def _middle(frame: np.ndarray, where: str) -> np.ndarray:
     if frame.shape[:2] == (ALIGNED_SIZE, ALIGNED_SIZE):
-        inside = slice(CROP_OFFSET, CROP_OFFSET + CROP_SIZE)
-        frame = frame[inside, inside]
+        frame = middle_crop(frame)
     if frame.shape[:2] != (CROP_SIZE, CROP_SIZE):
         raise InputError(
             f"{where} is {frame.shape[1]} × {frame.shape[0]}: with --aligned give faces of "
@@ -192,9 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_matplotlib()
         model, _ = load_checkpoint(args.checkpoint, torch_device(args.device))
         _write(args, model)
-    except (
-        CheckpointError, DeviceError, ImportError, InputError, OpenCVError, OSError, ValueError,
-    ) as error:  # fmt: skip
+    except (DeviceError, ImportError, OpenCVError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     return 0

@@ -9,7 +9,6 @@ counts of every fold, from which all figures can be computed again.
 import argparse
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from lgrnet.tables.fold_means import find_runs
 from lgrnet.tables.paper import Table, make_tables
 from lgrnet.tables.text import to_latex, to_markdown
 from runtime.atomic import PendingFile
+from runtime.closed_pipe import redirect_to_nowhere
 from runtime.errors import InputError
 from runtime.help import purpose
 
@@ -78,8 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         print(text[".md"], flush=True)
     except BrokenPipeError:
-        # Who read, `head` for one, has gone. Python would complain at its end that it cannot flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        redirect_to_nowhere(sys.stdout)
         return 141
     return 0
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from runtime.backends.base import gpu_index
 from runtime.backends.fixed_batch import check_ports
 from runtime.backends.recorded import RecordedBatch, require_gpu
-from runtime.backends.tensorrt_plan import FLAVOURS, EnginePlan, read_plan
+from runtime.backends.tensorrt_plan import FLAVOURS, load_tensorrt, read_plan
 from runtime.cuda.device import open_gpu
 from runtime.cuda.graph import CudaGraph, Unrecorded
 from runtime.cuda.memory import Mirror
@@ -39,7 +38,7 @@ class TensorRtBackend(RecordedBatch):
     def __init__(self, path: Path, device: str, threads: int) -> None:
         require_gpu(path, device)
         plan = read_plan(path)
-        library = _load(plan, path)
+        library = load_tensorrt(plan.flavour)
         gpu = open_gpu(gpu_index(device))
         self.device = f"cuda:{gpu.index}"
         self.provider = f"{FLAVOURS[plan.flavour]} {library.__version__}, {gpu.name}"
@@ -117,15 +116,3 @@ class TensorRtBackend(RecordedBatch):
         self._context = None
         self._engine = None
         self._runtime = None
-
-
-def _load(plan: EnginePlan, path: Path):
-    module = FLAVOURS[plan.flavour]
-    try:
-        return import_module(module)
-    except (ImportError, OSError) as error:  # OSError: one of its own libraries is missing
-        extra = "rtx" if plan.flavour == "rtx" else "tensorrt"
-        raise ImportError(
-            f"engine {path} is run by {module}, which does not load ({error}): "
-            f'pip install "lgrnet[{extra}]"'
-        ) from error

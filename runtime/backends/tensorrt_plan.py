@@ -8,7 +8,9 @@ does not fit is named with the fix before TensorRT refuses it with a code.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from runtime.atomic import write_json
@@ -23,7 +25,8 @@ FORMAT = "lgrnet-engine-1"
 
 FLAVOURS: dict[str, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
 """Name of a TensorRT → the Python module that holds it. ``rtx`` is TensorRT for RTX, which builds
-for GPUs that are not there and finishes a build on the GPU in seconds when it is opened."""
+for GPUs that are not there and finishes a build on the GPU in seconds when it is opened. The extra
+of this package that installs it has the name of the flavour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,26 @@ class EnginePlan:
         if gpu is not None and self.gpu is not None and gpu != self.gpu:
             return f"it was timed on {self.gpu}, here is {gpu}"
         return None
+
+
+def load_tensorrt(flavour: str) -> ModuleType:
+    """Import a TensorRT.
+
+    Args:
+        flavour: One of `FLAVOURS`.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: It is not installed, or does not load; the message says what to install.
+    """
+    try:
+        return import_module(FLAVOURS[flavour])
+    except (ImportError, OSError) as error:  # OSError: one of its own libraries is missing
+        raise ImportError(
+            f'{FLAVOURS[flavour]} does not load ({error}): pip install "lgrnet[{flavour}]"'
+        ) from error
 
 
 def sidecar(engine: Path) -> Path:

@@ -1,7 +1,6 @@
 """``python -m runtime plot out/clip.csv``: the timeline of a finished run, as a picture."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,5 +29,5 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     out = args.out or args.table.with_suffix(".timeline.png")
     plot(args.table, out, args.aus, args.width)
-    print(out, file=sys.stdout)
+    print(out)
     return 0

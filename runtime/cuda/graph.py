@@ -39,10 +39,10 @@ class CudaGraph:
         try:
             work()
         except BaseException:
-            # What the work says is the reason; the recording is only brought to its end.
-            _end_capture(self._stream, graph, quietly=True)
+            with suppress(DeviceError):  # what the work says is the reason
+                call("cuStreamEndCapture", self._stream, ctypes.byref(graph))
             raise
-        _end_capture(self._stream, graph)
+        call("cuStreamEndCapture", self._stream, ctypes.byref(graph))
         try:
             self.nodes, self.kernels = _count(graph)
             call(
@@ -98,14 +98,6 @@ def _seconds(driver: Any, stream: Any, launch: Callable[[], None]) -> float:
     end.record(stream)
     end.synchronize()
     return end.time_since(start) * 1e-3
-
-
-def _end_capture(stream: Any, graph: ctypes.c_void_p, quietly: bool = False) -> None:
-    try:
-        call("cuStreamEndCapture", stream, ctypes.byref(graph))
-    except DeviceError:
-        if not quietly:
-            raise
 
 
 def _count(graph: ctypes.c_void_p) -> tuple[int, int]:

@@ -129,9 +129,12 @@ def read_number(
         most: The most.
 
     Raises:
-        ValueError: It is none, not finite, or out of range.
+        ValueError: It is none, not finite, or out of range; the message names column and cell.
     """
-    number = float(row[column])
+    try:
+        number = float(row[column])
+    except ValueError:
+        number = math.nan
     if not (math.isfinite(number) and least <= number <= most):
-        raise ValueError(f"{column} is {row[column]}")
+        raise ValueError(f"{column} is {row[column]!r}")
     return number

@@ -119,7 +119,7 @@ def _number(row: dict[str, str], column: str) -> float:
     try:
         return read_number(row, column)
     except ValueError as error:
-        raise InputError(f"frame {row['frame']} of the table, {column}: {error}") from error
+        raise InputError(f"frame {row['frame']} of the table: {error}") from error
 
 
 def read_curves(

@@ -1,12 +1,11 @@
 """One result by itself: as a data frame of pandas, and as a file."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.atomic import PendingFile
+from runtime.atomic import PendingFile, write_json
 from runtime.errors import InputError
 from runtime.formats import native
 from runtime.formats.columns import Layout, csv_lines, table_lines
@@ -61,12 +60,12 @@ def detections(result: Result) -> dict[str, object]:
 def save(result: Result, path: Path, frame: np.ndarray | None) -> None:
     """Write a file, see `Result.save`."""
     suffix = path.suffix.lower()
-    if suffix in (".json", ".csv"):
-        text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        if suffix == ".csv":
-            text = csv_text(result)
+    if suffix == ".json":
+        write_json(path, result.to_dict())
+        return
+    if suffix == ".csv":
         with PendingFile(path) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_text(csv_text(result), encoding="utf-8")
         return
     if frame is None:
         raise InputError(

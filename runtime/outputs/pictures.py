@@ -1,7 +1,6 @@
 """Pictures as files: an annotated video, annotated images; and whether a folder takes files."""
 
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -57,12 +56,7 @@ class VideoWriter:
     def __enter__(self) -> "VideoWriter":
         return self
 
-    def __exit__(
-        self,
-        exception: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
         if self._writer is None:
             drop(self._partial.path)
             return

@@ -10,7 +10,7 @@ from runtime.results import FRAME_SECONDS, Face, Result
 from runtime.signals.baseline import Baseline
 from runtime.signals.hysteresis import Hysteresis
 from runtime.signals.options import Signals
-from runtime.signals.smoothing import Filter, make_filter
+from runtime.signals.smoothing import SMOOTHING, Filter
 
 FORGET = 300
 """Frames without a face after which it is forgotten, in case nobody says that it ended."""
@@ -127,7 +127,7 @@ class SignalBank:
         rest = Baseline(signals.baseline, signals.baseline_quantile) if signals.baseline else None
         track = _Track(
             before.baseline if before else rest,
-            make_filter(signals.smooth) if signals.smooth else None,
+            SMOOTHING[signals.smooth]() if signals.smooth else None,
             Hysteresis(self._thresholds, signals.hysteresis),
             self._updates,
         )

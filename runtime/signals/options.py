@@ -4,8 +4,7 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-SMOOTHING = ("ema", "one-euro")
-"""Ways of smoothing, see `runtime.signals.smoothing`."""
+from runtime.signals.smoothing import SMOOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +12,7 @@ class Signals:
     """What to do to probabilities over time; nothing by default.
 
     Attributes:
-        smooth: One of `SMOOTHING`, or None.
+        smooth: One of `runtime.signals.smoothing.SMOOTHING`, or None.
         hysteresis: Share of its threshold by which an AU's probability must fall below the
             threshold before the AU counts as gone, 0 to below 1.
         baseline: Frames from which to learn what a person's face shows at rest, 0 for no

@@ -1,6 +1,7 @@
 """Smoothing of signals that come sample by sample, at uneven times if need be."""
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -93,9 +94,8 @@ class OneEuro:
         return self._smooth
 
 
-def make_filter(name: str) -> Filter:
-    """Make a filter by its name: ``"ema"`` or ``"one-euro"``."""
-    return Ema() if name == "ema" else OneEuro()
+SMOOTHING: dict[str, Callable[[], Filter]] = {"ema": Ema, "one-euro": OneEuro}
+"""Name of a way of smoothing → what makes a filter for a face."""
 
 
 def _share(cutoff, seconds: float):

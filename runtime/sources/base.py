@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from runtime.errors import InputError
+from runtime.results import Result
 
 logger = logging.getLogger(__name__)
 
@@ -54,18 +54,18 @@ class Shot:
     dropped: int = 0
     first: bool = False
 
-    def place(self) -> dict[str, Any]:
-        """Say what `Result.placed` takes of a frame whose result is there now, by name."""
+    def placed(self, result: Result) -> Result:
+        """Say in a result that is there now where in the stream its frame was; a copy."""
         late = None if self.captured is None else (time.perf_counter() - self.captured) * 1e3
-        return {
-            "index": self.index,
-            "timestamp": self.timestamp,
-            "wait_ms": self.wait_ms,
-            "decode_ms": self.decode_ms,
-            "name": self.name,
-            "latency_ms": late,
-            "dropped": self.dropped,
-        }
+        return replace(
+            result,
+            timings=replace(result.timings, decode=self.wait_ms, decode_work=self.decode_ms),
+            index=self.index,
+            timestamp=self.timestamp,
+            name=self.name,
+            latency_ms=late,
+            dropped=self.dropped,
+        )
 
 
 class Source:

@@ -10,7 +10,7 @@ from lgrnet.corpora import folds
 from lgrnet.faces.head.rig import RigError
 from lgrnet.faces.lookalike.write import write_lookalike
 from lgrnet.workers import KILLED
-from runtime.errors import InputError, OpenCVError
+from runtime.errors import OpenCVError
 from runtime.option_types import positive
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.corpus, args.out, args.frames, args.subjects, args.rig, args.workers, args.seed,
             args.progress,
         )  # fmt: skip
-    except (RigError, InputError, OpenCVError, OSError, ValueError) as error:
+    except (RigError, OpenCVError, OSError, ValueError) as error:
         logger.error("%s", error)
         return 2
     except BrokenProcessPool:

@@ -1,0 +1,148 @@
+"""Who trained a network, or had a say in what it tells, is known by recipe and split."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_lgrnet_evaluate import TINY
+from tiny_shards import write_tiny_shards
+
+from benchmarks import comparison
+from lgrnet.checkpoint import save_checkpoint
+from lgrnet.evaluate import main as evaluate
+from lgrnet.evaluation.scoring import Evaluation
+from lgrnet.experiment import DataConfig, Experiment
+from lgrnet.held_out import held_out_faces
+from lgrnet.intensities import main as fit_intensities
+from lgrnet.network.config import model_config
+from lgrnet.network.model import LGRNet
+from lgrnet.thresholds import main as choose_thresholds
+from lgrnet.unseen import trained_among, tuned_among
+
+OURS, MORE, OTHER = ({"renderer": 12, "seed": seed} for seed in (4, 5, 6))
+SPLITS = ["train", "val", "test"]
+
+
+def trained(recipe=OURS, **data):
+    """What a training says of its network."""
+    return {
+        "experiment": Experiment(data=DataConfig(**data)).to_dict(),
+        "dataset_recipe": recipe,
+        "thresholds": [0.5, 0.5],
+    }
+
+
+@pytest.mark.parametrize(
+    ("meta", "recipe", "known"),
+    [
+        (trained(), OURS, ["train"]),
+        (trained(), OTHER, []),
+        (trained(train="val", val="test"), OURS, ["val"]),
+        (trained({**OURS, "also": [MORE]}), OURS, ["train"]),
+        (trained({**OURS, "also": [MORE]}), MORE, ["train"]),
+        (trained({**OURS, "also": [MORE]}), OTHER, []),
+        (trained(), {**OTHER, "also": [OURS]}, ["train"]),
+        (trained({"corpus": "bp4d"}, corpus="bp4d", fold=1), {"corpus": "bp4d"}, []),
+        (trained({}), {}, []),  # of neither is known what it was made from
+        ({"dataset_recipe": OURS}, OURS, []),
+        ({"seen": []}, OURS, []),
+    ],
+)
+def test_whom_a_network_was_trained_on(meta, recipe, known):
+    assert trained_among(set(), meta, recipe, SPLITS) == known
+
+
+def test_people_of_a_corpus_are_those_that_were_seen():
+    seen = {("bp4d", "F001"), ("disfa", "SN001")}
+    for among in (trained_among, tuned_among):
+        assert among(seen, {}, {"corpus": "bp4d"}, ["F001", "F002", "SN001"]) == ["F001"]
+        assert among(seen, {}, OURS, ["F001", "train"]) == []
+
+
+def chosen_on(part, recipe, *splits):
+    return {f"{part}_from": {"recipe": recipe, "splits": list(splits)}}
+
+
+@pytest.mark.parametrize(
+    ("meta", "known"),
+    [
+        (trained(), ["val"]),  # training ends with thresholds of its validation people
+        (trained(val_root=Path("data/others")), []),
+        (trained({**OURS, "also": [MORE]}), ["val"]),
+        (trained({**OTHER, "also": [OURS]}), []),  # that chose on the first one's alone
+        (trained() | chosen_on("thresholds", OURS, "test"), ["test"]),
+        (trained() | chosen_on("thresholds", OTHER, "test"), []),
+        (chosen_on("intensities", OURS, "val", "test"), ["val", "test"]),
+        ({"thresholds_from": {"recipe": OTHER, "own": chosen_on("a", OURS, "val")["a_from"]}},
+         ["val"]),
+        ({"thresholds_from": {"recipe": OURS}}, []),  # as older files, without splits
+    ],
+)  # fmt: skip
+def test_on_whom_thresholds_and_intensities_were_chosen(meta, known):
+    assert tuned_among(set(), meta, OURS, SPLITS) == known
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with rendered faces and a network that was trained on them."""
+    folder = tmp_path_factory.mktemp("rendered")
+    write_tiny_shards(folder / "data", count=40)
+    torch.manual_seed(0)
+    network = LGRNet(model_config("edge", **TINY, intensity=True)).eval()
+    save_checkpoint(folder / "net.pt", network, trained({"made for": "tests"}))
+    return folder
+
+
+def test_people_who_were_trained_on_have_no_say(folder, tmp_path, caplog):
+    meta = trained({"made for": "tests"})
+    said = r"--split: net\.pt was trained on train: name people whom it has not seen"
+    with pytest.raises(ValueError, match=said):
+        held_out_faces(folder / "data", ["val", "train"], "net.pt", meta, "--split")
+    assert len(held_out_faces(folder / "data", ["val", "test"], "net.pt", meta, "--split")) == 80
+    output = tmp_path / "out.pt"
+    for command in (choose_thresholds, fit_intensities):
+        caplog.clear()
+        options = ["--data", str(folder / "data"), "-o", str(output)]
+        assert command([str(folder / "net.pt"), *options, "--split", "train"]) == 2
+        assert "net.pt was trained on train: name people" in caplog.text
+        assert not output.exists()
+        assert command([str(folder / "net.pt"), *options]) == 0
+        output.unlink()
+
+
+@pytest.mark.parametrize(
+    ("splits", "told"),
+    [
+        (["train"], ["it was trained on train, who are judged"]),
+        (["val"], ["val, who are judged, had a say in thresholds or intensities"]),
+        (["test", "val", "train"], ["it was trained on train, who", "val, who are judged, had"]),
+        (["test"], []),
+    ],
+)
+def test_evaluation_warns_of_those_who_are_known(folder, tmp_path, caplog, splits, told):
+    options = ["--data", str(folder / "data"), "--json", str(tmp_path / "scores.json")]
+    assert evaluate([str(folder / "net.pt"), *options, "--split", *splits]) == 0
+    warnings = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert len(warnings) == len(told)
+    for said, begins in zip(warnings, told, strict=True):
+        assert said.startswith(begins)
+
+
+def test_a_comparison_warns_of_both(folder, tmp_path, capsys, monkeypatch):
+    def told(path, network, faces, *_):
+        presence = faces.labels.presence
+        return Evaluation(presence.astype(np.float32), presence, np.zeros(len(faces)))
+
+    monkeypatch.setattr(comparison, "ask", told)
+    path = folder / "net.pt"
+    known = {
+        "train": " was trained on train",
+        "val": ": val, who are judged, had a say",
+        "test": "",
+    }
+    for split, said in known.items():
+        comparison.compare([path], folder / "data", split, tmp_path)
+        printed = capsys.readouterr().err
+        assert printed.count("\n") == bool(said)
+        assert printed.startswith(f"{path}{said}" if said else "")
