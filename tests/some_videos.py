@@ -5,6 +5,9 @@ import struct
 import cv2
 import numpy as np
 
+READS_INTERLACED = tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 13)
+"""Whether OpenCV converts frames that are flagged as interlaced."""
+
 BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
@@ -50,4 +53,53 @@ def with_durations(path, runs: list[tuple[int, float]]):
     data[start:end] = new
     assert box(data, b"mdat")[0] < start  # or the frames' places would have to move as well
     path.write_bytes(data)
+    return path
+
+
+def placed(path, a: int, b: int, c: int, d: int):
+    """Say in an MP4 that what is stored at (x, y) is to be shown at (ax + cy, bx + dy)."""
+    data = bytearray(path.read_bytes())
+    matrix = box(data, b"tkhd")[0] + 48
+    assert struct.unpack_from(">9i", data, matrix) == (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    a, b, c, d = (round(65536 * value) for value in (a, b, c, d))
+    struct.pack_into(">9i", data, matrix, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def turned(path):
+    """Say in an MP4 that its pictures are to be shown turned by 90 degrees, clockwise."""
+    return placed(path, 0, 1, -1, 0)
+
+
+def with_pixels_of_16_to_11(path):
+    """Say in an MP4 of MPEG-4 that its pixels are wider than high (ISO/IEC 14496-2, 6.3.3)."""
+    data = bytearray(path.read_bytes())
+    at = data.find(b"\0\0\1\x20")
+    assert at >= 0
+    while at >= 0:
+        # 17 bits lie between the start code and the four of aspect_ratio_info.
+        (bits,) = struct.unpack_from(">I", data, at + 4)
+        struct.pack_into(">I", data, at + 4, bits & ~(0xF << 11) | 4 << 11)
+        at = data.find(b"\0\0\1\x20", at + 4)
+    path.write_bytes(data)
+    return path
+
+
+def moving_pictures(count: int, size=(96, 64)) -> list[np.ndarray]:
+    """A window that moves over a smooth pattern of colours."""
+    width, height = size
+    coarse = np.random.default_rng(0).integers(30, 220, (10, 14, 3), dtype=np.uint8)
+    wide = (width + 2 * count, height + count)
+    pattern = cv2.resize(coarse, wide, interpolation=cv2.INTER_CUBIC)
+    return [pattern[i : i + height, 2 * i : 2 * i + width].copy() for i in range(count)]
+
+
+def write_frames(path, frames, code: str = "MJPG", fps: float = 25):
+    """A video of these frames."""
+    size = frames[0].shape[1], frames[0].shape[0]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), fps, size)
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
     return path

@@ -3,17 +3,20 @@
 import json
 
 import aligned_by_hand
+import cv2
 import drawn_corpora
 import numpy as np
 import pyarrow.parquet
 import pytest
 import scipy.io
+from some_videos import READS_INTERLACED, moving_pictures
 
 from lgrnet.corpora import disfa
 from lgrnet.corpora.problems import Problems
 from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
 from runtime.action_units import DISFA_AUS
+from runtime.commands.interlaced import write_interlaced
 
 SUBJECTS = ("SN001", "SN031")
 
@@ -235,6 +238,18 @@ def test_videos_that_cannot_be_read_are_told(tmp_path, caplog):
         f"{first}: is cut off: {len(data) // 2} bytes, its header says {len(data)}" in caplog.text
     )
     assert f"{other}: is no video that OpenCV can read" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(READS_INTERLACED, reason="this OpenCV reads interlaced frames")
+def test_videos_whose_frames_cannot_be_converted_are_told(tmp_path, caplog):
+    root = tmp_path / "disfa"
+    drawn_corpora.write_disfa(root, frames=6)
+    first, other = (root / "Videos_LeftCamera" / f"LeftVideo{name}_comp.avi" for name in SUBJECTS)
+    write_interlaced(tmp_path / "tape.mpg", moving_pictures(6)).replace(other)
+    assert prepare(root, tmp_path / "out") == 2
+    assert f"{other}: OpenCV {cv2.__version__} cannot convert its frames" in caplog.text
+    assert str(first) not in caplog.text
     assert not (tmp_path / "out").exists()
 
 

@@ -9,6 +9,12 @@ import aligned_by_hand
 import cv2
 import numpy as np
 import pytest
+from some_videos import (
+    READS_INTERLACED,
+    moving_pictures,
+    with_pixels_of_16_to_11,
+    write_frames,
+)
 
 import runtime
 from lgrnet.corpora import own
@@ -17,6 +23,7 @@ from lgrnet.corpora.problems import CorpusError
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main as evaluate
 from lgrnet.prepare import main
+from runtime.commands.interlaced import write_interlaced
 from runtime.packaged import DEMO_CLIP
 
 HEADER = ["file", "person", "frame", "split", "AU12", "AU01", "AU6_c"]
@@ -173,6 +180,32 @@ def test_what_a_container_says_of_its_length_is_not_believed(folder, tmp_path, m
     assert prepare(table, tmp_path / "out") == 0
     assert prepare(write_table(table, rows), tmp_path / "other") == 2
     assert f"{folder / 'talk.mp4'}: has no frame 300, only 216 can be decoded" in caplog.text
+
+
+def test_faces_of_videos_are_aligned_as_they_are_shown(folder, tmp_path):
+    frames, capture = [], cv2.VideoCapture(str(DEMO_CLIP))
+    for _ in range(3):
+        frame = capture.read()[1]
+        height, width = frame.shape[:2]
+        frames.append(frame)
+    capture.release()
+    write_frames(folder / "plain.mp4", frames, "mp4v")
+    narrow = [cv2.resize(frame, (round(width * 11 / 16), height)) for frame in frames]
+    with_pixels_of_16_to_11(write_frames(folder / "narrow.mp4", narrow, "mp4v"))
+    rows = [[f"{name}.mp4", name, 1, "val", 0, 0, 1] for name in ("narrow", "plain")]
+    assert prepare(write_table(folder / "faces.csv", rows), tmp_path / "out") == 0
+    faces = FaceShards(tmp_path / "out", "val")
+    a, b = faces.labels.landmarks
+    np.testing.assert_allclose(a, b, atol=3)
+
+
+@pytest.mark.skipif(READS_INTERLACED, reason="this OpenCV reads interlaced frames")
+def test_a_video_whose_frames_cannot_be_converted_is_told(folder, tmp_path, caplog):
+    tape = write_interlaced(folder / "tape.mpg", moving_pictures(12))
+    rows = [["bob.png", "Bob", "", "val", 0, 0, 1], ["tape.mpg", "Cleo", 7, "val", 0, 0, 1]]
+    table = write_table(folder / "faces.csv", rows)
+    assert prepare(table, tmp_path / "out") == 2
+    assert f"{table}, line 3: {tape}: OpenCV {cv2.__version__} cannot convert" in caplog.text
 
 
 def test_a_video_without_a_face_costs_no_other(folder, tmp_path, caplog):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from native_engine import require_native
+from some_videos import READS_INTERLACED
 from test_runtime_cli import write_clip
 from test_runtime_fixtures import write_model
 
@@ -52,6 +53,9 @@ def test_doctor(capsys, monkeypatch):
     assert lines["onnxruntime on cpu"].strip().startswith("yes  onnxruntime")
     assert lines["face cascade"].strip().startswith("yes")
     assert lines["writing video"].strip() == "yes  MPEG-4 in .mp4"
+    reads, words = ("yes", "reads it") if READS_INTERLACED else ("no", "converts none")
+    assert lines["interlaced video"].split()[0] == reads
+    assert words in lines["interlaced video"]
     assert lines["opencv"].strip() == cv2.__version__
 
 

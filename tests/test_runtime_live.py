@@ -159,6 +159,23 @@ def test_a_bad_frame_is_no_loss():
     assert number(shots[-1]) == 1
 
 
+def test_frames_are_as_wide_as_they_are_shown_whatever_comes_back(hurry):
+    class Wide(Feed):
+        def get(self, what: int) -> float:
+            return {cv2.CAP_PROP_SAR_NUM: 2.0, cv2.CAP_PROP_SAR_DEN: 1.0}.get(what, 0.0)
+
+    shots = list(feed_source(Feed(1, then=None), Wide(2, then=None), give_up=0.5))
+    assert [shot.frame.shape for shot in shots] == [(4, 4, 3), (4, 8, 3)]
+
+
+def test_a_source_that_repeats_one_picture_is_told(hurry, caplog):
+    noise = feed_source(Feed(*range(100), *range(100), then=None), give_up=0)
+    assert list(noise)
+    assert "gave the same picture" not in caplog.text
+    assert list(feed_source(Feed(*[7] * 100, then=None), give_up=0))
+    assert "feed gave the same picture 100 times" in caplog.text
+
+
 def test_lost_source_comes_back(hurry, caplog):
     closed, good = Feed(then=None, opened=False), Feed(7, then=None)
     first = Feed(0, then=None)

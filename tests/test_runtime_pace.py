@@ -1,9 +1,14 @@
 """The rate of videos that are made of recordings which stand still for seconds."""
 
+import logging
+import struct
+
+import cv2
 import numpy as np
 import pytest
 from some_videos import with_durations, write_video
 
+from runtime.errors import InputError
 from runtime.outputs.pictures import VideoWriter
 from runtime.sources import open_source, read_ahead
 
@@ -41,3 +46,65 @@ def test_many_videos_are_played_at_the_rate_of_the_fastest(tmp_path):
         assert shots.pace() == 60
     with open_source([tmp_path / "e.mp4", tmp_path / "e.mp4"]) as shots:
         assert shots.pace() == pytest.approx(240)
+
+
+class ClockAsRate:
+    """A capture of a WMV of variable rate: 40 frames, 22 a second and then few."""
+
+    times = np.concatenate([np.arange(30) / 22, 2 + np.arange(10)])
+
+    def __init__(self, *_):
+        self._next = 0
+
+    def get(self, what):
+        said = {cv2.CAP_PROP_FPS: 1000.0, cv2.CAP_PROP_FRAME_COUNT: 1000.0 * 11.2}
+        said[cv2.CAP_PROP_POS_MSEC] = 1e3 * self.times[max(self._next - 1, 0)]
+        return said.get(what, 0.0)
+
+    def grab(self):
+        self._next += 1
+        return self._next <= 40
+
+    def read(self):
+        return self.grab(), np.full((48, 64, 3), self._next, np.uint8)
+
+    def set(self, *_):
+        return True
+
+    def isOpened(self):
+        return True
+
+    def release(self):
+        pass
+
+
+def test_a_rate_that_is_none_of_frames(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "a.wmv"
+    path.write_bytes(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(100))
+    monkeypatch.setattr(cv2, "VideoCapture", ClockAsRate)
+    with open_source(path) as source:
+        assert source.fps is None
+        assert source.pace() == 22
+        counts = [source.count for _ in source]
+    assert not caplog.records, "its length is 11.2 s, whatever its rate"
+    for i, count in enumerate(counts[1:], 1):
+        assert count == pytest.approx(max(i + 1, 11.2 * i / ClockAsRate.times[i]), abs=1)
+
+
+def test_sound_with_a_cover_is_no_video(tmp_path):
+    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
+    apic = b"\0image/jpeg\0\3\0" + jpeg
+    frame = b"APIC" + struct.pack(">I", len(apic)) + b"\0\0" + apic
+    size = bytes(len(frame) >> 7 * i & 0x7F for i in (3, 2, 1, 0))
+    silence = (b"\xff\xfb\x90\x00" + bytes(413)) * 40  # MPEG-1 layer 3, 128 kbit/s, 44.1 kHz
+    path = tmp_path / "song.mp3"
+    path.write_bytes(b"ID3\3\0\0" + size + frame + silence)
+    assert cv2.VideoCapture(str(path)).read()[0], "OpenCV takes the cover for a video"
+    with pytest.raises(InputError, match=r"song\.mp3 is sound with a cover picture, no video"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_video_of_one_frame_is_a_video(tmp_path, frames):
+    assert len(list(open_source(write_video(tmp_path / "a.mp4", frames)))) == frames

@@ -36,6 +36,7 @@ from lgrnet.corpora.sequence import (
 from lgrnet.data.shards import MISSING
 from runtime.action_units import MAX_INTENSITY
 from runtime.landmarks import COUNT
+from runtime.sources.stale import conversion_fault
 
 _POINTS, _JAW = 66, 17  # of which the first are the jaw line; the other 49 are SDM-49 in order
 _LANDMARKS = re.compile(r"(?:(SN\d{3})_(\d{4})|l0(\d{4}))_lm\.mat")
@@ -262,6 +263,9 @@ def check_video(path: Path, problems: Problems) -> int:
     try:
         if not video.isOpened() or not video.read()[0]:
             problems.add(path, "is no video that OpenCV can read")
+            return 0
+        if fault := conversion_fault(str(path), lambda: cv2.VideoCapture(str(path))):
+            problems.add(path, fault)
             return 0
         return int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     finally:

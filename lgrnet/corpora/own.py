@@ -35,6 +35,7 @@ from runtime.action_units import AU_NAMES
 from runtime.landmarks import COUNT
 from runtime.sources.images import IMAGE_SUFFIXES
 from runtime.sources.playlist import VIDEO_SUFFIXES
+from runtime.sources.stale import conversion_fault
 
 CORPUS = "own"
 """What such a data set is called in its recipe."""
@@ -196,15 +197,24 @@ def _check_videos(table: Path, faces: Sequence[_Face], problems: Problems) -> No
         if face.frame is None:
             continue
         if face.path not in counts:
-            video = cv2.VideoCapture(str(face.path))
-            counts[face.path] = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else -1
-            video.release()
+            counts[face.path] = _frames_of(face, table, problems)
         count = counts[face.path]
         if count < 0:
             problems.add(table, f"{face.path} is no video that OpenCV can decode", face.line)
         elif 0 < count <= face.frame:
             what = f"frame {face.frame} of {face.path}, whose {count} frames are counted from 0"
             problems.add(table, what, face.line)
+
+
+def _frames_of(face: _Face, table: Path, problems: Problems) -> int:
+    """Count the frames of a video by its header; 0 if that is not known, -1 if it is no video."""
+    video = cv2.VideoCapture(str(face.path))
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else -1
+    video.release()
+    if fault := conversion_fault(str(face.path), lambda: cv2.VideoCapture(str(face.path))):
+        problems.add(table, f"{face.path}: {fault}", face.line)
+        return 0
+    return count
 
 
 def digest(sequences: Sequence[FrameSequence]) -> str:

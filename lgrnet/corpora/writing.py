@@ -33,6 +33,7 @@ from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
 from runtime.atomic import STALE, PendingFile, make_folder
 from runtime.landmarks import COUNT
+from runtime.sources.shown import AsShown
 from runtime.sources.truncation import image_damage
 
 logger = logging.getLogger(__name__)
@@ -324,6 +325,8 @@ def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:
     """
     video = cv2.VideoCapture(str(sequence.video))
     declared = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    # Landmarks of a corpus are where its pixels are.
+    shown = (lambda picture: picture) if sequence.people is None else AsShown(video, sequence.video)
     count = 0
     try:
         for wanted in sequence.video_frames:
@@ -332,7 +335,7 @@ def _read_pictures(sequence: FrameSequence) -> Iterator[np.ndarray]:
             if count <= wanted:
                 break
             _, picture = video.retrieve()
-            yield picture
+            yield shown(picture)
         while sequence.people is None and video.grab():
             count += 1
     finally:

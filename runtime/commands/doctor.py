@@ -20,6 +20,7 @@ import numpy as np
 
 from runtime.backends import open_backend
 from runtime.backends.threads import default_threads
+from runtime.commands.interlaced import write_interlaced
 from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
@@ -115,6 +116,7 @@ def examine() -> Iterator[Finding]:
     yield _try("faces and video", "face cascade", lambda: open_finder(None).name)
     yield _try("faces and video", "YuNet", _yunet)
     yield _try("faces and video", "reading video", _read)
+    yield _try("faces and video", "interlaced video", _read_interlaced)
     yield _try("faces and video", "writing video", _write)
     yield _cameras()
     why = why_no_window()
@@ -186,6 +188,22 @@ def _read() -> str:
     names = map(cv2.videoio_registry.getBackendName, cv2.videoio_registry.getBackends())
     through = ", ".join(dict.fromkeys(names))
     return f"{DEMO_CLIP.name}, {frame.shape[1]} × {frame.shape[0]}; OpenCV has {through}"
+
+
+def _read_interlaced() -> str:
+    shades = [40 * shade for shade in range(1, 6)]
+    frames = [np.full((64, 96, 3), shade, np.uint8) for shade in shades]
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_interlaced(Path(folder) / "probe.mpg", frames)
+        capture = cv2.VideoCapture(str(path))
+        found = [float(np.mean(capture.read()[1])) for _ in shades]
+        capture.release()
+    if not np.allclose(found, shades, atol=10):
+        raise RuntimeError(
+            f"OpenCV {cv2.__version__} converts none: such videos are refused, with the line that "
+            "makes them progressive; OpenCV 4.12 reads them"
+        )
+    return "OpenCV reads it"
 
 
 def _write() -> str:

@@ -1,8 +1,10 @@
 """Where frames come from: videos, images, folders, cameras, networks, arrays; one at a time.
 
 A file a kind of source; `opening` chooses among them, `base` says what they have in common,
-`prefetch` reads ahead, in a thread of `background`, `thinning` leaves frames out, `truncation`
-tells whether an image file is whole.
+`prefetch` reads ahead, in a thread of `background`, `thinning` leaves frames out. `truncation`
+tells whether an image file is whole, `cut` whether a video is, `stale` whether its frames are its
+own; `shown` makes frames as they are to be shown, by `mirror` and `square`; `heif` and `mp4` read
+what such files say.
 """
 
 from runtime.sources.arrays import Arrays

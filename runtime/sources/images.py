@@ -1,5 +1,6 @@
 """Image files, each a picture of its own."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
+from runtime.sources import heif
 from runtime.sources.base import Shot, Source, check_name, stem_of_file, taken
 from runtime.sources.truncation import image_damage
 
@@ -17,7 +19,10 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Files of a folder that are taken for images, in lower case."""
 
-_FLOAT = (b"PF\n", b"Pf\n")  # OpenCV cuts such pixels off at 1 of 255
+_FLOAT = {b"PF\n": "PFM", b"Pf\n": "PFM", b"\x76\x2f\x31": "OpenEXR"}
+"""First bytes of formats whose pixels OpenCV would cut off at 1 of 255."""
+
+logger = logging.getLogger(__name__)
 
 
 class ImageFiles(Source):
@@ -73,7 +78,9 @@ def _images_of(folder: Path) -> list[tuple[str, Path]]:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file, upright as its EXIF says.
+    """Read an image file, upright as its EXIF says, or its properties (AVIF).
+
+    Of several pictures in one file it is the first, with a warning in the log.
 
     Args:
         path: JPEG, PNG, WebP, BMP, TIFF or whatever else this OpenCV decodes.
@@ -83,8 +90,8 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is a folder, not an image, truncated, or of fractions (PFM), or its name is
-            not in UTF-8.
+        InputError: It is a folder, not an image, truncated, HEIC, or of fractions (PFM, OpenEXR),
+            or its name is not in UTF-8.
     """
     path = Path(path)
     check_name(path)
@@ -98,10 +105,18 @@ def read_image(path: str | Path) -> np.ndarray:
     damage = image_damage(data)
     if damage:
         raise InputError(f"{path} is truncated or damaged ({damage}): copy it again")
-    if data[:3] in _FLOAT:
-        raise InputError(f"{path} holds fractions (PFM), whose scale it does not say: write a PNG")
+    if kind := _FLOAT.get(data[:3]):
+        raise InputError(
+            f"{path} holds fractions ({kind}), whose scale it does not say: write a PNG"
+        )
+    if heif.is_heic(data):
+        raise InputError(heif.how_to_convert(path))
+    # How the file is turned comes before what EXIF says of it.
+    turned = heif.is_avif(data) and heif.is_turned(data)
+    how = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if turned else 0)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+        pictures = cv2.imcount(str(path))
     except cv2.error as error:
         raise InputError(f"{path}: OpenCV cannot decode it ({error.err})") from error
     if image is None:
@@ -109,4 +124,6 @@ def read_image(path: str | Path) -> np.ndarray:
             f"{path} is not an image that OpenCV can decode, or it is truncated: give a whole "
             "JPEG, PNG, WebP, BMP or TIFF of 8 or 16 bits"
         )
-    return check_frame(image, str(path))
+    if pictures > 1:
+        logger.warning("%s holds %d pictures or pages: only the first is read", path, pictures)
+    return check_frame(heif.upright(image, data) if turned else image, str(path))

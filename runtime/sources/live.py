@@ -15,6 +15,8 @@ from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources.background import Background
 from runtime.sources.base import Shot, Source
+from runtime.sources.square import SquarePixels
+from runtime.sources.stale import Repeats
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,10 @@ FIRST_PAUSE = 0.5
 
 LONGEST_PAUSE = 10.0
 """Seconds between two attempts at most."""
+
+MOST_ALIKE = 100
+"""Frames in a row after which a picture that is the same byte for byte is told in the log: cameras
+have noise."""
 
 _SLIPS = 5  # frames in a row that may fail before the source counts as lost
 _QUICK = 0.5  # seconds; a failure that took longer was a timeout, and is not tried again
@@ -74,6 +80,7 @@ class LiveSource(Source):
         super().__init__(name, stem, fps if 0 < fps < 1000 else None)
         self.dropped = 0
         self._capture, self._again = capture, again
+        self._square = SquarePixels(capture)
         self._give_up, self._advice = give_up, advice
         self._reader = Background(self._watch, "lgrnet-live")
         self._slot = threading.Condition()
@@ -129,6 +136,7 @@ class LiveSource(Source):
         """Read until stopped or lost for good."""
         index = slips = attempts = 0
         began = lost = None
+        repeats = Repeats()
         while not self._reader.stopped.is_set():
             asked = time.perf_counter()
             frame, captured = self._grab()
@@ -139,6 +147,13 @@ class LiveSource(Source):
                 began = captured if began is None else began
                 spent = (time.perf_counter() - captured) * 1e3
                 frame = check_frame(frame, f"frame {index} of {self.name}")
+                if repeats(frame) == MOST_ALIKE:
+                    logger.warning(
+                        "%s gave the same picture %d times: if it does not show what stands still, "
+                        "it may be interlaced, which OpenCV %s cannot convert: set it to "
+                        "progressive, or use OpenCV 4.12",
+                        *(self.name, MOST_ALIKE, cv2.__version__),
+                    )
                 self._put(Shot(frame, index, captured - began, spent, 0, captured=captured))
                 index, slips, attempts, lost = index + 1, 0, 0, None
                 continue
@@ -150,6 +165,7 @@ class LiveSource(Source):
                 break
             attempts += 1
             self._capture = self._again()
+            self._square = SquarePixels(self._capture)
             slips = _SLIPS  # one failure is enough to wait again
         if self._reader.stopped.is_set():
             return
@@ -169,7 +185,9 @@ class LiveSource(Source):
             there, frame = self._capture.retrieve() if there else (False, None)
         except cv2.error:
             return None, time.perf_counter()
-        return (frame if there and frame is not None and frame.size else None), captured
+        if not there or frame is None or not frame.size:
+            return None, captured
+        return self._square(frame), captured
 
     def _wait(self, frames: int, attempts: int, lost: float) -> bool:
         """Let the capture go and wait before the next attempt; False if there shall be none."""

@@ -96,7 +96,7 @@ def _open_url(url: str, give_up: float) -> Source:
             f"{name} cannot be opened: check address, user and password, and that a player such "
             "as VLC shows it"
         )
-    video = Video(capture, name, stem_of(url))
+    video = Video(capture, name, stem_of(url), again=lambda: connect(url))
     # A video of known length on a server is a file: each of its frames counts.
     return video if video.count else NetworkStream(url, capture, give_up)
 

@@ -181,7 +181,10 @@ def _is_image(path: Path) -> bool:
     # Animated GIFs are videos, and a raw MJPEG stream begins with a JPEG.
     if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES or not in_utf8(path):
         return suffix in IMAGE_SUFFIXES
-    return cv2.haveImageReader(str(path))  # by its first bytes, as its name says nothing
+    try:
+        return cv2.haveImageReader(str(path))  # by its first bytes, as its name says nothing
+    except cv2.error:  # a format that is switched off (OpenEXR)
+        return True
 
 
 def _is_media(path: Path) -> bool:

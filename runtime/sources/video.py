@@ -1,5 +1,6 @@
 """Video files."""
 
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -10,8 +11,12 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.image import check_frame
+from runtime.sources import heif
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
+from runtime.sources.cut import is_cut, is_edited
+from runtime.sources.shown import AsShown
+from runtime.sources.stale import Opener, Watch, undecoded
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +27,10 @@ variable rate are far."""
 
 _LISTS = (b"#EXTM3U", b"ffconcat")
 """How texts begin of which FFmpeg plays the files, or addresses, that they name."""
+
+_COVER_RATE = 90000.0  # frames a second that FFmpeg says of pictures that are no video
+
+_START = 1024  # bytes that tell what a file is
 
 PACED = 16
 """Frames at the beginning whose rate is looked at."""
@@ -43,6 +52,8 @@ PATIENCE = 0.5
 class Video(Source):
     """A video file, upright as its rotation says, each frame at the file's own time.
 
+    Where its pixels are not square, frames are as wide as they are shown.
+
     A frame in the middle that cannot be decoded is left out; a missing end is reported in the log,
     with the frames before it kept.
 
@@ -52,6 +63,7 @@ class Video(Source):
         stem: What to call files made from it.
         path: The file; None for one on a server, which may stall.
         counted: Whether its container counts its frames.
+        again: Opens it once more; None where its frames shall not be checked.
     """
 
     moving = True
@@ -64,15 +76,17 @@ class Video(Source):
         stem: str,
         path: Path | None = None,
         counted: bool = True,
+        again: Opener | None = None,
     ) -> None:
-        self._capture, self._path = capture, path
-        # FFmpeg's builds do so by themselves, but phones' portrait videos must not depend on it.
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        self._capture, self._path, self._again = capture, path, again
+        self._shown = AsShown(capture, path)
         fps = capture.get(cv2.CAP_PROP_FPS)
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         count = int(count) if 0 < count < 2**53 else None
         super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
         self._counted, self._said = counted, count
+        # Such as it is: of some containers of variable rate it is one of clock ticks.
+        self._length = count / fps if count and fps > 0 else None
         self._begun = False
 
     @classmethod
@@ -90,20 +104,51 @@ class Video(Source):
         """
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes): copy it again from where it came")
+        with open(path, "rb") as file:
+            start = file.read(_START)
+        if heif.is_heic(start):
+            raise InputError(heif.how_to_convert(path))
         # FFmpeg would play a text file as a film of its letters.
-        capture = cv2.VideoCapture() if _is_text(path) else _open(path)
+        capture = cv2.VideoCapture() if _is_text(start) else _open(path)
         if not capture.isOpened():
             raise InputError(
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
                 f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
             )
-        return cls(capture, str(path), stem_of_file(path), path, counted=_counts_frames(path))
+        if capture.get(cv2.CAP_PROP_FPS) == _COVER_RATE and _has_one_picture(path):
+            capture.release()
+            raise InputError(f"{path} is sound with a cover picture, no video: give the video")
+        counted = _counts_frames(start)
+        return cls(
+            *(capture, str(path), stem_of_file(path), path), counted, again=lambda: _open(path)
+        )
 
     def __iter__(self) -> Iterator[Shot]:
         if self._begun:
             raise InputError(f"the frames of {self.name} are read once: open it again")
         self._require_open()
         self._begun = True
+        shots = self._shots()
+        if self._again is None:
+            yield from shots
+            return
+        # The first waits for the second: whether they are the file's own shows where they differ.
+        first = list(itertools.islice(shots, 2))
+        watch = Watch(self.name, self._again)
+        alike = len(first) == 2 and np.array_equal(first[0].frame, first[1].frame)
+        if alike and (fault := watch.begin()):
+            raise InputError(f"{self.name}: {fault}")
+        try:
+            held = (first.pop(0) for _ in range(len(first)))  # so that they are kept no longer
+            for shot in itertools.chain(held, shots):
+                self._require_open()
+                if self._path:  # of one on a server it would fetch all a second time
+                    watch(shot.frame, shot.index)
+                yield shot
+        finally:
+            watch.close()
+
+    def _shots(self) -> Iterator[Shot]:
         index = bad = 0
         stalled = False
         last, gap, begin = None, 0.0, 0.0
@@ -139,13 +184,19 @@ class Video(Source):
         """Tell what is missing behind the last frame, of so many."""
         if not self._counted:
             self.count = frames
-        if early:
+        read = frames - self.skipped
+        told = f"{read} of {self._said} frames" if early else f"{read} frames"
+        cut, whole = _look_at(self._path, self._counted)
+        if early and whole and not cut:
+            early = False
+            logger.info("%s: %s that its length tells of; the file is whole", self.name, told)
+        if early or cut:
             again = "copy the file again if it should be whole"
             if self._path is None:
                 again = "its server has stalled or broken off"
             logger.warning(
-                "%s ends early: %d of %d frames could be read, their results are kept; %s",
-                *(self.name, frames - self.skipped, self._said, again),
+                "%s ends early: %s could be read, their results are kept; %s",
+                *(self.name, told, again),
             )
         # What a server had sent when it stalled may end like a damaged file, without a wait.
         if self._path is None and (early or stalled):
@@ -165,22 +216,23 @@ class Video(Source):
         """
         if not self._said or frames >= self._said - max(1, self._said // 100):
             return False
-        length = self._said / (self.fps or FALLBACK_FPS)
+        length = self._length or self._said / FALLBACK_FPS
         return last is None or begin + last + 2 * gap < 0.99 * length
 
     def _estimate(self, frames: int, last: float, begin: float) -> None:
         """Correct the number of frames by how many there were so far; arguments as above."""
-        if self._said and self.fps and last > 0:
-            length = self._said / self.fps - begin
+        if self._length and last > 0:
+            length = self._length - begin
             self.count = max(frames, round(length * (frames - 1) / last))
 
     def pace(self) -> float | None:
         """Tell the rate of the first frames where it is well above the mean rate that a file says.
 
         Recordings of screens and browsers hold still for seconds, so that their mean rate would
-        make a slide show of what moves. The first frames are decoded once more for this.
+        make a slide show of what moves. So it is where a file says a rate that no frames have, such
+        as that of its clock. The first frames are decoded once more for this.
         """
-        if self._path is None or not self.fps:
+        if self._path is None:
             return self.fps
         capture = _open(self._path)
         times = []
@@ -193,6 +245,8 @@ class Video(Source):
             return self.fps
         # MPEG-4 does not take every fraction.
         found = 1 / np.median(gaps)
+        if not self.fps:
+            return float(max(1, round(min(found, FASTEST))))
         rate = float(round(min(found, FASTEST, MOST_OFTEN * self.fps)))
         if self.fps > FASTEST and found < self.fps / 2:
             return max(FALLBACK_FPS, rate)  # what the file says is no rate of its frames
@@ -211,7 +265,7 @@ class Video(Source):
             there, frame = self._capture.read()
         except cv2.error:  # damaged files can change size in the middle
             return None
-        return frame if there else None
+        return self._shown(frame) if there else None
 
     def _begin(self, first: float) -> float:
         """Tell where in the container the frame stands that was just read, the first.
@@ -228,15 +282,31 @@ def _open(path: Path) -> cv2.VideoCapture:
     return cv2.VideoCapture(str(path.absolute()))
 
 
-def _counts_frames(path: Path) -> bool:
-    with open(path, "rb") as file:
-        start = file.read(16)
+def _has_one_picture(path: Path) -> bool:
+    packets = undecoded(lambda: _open(path))
+    one = packets.grab() and not packets.grab()
+    packets.release()
+    return one
+
+
+def _look_at(path: Path | None, counted: bool) -> tuple[bool, bool]:
+    """Tell of a file whether it is cut, and whether it may have fewer frames than it says.
+
+    A container that counts its frames and is cut has fewer than it counts, but for its index.
+    """
+    if path is None:
+        return False, False
+    try:
+        return (False, is_edited(path)) if counted else (is_cut(path), True)
+    except OSError:  # it has gone by now
+        return False, False
+
+
+def _counts_frames(start: bytes) -> bool:
     return any(start[at:].startswith(mark) for mark, at in COUNTING.items())
 
 
-def _is_text(path: Path) -> bool:
-    with open(path, "rb") as file:
-        start = file.read(1024)
+def _is_text(start: bytes) -> bool:
     if start.startswith(_LISTS):
         return True
     try:

@@ -1,0 +1,135 @@
+"""HEIC pictures, which are refused, and AVIF pictures that lie on their side."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from some_videos import moving_pictures, write_video
+
+from runtime.errors import InputError
+from runtime.sources import open_source
+from runtime.sources.images import read_image
+
+
+def ftyp(major: bytes, *others: bytes) -> bytes:
+    return struct.pack(">I4s4sI", 16 + 4 * len(others), b"ftyp", major, 0) + b"".join(others)
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.heif", "a.jpg", "a", "a.mp4"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        ftyp(b"heic", b"mif1", b"heic"),
+        ftyp(b"heix", b"mif1"),
+        ftyp(b"mif1", b"mif1", b"heic", b"miaf"),
+        ftyp(b"msf1", b"hevc"),
+    ],
+)
+def test_heic_is_refused_with_what_to_do(tmp_path, name, start):
+    path = tmp_path / name
+    path.write_bytes(start + bytes(2000))
+    with pytest.raises(InputError, match=r"HEIC picture.*heif-convert.*sips"):
+        list(open_source(path))
+
+
+def test_heic_costs_no_other_file(tmp_path, caplog):
+    (tmp_path / "a.heic").write_bytes(ftyp(b"heic", b"mif1") + bytes(2000))
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((48, 64, 3), np.uint8))
+    assert [shot.name for shot in open_source(tmp_path)] == ["b.png"]
+    assert "left out: a.heic" in caplog.text
+    source = open_source(str(tmp_path / "*"))
+    assert [shot.name for shot in source] == ["b.png"]
+    assert source.failures == ["a.heic"]
+
+
+def test_videos_with_brands_are_videos(tmp_path):
+    path = write_video(tmp_path / "a.mp4")
+    data = path.read_bytes()
+    assert data[4:8] == b"ftyp"
+    for major in (b"qt  ", b"isom", b"mp42"):
+        path.write_bytes(data[:8] + major + data[12:])
+        assert len(list(open_source(path))) == 20
+
+
+def with_properties(data: bytes, *new: bytes) -> bytes:
+    """Add properties to the picture of an AVIF as OpenCV writes it, which has four."""
+    data = bytearray(data)
+
+    def grow(kind: bytes, by: int) -> int:
+        at = data.index(kind) - 4
+        (size,) = struct.unpack_from(">I", data, at)
+        struct.pack_into(">I", data, at, size + by)
+        return at + size
+
+    boxes = b"".join(struct.pack(">I4s", 4 + len(n), n[:4]) + n[4:] for n in new)
+    numbers = bytes(0x80 | 5 + i for i in range(len(new)))
+    for kind in (b"meta", b"iprp"):
+        grow(kind, len(boxes) + len(numbers))
+    end = grow(b"ipma", len(numbers))
+    assert data[end - 5] == 4
+    data[end - 5] += len(new)
+    data[end:end] = numbers
+    end = grow(b"ipco", len(boxes))
+    data[end:end] = boxes
+    offset = data.index(b"iloc") + 18
+    (place,) = struct.unpack_from(">I", data, offset)
+    struct.pack_into(">I", data, offset, place + len(boxes) + len(numbers))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("mirror", [None, 0, 1])
+@pytest.mark.parametrize("turn", [None, 0, 1, 2, 3])
+def test_avif_is_upright(tmp_path, turn, mirror):
+    frame = moving_pictures(1, (64, 48))[0]
+    frame[:12, :16] = 255
+    try:
+        data = cv2.imencode(".avif", frame, [cv2.IMWRITE_AVIF_QUALITY, 95])[1].tobytes()
+    except cv2.error:
+        pytest.skip("this OpenCV has no AVIF")
+    new, expected = [], frame
+    if turn is not None:  # by 90 degrees each, anti-clockwise
+        new.append(b"irot" + bytes([turn]))
+        for _ in range(turn):
+            expected = expected.transpose(1, 0, 2)[::-1]
+    if mirror is not None:  # 0: top and bottom change places, 1: left and right
+        new.append(b"imir" + bytes([mirror]))
+        expected = expected[::-1] if mirror == 0 else expected[:, ::-1]
+    path = tmp_path / "a.avif"
+    path.write_bytes(with_properties(data, *new))
+    got = read_image(path)
+    assert got.shape == expected.shape
+    assert np.abs(got.astype(int) - expected).mean() < 8
+
+
+@pytest.mark.parametrize("share", np.linspace(0.05, 0.95, 10))
+def test_avif_that_is_cut_is_an_error(tmp_path, share):
+    try:
+        data = cv2.imencode(".avif", moving_pictures(1)[0])[1].tobytes()
+    except cv2.error:
+        pytest.skip("this OpenCV has no AVIF")
+    path = tmp_path / "a.avif"
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(InputError):
+        read_image(path)
+
+
+def test_several_pictures_in_a_file_are_told(tmp_path, caplog):
+    frames = moving_pictures(3)
+    cv2.imwritemulti(str(tmp_path / "pages.tif"), frames)
+    cv2.imwrite(str(tmp_path / "one.tif"), frames[0])
+    np.testing.assert_array_equal(read_image(tmp_path / "one.tif"), frames[0])
+    assert not caplog.records
+    np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), frames[0])
+    assert "pages.tif holds 3 pictures or pages: only the first is read" in caplog.text
+
+
+def test_fractions_are_refused(tmp_path, caplog):
+    (tmp_path / "a.exr").write_bytes(b"\x76\x2f\x31\x01" + bytes(100))
+    with pytest.raises(InputError, match=r"a\.exr holds fractions \(OpenEXR\)"):
+        list(open_source(tmp_path / "a.exr"))
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((48, 64, 3), np.uint8))
+    source = open_source(tmp_path)
+    assert [shot.name for shot in source] == ["b.png"]
+    assert "left out" in caplog.text
+    assert source.failures == ["a.exr"]
