@@ -327,7 +327,8 @@ class Detector(Described):
         Args:
             frame: As for a single frame.
             timestamp: When it was taken, seconds since any fixed moment, which smoothing, events
-                and subtitles go by; None for 30 frames a second, and for no time in the result.
+                and subtitles go by; a number of any kind, such as PyAV's fractions. None for 30
+                frames a second, and for no time in the result.
 
         Returns:
             The faces by id; none is not an error. Frames are numbered from 0, or from the last
@@ -337,8 +338,7 @@ class Detector(Described):
             InputError: The frame is not an image, or the time no number.
             RuntimeError: The detector is closed, or in use in another thread.
         """
-        if timestamp is not None and not _is_time(timestamp):
-            raise InputError(f"timestamp must be in seconds, got {timestamp!r}")
+        seconds = None if timestamp is None else _seconds(timestamp)
         with self._alone:
             self._check_open()
             self._stream = None
@@ -349,7 +349,7 @@ class Detector(Described):
             make = self._faces.make
             faces = tuple(make(track.id, track.look, track.score, size) for track in tracks)
             watch.lap("post")
-            said = {"timestamp": timestamp, "ended": self._tracker.ended, "holds": self._holds}
+            said = {"timestamp": seconds, "ended": self._tracker.ended, "holds": self._holds}
             result = Result(faces, watch.timings(), size, index=self._next_index, **said)
             self._next_index += 1
             return self._bank.apply(result) if self._bank else result
@@ -434,5 +434,11 @@ class Detector(Described):
             yield shot, shot.placed(result)
 
 
-def _is_time(timestamp: object) -> bool:
-    return isinstance(timestamp, numbers.Real) and math.isfinite(timestamp)
+def _seconds(timestamp: object) -> float:
+    """Make a plain float of a time: PyAV's are fractions, and NumPy's differences may wrap."""
+    try:
+        if isinstance(timestamp, numbers.Real) and math.isfinite(timestamp):
+            return float(timestamp)
+    except OverflowError:  # of a whole number or fraction that no float holds
+        pass
+    raise InputError(f"timestamp must be in seconds, got {timestamp!r}")

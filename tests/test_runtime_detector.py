@@ -1,3 +1,6 @@
+import json
+from fractions import Fraction
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -7,6 +10,8 @@ from runtime import latency, packaged
 from runtime.align import alignment_matrix, crop_matrix, transform, warp
 from runtime.detector import Detector
 from runtime.errors import InputError, SpecError
+from runtime.formats import Layout, open_writer
+from runtime.signals import Signals
 
 
 def where(face) -> np.ndarray:
@@ -375,7 +380,27 @@ def test_signals_that_are_none(model):
         Detector(model, signals="ema")
 
 
-@pytest.mark.parametrize("time", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "time", [float("nan"), float("inf"), "soon", 10**400], ids=lambda x: f"{x}"[:4]
+)
 def test_a_time_that_is_none_is_refused(model, finder, time):
-    with pytest.raises(InputError, match=f"timestamp must be in seconds, got {time}"):
+    with pytest.raises(InputError, match=f"timestamp must be in seconds, got {time!r}"):
         Detector(model, finder=finder).track(spot(100, 120), time)
+
+
+@pytest.mark.parametrize("kind", [Fraction, np.float32, np.int64, np.uint32, np.uint64])
+def test_times_of_any_kind_are_those_of_floats(model, finder, kind, tmp_path):
+    def followed(times):
+        signals = Signals("one-euro")
+        with Detector(model, finder=finder, signals=signals) as detector:
+            return [detector.track(spot(100 + 9 * x, 120), t) for x, t in enumerate(times)]
+
+    times = (5, 6, 4, 8)  # a clock that goes back, which wraps in unsigned numbers
+    expected, results = followed(map(float, times)), followed(map(kind, times))
+    for one, other in zip(expected, results, strict=True):
+        assert type(other.timestamp) is float
+        assert other.faces[0].adjusted == one.faces[0].adjusted
+        assert json.loads(other.to_json())["timestamp"] == one.timestamp
+    with open_writer("srt", tmp_path / "clip", Layout(("AU06", "AU12"))) as writer:
+        for result in results[:2]:
+            writer.write(result)
