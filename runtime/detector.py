@@ -3,6 +3,7 @@
 import itertools
 import math
 import numbers
+import operator
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import NoReturn, Self
@@ -105,8 +106,8 @@ class Detector(Described):
         ImportError: The backend's library is not installed.
         TypeError: A value is not a number, or not a whole one where counts are meant, or
             ``signals`` is not a `Signals`.
-        ValueError: A number is below 1, ``search_side`` is below 64 or given with a finder of one's
-            own; the backend or the precision is unknown.
+        ValueError: A number is below 1, ``min_face`` is negative or infinite, ``search_side`` is
+            below 64 or given with a finder of one's own; the backend or the precision is unknown.
     """
 
     def __init__(
@@ -125,17 +126,19 @@ class Detector(Described):
         search_side: int | None = None,
         flip_test: bool = False,
     ) -> None:
-        require_count("max_faces", max_faces)
-        require_count("verify_every", verify_every)
-        for name, number in (("search_every", search_every), ("threads", threads)):
-            if number is not None:
-                require_count(name, number, ", or None")
+        max_faces = require_count("max_faces", max_faces)
+        verify_every = require_count("verify_every", verify_every)
+        if search_every is not None:
+            search_every = require_count("search_every", search_every, ", or None")
+        if threads is not None:
+            threads = require_count("threads", threads, ", or None")
         if not isinstance(signals, Signals | None):
             raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
         if not isinstance(min_face, numbers.Real):
             raise TypeError(f"min_face must be a number of pixels, got {min_face!r}")
-        if not min_face >= 0:
-            raise ValueError(f"min_face must be 0 pixels or more, got {min_face}")
+        if not 0 <= min_face < math.inf:
+            raise ValueError(f"min_face must be 0 pixels or more, and finite, got {min_face}")
+        min_face = float(min_face)
         self._finder = open_finder(finder, search_side)
         path = model_path(model)
         self._backend = open_backend(path, device, threads, backend, precision)
@@ -154,8 +157,8 @@ class Detector(Described):
             "precision": precision,
             "min_face": min_face,
             "signals": signals,
-            "search_side": search_side,
-            "flip_test": flip_test,
+            "search_side": None if search_side is None else operator.index(search_side),
+            "flip_test": bool(flip_test),
         }
         self._given_finder = finder
         self._alone = OneThread("detector")
