@@ -244,12 +244,12 @@ class Detector(Described):
             if self._bank:
                 self._bank.reset()
 
-    def _cut(self) -> None:
+    def _cut(self, picture: bool) -> None:
         """Follow nobody on into the next file, whose faces get numbers of their own."""
         with self._alone:
             self._tracker.cut()
             if self._bank:
-                self._bank.reset()
+                self._bank.reset(picture)
 
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
@@ -431,7 +431,7 @@ class Detector(Described):
                     f"{shots.name} was not at its end: give each its own with detector.clone()"
                 )
             if shot.first and track is None:
-                self._cut()
+                self._cut(picture=shot.timestamp is None)  # files without times are those
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             self._stream = mine
             yield shot, shot.placed(result)

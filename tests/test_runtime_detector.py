@@ -1,6 +1,8 @@
 import json
+import math
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -223,8 +225,6 @@ def test_stream_of_every_fourth_frame(model, finder):
 
 
 def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):
-    import cv2
-
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100 + 3 * i, 120))
     detector = Detector(model, finder=finder)
@@ -248,9 +248,33 @@ def test_each_file_of_several_begins_anew(model, finder, tmp_path):
     assert finder.finds == 2, "the second file's face is near the first's, and another's"
 
 
-def write_video(path, frames):
-    import cv2
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
 
+
+def test_a_picture_among_videos_has_no_baseline(model, finder, tmp_path, monkeypatch):
+    monkeypatch.setattr("runtime.signals.baseline.REST", 0.01)  # the tiny model says little
+    write_video(tmp_path / "a.avi", [spot(100, 120)] * 3)
+    cv2.imwrite(str(tmp_path / "b.png"), spot(100, 120))
+    write_video(tmp_path / "c.avi", [spot(100, 120)] * 2)
+    with Detector(model, finder=finder, signals=Signals(baseline=1)) as detector:
+        results = list(detector.stream(tmp_path))
+        names = [result.name for result in results]
+        assert names == ["a.avi"] * 3 + ["b.png"] + ["c.avi"] * 2
+        for result in results:
+            (face,) = result
+            rest = results[names.index(result.name)].faces[0].aus
+            for au, value in face.aus.items():
+                taken = 0 if result.name == "b.png" else max(0, logit(rest[au]) - logit(0.01))
+                assert logit(face.adjusted[au]) == pytest.approx(logit(value) - taken)
+            assert min(rest.values()) > 0.02, "there is something to take off"
+        assert (detector.faces_followed, detector.baselines) == (2, 2)
+        detector.reset()
+        (face,) = detector.track(spot(100, 120))  # of a video that knows no time
+        assert face.adjusted != face.aus
+
+
+def write_video(path, frames):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, frames[0].shape[1::-1])
     for frame in frames:
         writer.write(frame)
