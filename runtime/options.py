@@ -182,7 +182,7 @@ def read_keys(text: str) -> tuple[str, ...]:
     keys = []
     for word in text.replace(",", " ").split():
         number = word.upper().removeprefix("AU")
-        if not number.isdigit():
+        if not number.isdecimal():
             raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
         keys.append(au_key(int(number)))
     if not keys:

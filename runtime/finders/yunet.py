@@ -40,8 +40,10 @@ class YuNetFinder:
             raise OpenCVError(
                 f"OpenCV {cv2.__version__} has no FaceDetectorYN: install 4.8 or newer"
             )
-        if not Path(path).is_file():
+        if not Path(path).exists():
             raise FileNotFoundError(f"face finder {path} does not exist: give a YuNet ONNX file")
+        if not Path(path).is_file():
+            raise InputError(f"face finder {path} is not a file: give a YuNet ONNX file")
         try:
             self._network = cv2.FaceDetectorYN.create(
                 "onnx", np.fromfile(path, np.uint8), np.empty(0, np.uint8), (64, 64), threshold
