@@ -69,6 +69,27 @@ def require_aus(layout: Layout, result: Result) -> None:
         )
 
 
+def require_intensities(aus: Iterable[str], result: Result) -> None:
+    """Check that a result tells the intensities that a table has columns for.
+
+    Args:
+        aus: Keys of the AUs with such a column; those that the result does not tell at all are
+            passed over.
+        result: The result.
+
+    Raises:
+        InputError: It does not.
+    """
+    aus = tuple(aus)
+    for face in result:
+        missing = [au for au in aus if au in face.aus and au not in face.intensities]
+        if missing:
+            raise InputError(
+                f"frame {result.index} does not tell the intensity of {', '.join(missing)}, for "
+                "which there are columns: make the Layout with intensity=False"
+            )
+
+
 def numbered(names: Iterable[str], digits: int | None) -> list[Column]:
     """Make columns of numbers that are written alike."""
     return [Column(name, digits) for name in names]

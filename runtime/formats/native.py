@@ -20,7 +20,15 @@
 
 from pathlib import Path
 
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered, require_aus
+from runtime.formats.columns import (
+    Cell,
+    Column,
+    CsvWriter,
+    Layout,
+    numbered,
+    require_aus,
+    require_intensities,
+)
 from runtime.landmarks import COUNT
 from runtime.results import Face, Result
 
@@ -49,9 +57,10 @@ def rows(result: Result, layout: Layout) -> list[list[Cell]]:
     """Turn a frame into rows, unrounded.
 
     Raises:
-        InputError: It lacks AUs that the layout has columns for.
+        InputError: It lacks AUs or intensities that the layout has columns for.
     """
     require_aus(layout, result)
+    require_intensities(layout.aus if layout.intensity else (), result)
     start: list[Cell] = [result.index, result.timestamp]
     end: list[Cell] = [result.name] if layout.named else []
     if result.faces:

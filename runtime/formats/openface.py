@@ -18,7 +18,14 @@ from pathlib import Path
 
 from runtime.action_units import au_key
 from runtime.formats import dlib68
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered
+from runtime.formats.columns import (
+    Cell,
+    Column,
+    CsvWriter,
+    Layout,
+    numbered,
+    require_intensities,
+)
 from runtime.results import Face, Result
 
 INTENSITY_AUS = tuple(
@@ -61,6 +68,7 @@ class OpenFaceWriter(CsvWriter):
 
     def rows(self, result: Result) -> list[list[Cell]]:
         """Turn a frame into rows."""
+        require_intensities((au for au, kind in self._aus if kind == "r"), result)
         frame, end = result.index + 1, [result.name] if self._named else []
         if not result.faces:
             empty = len(self.header) - 5 - len(end)
