@@ -288,7 +288,8 @@ class Run:
     def _identity(self, source: Source) -> dict[str, object]:
         """Say what decides over the results, for whoever goes on."""
         detector = self.detector
-        return begun.identity(source, detector.spec.to_dict(), detector.precision, self._options())
+        model = detector.spec.to_dict(), detector.precision
+        return begun.identity(source, *model, self._options(), detector.finder_sha256)
 
     def _made_by(self) -> dict[str, object]:
         """Tell what it takes to make the same again, beside what the rest of the record tells."""
@@ -298,6 +299,7 @@ class Run:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "model_sha256": file_sha256(path) if path.is_file() else None,
+            "finder_sha256": self.detector.finder_sha256,
             "begun": _now(),
         }
 
