@@ -313,7 +313,7 @@ class Detector(Described):
         watch = Stopwatch()
         frames = [check_frame(frame) for frame in frames]
         found = [self._pipeline.find(frame, watch) for frame in frames]
-        everything = self._pipeline.look_twice_at_all(frames, found, watch)
+        everything = self._pipeline.look_twice_at_all(frames, found, watch, by_size=True)
         sizes = [size_of(frame) for frame in frames]
         faces = [self._faces.number(*pair) for pair in zip(everything, sizes, strict=True)]
         watch.lap("post")

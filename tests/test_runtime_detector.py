@@ -150,6 +150,27 @@ def test_largest_faces_come_first(model, finder):
     assert len(Detector(model, finder=finder, max_faces=1)(frame)) == 1
 
 
+def test_largest_faces_are_those_of_the_largest_boxes(model, finder):
+    """The finder's own boxes may tell otherwise."""
+    frame = np.maximum(spot(300, 300, 1280, 960), 0)
+    frame[300:420, 900:1020] = 255
+    find = finder.find
+
+    def flattered(image):
+        small, large = sorted(find(image), key=lambda face: face.box[2])
+        middle = np.array([[0, 0, 99.5], [0, 0, 99.5]])
+        nearer = (large.alignment - middle) * 1.25 + middle  # so its face is smaller
+        return [small, type(large)(large.box, 0.9, nearer)]
+
+    finder.find = flattered
+    with Detector(model, finder=finder) as detector:
+        for faces in (detector(frame), *detector.batch([frame])):
+            assert [round(where(face)[0], -1) for face in faces] == [300, 960]
+            assert [face.id for face in faces] == [0, 1]
+            areas = [face.box[2] * face.box[3] for face in faces]
+            assert areas[0] > 1.2 * areas[1]
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1), (3, 500, 4)])
 def test_very_small_frames(model, shape):
     detector = Detector(model)
