@@ -17,7 +17,7 @@ from runtime.described import Described
 from runtime.errors import InputError
 from runtime.faces import FaceMaker
 from runtime.finders import FaceFinder, open_finder
-from runtime.image import check_frame, size_of
+from runtime.image import check_frame, shallow_frames, size_of
 from runtime.latency import Stopwatch
 from runtime.one_thread import OneThread
 from runtime.packaged import model_path
@@ -174,6 +174,7 @@ class Detector(Described):
             except InputError:
                 self._backend.close()
                 raise
+        shallow_frames.begin()
         self._holds = Holds(self.aus, self.tells_intensity, self.adjusts)
 
     def __enter__(self) -> Self:
@@ -256,6 +257,7 @@ class Detector(Described):
 
         Args:
             frame: (H, W, 3) uint8, BGR as OpenCV reads it; grey, BGRA and uint16 are converted.
+                Of uint16 all 16 bits count: of a camera of 12 give ``frame << 4``.
 
         Returns:
             The faces, numbered by size, the largest first; none is not an error.

@@ -37,6 +37,29 @@ def test_single_frame(model, finder):
     assert (face.landmarks < [x + w, y + h]).all()
 
 
+def test_frames_that_lack_their_upper_bits_are_told_once_a_detector(model, finder, caplog):
+    ten, twelve = (spot(150, 120).astype(np.uint16) << bits for bits in (2, 4))
+    whole = twelve << 4
+    with_alpha = np.dstack([ten, np.full(ten.shape[:2], 65535, np.uint16)])
+    black = np.random.default_rng(0).integers(0, 256, whole.shape, np.uint16)
+    for way in (Detector.__call__, Detector.track, lambda d, frame: next(d.batch([frame]))):
+        for frame in (ten, twelve, with_alpha, ten.astype(">u2")):
+            caplog.clear()
+            with Detector(model, finder=finder) as detector:
+                for good in (whole, black, spot(150, 120)):
+                    way(detector, good)
+                assert not caplog.messages
+                for _ in range(2):
+                    way(detector, frame)
+            (said,) = caplog.messages
+            assert f"no value above {frame[..., :3].max()} of 65535" in said
+            assert "10 bits, give frame << 6, if it holds 12, frame << 4" in said
+    with Detector(model, finder=finder) as detector:
+        assert not detector(ten).faces
+        assert detector(ten << 6).faces
+        assert detector(twelve << 4).faces
+
+
 @pytest.mark.parametrize("track", [False, True])
 def test_one_face_that_is_found_twice_is_one_face(model, finder, track):
     find = finder.find
