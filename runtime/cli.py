@@ -26,6 +26,7 @@ from runtime.errors import (
     OutputError,
     SpecError,
 )
+from runtime.messages import OneLine, printable, tell
 from runtime.options import parser
 from runtime.outputs import Wanted
 from runtime.outputs.pictures import check_writable
@@ -59,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     _allow_any_name()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     try:
         command = find_command(argv[0]) if argv else None
         if command:
@@ -74,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         redirect_to_nowhere(sys.stdout)
         return READER_GONE
     except BAD_INPUT as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(printable(f"error: {error}"))
         if not isinstance(error, OutputError):
             return BAD
         _drop_unwritten()
@@ -194,7 +197,7 @@ def _run_all(
             # On a full disc the other sources would fail as well.
             if len(sources) == 1 or isinstance(error, BrokenPipeError | OutputError):
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            tell(printable(f"error: {error}"))
             code = BAD
     return code
 
@@ -238,7 +241,7 @@ def _check_thresholds(args: argparse.Namespace) -> None:
 
 def _headline(detector: Detector, model: str) -> str:
     spec = detector.spec
-    name = f"{model}, packaged" if model in MODELS else model
+    name = f"{model}, packaged" if model in MODELS else printable(model)
     lines = [
         repr(detector),
         f"model {name}: {len(spec.aus)} AUs, trained on {spec.training_data}",

@@ -27,6 +27,11 @@ class Described:
         return self._backend.spec
 
     @property
+    def finder_sha256(self) -> str | None:
+        """Digest of the finder's file; None where it is of none, as OpenCV's cascades."""
+        return getattr(self._finder, "sha256", None)
+
+    @property
     def aus(self) -> tuple[str, ...]:
         """Keys of the AUs that every face gets: ``("AU01", ...)``, where `spec` has numbers."""
         return tuple(map(au_key, self.spec.aus))

@@ -3,6 +3,7 @@
 import itertools
 import math
 import numbers
+import operator
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import NoReturn, Self
@@ -16,7 +17,7 @@ from runtime.described import Described
 from runtime.errors import InputError
 from runtime.faces import FaceMaker
 from runtime.finders import FaceFinder, open_finder
-from runtime.image import check_frame, size_of
+from runtime.image import check_frame, shallow_frames, size_of
 from runtime.latency import Stopwatch
 from runtime.one_thread import OneThread
 from runtime.packaged import model_path
@@ -105,8 +106,8 @@ class Detector(Described):
         ImportError: The backend's library is not installed.
         TypeError: A value is not a number, or not a whole one where counts are meant, or
             ``signals`` is not a `Signals`.
-        ValueError: A number is below 1, ``search_side`` is below 64 or given with a finder of one's
-            own; the backend or the precision is unknown.
+        ValueError: A number is below 1, ``min_face`` is negative or infinite, ``search_side`` is
+            below 64 or given with a finder of one's own; the backend or the precision is unknown.
     """
 
     def __init__(
@@ -125,17 +126,19 @@ class Detector(Described):
         search_side: int | None = None,
         flip_test: bool = False,
     ) -> None:
-        require_count("max_faces", max_faces)
-        require_count("verify_every", verify_every)
-        for name, number in (("search_every", search_every), ("threads", threads)):
-            if number is not None:
-                require_count(name, number, ", or None")
+        max_faces = require_count("max_faces", max_faces)
+        verify_every = require_count("verify_every", verify_every)
+        if search_every is not None:
+            search_every = require_count("search_every", search_every, ", or None")
+        if threads is not None:
+            threads = require_count("threads", threads, ", or None")
         if not isinstance(signals, Signals | None):
             raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
         if not isinstance(min_face, numbers.Real):
             raise TypeError(f"min_face must be a number of pixels, got {min_face!r}")
-        if not min_face >= 0:
-            raise ValueError(f"min_face must be 0 pixels or more, got {min_face}")
+        if not 0 <= min_face < math.inf:
+            raise ValueError(f"min_face must be 0 pixels or more, and finite, got {min_face}")
+        min_face = float(min_face)
         self._finder = open_finder(finder, search_side)
         path = model_path(model)
         self._backend = open_backend(path, device, threads, backend, precision)
@@ -154,8 +157,8 @@ class Detector(Described):
             "precision": precision,
             "min_face": min_face,
             "signals": signals,
-            "search_side": search_side,
-            "flip_test": flip_test,
+            "search_side": None if search_side is None else operator.index(search_side),
+            "flip_test": bool(flip_test),
         }
         self._given_finder = finder
         self._alone = OneThread("detector")
@@ -171,6 +174,7 @@ class Detector(Described):
             except InputError:
                 self._backend.close()
                 raise
+        shallow_frames.begin()
         self._holds = Holds(self.aus, self.tells_intensity, self.adjusts)
 
     def __enter__(self) -> Self:
@@ -241,18 +245,19 @@ class Detector(Described):
             if self._bank:
                 self._bank.reset()
 
-    def _cut(self) -> None:
+    def _cut(self, picture: bool) -> None:
         """Follow nobody on into the next file, whose faces get numbers of their own."""
         with self._alone:
             self._tracker.cut()
             if self._bank:
-                self._bank.reset()
+                self._bank.reset(picture)
 
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
 
         Args:
             frame: (H, W, 3) uint8, BGR as OpenCV reads it; grey, BGRA and uint16 are converted.
+                Of uint16 all 16 bits count: of a camera of 12 give ``frame << 4``.
 
         Returns:
             The faces, numbered by size, the largest first; none is not an error.
@@ -310,7 +315,7 @@ class Detector(Described):
         watch = Stopwatch()
         frames = [check_frame(frame) for frame in frames]
         found = [self._pipeline.find(frame, watch) for frame in frames]
-        everything = self._pipeline.look_twice_at_all(frames, found, watch)
+        everything = self._pipeline.look_twice_at_all(frames, found, watch, by_size=True)
         sizes = [size_of(frame) for frame in frames]
         faces = [self._faces.number(*pair) for pair in zip(everything, sizes, strict=True)]
         watch.lap("post")
@@ -327,7 +332,8 @@ class Detector(Described):
         Args:
             frame: As for a single frame.
             timestamp: When it was taken, seconds since any fixed moment, which smoothing, events
-                and subtitles go by; None for 30 frames a second, and for no time in the result.
+                and subtitles go by; a number of any kind, such as PyAV's fractions. None for 30
+                frames a second, and for no time in the result.
 
         Returns:
             The faces by id; none is not an error. Frames are numbered from 0, or from the last
@@ -337,8 +343,7 @@ class Detector(Described):
             InputError: The frame is not an image, or the time no number.
             RuntimeError: The detector is closed, or in use in another thread.
         """
-        if timestamp is not None and not _is_time(timestamp):
-            raise InputError(f"timestamp must be in seconds, got {timestamp!r}")
+        seconds = None if timestamp is None else _seconds(timestamp)
         with self._alone:
             self._check_open()
             self._stream = None
@@ -349,7 +354,7 @@ class Detector(Described):
             make = self._faces.make
             faces = tuple(make(track.id, track.look, track.score, size) for track in tracks)
             watch.lap("post")
-            said = {"timestamp": timestamp, "ended": self._tracker.ended, "holds": self._holds}
+            said = {"timestamp": seconds, "ended": self._tracker.ended, "holds": self._holds}
             result = Result(faces, watch.timings(), size, index=self._next_index, **said)
             self._next_index += 1
             return self._bank.apply(result) if self._bank else result
@@ -428,11 +433,17 @@ class Detector(Described):
                     f"{shots.name} was not at its end: give each its own with detector.clone()"
                 )
             if shot.first and track is None:
-                self._cut()
+                self._cut(picture=shot.timestamp is None)  # files without times are those
             result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             self._stream = mine
             yield shot, shot.placed(result)
 
 
-def _is_time(timestamp: object) -> bool:
-    return isinstance(timestamp, numbers.Real) and math.isfinite(timestamp)
+def _seconds(timestamp: object) -> float:
+    """Make a plain float of a time: PyAV's are fractions, and NumPy's differences may wrap."""
+    try:
+        if isinstance(timestamp, numbers.Real) and math.isfinite(timestamp):
+            return float(timestamp)
+    except OverflowError:  # of a whole number or fraction that no float holds
+        pass
+    raise InputError(f"timestamp must be in seconds, got {timestamp!r}")

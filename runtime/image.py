@@ -1,12 +1,57 @@
 """Frames as the detector wants them."""
 
+import logging
+
 import cv2
 import numpy as np
 
 from runtime.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 MAX_SIDE = 32766
 """Longest side of a frame, pixels: OpenCV's warps count in 16 bits."""
+
+
+class ShallowFrames:
+    """Tells in the log, once, where frames of 16 bits hold only 10 or 12 of them.
+
+    Cameras give them as they are, in the lower bits, and files keep them so. As 16 bits they are
+    nearly black: no face is found, and nobody would know why.
+    """
+
+    black = 256
+    """Below this a frame may be black, with some noise, whatever its bits are."""
+
+    shallow = 4096
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def begin(self) -> None:
+        """Tell once more, as of a new detector, whose frames are others."""
+        self._told = False
+
+    def look(self, frame: np.ndarray) -> None:
+        """Look at a frame.
+
+        Args:
+            frame: (H, W) or (H, W, channels) uint16.
+        """
+        if self._told:
+            return
+        most = int(frame[..., :3].max()) if frame.ndim == 3 else int(frame.max())  # but for alpha
+        if self.black <= most < self.shallow:
+            self._told = True
+            logger.warning(
+                "a frame of uint16 has no value above %d of 65535 and is nearly black: if it holds "
+                "10 bits, give frame << 6, if it holds 12, frame << 4",
+                most,
+            )
+
+
+shallow_frames = ShallowFrames()
+"""Frames come in by sources and by the detector; what looks at them is one."""
 
 
 def size_of(frame: np.ndarray) -> tuple[int, int]:
@@ -19,7 +64,8 @@ def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
 
     Args:
         frame: (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA; uint8 [0, 255] or uint16
-            [0, 65535]. Alpha is dropped, 16 bits are scaled to 8.
+            [0, 65535]. Alpha is dropped, 16 bits are scaled to 8; `shallow_frames` are told in the
+            log.
         name: What to call the frame in messages.
 
     Returns:
@@ -52,6 +98,7 @@ def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
     if frame.dtype.kind == "u" and frame.dtype.itemsize == 2:
         native = frame.astype(np.uint16, copy=False)  # files and cameras may give the bytes swapped
         frame = cv2.convertScaleAbs(native, alpha=255 / 65535)
+        shallow_frames.look(native)
     elif frame.dtype != np.uint8:
         raise InputError(
             f"{name} is {frame.dtype}: convert it to uint8 in 0 to 255"

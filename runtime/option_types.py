@@ -1,6 +1,7 @@
 """Numbers and files on command lines: read, and refused in words, as `argparse` takes types."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def not_negative(text: str) -> float:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
     return at_least(0, number)
+
+
+def finite(text: str) -> float:
+    """Read a number from 0 on that is not infinite; other errors as of `not_negative`.
+
+    Args:
+        text: As typed.
+
+    Raises:
+        argparse.ArgumentTypeError: It is infinite.
+    """
+    number = not_negative(text)
+    if math.isinf(number):
+        raise argparse.ArgumentTypeError(f"{text} is not finite")
+    return number
 
 
 def at_least(least: int, number: float) -> float:

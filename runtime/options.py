@@ -9,7 +9,7 @@ from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.help import DefaultsHelp
 from runtime.installed import version_of
-from runtime.option_types import at_least, count, not_negative, positive, whole
+from runtime.option_types import at_least, count, finite, not_negative, positive, whole
 from runtime.packaged import DEFAULT, MODELS
 from runtime.signals.smoothing import SMOOTHING
 from runtime.sources import GIVE_UP
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         default=VERIFY_EVERY,
         help="frames between looks at a tracked face",
     )
-    add("--min-face", type=not_negative, default=0, help="least size of a face, pixels")
+    add("--min-face", type=finite, default=0, help="least size of a face, pixels")
     add(
         "--search-side",
         type=_search_side,
@@ -182,7 +182,7 @@ def read_keys(text: str) -> tuple[str, ...]:
     keys = []
     for word in text.replace(",", " ").split():
         number = word.upper().removeprefix("AU")
-        if not number.isdigit():
+        if not number.isdecimal():
             raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
         keys.append(au_key(int(number)))
     if not keys:

@@ -184,7 +184,11 @@ class Pipeline:
         return self.look_twice_at_all([frame], [found], watch)[0]
 
     def look_twice_at_all(
-        self, frames: Sequence[np.ndarray], found: Sequence[list[FoundFace]], watch: Stopwatch
+        self,
+        frames: Sequence[np.ndarray],
+        found: Sequence[list[FoundFace]],
+        watch: Stopwatch,
+        by_size: bool = False,
     ) -> list[list[Sighting]]:
         """Run the network on the finder's alignments, then on those of the landmarks it gave.
 
@@ -198,10 +202,13 @@ class Pipeline:
             frames: Each (H, W, 3) uint8, BGR.
             found: What the finder found in each.
             watch: Gets the time.
+            by_size: Whether the largest come first, and count where there are more than
+                `max_faces`: by the box of their landmarks, which finders' boxes, drawn in their
+                ways, do not always agree with.
 
         Returns:
             For each frame, at most `max_faces` that hold together and are large enough, in the same
-            order.
+            order, or by size.
         """
         all_found = [(n, face) for n, faces in enumerate(found) for face in faces]
         looks = self.run_all([(frames[n], face.alignment) for n, face in all_found], watch)
@@ -214,7 +221,7 @@ class Pipeline:
         sightings: list[list[Sighting]] = [[] for _ in frames]
         looks = self.run_all([(frames[n], matrix) for n, _, matrix in good], watch)
         for (n, face, used), look in zip(good, looks, strict=True):
-            if len(sightings[n]) == self.max_faces:
+            if len(sightings[n]) == self.max_faces and not by_size:
                 continue
             box = face_box(look.landmarks)
             if not self.large_enough(box):
@@ -222,4 +229,12 @@ class Pipeline:
             known = any(same_face(box, face_box(s.look.landmarks)) for s in sightings[n])
             if not known and not why_lost(look.landmarks, used, size_of(frames[n])):
                 sightings[n].append(Sighting(look, face.score))
-        return sightings
+        if by_size:
+            for those in sightings:
+                those.sort(key=_area, reverse=True)
+        return [those[: self.max_faces] for those in sightings]
+
+
+def _area(sighting: Sighting) -> float:
+    _, _, width, height = face_box(sighting.look.landmarks)
+    return width * height

@@ -111,7 +111,7 @@ class Face:
         """Leave out action units.
 
         Args:
-            aus: Keys of those that stay, in the order wanted.
+            aus: Keys of those that stay, in the order wanted; one that is given twice stays once.
 
         Returns:
             A copy.
@@ -303,7 +303,7 @@ def _known(wanted: Iterable[str], known: Iterable[str] | None) -> tuple[str, ...
     """Return the keys that are asked for; ``known`` is None where nobody knows which there are."""
     if isinstance(wanted, str):
         raise InputError(f"{wanted!r} is one text: give a list of keys, as in [{wanted!r}]")
-    keys = tuple(wanted)
+    keys = tuple(dict.fromkeys(wanted))
     unknown = [] if known is None else [str(key) for key in keys if key not in known]
     if unknown:
         raise InputError(f"no {', '.join(unknown)} here: choose from {', '.join(known or ())}")

@@ -24,6 +24,7 @@ from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.installed import version_of
 from runtime.latency import LatencyStats
+from runtime.messages import printable, tell
 from runtime.outputs import SourceFiles, Wanted, all_written, begun, cut_off, reopen
 from runtime.outputs.pictures import write_whole
 from runtime.packaged import model_path
@@ -99,7 +100,7 @@ class Run:
         if stream is None or self._unheard:  # closed from the start, or meanwhile
             return
         try:
-            print(text, file=stream, flush=True)
+            tell(text, stream)
         except OSError as error:
             if has_gone(error):
                 self._unheard = True
@@ -137,7 +138,7 @@ class Run:
             # Before any frame is read: what comes meanwhile is not what was looked at.
             self._run, self._maker = self._identity(source), self._made_by()
         if self.wanted and self.wanted.resume and self._finished(source):
-            print(f"{source.name}: done before{self._without(source)}", file=sys.stderr)
+            tell(printable(f"{source.name}: done before{self._without(source)}"))
             return True
         # Going on may be cut off again before it has come to a frame that is new.
         goes_on = self.wanted and self.wanted.resume and cut_off(self._base(source))
@@ -160,7 +161,7 @@ class Run:
                     self.detector.faces_followed - faces,
                 )
             ):
-                print(f"{source.name}: {idle}", file=sys.stderr)
+                tell(printable(f"{source.name}: {idle}"))
             self._report(source, tally, time.perf_counter() - began, agreement, whole)
         if stopped:
             raise stopped
@@ -260,7 +261,7 @@ class Run:
         agreement: Agreement | None,
         whole: bool,
     ) -> None:
-        said = f"\n{source.name}\n{tally.table()}"
+        said = f"\n{printable(source.name)}\n{tally.table()}"
         if self.wanted:
             base = self._base(source)
             record = {
@@ -280,7 +281,7 @@ class Run:
             }
             data = (json.dumps(record, indent=2) + "\n").encode()
             write_whole(begun.record_path(base), data)
-            said += f"\n{wall:.1f} s in all, drawing and writing included: {base}.*"
+            said += f"\n{wall:.1f} s in all, drawing and writing included: {printable(str(base))}.*"
         if agreement:
             said += f"\n\nagreement with the ground truth\n{agreement.table()}"
         self.say(said)
@@ -288,7 +289,8 @@ class Run:
     def _identity(self, source: Source) -> dict[str, object]:
         """Say what decides over the results, for whoever goes on."""
         detector = self.detector
-        return begun.identity(source, detector.spec.to_dict(), detector.precision, self._options())
+        model = detector.spec.to_dict(), detector.precision
+        return begun.identity(source, *model, self._options(), detector.finder_sha256)
 
     def _made_by(self) -> dict[str, object]:
         """Tell what it takes to make the same again, beside what the rest of the record tells."""
@@ -298,6 +300,7 @@ class Run:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "model_sha256": file_sha256(path) if path.is_file() else None,
+            "finder_sha256": self.detector.finder_sha256,
             "begun": _now(),
         }
 
@@ -353,7 +356,7 @@ def _progress(source: Source) -> Iterator[Shot]:
     if sys.stderr is None:  # as of pythonw on Windows
         yield from source
         return
-    with tqdm(total=source.count, unit="frame", desc=source.stem) as bar:
+    with tqdm(total=source.count, unit="frame", desc=printable(source.stem)) as bar:
         for shot in source:
             yield shot
             del shot  # or this loop would keep one more frame alive

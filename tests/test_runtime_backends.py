@@ -227,6 +227,15 @@ def test_bf16_is_not_for_onnxruntime(tmp_path):
         open_backend(write_model(tmp_path / "m.onnx"), precision="bf16")
 
 
+def test_who_asks_another_engine_for_bf16_is_told_of_the_model_too(tmp_path):
+    (tmp_path / "m.npz").write_bytes(b"")  # which OpenVINO would refuse next
+    said = "give backend 'openvino' too with an .onnx model such as 'edge', or no precision"
+    with pytest.raises(DeviceError, match=said):
+        open_backend(tmp_path / "m.npz", precision="bf16")
+    with pytest.raises(DeviceError, match="give backend 'openvino' too, or no precision"):
+        open_backend(write_model(tmp_path / "m.onnx"), precision="bf16")
+
+
 def test_a_file_for_another_engine_is_logged(tmp_path, engine, caplog):
     caplog.set_level(logging.INFO, "runtime.backends")
     for made_for in ONNX_ENGINES:

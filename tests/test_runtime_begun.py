@@ -123,7 +123,7 @@ def test_a_run_is_what_decides_over_its_results(tmp_path):
     assert files.startswith("1, sha256 ")
     assert run == {
         "file": "clip.avi", "bytes": 7, "model": {"sha": "ab"}, "precision": "int8",
-        "options": {"every": 2, "smooth": [1, 2]},
+        "options": {"every": 2, "smooth": [1, 2]}, "finder_file": None,
     }  # fmt: skip
     assert of_source({"run": run}, source, run)
     assert of_source({"run": {**run, "precision": "fp32"}}, source, run)
@@ -197,6 +197,46 @@ def test_a_single_file_of_the_same_name_and_size(tmp_path, capsys, model):
     assert run(capsys, first / "1.png", *given)[0] == 0
     assert "done before" in run(capsys, first / "1.png", *given, "--resume")[2]
     assert "done before" not in run(capsys, second / "1.png", *given, "--resume")[2]
+
+
+class NoFaces:
+    """Stands in for OpenCV's YuNet, which takes any file then."""
+
+    @staticmethod
+    def create(*_):
+        return NoFaces()
+
+    def setInputSize(self, size):
+        pass
+
+    def detect(self, image):
+        return 1, None
+
+
+def test_another_finder_of_the_same_kind_makes_another_run(tmp_path, capsys, model, monkeypatch):
+    monkeypatch.setattr(cv2, "FaceDetectorYN", NoFaces)
+    finders = [tmp_path / name for name in ("a.onnx", "b.onnx", "copy_of_a.onnx")]
+    for path, content in zip(finders, (b"aaa", b"bbb", b"aaa"), strict=True):
+        path.write_bytes(content)
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in finders]
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video", "--resume", "--finder")
+    break_off(monkeypatch, capsys, 4, *given, finders[0])
+    code, _, err = run(capsys, *given, finders[1])
+    assert code == 2
+    said = "finder_file sha256 {:.16}, this one has sha256 {:.16}"
+    assert said.format(digests[0], digests[1]) in err
+    note = out / "clip.latency.partial.json"
+    older = json.loads(note.read_text())
+    code, _, err = run(capsys, *given, finders[2])
+    assert (code, "going on behind frame 2" in err) == (0, True), err
+    record = json.loads((out / "clip.latency.json").read_text())
+    assert record["made_by"]["finder_sha256"] == digests[2]
+    # What an older version began says nothing of it, and goes on.
+    del older["run"]["finder_file"]
+    (out / "clip.csv").rename(out / "clip.partial.csv")
+    note.write_text(json.dumps(older))
+    assert run(capsys, *given, finders[1])[0] == 0
 
 
 def test_other_options_are_refused_with_a_new_format_too(tmp_path, capsys, model):
@@ -284,6 +324,7 @@ def test_a_record_tells_what_made_it(tmp_path, capsys, model):
     assert run(capsys, clip, "--out", tmp_path / "out", "--model", model, "--no-video")[0] == 0
     told = json.loads((tmp_path / "out" / "clip.latency.json").read_text())["made_by"]
     assert told["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert told["finder_sha256"] is None  # the cascade is OpenCV's
     assert told["python"] == platform.python_version()
     assert told["numpy"] == np.__version__
     assert told["begun"] <= told["written"]

@@ -285,7 +285,8 @@ def test_missing_demo(tmp_path, capsys, monkeypatch):
     "arguments",
     [
         *(["--max-faces", "0"], ["--threads", "x"], ["--unknown"]),
-        *(["--search-every", "-1"], ["--min-face", "-1"], ["--give-up", "nan"], ["--aus", ""]),
+        *(["--search-every", "-1"], ["--min-face", "-1"], ["--min-face", "inf"]),
+        *(["--give-up", "nan"], ["--aus", ""]),
     ],
 )
 def test_nonsense_on_the_command_line(arguments, capsys):

@@ -1,6 +1,7 @@
 """One detector a thread, one stream a detector."""
 
 import copy
+import json
 import pickle
 import threading
 
@@ -135,6 +136,23 @@ def test_clone_has_the_same_settings_and_a_state_of_its_own(model):
     np.testing.assert_array_equal(face.landmarks, same.landmarks)
 
 
+def test_settings_are_plain_values_whatever_numbers_were_given(model):
+    given = {
+        "threads": np.int32(1),
+        "max_faces": np.int64(3),
+        "verify_every": np.uint8(7),
+        "search_every": np.int16(9),
+        "min_face": np.float32(2.5),
+        "search_side": np.int64(640),
+        "flip_test": np.bool_(True),
+    }
+    with Detector(model, **given) as detector:
+        read = json.loads(json.dumps(detector.options))
+        assert read == detector.options
+        assert {name: read[name] for name in given} == given
+        assert detector._pipeline.min_face == 2.5
+
+
 def test_clones_in_threads_give_what_one_gives_alone(model):
     frames = [spot(100 + 3 * i, 120 + i) for i in range(20)]
     detector = Detector(model, threads=1, finder=SpotFinder())
@@ -200,6 +218,8 @@ def test_numbers_that_are_none_are_named(model):
             Detector(model, **{name: None})
     with pytest.raises(TypeError, match="min_face must be a number of pixels, got '5'"):
         Detector(model, min_face="5")
+    with pytest.raises(ValueError, match="min_face must be 0 pixels or more, and finite, got inf"):
+        Detector(model, min_face=float("inf"))
     with pytest.raises(TypeError, match=r"size must be a whole number, got 1\.5"):
         next(detector.batch([spot(100, 120)], size=1.5))
     with pytest.raises(TypeError, match=r"run takes what open_source gives, got 'short\.mp4'"):

@@ -1,3 +1,8 @@
+import json
+import math
+from fractions import Fraction
+
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -7,6 +12,8 @@ from runtime import latency, packaged
 from runtime.align import alignment_matrix, crop_matrix, transform, warp
 from runtime.detector import Detector
 from runtime.errors import InputError, SpecError
+from runtime.formats import Layout, open_writer
+from runtime.signals import Signals
 
 
 def where(face) -> np.ndarray:
@@ -28,6 +35,29 @@ def test_single_frame(model, finder):
     x, y, w, h = face.box
     assert (face.landmarks > [x, y]).all()
     assert (face.landmarks < [x + w, y + h]).all()
+
+
+def test_frames_that_lack_their_upper_bits_are_told_once_a_detector(model, finder, caplog):
+    ten, twelve = (spot(150, 120).astype(np.uint16) << bits for bits in (2, 4))
+    whole = twelve << 4
+    with_alpha = np.dstack([ten, np.full(ten.shape[:2], 65535, np.uint16)])
+    black = np.random.default_rng(0).integers(0, 256, whole.shape, np.uint16)
+    for way in (Detector.__call__, Detector.track, lambda d, frame: next(d.batch([frame]))):
+        for frame in (ten, twelve, with_alpha, ten.astype(">u2")):
+            caplog.clear()
+            with Detector(model, finder=finder) as detector:
+                for good in (whole, black, spot(150, 120)):
+                    way(detector, good)
+                assert not caplog.messages
+                for _ in range(2):
+                    way(detector, frame)
+            (said,) = caplog.messages
+            assert f"no value above {frame[..., :3].max()} of 65535" in said
+            assert "10 bits, give frame << 6, if it holds 12, frame << 4" in said
+    with Detector(model, finder=finder) as detector:
+        assert not detector(ten).faces
+        assert detector(ten << 6).faces
+        assert detector(twelve << 4).faces
 
 
 @pytest.mark.parametrize("track", [False, True])
@@ -143,6 +173,27 @@ def test_largest_faces_come_first(model, finder):
     assert len(Detector(model, finder=finder, max_faces=1)(frame)) == 1
 
 
+def test_largest_faces_are_those_of_the_largest_boxes(model, finder):
+    """The finder's own boxes may tell otherwise."""
+    frame = np.maximum(spot(300, 300, 1280, 960), 0)
+    frame[300:420, 900:1020] = 255
+    find = finder.find
+
+    def flattered(image):
+        small, large = sorted(find(image), key=lambda face: face.box[2])
+        middle = np.array([[0, 0, 99.5], [0, 0, 99.5]])
+        nearer = (large.alignment - middle) * 1.25 + middle  # so its face is smaller
+        return [small, type(large)(large.box, 0.9, nearer)]
+
+    finder.find = flattered
+    with Detector(model, finder=finder) as detector:
+        for faces in (detector(frame), *detector.batch([frame])):
+            assert [round(where(face)[0], -1) for face in faces] == [300, 960]
+            assert [face.id for face in faces] == [0, 1]
+            areas = [face.box[2] * face.box[3] for face in faces]
+            assert areas[0] > 1.2 * areas[1]
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1), (3, 500, 4)])
 def test_very_small_frames(model, shape):
     detector = Detector(model)
@@ -218,8 +269,6 @@ def test_stream_of_every_fourth_frame(model, finder):
 
 
 def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):
-    import cv2
-
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100 + 3 * i, 120))
     detector = Detector(model, finder=finder)
@@ -243,9 +292,33 @@ def test_each_file_of_several_begins_anew(model, finder, tmp_path):
     assert finder.finds == 2, "the second file's face is near the first's, and another's"
 
 
-def write_video(path, frames):
-    import cv2
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
 
+
+def test_a_picture_among_videos_has_no_baseline(model, finder, tmp_path, monkeypatch):
+    monkeypatch.setattr("runtime.signals.baseline.REST", 0.01)  # the tiny model says little
+    write_video(tmp_path / "a.avi", [spot(100, 120)] * 3)
+    cv2.imwrite(str(tmp_path / "b.png"), spot(100, 120))
+    write_video(tmp_path / "c.avi", [spot(100, 120)] * 2)
+    with Detector(model, finder=finder, signals=Signals(baseline=1)) as detector:
+        results = list(detector.stream(tmp_path))
+        names = [result.name for result in results]
+        assert names == ["a.avi"] * 3 + ["b.png"] + ["c.avi"] * 2
+        for result in results:
+            (face,) = result
+            rest = results[names.index(result.name)].faces[0].aus
+            for au, value in face.aus.items():
+                taken = 0 if result.name == "b.png" else max(0, logit(rest[au]) - logit(0.01))
+                assert logit(face.adjusted[au]) == pytest.approx(logit(value) - taken)
+            assert min(rest.values()) > 0.02, "there is something to take off"
+        assert (detector.faces_followed, detector.baselines) == (2, 2)
+        detector.reset()
+        (face,) = detector.track(spot(100, 120))  # of a video that knows no time
+        assert face.adjusted != face.aus
+
+
+def write_video(path, frames):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, frames[0].shape[1::-1])
     for frame in frames:
         writer.write(frame)
@@ -375,7 +448,27 @@ def test_signals_that_are_none(model):
         Detector(model, signals="ema")
 
 
-@pytest.mark.parametrize("time", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "time", [float("nan"), float("inf"), "soon", 10**400], ids=lambda x: f"{x}"[:4]
+)
 def test_a_time_that_is_none_is_refused(model, finder, time):
-    with pytest.raises(InputError, match=f"timestamp must be in seconds, got {time}"):
+    with pytest.raises(InputError, match=f"timestamp must be in seconds, got {time!r}"):
         Detector(model, finder=finder).track(spot(100, 120), time)
+
+
+@pytest.mark.parametrize("kind", [Fraction, np.float32, np.int64, np.uint32, np.uint64])
+def test_times_of_any_kind_are_those_of_floats(model, finder, kind, tmp_path):
+    def followed(times):
+        signals = Signals("one-euro")
+        with Detector(model, finder=finder, signals=signals) as detector:
+            return [detector.track(spot(100 + 9 * x, 120), t) for x, t in enumerate(times)]
+
+    times = (5, 6, 4, 8)  # a clock that goes back, which wraps in unsigned numbers
+    expected, results = followed(map(float, times)), followed(map(kind, times))
+    for one, other in zip(expected, results, strict=True):
+        assert type(other.timestamp) is float
+        assert other.faces[0].adjusted == one.faces[0].adjusted
+        assert json.loads(other.to_json())["timestamp"] == one.timestamp
+    with open_writer("srt", tmp_path / "clip", Layout(("AU06", "AU12"))) as writer:
+        for result in results[:2]:
+            writer.write(result)

@@ -270,6 +270,8 @@ def test_wheel_without_cascade_files(monkeypatch, tmp_path):
 def test_missing_yunet_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.onnx does not exist"):
         open_finder(tmp_path / "no.onnx")
+    with pytest.raises(InputError, match=f"face finder {tmp_path} is not a file"):
+        open_finder(tmp_path)
 
 
 def test_file_that_is_no_yunet(tmp_path):

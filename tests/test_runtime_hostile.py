@@ -1,6 +1,7 @@
 """Files and names that are made to mislead: what they lead to is refused, or stays where it is."""
 
 import json
+import logging
 import os
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from tiny_network import tiny_network
 from runtime.errors import InputError, ModelError, SpecError
 from runtime.file_names import named_after
 from runtime.formats.growing import GrowingText, partial_path
+from runtime.messages import OneLine
 from runtime.native import library
 from runtime.native.model import read_model
 from runtime.sources import Video, open_source
@@ -54,6 +56,37 @@ def test_outputs_stay_in_their_folder(tmp_path, capsys, model, name):
     assert run(capsys, source, "--out", out, "--model", model)[0] == 0
     assert names(tmp_path / "out") == [f"result/{each}" for each in names(out)]
     assert f"{name}.csv" in names(out)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_names_move_no_terminal(tmp_path, capsys, model, monkeypatch):
+    """Names of files may hold what clears the screen, or a line that looks like one of ours."""
+    monkeypatch.setattr(logging.root, "handlers", [])  # pytest's, so that the program sets its own
+    folder, out = tmp_path / "a\x1b[2J", tmp_path / "out\x9b"
+    folder.mkdir()
+    clip = write_clip(folder / "b\nerror: c\x1b[31m.avi", 2)
+    (folder / "d\x07.avi").write_bytes(b"no video")
+    code, *said = run(capsys, folder, clip, folder / "e\x7f.avi", "--out", out, "--model", model)
+    _, again = said, run(capsys, folder, clip, "--out", out, "--model", model, "--resume")[2]
+    assert code == 2
+    text = "".join([*said, again])
+    assert not set(text) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)]))
+    assert not any(line.startswith("error: c") for line in text.splitlines())
+    for shown in (r"a\x1b[2J", r"b\nerror: c\x1b[31m", r"d\x07.avi", r"e\x7f.avi", r"out\x9b"):
+        assert shown in text
+    assert r"b\nerror: c\x1b[31m.avi: done before" in again
+    assert {f"{clip.stem}.csv", f"{folder.name}.csv"} < set(names(out))
+
+
+def test_a_log_message_is_one_line_and_keeps_its_traceback():
+    try:
+        raise ValueError("\x1b")
+    except ValueError:
+        record = logging.makeLogRecord(
+            {"msg": "%s is bad", "args": ("a\nb\x1b",), "exc_info": sys.exc_info()}
+        )
+    first, second, *_ = OneLine("%(message)s").format(record).splitlines()
+    assert (first, second) == (r"a\nb\x1b is bad", "Traceback (most recent call last):")
 
 
 def test_pictures_of_a_pattern_stay_in_their_folder(tmp_path, capsys, model, monkeypatch):

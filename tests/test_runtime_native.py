@@ -225,7 +225,8 @@ def test_closed_and_wrong_crops(file):
 
 
 def test_other_devices_suffixes_and_precisions_are_refused(file, tmp_path):
-    with pytest.raises(DeviceError, match="native engine runs on CPUs"):
+    said = "native engine runs on CPUs: give an .onnx model such as 'edge' to backend 'onnxruntime'"
+    with pytest.raises(DeviceError, match=said):
         open_backend(file, "cuda")
     with pytest.raises(DeviceError, match="native computes as the file says"):
         open_backend(file, precision="bf16")

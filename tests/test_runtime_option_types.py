@@ -7,7 +7,8 @@ import pytest
 
 from lgrnet import evaluate, train
 from lgrnet.heatmaps.__main__ import main as heatmaps
-from runtime.option_types import at_least, count, not_negative, positive, whole
+from runtime.option_types import at_least, count, finite, not_negative, positive, whole
+from runtime.options import read_keys
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,7 @@ from runtime.option_types import at_least, count, not_negative, positive, whole
     [
         (whole, "-3", -3), (positive, "1", 1), (count, "0", 0),
         (not_negative, "0", 0.0), (not_negative, "2.5", 2.5), (not_negative, "inf", math.inf),
+        (finite, "40.5", 40.5),
     ],
 )  # fmt: skip
 def test_numbers_are_read(kind, text, number):
@@ -32,6 +34,9 @@ def test_numbers_are_read(kind, text, number):
         (not_negative, "-0.5", "-0.5 is not 0 or more"),
         (not_negative, "nan", "nan is not 0 or more"),
         (not_negative, "much", "'much' is no number"),
+        (read_keys, "AU6,²", "'²' is no action unit: write AU12 or 12"),
+        (finite, "-1", "-1 is not 0 or more"),
+        (finite, "inf", "inf is not finite"),
     ],
 )
 def test_others_are_refused(kind, text, said):

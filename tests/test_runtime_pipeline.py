@@ -6,6 +6,7 @@ from test_runtime_fixtures import MEAN_FACE, SpotFinder, make_spec, spot
 
 from runtime.align import ALIGNED_SIZE, warp
 from runtime.backends.base import Outputs
+from runtime.finders import FoundFace
 from runtime.latency import Stopwatch
 from runtime.pipeline import Pipeline
 
@@ -73,6 +74,30 @@ class Moving(Means):
         self.asked += 1
         landmarks = np.repeat(points[None], len(faces), axis=0).astype(np.float32)
         return Outputs(np.zeros((len(faces), 3)), landmarks)
+
+
+class Flattering(SpotFinder):
+    """Sees three faces, and draws the larger box around the smaller face."""
+
+    def find(self, frame):
+        return [
+            FoundFace((0, 0, side, side), 0.9, np.array([[1 / z, 0, -x / z], [0, 1 / z, -x / z]]))
+            for side, z, x in ((90, 0.5, 100), (60, 1.0, 300), (70, 0.8, 700))
+        ]
+
+
+def test_by_size_the_largest_faces_are_those_of_the_landmarks():
+    frame = np.full((1000, 1000, 3), 200, np.uint8)
+    pipeline = Pipeline(Moving(0), Flattering(), 2)
+    found = pipeline.find(frame, Stopwatch())
+    assert [face.box[2] for face in found] == [90, 70, 60]
+
+    def widths(by_size):
+        (seen,) = pipeline.look_twice_at_all([frame], [found], Stopwatch(), by_size)
+        return [np.ptp(each.look.landmarks[:, 0]) / np.ptp(MEAN_FACE[:, 0]) for each in seen]
+
+    np.testing.assert_allclose(widths(by_size=True), [1.0, 0.8], atol=1e-4)
+    np.testing.assert_allclose(widths(by_size=False), [0.5, 0.8], atol=1e-4)
 
 
 @pytest.mark.parametrize(("shift", "count"), [(0, 1), (30, 1), (60, 0), (np.nan, 0)])

@@ -72,7 +72,7 @@ def test_only_some_action_units():
 
 def test_what_is_present_comes_in_the_order_asked_for():
     face = replace(some_face(3, ("AU06", "AU12")), adjusted={"AU06": 0.1, "AU12": 0.2, "AU24": 0.3})
-    some = face.only(["AU12", "AU06"])
+    some = face.only(["AU12", "AU06", "AU12"])
     assert some.present == ("AU12", "AU06")
     assert list(some.adjusted.items()) == [("AU12", 0.2), ("AU06", 0.1)]
 
@@ -92,6 +92,8 @@ def test_only_what_there_is_can_be_asked_for():
         with pytest.raises(InputError, match=r"give a list of keys, as in \['AU12'\]"):
             result.only("AU12")
     assert none.only(["AU12"]).holds == (("AU12",), True, False)
+    for result in (whole, none):
+        assert result.only(["AU12", "AU06", "AU12"]).holds.aus == ("AU12", "AU06")
 
 
 def test_a_frame_without_a_face_has_the_columns_of_one_with():

@@ -1,13 +1,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from some_results import some_face, some_result
+from some_results import SIZE, some_face, some_result
 from test_runtime_formats import AUS, LAYOUT, STRONG, write
 
 from runtime.errors import InputError
 from runtime.formats import Layout
 from runtime.formats.stored import StoredFrames
+from runtime.results import Result
 
 
 def stored(folder: Path, text: str, layout: Layout = LAYOUT) -> StoredFrames:
@@ -37,6 +39,34 @@ def test_stored_frames_are_what_was_written(tmp_path):
     assert {**a, "pose": None} == {**b, "pose": None}
     text = path.read_bytes()
     assert text[left.keep :].startswith(b"3,")
+
+
+def drawn_result(rng: np.random.Generator, index: int) -> Result:
+    """A face with numbers of many digits, at 24000/1001 frames a second."""
+    face = some_face(0, [au for au in AUS if rng.random() < 0.5])
+    numbers = ({au: top * rng.random() for au in AUS} for top in (1.0, 5.0, 1.0))
+    aus, intensities, adjusted = numbers
+    face = replace(
+        face, box=tuple(300 * rng.random(4)), score=rng.random(), aus=aus,
+        landmarks=(face.landmarks + rng.random((49, 2))).astype(np.float32),
+        intensities=intensities, adjusted=adjusted,
+    )  # fmt: skip
+    return some_result(index, face, timestamp=index * 1001 / 24000)
+
+
+@pytest.mark.parametrize("name", ["openface", "pyfeat", "events", "vtt", "srt"])
+def test_files_of_stored_frames_are_those_of_the_frames(tmp_path, name):
+    rng = np.random.default_rng(0)
+    layout = Layout(AUS, intensity=True, adjusted=True)
+    results = [drawn_result(rng, index) for index in range(400)]
+    table = write(tmp_path, "native", *results, layout=layout)
+    first = write(tmp_path / "first", name, *results[:-1], layout=layout)
+    remade = [
+        replace(result, size=SIZE, faces=tuple(replace(f, frame_size=SIZE) for f in result))
+        for result in StoredFrames(table, layout)
+    ]
+    again = write(tmp_path / "again", name, *remade, layout=layout)
+    assert again.read_text() == first.read_text()
 
 
 def test_stored_frames_that_were_cut(tmp_path):

@@ -1,6 +1,7 @@
 import csv
 import errno
 import os
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -256,6 +257,19 @@ def test_results_that_lack_columns_are_told(tmp_path, name):
         open_writer(name, tmp_path / "a", layout) as writer,
     ):
         writer.write(some_result(3, some_face(AU12=0.5)))
+
+
+@pytest.mark.parametrize("name", ["native", "parquet", "openface"])
+def test_results_that_lack_intensities_are_told(tmp_path, name):
+    said = "frame 3 does not tell the intensity of AU12, AU25, for .* with intensity=False"
+    silent = some_face(AU06=0.5, AU12=0.5, AU25=0.1)
+    some = replace(silent, intensities={"AU06": 2.5})
+    layout = Layout(("AU06", "AU12", "AU25"), intensity=True)
+    with (
+        pytest.raises(InputError, match=said),
+        open_writer(name, tmp_path / "a", layout) as writer,
+    ):
+        writer.write(some_result(3, replace(silent, intensities=silent.aus), some))
 
 
 @pytest.mark.parametrize("name", ["events", "vtt"])

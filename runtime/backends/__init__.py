@@ -84,9 +84,11 @@ def open_backend(
             f"precision {precision!r} is unknown: give 'bf16', or None to compute as the file says"
         )
     if precision == "bf16" and backend != "openvino":
+        # OpenVINO would refuse files of other engines next.
+        model = "" if path.suffix.lower() == ".onnx" else " with an .onnx model such as 'edge'"
         raise DeviceError(
             f"precision 'bf16' was asked for, but {backend} computes as the file says: give "
-            "backend 'openvino' too, or no precision"
+            f"backend 'openvino' too{model}, or no precision"
         )
     if not isinstance(device, str) or not re.fullmatch(r"cpu|auto|cuda(:\d+)?", device):
         raise DeviceError(f"unknown device {device!r}: give cpu, cuda, cuda:N or auto")

@@ -33,7 +33,7 @@ class NativeBackend(FixedBatch):
         if device.startswith("cuda"):
             raise DeviceError(
                 f"device {device!r} was asked for, but the native engine runs on CPUs: give "
-                "backend 'onnxruntime', or device cpu or auto"
+                "an .onnx model such as 'edge' to backend 'onnxruntime', or device cpu or auto"
             )
         self._library = find_library()
         model = path if isinstance(path, NativeModel) else read_model(path)

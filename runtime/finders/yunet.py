@@ -1,5 +1,6 @@
 """YuNet, a small network that finds faces, run by OpenCV."""
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,9 @@ class YuNetFinder:
         path: YuNet ONNX file, such as ``face_detection_yunet_2023mar.onnx`` of OpenCV Zoo.
         threshold: Least confidence of a face.
         search_side: Longer side to which larger frames are reduced for the search, pixels.
+
+    Attributes:
+        sha256: Digest of the file, which tells one YuNet model from another.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -40,11 +44,15 @@ class YuNetFinder:
             raise OpenCVError(
                 f"OpenCV {cv2.__version__} has no FaceDetectorYN: install 4.8 or newer"
             )
-        if not Path(path).is_file():
+        if not Path(path).exists():
             raise FileNotFoundError(f"face finder {path} does not exist: give a YuNet ONNX file")
+        if not Path(path).is_file():
+            raise InputError(f"face finder {path} is not a file: give a YuNet ONNX file")
+        model = np.fromfile(path, np.uint8)
+        self.sha256 = hashlib.sha256(model).hexdigest()
         try:
             self._network = cv2.FaceDetectorYN.create(
-                "onnx", np.fromfile(path, np.uint8), np.empty(0, np.uint8), (64, 64), threshold
+                "onnx", model, np.empty(0, np.uint8), (64, 64), threshold
             )
             self.find(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runtime.errors import InputError
+from runtime.formats.columns import TIME
 from runtime.results import Face, Result
 
 
@@ -99,7 +100,7 @@ class Changes:
 
 
 def time_of(result: Result) -> float:
-    """Return when a frame is, seconds.
+    """Return when a frame is, seconds, as the native table has it (`runtime.formats.columns`).
 
     Raises:
         InputError: Its source knows no time.
@@ -109,4 +110,4 @@ def time_of(result: Result) -> float:
             f"frame {result.index} has no timestamp, so events have no time: give a video or a "
             "camera, track(frame, timestamp) in a loop of your own, or another format"
         )
-    return result.timestamp
+    return round(result.timestamp, TIME)

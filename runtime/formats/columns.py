@@ -14,6 +14,10 @@ from runtime.results import Result
 Cell = float | int | str | None
 """A value of a table; None is an empty cell."""
 
+TIME, SCORE, INTENSITY, PIXELS = 4, 4, 3, 2
+"""Digits behind the point in the native table, from which ``--resume`` makes other files anew.
+Those that have fewer round twice, by way of these, so that they always are the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -42,16 +46,20 @@ class Column:
         name: Its name.
         digits: Digits behind the point; None for whole numbers and text.
         text: Whether it holds text.
+        native: Digits in the native table, where these are more; see `TIME`.
     """
 
     name: str
     digits: int | None = None
     text: bool = False
+    native: int | None = None
 
     def write(self, cell: Cell) -> str:
         """Write a cell as text; an empty one as nothing."""
         if cell is None:
             return ""
+        if self.native is not None:
+            cell = round(cell, self.native)
         return str(cell) if self.digits is None else f"{cell:.{self.digits}f}"
 
 
@@ -69,9 +77,30 @@ def require_aus(layout: Layout, result: Result) -> None:
         )
 
 
-def numbered(names: Iterable[str], digits: int | None) -> list[Column]:
+def require_intensities(aus: Iterable[str], result: Result) -> None:
+    """Check that a result tells the intensities that a table has columns for.
+
+    Args:
+        aus: Keys of the AUs with such a column; those that the result does not tell at all are
+            passed over.
+        result: The result.
+
+    Raises:
+        InputError: It does not.
+    """
+    aus = tuple(aus)
+    for face in result:
+        missing = [au for au in aus if au in face.aus and au not in face.intensities]
+        if missing:
+            raise InputError(
+                f"frame {result.index} does not tell the intensity of {', '.join(missing)}, for "
+                "which there are columns: make the Layout with intensity=False"
+            )
+
+
+def numbered(names: Iterable[str], digits: int | None, native: int | None = None) -> list[Column]:
     """Make columns of numbers that are written alike."""
-    return [Column(name, digits) for name in names]
+    return [Column(name, digits, native=native) for name in names]
 
 
 class CsvWriter(TextWriter):

@@ -20,7 +20,19 @@
 
 from pathlib import Path
 
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered, require_aus
+from runtime.formats.columns import (
+    INTENSITY,
+    PIXELS,
+    SCORE,
+    TIME,
+    Cell,
+    Column,
+    CsvWriter,
+    Layout,
+    numbered,
+    require_aus,
+    require_intensities,
+)
 from runtime.landmarks import COUNT
 from runtime.results import Face, Result
 
@@ -31,14 +43,14 @@ def columns(layout: Layout) -> list[Column]:
     """List the columns."""
     aus = layout.aus
     return [
-        *(Column("frame"), Column("timestamp", 4), Column("face_id"), Column("success")),
-        Column("score", 4),
-        *numbered(("box_x", "box_y", "box_w", "box_h"), 2),
+        *(Column("frame"), Column("timestamp", TIME), Column("face_id"), Column("success")),
+        Column("score", SCORE),
+        *numbered(("box_x", "box_y", "box_w", "box_h"), PIXELS),
         *numbered(aus, 4),
         *numbered((f"{au}_c" for au in aus), None),
-        *numbered((f"{au}_r" for au in aus if layout.intensity), 3),
+        *numbered((f"{au}_r" for au in aus if layout.intensity), INTENSITY),
         *numbered((f"{au}_adj" for au in aus if layout.adjusted), 4),
-        *numbered((f"{axis}_{i}" for axis in "xy" for i in range(COUNT)), 2),
+        *numbered((f"{axis}_{i}" for axis in "xy" for i in range(COUNT)), PIXELS),
         *numbered(POSE[:3], 2),
         *numbered(POSE[3:], 1),
         *((Column("input", text=True),) if layout.named else ()),
@@ -49,9 +61,10 @@ def rows(result: Result, layout: Layout) -> list[list[Cell]]:
     """Turn a frame into rows, unrounded.
 
     Raises:
-        InputError: It lacks AUs that the layout has columns for.
+        InputError: It lacks AUs or intensities that the layout has columns for.
     """
     require_aus(layout, result)
+    require_intensities(layout.aus if layout.intensity else (), result)
     start: list[Cell] = [result.index, result.timestamp]
     end: list[Cell] = [result.name] if layout.named else []
     if result.faces:

@@ -18,7 +18,18 @@ from pathlib import Path
 
 from runtime.action_units import au_key
 from runtime.formats import dlib68
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered
+from runtime.formats.columns import (
+    INTENSITY,
+    PIXELS,
+    SCORE,
+    TIME,
+    Cell,
+    Column,
+    CsvWriter,
+    Layout,
+    numbered,
+    require_intensities,
+)
 from runtime.results import Face, Result
 
 INTENSITY_AUS = tuple(
@@ -49,18 +60,22 @@ class OpenFaceWriter(CsvWriter):
             *((au, "c") for au in layout.aus if au not in PRESENCE_AUS),
         ]
         columns = [
-            *(Column("frame"), Column("face_id"), Column("timestamp", 3)),
-            *(Column("confidence", 2), Column("success")),
+            *(Column("frame"), Column("face_id"), Column("timestamp", 3, native=TIME)),
+            *(Column("confidence", 2, native=SCORE), Column("success")),
             *numbered(POSE[:3], 1),
             *numbered(POSE[3:], 3),
-            *numbered(dlib68.NAMES, 1),
-            *(Column(f"{au}_{kind}", 2 if kind == "r" else None) for au, kind in self._aus),
+            *numbered(dlib68.NAMES, 1, native=PIXELS),
+            *(
+                Column(f"{au}_r", 2, native=INTENSITY) if kind == "r" else Column(f"{au}_c")
+                for au, kind in self._aus
+            ),
             *((Column("input", text=True),) if layout.named else ()),
         ]
         super().__init__(path, columns)
 
     def rows(self, result: Result) -> list[list[Cell]]:
         """Turn a frame into rows."""
+        require_intensities((au for au, kind in self._aus if kind == "r"), result)
         frame, end = result.index + 1, [result.name] if self._named else []
         if not result.faces:
             empty = len(self.header) - 5 - len(end)

@@ -13,7 +13,7 @@ from math import radians
 from pathlib import Path
 
 from runtime.formats import dlib68
-from runtime.formats.columns import Cell, Column, CsvWriter, Layout, numbered, require_aus
+from runtime.formats.columns import TIME, Cell, Column, CsvWriter, Layout, numbered, require_aus
 from runtime.results import Face, Result
 
 BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
@@ -40,7 +40,7 @@ class PyFeatWriter(CsvWriter):
             *numbered(layout.aus, 4),
             *numbered(EMOTIONS, None),
             *(Column("Identity"), Column("input", text=True), Column("frame")),
-            Column("approx_time", 3),
+            Column("approx_time", 3, native=TIME),
         ]
         super().__init__(path, columns)
 

@@ -19,6 +19,11 @@ _LONGEST = 60  # letters of a value in a message
 
 _SOURCE = ("file", "bytes", "files")
 
+_DIGITS = 16  # of a digest
+
+_LATER = ("files", "finder_file")
+"""What older versions did not note."""
+
 _SAMPLE = 4096  # bytes of a file that are looked at, in three places
 
 
@@ -27,7 +32,13 @@ def record_path(base: Path) -> Path:
     return Path(f"{base}.latency.json")
 
 
-def identity(source: Source, model: Mapping, precision: str, options: Mapping) -> dict[str, object]:
+def identity(
+    source: Source,
+    model: Mapping,
+    precision: str,
+    options: Mapping,
+    finder_sha256: str | None = None,
+) -> dict[str, object]:
     """Say what decides over the results of a run.
 
     Args:
@@ -35,11 +46,12 @@ def identity(source: Source, model: Mapping, precision: str, options: Mapping) -
         model: What the model says of itself.
         precision: What it computes in.
         options: What was chosen.
+        finder_sha256: Digest of the face finder's file, None where it is of none.
 
     Returns:
         ``file`` and, of a source that is one file, its ``bytes``; ``files``, how many and a digest
-        of their names, sizes and samples of them; ``model``, ``precision``, ``options``; plain
-        values, as JSON gives them back.
+        of their names, sizes and samples of them; ``model``, ``precision``, ``options`` and
+        ``finder_file``, its digest; plain values, as JSON gives them back.
     """
     path = Path(source.name)
     said = {
@@ -49,6 +61,7 @@ def identity(source: Source, model: Mapping, precision: str, options: Mapping) -
         "model": dict(model),
         "precision": precision,
         "options": {name: value for name, value in options.items() if name not in _FREE},
+        "finder_file": finder_sha256 and f"sha256 {finder_sha256[:_DIGITS]}",
     }
     return json.loads(json.dumps(said))
 
@@ -70,7 +83,7 @@ def _digest(files: Sequence[tuple[str, Path]]) -> str | None:
                     digest.update(file.read(_SAMPLE))
         except OSError:  # it is told when its turn comes
             digest.update(b"unreadable\0")
-    return f"{len(files)}, sha256 {digest.hexdigest()[:16]}"
+    return f"{len(files)}, sha256 {digest.hexdigest()[:_DIGITS]}"
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -139,8 +152,7 @@ def check_same(base: Path, run: Mapping[str, object]) -> None:
             break
     else:
         return  # of an older version, which noted nothing
-    if "files" not in before:  # of an older version
-        run = {name: value for name, value in run.items() if name != "files"}
+    run = {name: value for name, value in run.items() if name in before or name not in _LATER}
     other = _difference(before, run)
     if other:
         raise InputError(

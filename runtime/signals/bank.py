@@ -56,11 +56,16 @@ class SignalBank:
         self.baselines = 0
         """Faces whose baseline is known by now, since the bank was made."""
         self.faces = 0
-        """Faces that there have been in what has times, since the bank was made."""
+        """Faces that there have been beside those of pictures, since the bank was made."""
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all faces."""
+    def reset(self, picture: bool = False) -> None:
+        """Forget all faces.
+
+        Args:
+            picture: Whether what follows is a picture, whose one frame is no resting face.
+        """
+        self._picture = picture
         self._tracks: dict[int, _Track] = {}
         self._updates = 0
         self._time: float | None = None
@@ -93,7 +98,7 @@ class SignalBank:
             seconds = max(0.0, result.timestamp - self._time)
         self._time = result.timestamp
         known = self._tracks.keys()
-        if result.timestamp is not None:  # pictures have no baseline
+        if not self._picture:
             self.faces += sum(face.id not in known for face in result)
         faces = tuple(self._follow(face, seconds) for face in result)
         for number in result.ended:
@@ -124,7 +129,8 @@ class SignalBank:
             before.seen = self._updates
             return before
         signals = self._signals
-        rest = Baseline(signals.baseline, signals.baseline_quantile) if signals.baseline else None
+        learns = signals.baseline and not self._picture
+        rest = Baseline(signals.baseline, signals.baseline_quantile) if learns else None
         track = _Track(
             before.baseline if before else rest,
             SMOOTHING[signals.smooth]() if signals.smooth else None,
