@@ -3,7 +3,6 @@
 import itertools
 import math
 import numbers
-import operator
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import NoReturn, Self
@@ -17,12 +16,13 @@ from runtime.described import Described
 from runtime.errors import InputError
 from runtime.faces import FaceMaker
 from runtime.finders import FaceFinder, open_finder
-from runtime.image import check_frame, shallow_frames, size_of
+from runtime.image import check_frame, size_of
 from runtime.latency import Stopwatch
 from runtime.one_thread import OneThread
 from runtime.packaged import model_path
 from runtime.pipeline import Pipeline
 from runtime.results import Holds, Result, Timings
+from runtime.settings import Settings
 from runtime.signals import SignalBank, Signals
 from runtime.sources import (
     GIVE_UP,
@@ -126,47 +126,26 @@ class Detector(Described):
         search_side: int | None = None,
         flip_test: bool = False,
     ) -> None:
-        max_faces = require_count("max_faces", max_faces)
-        verify_every = require_count("verify_every", verify_every)
-        if search_every is not None:
-            search_every = require_count("search_every", search_every, ", or None")
-        if threads is not None:
-            threads = require_count("threads", threads, ", or None")
-        if not isinstance(signals, Signals | None):
-            raise TypeError(f"signals must be a runtime.Signals or None, got {signals!r}")
-        if not isinstance(min_face, numbers.Real):
-            raise TypeError(f"min_face must be a number of pixels, got {min_face!r}")
-        if not 0 <= min_face < math.inf:
-            raise ValueError(f"min_face must be 0 pixels or more, and finite, got {min_face}")
-        min_face = float(min_face)
+        self._settings = settings = Settings(
+            model, device, threads, max_faces, verify_every, search_every, backend, precision,
+            min_face, signals, search_side, flip_test,
+        )  # fmt: skip
         self._finder = open_finder(finder, search_side)
         path = model_path(model)
-        self._backend = open_backend(path, device, threads, backend, precision)
+        self._backend = open_backend(path, device, settings.threads, backend, precision)
         if flip_test:
             self._backend = with_flip_test(self._backend)
-        self._pipeline = Pipeline(self._backend, self._finder, max_faces, min_face)
-        self._tracker = Tracker(self._pipeline, verify_every, search_every)
-        self._settings = {
-            "max_faces": max_faces,
-            "verify_every": verify_every,
-            "model": model,
-            "device": device,
-            "threads": threads,
-            "search_every": search_every,
-            "backend": backend,
-            "precision": precision,
-            "min_face": min_face,
-            "signals": signals,
-            "search_side": None if search_side is None else operator.index(search_side),
-            "flip_test": bool(flip_test),
-        }
+        self._pipeline = Pipeline(
+            self._backend, self._finder, settings.max_faces, settings.min_face
+        )
+        self._tracker = Tracker(self._pipeline, settings.verify_every, settings.search_every)
         self._given_finder = finder
         self._alone = OneThread("detector")
         self._closed = False
         self._stream: object | None = None  # what is being followed: the last that was begun
         self._next_index = 0
         self._faces = FaceMaker(self.spec)
-        self.signals, self.flip_test = signals, flip_test
+        self.signals, self.flip_test = signals, settings.flip_test
         self._bank: SignalBank | None = None
         if signals:
             try:
@@ -174,7 +153,6 @@ class Detector(Described):
             except InputError:
                 self._backend.close()
                 raise
-        shallow_frames.begin()
         self._holds = Holds(self.aus, self.tells_intensity, self.adjusts)
 
     def __enter__(self) -> Self:
@@ -228,14 +206,12 @@ class Detector(Described):
                         "in detector.clone(finder=...)"
                     )
                 finder = finder.clone()
-        return Detector(finder=finder, **self._settings)
+        return Detector(finder=finder, **self._settings.arguments())
 
     @property
     def options(self) -> dict[str, object]:
         """The settings it was opened with, as plain values: the finder by name, no signals."""
-        given = {**self._settings, "model": str(self._settings["model"] or "the packaged model")}
-        given["finder"] = self._finder.name
-        return {name: value for name, value in given.items() if name != "signals"}
+        return {**self._settings.plain(), "finder": self._finder.name}
 
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""

@@ -28,10 +28,6 @@ class ShallowFrames:
     def __init__(self) -> None:
         self._told = False
 
-    def begin(self) -> None:
-        """Tell once more, as of a new detector, whose frames are others."""
-        self._told = False
-
     def look(self, frame: np.ndarray) -> None:
         """Look at a frame.
 
@@ -51,7 +47,7 @@ class ShallowFrames:
 
 
 shallow_frames = ShallowFrames()
-"""Frames come in by sources and by the detector; what looks at them is one."""
+"""One for all sources and detectors, so that a warning comes once."""
 
 
 def size_of(frame: np.ndarray) -> tuple[int, int]:

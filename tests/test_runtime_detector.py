@@ -13,6 +13,7 @@ from runtime.align import alignment_matrix, crop_matrix, transform, warp
 from runtime.detector import Detector
 from runtime.errors import InputError, SpecError
 from runtime.formats import Layout, open_writer
+from runtime.image import ShallowFrames
 from runtime.signals import Signals
 
 
@@ -37,7 +38,7 @@ def test_single_frame(model, finder):
     assert (face.landmarks < [x + w, y + h]).all()
 
 
-def test_frames_that_lack_their_upper_bits_are_told_once_a_detector(model, finder, caplog):
+def test_frames_that_lack_their_upper_bits_are_told_once(model, finder, caplog, monkeypatch):
     ten, twelve = (spot(150, 120).astype(np.uint16) << bits for bits in (2, 4))
     whole = twelve << 4
     with_alpha = np.dstack([ten, np.full(ten.shape[:2], 65535, np.uint16)])
@@ -45,6 +46,7 @@ def test_frames_that_lack_their_upper_bits_are_told_once_a_detector(model, finde
     for way in (Detector.__call__, Detector.track, lambda d, frame: next(d.batch([frame]))):
         for frame in (ten, twelve, with_alpha, ten.astype(">u2")):
             caplog.clear()
+            monkeypatch.setattr("runtime.image.shallow_frames", ShallowFrames())
             with Detector(model, finder=finder) as detector:
                 for good in (whole, black, spot(150, 120)):
                     way(detector, good)
