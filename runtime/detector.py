@@ -104,8 +104,8 @@ class Detector(Described):
             AU that the model does not know.
         OpenCVError: This OpenCV lacks what the finder needs.
         ImportError: The backend's library is not installed.
-        TypeError: A value is not a number, or not a whole one where counts are meant, or
-            ``signals`` is not a `Signals`.
+        TypeError: A value is not a number, or not a whole one where counts are meant,
+            ``signals`` is not a `Signals`, or ``flip_test`` neither True nor False.
         ValueError: A number is below 1, ``min_face`` is negative or infinite, ``search_side`` is
             below 64 or given with a finder of one's own; the backend or the precision is unknown.
     """
@@ -143,6 +143,7 @@ class Detector(Described):
         self._alone = OneThread("detector")
         self._closed = False
         self._stream: object | None = None  # what is being followed: the last that was begun
+        self._picture = False  # whether what is tracked is one of a run's, which has no baseline
         self._next_index = 0
         self._faces = FaceMaker(self.spec)
         self.signals, self.flip_test = signals, settings.flip_test
@@ -221,12 +222,12 @@ class Detector(Described):
             if self._bank:
                 self._bank.reset()
 
-    def _cut(self, picture: bool) -> None:
+    def _cut(self) -> None:
         """Follow nobody on into the next file, whose faces get numbers of their own."""
         with self._alone:
             self._tracker.cut()
             if self._bank:
-                self._bank.reset(picture)
+                self._bank.reset()
 
     def __call__(self, frame: np.ndarray) -> Result:
         """Detect in one frame by itself; what is being tracked stays as it is.
@@ -333,7 +334,7 @@ class Detector(Described):
             said = {"timestamp": seconds, "ended": self._tracker.ended, "holds": self._holds}
             result = Result(faces, watch.timings(), size, index=self._next_index, **said)
             self._next_index += 1
-            return self._bank.apply(result) if self._bank else result
+            return self._bank.apply(result, self._picture) if self._bank else result
 
     def stream(
         self,
@@ -402,6 +403,7 @@ class Detector(Described):
         follow = shots.moving if track is None else track
         self.reset()
         self._stream = mine = object()
+        picture = False
         for shot in every_nth(shots, every):
             if self._stream is not mine and (follow or self._stream is not None):
                 raise RuntimeError(
@@ -409,8 +411,13 @@ class Detector(Described):
                     f"{shots.name} was not at its end: give each its own with detector.clone()"
                 )
             if shot.first and track is None:
-                self._cut(picture=shot.timestamp is None)  # files without times are those
-            result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
+                self._cut()
+                picture = shot.timestamp is None  # files without times are those
+            self._picture = picture
+            try:
+                result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
+            finally:
+                self._picture = False
             self._stream = mine
             yield shot, shot.placed(result)
 

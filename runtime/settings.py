@@ -6,6 +6,8 @@ import operator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from runtime.counts import require_count
 from runtime.signals import Signals
 
@@ -17,8 +19,8 @@ class Settings:
     Numbers of NumPy become Python's.
 
     Raises:
-        TypeError: A value is not a number, or not a whole one where counts are meant, or
-            ``signals`` is not a `Signals`.
+        TypeError: A value is not a number, or not a whole one where counts are meant,
+            ``signals`` is not a `Signals`, or ``flip_test`` neither True nor False.
         ValueError: A number is below 1, or ``min_face`` is negative or infinite.
     """
 
@@ -49,6 +51,8 @@ class Settings:
         if not 0 <= self.min_face < math.inf:
             raise ValueError(f"min_face must be 0 pixels or more, and finite, got {self.min_face}")
         self._set("min_face", float(self.min_face))
+        if not isinstance(self.flip_test, bool | np.bool_):
+            raise TypeError(f"flip_test must be True or False, got {self.flip_test!r}")
         self._set("flip_test", bool(self.flip_test))
         if isinstance(self.search_side, numbers.Integral):  # finders check it
             self._set("search_side", operator.index(self.search_side))

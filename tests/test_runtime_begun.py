@@ -147,6 +147,17 @@ def test_options_that_came_later_make_another_run(tmp_path):
         check_same(tmp_path / "a", {**run, "precision": "int8"})
 
 
+def test_options_that_came_later_and_are_not_used_make_none(tmp_path):
+    run = {"file": "a.avi", "options": {"every": 1}}
+    note(tmp_path / "a", run)
+    check_same(tmp_path / "a", {**run, "options": {"every": 1, "flip_test": False}})
+    with pytest.raises(InputError, match="had options flip_test False, this one has True"):
+        check_same(tmp_path / "a", {**run, "options": {"every": 1, "flip_test": True}})
+    note(tmp_path / "a", {**run, "options": {"every": 1, "flip_test": True}})
+    with pytest.raises(InputError, match="had options flip_test True, this one has False"):
+        check_same(tmp_path / "a", {**run, "options": {"every": 1, "flip_test": False}})
+
+
 def folders_of_clips(tmp_path, capsys, model):
     """Two participants, whose folders and clips have the same names, sizes and lengths."""
     folders = [tmp_path / person / "happy" for person in ("p1", "p2")]

@@ -59,13 +59,8 @@ class SignalBank:
         """Faces that there have been beside those of pictures, since the bank was made."""
         self.reset()
 
-    def reset(self, picture: bool = False) -> None:
-        """Forget all faces.
-
-        Args:
-            picture: Whether what follows is a picture, whose one frame is no resting face.
-        """
-        self._picture = picture
+    def reset(self) -> None:
+        """Forget all faces."""
         self._tracks: dict[int, _Track] = {}
         self._updates = 0
         self._time: float | None = None
@@ -83,11 +78,12 @@ class SignalBank:
         on = self._values(face) >= self._thresholds
         return replace(face, present=self._named(on))
 
-    def apply(self, result: Result) -> Result:
+    def apply(self, result: Result, picture: bool = False) -> Result:
         """Take in the next frame.
 
         Args:
             result: The frame's result, with the model's own presence.
+            picture: Whether it is a picture, whose one frame is no resting face.
 
         Returns:
             The same with `Face.adjusted` and `Face.present` as asked for.
@@ -98,9 +94,10 @@ class SignalBank:
             seconds = max(0.0, result.timestamp - self._time)
         self._time = result.timestamp
         known = self._tracks.keys()
-        if not self._picture:
+        if not picture:
             self.faces += sum(face.id not in known for face in result)
-        faces = tuple(self._follow(face, seconds) for face in result)
+        learns = bool(self._signals.baseline) and not picture
+        faces = tuple(self._follow(face, seconds, learns) for face in result)
         for number in result.ended:
             self._tracks.pop(number, None)
         if self._updates % FORGET == 0:
@@ -108,8 +105,8 @@ class SignalBank:
             self._tracks = {n: track for n, track in self._tracks.items() if track.seen > oldest}
         return replace(result, faces=faces)
 
-    def _follow(self, face: Face, seconds: float) -> Face:
-        track = self._track(face.id)
+    def _follow(self, face: Face, seconds: float, learns: bool) -> Face:
+        track = self._track(face.id, learns)
         values = self._values(face)
         if track.baseline:
             known = track.baseline.learned
@@ -123,13 +120,12 @@ class SignalBank:
         adjusted = dict(zip(self._aus, values.tolist(), strict=True))
         return replace(face, adjusted=adjusted, present=present)
 
-    def _track(self, number: int) -> _Track:
+    def _track(self, number: int, learns: bool) -> _Track:
         before = self._tracks.get(number)
         if before and before.seen == self._updates - 1:
             before.seen = self._updates
             return before
         signals = self._signals
-        learns = signals.baseline and not self._picture
         rest = Baseline(signals.baseline, signals.baseline_quantile) if learns else None
         track = _Track(
             before.baseline if before else rest,
