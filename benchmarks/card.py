@@ -96,7 +96,8 @@ def strength(root: Path) -> str:
     for part, name in (("all", f"mean, all {len(rows)}"), ("BP4D-12", "mean, the 12 of BP4D")):
         few = [row for row in rows if part == "all" or int(row["au"][2:]) in BP4D_AUS]
         keys = ("f1", "plain", *LEVELS)
-        averages = {key: float(np.mean([row[key] for row in few])) for key in keys}
+        known = {key: [row[key] for row in few if row[key] is not None] for key in keys}
+        averages = {key: float(np.mean(each)) if each else None for key, each in known.items()}
         means.append({"au": name, **averages})
     rows += means
     columns: list[Column] = [("AU", "---", lambda row: row["au"])]

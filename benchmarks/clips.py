@@ -48,6 +48,9 @@ def load_annotations(path: Path = ANNOTATIONS) -> list[dict]:
 
 def _check(clip: Mapping) -> None:
     file, _ = clip["file"], clip["source"]
+    people = clip.get("people", [])
+    if not isinstance(people, list) or not all(isinstance(each, str) for each in people):
+        raise ValueError(f"{file}: people {people!r} is no list of names")
     named = [(f"AU {rank['au']}", rank["on"] + rank["off"]) for rank in clip.get("rank", [])]
     for what, ranges in [*named, ("at rest", clip.get("neutral", []))]:
         for first, last in ranges:

@@ -261,10 +261,16 @@ def _area(
     return float(np.mean(of))
 
 
-def _interval(each: np.ndarray) -> list[float]:
-    """Return what holds 95 % of the mean over people, who are drawn with replacement."""
+def _interval(each: np.ndarray) -> list[float] | None:
+    """Return what holds 95 % of the mean over people, who are drawn; None of one person."""
+    if len(each) < 2:
+        return None
     drawn = np.random.default_rng(0).integers(0, len(each), (RESAMPLES, len(each)))
     return list(interval(each[drawn].mean(1)))
+
+
+def _between(limits: list[float] | None) -> str:
+    return "unknown" if limits is None else " to ".join(f"{limit:.2f}" for limit in limits)
 
 
 _SHOWN: tuple[Column, ...] = (
@@ -308,7 +314,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"folder {args.folder} holds none of the pictures: --list names them")
         crops = [cut_out(place(args.folder, still), still) for still in there]
         if args.cut_out is not None:
-            print(f"written to {write_table(args.cut_out, there, crops)}")
+            apart = sum(still["person"] in people_of_clips() for still in there)
+            print(
+                f"written to {write_table(args.cut_out, there, crops)}, without {apart} faces of "
+                "people whom the clips show"
+            )
             return 0
         answers = ask(args.model, crops, args.threads, args.flip_test)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
@@ -326,7 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest["people"]:
         print(
             f"{rest['people']} people at rest: {rest['aus_called']:.2f} AUs called of each on "
-            f"average, {rest['without']} without any"
+            f"average (95 %: {_between(rest['aus_called_95'])}), {rest['without']} without any"
         )
         seen = [{"au": key, "share": share} for key, share in rest["share"].items() if share]
         print(markdown(_RESTING, sorted(seen, key=lambda row: -row["share"])))

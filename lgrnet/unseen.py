@@ -6,7 +6,8 @@ what it has seen, also by way of the weights that its training began with or lea
 the networks that it is a mean of.
 
 Of data sets without folds, such as rendered faces, a checkpoint tells the last training's alone, by
-what they were made from; whoever is judged or asked for a say is compared with these too.
+what they were made from, and exported models do not tell them; whoever is judged or asked for a say
+is compared with these too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +45,9 @@ def seen_by(meta: Mapping[str, Any]) -> Seen:
     every = [*own, *map(tuple, meta.get(SEEN) or ())]
     return {(corpus, whom) for corpus, whom in every if corpus in CORPORA and whom is not None}
 
+
+TRAININGS = "trainings"
+"""Key of what a mean of networks says of theirs, see :func:`trainings`."""
 
 TUNED = ("thresholds", "intensities")
 """What is fitted to people beside the weights: :mod:`lgrnet.thresholds`, and
@@ -90,10 +94,24 @@ def trained_among(
         recipe: What the data set was made from.
         splits: Its splits.
     """
-    data, made_from = _last_training(meta)
-    last = {data.get("train")} if _share(made_from, recipe) else set()
+    known = {each["split"] for each in trainings(meta) if _share(each["recipe"], recipe)}
     people = people_of(seen, recipe.get("corpus", ""))
-    return [name for name in splits if name in last | people]
+    return [name for name in splits if name in known | people]
+
+
+def trainings(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Tell on what data sets without folds a checkpoint says that it was trained.
+
+    Args:
+        meta: What it says of its network.
+
+    Returns:
+        ``recipe`` and ``split`` of its last training, or of those of the networks that it is a mean
+        of, as plain values.
+    """
+    data, made_from = _last_training(meta)
+    last = [{"recipe": dict(made_from), "split": data.get("train")}] if made_from else []
+    return last + list(meta.get(TRAININGS, ()))
 
 
 def tuned_among(

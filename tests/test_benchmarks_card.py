@@ -9,6 +9,7 @@ from benchmarks.documents import live as live_tables
 from benchmarks.documents import real as real_tables
 from benchmarks.documents import variants as variant_tables
 from benchmarks.documents.flip_test import flip_test
+from benchmarks.shared.record import RecordError
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,6 +108,11 @@ def test_a_flip_test_is_told_beside_each_face_once(root):
     for row in record["rows"]:
         row.update(mean_difference=0.25, calls_changed=0.5)
     path.write_text(json.dumps(record))
+    path_of_scores = paths[1].read_text()
+    paths[1].write_text(path_of_scores.replace('"flip_test": true', '"flip_test": false'))
+    with pytest.raises(RecordError, match="is no flip test"):
+        flip_test(root)
+    paths[1].write_text(path_of_scores)
     changed = "clips mirrored: mean change of a probability; calls that change %"
     assert cells(flip_test(root), changed)[2] == "0.250; 50.0"
 

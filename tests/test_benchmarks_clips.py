@@ -119,6 +119,7 @@ def test_a_baseline_takes_off_the_rest_of_the_first_frames():
             r"a, AU 4: \[-1, 3\] is no range",
         ),
         ("[[clip]\n", "clips.toml"),
+        ("[[clip]]\nfile = 'a'\nsource = 'b'\npeople = 'p010'\n", "a: people 'p010' is no list"),
     ],
 )
 def test_broken_annotations_are_named(tmp_path, text, message):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import stills
+from benchmarks.clips import load_annotations as load_clips
 from benchmarks.stills import Answers, cut_out, judge, load_annotations, main, place
 from lgrnet.corpora.own import person_number, read_own
 from runtime.errors import InputError
@@ -34,6 +35,23 @@ def test_the_annotations_are_sound_and_name_their_sources():
         assert place(Path("x"), still).parent == Path("x") / f"{name}-{version}"
     places = {(each["package"], each["picture"]) for each in found}
     assert len({place(Path(), {"package": a, "picture": b}) for a, b in places}) == len(places)
+
+
+def test_people_of_the_clips_are_known_by_the_names_of_the_photographs(tmp_path):
+    """And what is tuned on photographs has none of them, as it is judged on the clips."""
+    people = {still["person"] for still in load_annotations()}
+    apart = stills.people_of_clips()
+    assert len(apart) == 4
+    assert apart <= people
+    clips = {clip["file"] for clip in load_clips()}
+    of_files = [each for each in load_annotations() if Path(each["picture"]).name in clips]
+    assert len(of_files) > 20
+    assert {each["person"] for each in of_files} <= apart
+    one = min(apart)
+    faces = [still(one, True), still("Ann", True), still(one, False, 12)]
+    crops = [np.full((30, 20, 3), 9, np.uint8)] * 3
+    table = stills.write_table(tmp_path / "cut", faces, crops).read_text().splitlines()
+    assert [line.split(",")[1] for line in table] == ["person", "Ann"]
 
 
 def still(person, rest, *shows):

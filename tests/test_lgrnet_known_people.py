@@ -9,6 +9,7 @@ from test_lgrnet_evaluate import TINY
 from tiny_shards import write_tiny_shards
 
 from benchmarks import comparison
+from lgrnet.average import average
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.evaluate import main as evaluate
 from lgrnet.evaluation.scoring import Evaluation
@@ -51,6 +52,21 @@ def trained(recipe=OURS, **data):
 )
 def test_whom_a_network_was_trained_on(meta, recipe, known):
     assert trained_among(set(), meta, recipe, SPLITS) == known
+
+
+def test_a_mean_was_trained_on_what_its_networks_were(tmp_path):
+    torch.manual_seed(0)
+    network = LGRNet(model_config("edge", **TINY)).eval()
+    told = trained(), trained({**OTHER, "also": [MORE]}, train="val"), {}
+    for name, meta in zip("abc", told, strict=True):
+        save_checkpoint(tmp_path / f"{name}.pt", network, meta)
+    _, meta = average([tmp_path / f"{name}.pt" for name in "abca"])
+    save_checkpoint(tmp_path / "mean.pt", network, meta)
+    _, again = average([tmp_path / "mean.pt"], missing_from=tmp_path / "c.pt")
+    for each in (meta, again):
+        assert trained_among(set(), each, OURS, SPLITS) == ["train"]
+        assert trained_among(set(), each, MORE, SPLITS) == ["val"]
+        assert len(each["trainings"]) == 2
 
 
 def test_people_of_a_corpus_are_those_that_were_seen():

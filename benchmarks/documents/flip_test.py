@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import clips, noise_floor, stills
-from benchmarks.shared.record import read_record, read_scores
+from benchmarks.shared.record import RecordError, read_record, read_scores
 from benchmarks.table import Column, markdown
 
 
 def flip_test(root: Path) -> str:
     """Tabulate the same measurements without and with the mean of face and mirror image."""
+    _check(root)
     alone, both = (_measured(root, suffix) for suffix in ("", "_flip_test"))
     columns: list[Column] = [
         ("", "---", lambda row: row["what"]),
@@ -22,6 +23,20 @@ def flip_test(root: Path) -> str:
         columns,
         [{"what": what, "alone": cell, "both": both[what]} for what, cell in alone.items()],
     )
+
+
+def _check(root: Path) -> None:
+    """See that what is compared is of the same weights and faces, and the second a flip test.
+
+    Raises:
+        RecordError: It is not.
+    """
+    alone, both = (read_scores(root, f"evaluation_edge{end}") for end in ("", "_flip_test"))
+    if not both.get("flip_test") or any(alone[key] != both[key] for key in ("sha256", "data")):
+        raise RecordError(
+            "docs/evaluation_edge_flip_test.json is no flip test of what docs/evaluation_edge.json "
+            "is of: run python -m benchmarks.release"
+        )
 
 
 def _measured(root: Path, suffix: str) -> dict[str, str]:
@@ -41,7 +56,7 @@ def _measured(root: Path, suffix: str) -> dict[str, str]:
 def _rendered(scores: Mapping) -> dict[str, str]:
     mean = scores["mean"]["all"]
     return {
-        f"{scores['frames']:,} rendered faces: F1 of 19 AUs at 0.5": f"{mean['f1']:.3f}",
+        "rendered test people: mean F1 at 0.5": f"{mean['f1']:.3f}",
         "F1 at the file's thresholds": f"{mean['f1_at_threshold']:.3f}",
         "AUC": f"{mean['auc']:.3f}",
         "ICC of intensities": f"{mean['intensity_icc']:.3f}",
@@ -56,7 +71,7 @@ def _clips(rows: list[dict]) -> dict[str, str]:
 
     lowest = min(row["auc"] for row in rows)
     return {
-        f"clips, {len(rows)} pairs of clip and AU: lowest AUC": f"{lowest:.3f}",
+        "clips of real people: lowest AUC of a clip and AU": f"{lowest:.3f}",
         "called where it is there %": mean("called_on"),
         "where not %": mean("called_off"),
     }
@@ -66,8 +81,8 @@ def _stills(judged: Mapping) -> dict[str, str]:
     shown = [row["called"] for row in judged["aus"]]
     areas = [row["auc"] for row in judged["aus"]]
     return {
-        f"photographs, {len(shown)} AUs: AUC against rest": f"{np.mean(areas):.3f}",
-        "called in faces that show it %": f"{100 * np.mean(shown):.0f}",
+        "photographs: mean AUC against rest": f"{np.mean(areas):.3f}",
+        "called in people who show it %": f"{100 * np.mean(shown):.0f}",
         "AUs called of a person at rest": f"{judged['rest']['aus_called']:.2f}",
     }
 
