@@ -292,12 +292,14 @@ def _has_one_picture(path: Path) -> bool:
 def _look_at(path: Path | None, counted: bool) -> tuple[bool, bool]:
     """Tell of a file whether it is cut, and whether it may have fewer frames than it says.
 
-    A container that counts its frames and is cut has fewer than it counts, but for its index.
+    A container that counts its frames has fewer than it counts if it is cut, but for its index; so
+    it has where an edit leaves some out, and the file is whole.
     """
     if path is None:
         return False, False
     try:
-        return (False, is_edited(path)) if counted else (is_cut(path), True)
+        cut = is_cut(path)
+        return (False, not cut and is_edited(path)) if counted else (cut, True)
     except OSError:  # it has gone by now
         return False, False
 
