@@ -197,3 +197,14 @@ def test_black_that_ends_is_a_picture(caplog):
     """Noise below black, as at the start of a tape, takes many bytes and is not seen."""
     assert not stale.conversion_fault("a.mkv", Captures([BLACK, BLACK], MOVING, TEXTURE))
     assert "a.mkv: its first frames are alike" in caplog.text
+
+
+def test_a_small_thing_that_moves_is_seen():
+    """Such as a clock in a corner, between the pixels that are looked at first."""
+    frozen = stale.Frozen(5)
+    frames = np.zeros((20, 480, 640, 3), np.uint8)
+    frames[:, 1, 1, 0] = np.arange(20)
+    assert not any(map(frozen, frames))
+    assert [frozen(frames[0]) for _ in range(8)].count(True) == 1
+    other = stale.Frozen(5)
+    assert not any(other(frame) for frame in np.stack([frames[0] + 1, frames[0]] * 20))

@@ -77,6 +77,34 @@ class Repeats:
         return self.run
 
 
+class Frozen:
+    """Finds out, once, that so many frames in a row are the same byte for byte.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._repeats = Repeats()
+        self._kept: np.ndarray | None = None
+        self._alike = 0
+        self._told = False
+
+    def __call__(self, frame: np.ndarray) -> bool:
+        """Look at the next frame, (H, W, 3); say whether it is the last of so many."""
+        if self._told:
+            return False
+        if self._repeats(frame) == 1:
+            self._kept = None  # so that what moves is not copied
+        elif self._kept is not None and np.array_equal(self._kept, frame):
+            self._alike += 1
+        else:
+            self._kept, self._alike = frame.copy(), 1
+        self._told = self._kept is not None and self._alike >= self._most
+        return self._told
+
+
 class Watch:
     """Looks at each frame of a video as it comes; costs next to nothing while they differ.
 
