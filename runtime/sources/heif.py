@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from runtime.sources.mp4 import boxes
+from runtime.sources.quoted import quoted
 
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _AVIF = frozenset({b"avif", b"avis"})
@@ -30,9 +31,10 @@ def is_avif(start: bytes) -> bool:
 
 def how_to_convert(path: object) -> str:
     """Say what a HEIC file is and what to do with it."""
+    name = quoted(path)
     return (
         f"{path} is a HEIC picture, which OpenCV cannot decode: convert it with heif-convert -q 95 "
-        f"{path} picture.jpg (libheif), on macOS sips -s format jpeg {path} --out picture.jpg, "
+        f"{name} picture.jpg (libheif), on macOS sips -s format jpeg {name} --out picture.jpg, "
         "or let the phone save JPEG (iPhone: Settings > Camera > Formats > Most Compatible)"
     )
 

@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from runtime.sources.quoted import quoted
+
 logger = logging.getLogger(__name__)
 
 LOOKED_AT = 8
@@ -195,7 +197,7 @@ class Watch:
 def remedy(name: str) -> str:
     """Say what to do with a video whose frames cannot be converted."""
     return (
-        f"convert it with ffmpeg -i {name} -vf bwdif=send_frame -c:v libx264 -crf 16 "
+        f"convert it with ffmpeg -i {quoted(name)} -vf bwdif=send_frame -c:v libx264 -crf 16 "
         "converted.mp4, or use OpenCV 4.12"
     )
 

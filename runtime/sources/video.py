@@ -15,6 +15,7 @@ from runtime.sources import heif
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
 from runtime.sources.cut import is_cut, is_edited
+from runtime.sources.quoted import quoted
 from runtime.sources.shown import AsShown
 from runtime.sources.stale import Opener, Watch, undecoded
 
@@ -113,7 +114,7 @@ class Video(Source):
         if not capture.isOpened():
             raise InputError(
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
-                f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
+                f"to play it, or convert it with ffmpeg -i {quoted(path.absolute())} converted.mp4"
             )
         if capture.get(cv2.CAP_PROP_FPS) == _COVER_RATE and _has_one_picture(path):
             capture.release()
