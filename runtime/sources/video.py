@@ -89,6 +89,7 @@ class Video(Source):
         # Such as it is: of some containers of variable rate it is one of clock ticks.
         self._length = count / fps if count and fps > 0 else None
         self._begun = False
+        self._watch: Watch | None = None
 
     @classmethod
     def of_file(cls, path: Path) -> "Video":
@@ -134,8 +135,8 @@ class Video(Source):
             yield from shots
             return
         # The first waits for the second: whether they are the file's own shows where they differ.
-        first = list(itertools.islice(shots, 2))
-        watch = Watch(self.name, self._again)
+        first, late = _first_two(shots)
+        self._watch = watch = Watch(self.name, self._again)
         alike = len(first) == 2 and np.array_equal(first[0].frame, first[1].frame)
         if alike and (fault := watch.begin()):
             raise InputError(f"{self.name}: {fault}")
@@ -146,6 +147,8 @@ class Video(Source):
                 if self._path:  # of one on a server it would fetch all a second time
                     watch(shot.frame, shot.index)
                 yield shot
+            if late:
+                raise late
         finally:
             watch.close()
 
@@ -256,6 +259,8 @@ class Video(Source):
     def close(self) -> None:
         """Let go of the file."""
         self._capture.release()
+        if self._watch:
+            self._watch.close()
 
     def _require_open(self) -> None:
         if not self._capture.isOpened():
@@ -276,6 +281,19 @@ class Video(Source):
         ticks = self._capture.get(cv2.CAP_PROP_PTS)
         begin = ticks / self.fps - first if self.fps and np.isfinite(ticks) else 0.0
         return max(0.0, begin)
+
+
+def _first_two(shots: Iterator[Shot]) -> tuple[list[Shot], InputError | None]:
+    """Take two shots, or one and the error that came in place of the second."""
+    first: list[Shot] = []
+    try:
+        for shot in itertools.islice(shots, 2):
+            first.append(shot)
+    except InputError as error:
+        if not first:
+            raise
+        return first, error
+    return first, None
 
 
 def _open(path: Path) -> cv2.VideoCapture:
