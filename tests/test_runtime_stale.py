@@ -208,3 +208,13 @@ def test_a_small_thing_that_moves_is_seen():
     assert [frozen(frames[0]) for _ in range(8)].count(True) == 1
     other = stale.Frozen(5)
     assert not any(other(frame) for frame in np.stack([frames[0] + 1, frames[0]] * 20))
+
+
+def test_of_a_real_packet_of_dv_the_picture_is_kept(tmp_path):
+    """Of 150 blocks 135 are of the picture (IEC 61834-2), whatever wrote them."""
+    path = write_frames(tmp_path / "a.avi", moving_pictures(3, (720, 576)), "dvsd")
+    packets = stale._packets(lambda: cv2.VideoCapture(str(path)), 8)
+    if not packets:
+        pytest.skip("this OpenCV writes no DV")
+    assert [len(packet) for packet in packets] == [144000 * 135 // 150] * 3
+    assert len(set(packets)) == 3
