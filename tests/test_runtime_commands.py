@@ -59,6 +59,25 @@ def test_doctor(capsys, monkeypatch):
     assert lines["opencv"].strip() == cv2.__version__
 
 
+def test_interlaced_video_that_could_not_be_tried_is_told(monkeypatch):
+    class Blind:
+        released = False
+
+        def read(self):
+            return False, None
+
+        def release(self):
+            Blind.released = True
+
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Blind())
+    with pytest.raises(RuntimeError, match=r"could not be tried.* does not read"):
+        doctor._read_interlaced()
+    assert Blind.released
+    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
+    with pytest.raises(RuntimeError, match="could not be tried: this OpenCV writes no MPEG-2"):
+        doctor._read_interlaced()
+
+
 def test_doctor_says_why_and_what_to_do(capsys, monkeypatch):
     """The engine and the codec that the default run needs are gone."""
     real = builtins.__import__

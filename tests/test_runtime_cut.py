@@ -90,6 +90,37 @@ def test_what_an_edit_leaves_out_is_not_missing(tmp_path, caplog):
     assert not is_edited(with_edit(path, 0, 20))
 
 
+def with_index_first(path):
+    """Have an MP4 begin with what is said of its frames, as those for the web do."""
+    data = bytearray(path.read_bytes())
+    start, end = box(data, b"moov")
+    index = data[start:end]
+    table, _ = box(data, b"stco")
+    (count,) = struct.unpack_from(">I", data, table + 12)
+    for at in range(table - start + 16, table - start + 16 + 4 * count, 4):
+        struct.pack_into(">I", index, at, struct.unpack_from(">I", index, at)[0] + len(index))
+    _, first = box(data, b"ftyp")
+    path.write_bytes(data[:first] + index + data[first:start] + data[end:])
+    return path
+
+
+@pytest.mark.parametrize("shown", [16, 20])
+def test_an_edit_does_not_excuse_a_missing_end(tmp_path, caplog, shown):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "a.mp4"
+    write_frames(path, moving_pictures(20), "mp4v", 10)
+    with_index_first(with_edit(path, 0, shown))
+    assert is_edited(path) == (shown < 20)
+    assert len(list(open_source(path))) == shown
+    assert "WARNING" not in {record.levelname for record in caplog.records}
+    caplog.clear()
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    read = len(list(open_source(path)))
+    assert 2 < read < 16
+    assert f"a.mp4 ends early: {read} of 20 frames" in caplog.text
+
+
 def test_frames_that_are_gone_from_a_whole_file_are_told(tmp_path, caplog):
     path = tmp_path / "a.avi"
     data = bytearray(write_video(path, code="MJPG").read_bytes())

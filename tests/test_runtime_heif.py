@@ -9,7 +9,7 @@ from some_videos import moving_pictures, write_video
 
 from runtime.errors import InputError
 from runtime.sources import open_source
-from runtime.sources.images import read_image
+from runtime.sources.images import ImageFiles, read_image
 
 
 def ftyp(major: bytes, *others: bytes) -> bytes:
@@ -41,6 +41,14 @@ def test_heic_costs_no_other_file(tmp_path, caplog):
     source = open_source(str(tmp_path / "*"))
     assert [shot.name for shot in source] == ["b.png"]
     assert source.failures == ["a.heic"]
+
+
+def test_a_folder_of_heic_alone_says_what_converts_it(tmp_path):
+    (tmp_path / "notes.txt").write_text("of a phone")
+    (tmp_path / "IMG_1.HEIC").write_bytes(ftyp(b"heic", b"mif1") + bytes(2000))
+    for opens in (open_source, ImageFiles):
+        with pytest.raises(InputError, match=r"holds no image.*IMG_1\.HEIC is .* heif-convert"):
+            opens(tmp_path)
 
 
 def test_videos_with_brands_are_videos(tmp_path):

@@ -48,6 +48,7 @@ def test_a_video_that_becomes_interlaced_is_told(tmp_path, caplog):
     assert len(list(open_source(tmp_path / "mixed.mpg"))) > 60
     (record,) = caplog.records
     assert "mixed.mpg: frames" in record.message
+    assert "and a sample of all from" in record.message
     assert "are alike byte for byte" in record.message
 
 
@@ -71,6 +72,18 @@ def test_a_lossless_code_that_adapts_is_read_with_a_word(tmp_path, caplog):
     assert ["a.mkv: its first frames are alike" in r.message for r in caplog.records] == [True]
 
 
+@pytest.mark.parametrize("lines", [1, 6])
+def test_title_cards_are_read(tmp_path, caplog, lines):
+    card = np.zeros((480, 640, 3), np.uint8)
+    for i in range(lines):
+        words = "Participant 12, session 3"
+        cv2.putText(card, words, (20, 60 + 60 * i), cv2.FONT_HERSHEY_SIMPLEX, 1, (255,) * 3, 2)
+    path = write_frames(tmp_path / "a.mkv", [card] * 12, "FFV1")
+    for shot in open_source(path):
+        np.testing.assert_array_equal(shot.frame, card)
+    assert {record.levelname for record in caplog.records} <= {"WARNING"}
+
+
 def test_what_moves_between_the_pixels_that_are_compared_is_no_memory(tmp_path, caplog):
     """A pointer on a screen, say, in a code whose packets are neither small nor alike."""
     frames = moving_pictures(1, (640, 480)) * 40
@@ -90,29 +103,34 @@ def test_a_moving_video_is_opened_once(tmp_path, monkeypatch):
 
 
 class Captures:
-    """Captures of one video that give the same frame for ever, each capture one of its own."""
+    """Captures of one video that give the same frame for ever, each capture one of its own.
 
-    def __init__(self, frames, packets):
-        self._frames, self._packets = frames, packets
+    Or another frame at last, if one is given.
+    """
+
+    def __init__(self, frames, packets, last=None):
+        self._frames, self._packets, self._last = frames, packets, last
         self._opened = 0
 
     def __call__(self):
         frame = self._frames[min(self._opened, len(self._frames) - 1)]
         self._opened += 1
-        return Capture(frame, iter(self._packets))
+        return Capture(frame, iter(self._packets), self._last)
 
 
 class Capture:
-    def __init__(self, frame, packets):
-        self._frame, self._packets = frame, packets
-        self._raw = False
+    def __init__(self, frame, packets, last):
+        self._frame, self._packets, self._last = frame, packets, last
+        self._raw, self._given = False, 0
 
     def set(self, what, value):
         assert (what, value) == (cv2.CAP_PROP_FORMAT, -1)
         self._raw = True
 
     def read(self):
-        return True, self._frame.copy()
+        self._given += 1
+        late = self._last is not None and self._given > 50
+        return True, (self._last if late else self._frame).copy()
 
     def grab(self):
         self._packet = next(self._packets, None)
@@ -128,7 +146,24 @@ class Capture:
 
 TEXTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 BLACK = np.zeros_like(TEXTURE)
+SPECK = BLACK.copy()
+SPECK[0, 0] = 255
+TITLE = BLACK.copy()
+TITLE[:, 8] = 255
 MOVING = [np.random.default_rng(i).bytes(900) for i in range(8)]
+TIME_CODES = [MOVING[0][:500] + b"%02d" % i + MOVING[0][502:] for i in range(8)]
+
+
+def tape(pictures, sounds):
+    """Packets of DV: blocks of 80 bytes, which begin with what they are of, in three bits."""
+    start = b"\x1f\x07\x00".ljust(80, b"\xff")
+    for picture, sound in zip(pictures, sounds, strict=True):
+        parts = ((b"\x9f", picture), (b"\x7f", sound))
+        yield start + b"".join(
+            kind + data[at : at + 79].ljust(79, b"\0")
+            for kind, data in parts
+            for at in range(0, len(data), 79)
+        )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +175,13 @@ MOVING = [np.random.default_rng(i).bytes(900) for i in range(8)]
         ([TEXTURE, TEXTURE], MOVING, False, True),
         ([TEXTURE, BLACK], MOVING, True, False),  # of two captures, two pictures
         ([BLACK, BLACK], MOVING, True, False),  # nothing black takes as many bytes
+        ([SPECK, SPECK], MOVING, True, False),
+        ([TITLE, TITLE], MOVING, False, True),
         ([BLACK, BLACK], [b"%d" % i for i in range(8)], False, False),
+        ([TEXTURE, TEXTURE], TIME_CODES, False, False),
+        ([BLACK, BLACK], TIME_CODES, False, False),
+        ([BLACK, BLACK], list(tape([MOVING[0]] * 8, MOVING)), False, False),
+        ([BLACK, BLACK], list(tape(MOVING, [MOVING[0]] * 8)), True, False),
         ([TEXTURE, TEXTURE], [], False, False),  # a reader that gives no packets
     ],
 )
@@ -150,3 +191,30 @@ def test_what_tells_memory_from_a_still_picture(caplog, frames, packets, said, l
     assert ["a.mts: its first frames are alike" in r.message for r in caplog.records] == [
         True
     ] * logged
+
+
+def test_black_that_ends_is_a_picture(caplog):
+    """Noise below black, as at the start of a tape, takes many bytes and is not seen."""
+    assert not stale.conversion_fault("a.mkv", Captures([BLACK, BLACK], MOVING, TEXTURE))
+    assert "a.mkv: its first frames are alike" in caplog.text
+
+
+def test_a_small_thing_that_moves_is_seen():
+    """Such as a clock in a corner, between the pixels that are looked at first."""
+    frozen = stale.Frozen(5)
+    frames = np.zeros((20, 480, 640, 3), np.uint8)
+    frames[:, 1, 1, 0] = np.arange(20)
+    assert not any(map(frozen, frames))
+    assert [frozen(frames[0]) for _ in range(8)].count(True) == 1
+    other = stale.Frozen(5)
+    assert not any(other(frame) for frame in np.stack([frames[0] + 1, frames[0]] * 20))
+
+
+def test_of_a_real_packet_of_dv_the_picture_is_kept(tmp_path):
+    """Of 150 blocks 135 are of the picture (IEC 61834-2), whatever wrote them."""
+    path = write_frames(tmp_path / "a.avi", moving_pictures(3, (720, 576)), "dvsd")
+    packets = stale._packets(lambda: cv2.VideoCapture(str(path)), 8)
+    if not packets:
+        pytest.skip("this OpenCV writes no DV")
+    assert [len(packet) for packet in packets] == [144000 * 135 // 150] * 3
+    assert len(set(packets)) == 3

@@ -5,7 +5,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from some_videos import turned, with_durations, write_video
+from some_videos import moving_pictures, turned, with_durations, write_frames, write_video
 
 from runtime.errors import InputError
 from runtime.sources import Video, open_source, read_ahead
@@ -251,6 +251,33 @@ def test_a_closed_video_says_so(tmp_path, caplog, begun):
     with pytest.raises(InputError, match=r"a\.mp4 has been closed: open it again"):
         next(shots)
     assert not caplog.records
+
+
+def test_a_closed_video_has_let_go_of_its_packets_too(tmp_path, monkeypatch):
+    """They are looked at where a picture stands still; somebody may hold the loop on."""
+    captures, real = [], cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *a: captures.append(real(*a)) or captures[-1])
+    source = open_source(write_frames(tmp_path / "a.avi", moving_pictures(1) * 40))
+    shots = iter(source)
+    for _ in range(20):
+        next(shots)
+    assert sum(capture.isOpened() for capture in captures) == 2
+    source.close()
+    assert not any(capture.isOpened() for capture in captures)
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3])
+def test_a_bad_frame_costs_none_before_it(bad):
+    class Odd(VariableRate):
+        def read(self):
+            there, frame = super().read()
+            return there, np.zeros((10, 40000, 3), np.uint8) if self._next == bad + 1 else frame
+
+    source = Video(Odd(), "a.mkv", "a", again=Odd)
+    shots = iter(source)
+    assert [next(shots).index for _ in range(bad)] == list(range(bad))
+    with pytest.raises(InputError, match=f"frame {bad} of a.mkv"):
+        next(shots)
 
 
 @pytest.mark.parametrize("suffix", [".mjpeg", ".mjpg"])

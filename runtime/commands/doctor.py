@@ -194,10 +194,20 @@ def _read_interlaced() -> str:
     shades = [40 * shade for shade in range(1, 6)]
     frames = [np.full((64, 96, 3), shade, np.uint8) for shade in shades]
     with tempfile.TemporaryDirectory() as folder:
-        path = write_interlaced(Path(folder) / "probe.mpg", frames)
+        try:
+            path = write_interlaced(Path(folder) / "probe.mpg", frames)
+        except RuntimeError as error:
+            raise RuntimeError(f"could not be tried: {error}") from error
         capture = cv2.VideoCapture(str(path))
-        found = [float(np.mean(capture.read()[1])) for _ in shades]
-        capture.release()
+        try:
+            read = [capture.read()[1] for _ in shades]
+        finally:
+            capture.release()  # or Windows could not remove the folder
+    if any(frame is None for frame in read):
+        raise RuntimeError(
+            f"could not be tried: OpenCV {cv2.__version__} does not read the video that it wrote"
+        )
+    found = [float(np.mean(frame)) for frame in read]
     if not np.allclose(found, shades, atol=10):
         raise RuntimeError(
             f"OpenCV {cv2.__version__} converts none: such videos are refused, with the line that "

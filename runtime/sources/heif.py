@@ -4,9 +4,13 @@ OpenCV decodes no HEIC. FFmpeg takes one for a video and gives a tile of it. Ope
 leaves it as it lies in the file, whose properties say how it is to be turned.
 """
 
+import io
 from collections.abc import Iterator
 
 import numpy as np
+
+from runtime.sources.mp4 import boxes
+from runtime.sources.quoted import quoted
 
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _AVIF = frozenset({b"avif", b"avis"})
@@ -27,9 +31,10 @@ def is_avif(start: bytes) -> bool:
 
 def how_to_convert(path: object) -> str:
     """Say what a HEIC file is and what to do with it."""
+    name = quoted(path)
     return (
         f"{path} is a HEIC picture, which OpenCV cannot decode: convert it with heif-convert -q 95 "
-        f"{path} picture.jpg (libheif), on macOS sips -s format jpeg {path} --out picture.jpg, "
+        f"{name} picture.jpg (libheif), on macOS sips -s format jpeg {name} --out picture.jpg, "
         "or let the phone save JPEG (iPhone: Settings > Camera > Formats > Most Compatible)"
     )
 
@@ -101,15 +106,5 @@ def _inner(data: bytes, wanted: bytes) -> bytes:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        size, head = int.from_bytes(data[at : at + 4], "big"), 8
-        kind = data[at + 4 : at + 8]
-        if size == 1:
-            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        elif size == 0:
-            size = len(data) - at
-        if size < head:
-            return
-        yield kind, data[at + head : at + size]
-        at += size
+    for kind, at, end in boxes(io.BytesIO(data), 0, len(data)):
+        yield kind, data[at:end]

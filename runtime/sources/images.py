@@ -73,8 +73,32 @@ def _images_of(folder: Path) -> list[tuple[str, Path]]:
         if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file()
     ]
     if not files:
-        raise InputError(f"folder {folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise InputError(none_in(folder))
     return files
+
+
+def none_in(folder: Path, nor: str = "") -> str:
+    """Say that a folder holds no image, and what converts those that it has.
+
+    Args:
+        folder: The folder.
+        nor: What else it does not hold.
+    """
+    heic = next(filter(_is_heic, sorted(folder.iterdir())), None)
+    if heic:
+        how = heif.how_to_convert(heic)
+        return f"folder {folder} holds no image that can be read{nor}: {how}"
+    return f"folder {folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}){nor}"
+
+
+def _is_heic(path: Path) -> bool:
+    if not path.is_file() or path.name.startswith("."):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return heif.is_heic(file.read(64))
+    except OSError:  # nobody may read it
+        return False
 
 
 def read_image(path: str | Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from runtime.image import check_frame
 from runtime.sources.background import Background
 from runtime.sources.base import Shot, Source
 from runtime.sources.square import SquarePixels
-from runtime.sources.stale import Repeats
+from runtime.sources.stale import Frozen
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class LiveSource(Source):
         """Read until stopped or lost for good."""
         index = slips = attempts = 0
         began = lost = None
-        repeats = Repeats()
+        frozen = Frozen(MOST_ALIKE)
         while not self._reader.stopped.is_set():
             asked = time.perf_counter()
             frame, captured = self._grab()
@@ -147,7 +147,7 @@ class LiveSource(Source):
                 began = captured if began is None else began
                 spent = (time.perf_counter() - captured) * 1e3
                 frame = check_frame(frame, f"frame {index} of {self.name}")
-                if repeats(frame) == MOST_ALIKE:
+                if frozen(frame):
                     logger.warning(
                         "%s gave the same picture %d times: if it does not show what stands still, "
                         "it may be interlaced, which OpenCV %s cannot convert: set it to "

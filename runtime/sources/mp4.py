@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _LEAVES = (b"mvhd", b"tkhd", b"mdhd", b"hdlr", b"elst")
+_HOLDERS = (b"mdia", b"edts")
 
 
 def video_tracks(path: Path) -> tuple[bytes, list[dict[bytes, bytes]]]:
@@ -25,7 +26,7 @@ def video_tracks(path: Path) -> tuple[bytes, list[dict[bytes, bytes]]]:
             if kind == b"moov" and end <= size:
                 film = dict(_leaves(file, at, end)).get(b"mvhd", b"")
                 places = [(a, b) for name, a, b in boxes(file, at, end) if name == b"trak"]
-                tracks = [dict(_leaves(file, *place)) for place in places]
+                tracks = [dict(_leaves(file, a, min(b, end))) for a, b in places]
                 return film, [t for t in tracks if t.get(b"hdlr", b"")[8:12] == b"vide"]
     return b"", []
 
@@ -39,7 +40,8 @@ def boxes(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]
         end: Where the part ends.
 
     Yields:
-        Name, first byte inside, and end of each; that of the last may lie behind the part's.
+        Name, first byte inside, and end of each; that of the last may lie behind the part's. A box
+        that ends before its inside, as of damaged files, is none, and nothing is told behind it.
     """
     while at + 8 <= end:
         file.seek(at)
@@ -48,16 +50,18 @@ def boxes(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]
         if size == 1:
             size, inside = number(head, 8, 8), at + 16
         size = size or end - at
-        yield head[4:8], inside, at + size
-        if size < 8:
+        if at + size < inside:
             return
+        yield head[4:8], inside, at + size
         at += size
 
 
-def _leaves(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+def _leaves(
+    file: BinaryIO, start: int, end: int, holders: tuple[bytes, ...] = _HOLDERS
+) -> Iterator[tuple[bytes, bytes]]:
     for kind, at, stop in boxes(file, start, end):
-        if kind in (b"mdia", b"edts"):
-            yield from _leaves(file, at, min(stop, end))
+        if kind in holders:  # which hold none themselves, or a damaged file could nest them deep
+            yield from _leaves(file, at, min(stop, end), ())
         elif kind in _LEAVES:
             file.seek(at)
             yield kind, file.read(min(stop, end) - at)

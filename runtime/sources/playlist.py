@@ -12,7 +12,7 @@ import cv2
 from runtime.errors import InputError
 from runtime.file_names import is_annotated
 from runtime.sources.base import Shot, Source, check_name, in_utf8, legible
-from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles
+from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles, none_in
 from runtime.sources.video import FASTEST, Video
 
 logger = logging.getLogger(__name__)
@@ -140,9 +140,7 @@ def open_folder(folder: Path) -> Source:
     # nowhere are no files.
     others = [e.name for e in entries if not e.name.startswith(".") and e not in set(files)]
     if not files:
-        raise InputError(
-            f"folder {folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}) and no video"
-        )
+        raise InputError(none_in(folder, " and no video"))
     if others:
         shown = ", ".join(map(legible, others[:_SHOWN])) + (", …" if len(others) > _SHOWN else "")
         logger.warning(

@@ -9,7 +9,8 @@ still; what tells the two apart is that
 * another capture of the file has another buffer, with other bytes in it, whereas a picture that
   was decoded is the same each time;
 * the packets that the frames are decoded from are as large as those of what moves, and no two are
-  alike, whereas a picture that stands still is hardly ever coded anew.
+  alike, whereas a picture that stands still is hardly ever coded anew. Some codes do so all the
+  same, such as FFV1, so that this alone is told and refuses no video.
 """
 
 import logging
@@ -19,6 +20,8 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+
+from runtime.sources.quoted import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ _STILL = 0.03  # packets that repeat a picture, as a share of the one that broug
 _HEADERS = 100  # bytes of a packet that say nothing of a picture
 _LEAST = 0.002  # bytes a pixel, below which a packet tells of no motion
 _BLANK = 0.01  # bytes a pixel that a picture of one colour never takes
+_SPECKS = 0.0005  # of its pixels may be another, which do not take so many bytes either
+_AHEAD = 100  # frames in which what is no memory, such as a black leader, has ended
+_DV = b"\x1f\x07\x00"  # how packets of DV begin
 
 Opener = Callable[[], cv2.VideoCapture]
 """Opens the video anew, at its start."""
@@ -71,6 +77,34 @@ class Repeats:
         alike = before is not None and np.array_equal(before, sample)
         self.run = self.run + 1 if alike else 1
         return self.run
+
+
+class Frozen:
+    """Finds out, once, that so many frames in a row are the same byte for byte.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._repeats = Repeats()
+        self._kept: np.ndarray | None = None
+        self._alike = 0
+        self._told = False
+
+    def __call__(self, frame: np.ndarray) -> bool:
+        """Look at the next frame, (H, W, 3); say whether it is the last of so many."""
+        if self._told:
+            return False
+        if self._repeats(frame) == 1:
+            self._kept = None  # so that what moves is not copied
+        elif self._kept is not None and np.array_equal(self._kept, frame):
+            self._alike += 1
+        else:
+            self._kept, self._alike = frame.copy(), 1
+        self._told = self._kept is not None and self._alike >= self._most
+        return self._told
 
 
 class Watch:
@@ -112,7 +146,8 @@ class Watch:
         if run & (run - 1) or not np.array_equal(self._before, frame):
             return
         if _move(self._last_packets(index), frame):
-            self._tell(f"frames {index - run + 1} to {index}")
+            since = index - run + 1
+            self._tell(f"frames {index - 1} and {index}, and a sample of all from {since} on,")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -135,8 +170,8 @@ class Watch:
         packets = _packets(self._again, LOOKED_AT)
         moves = _move(packets, first)
         # Some systems only hand out memory that has been cleared, to each capture.
-        coded = max(map(_information, packets), default=0) / (first.shape[0] * first.shape[1])
-        cleared = moves and coded > _BLANK and _is_blank(first)
+        coded = max(_news(packets), default=0) / (first.shape[0] * first.shape[1])
+        cleared = moves and coded > _BLANK and _is_blank(first) and _stays(capture, first)
         if cleared or not _comes_again(self._again, first):
             return (
                 f"OpenCV {cv2.__version__} cannot convert its frames and gives whatever lay in "
@@ -162,7 +197,7 @@ class Watch:
 def remedy(name: str) -> str:
     """Say what to do with a video whose frames cannot be converted."""
     return (
-        f"convert it with ffmpeg -i {name} -vf bwdif=send_frame -c:v libx264 -crf 16 "
+        f"convert it with ffmpeg -i {quoted(name)} -vf bwdif=send_frame -c:v libx264 -crf 16 "
         "converted.mp4, or use OpenCV 4.12"
     )
 
@@ -178,6 +213,17 @@ def _first_if_repeated(capture: cv2.VideoCapture) -> np.ndarray | None:
             return None
         alike += 1
     return first if alike > 1 else None
+
+
+def _stays(capture: cv2.VideoCapture, first: np.ndarray) -> bool:
+    """Tell whether the next frames are still as the first: tapes begin in black that is noisy."""
+    for _ in range(_AHEAD):
+        frame = _read(capture)
+        if frame is None:
+            break
+        if not np.array_equal(frame, first):
+            return False
+    return True
 
 
 def _comes_again(again: Opener, frame: np.ndarray) -> bool:
@@ -203,20 +249,33 @@ def _move(packets: Sequence[bytes], frame: np.ndarray) -> bool:
     """Tell whether packets hold a new picture each, of the size of a frame."""
     if len(packets) < 2 or len(set(packets)) < len(packets):
         return False
-    sizes = sorted(map(_information, packets))
+    sizes = sorted(_news(packets))
     least = max(_HEADERS, _STILL * sizes[-1], _LEAST * frame.shape[0] * frame.shape[1])
     return sizes[len(sizes) // 2] > least
 
 
-def _information(packet: bytes) -> int:
+def _news(packets: Sequence[bytes]) -> list[int]:
+    """Count the bytes of each packet that tell something the one beside it does not.
+
+    A picture that is coded by itself again and again, with a time code, differs in few.
+    """
+    beside = [*packets[1:], *packets[-2:-1]]
+    return [_information(*pair) for pair in zip(packets, beside, strict=False)]
+
+
+def _information(packet: bytes, beside: bytes) -> int:
+    if len(packet) == len(beside):
+        a, b = (np.frombuffer(data, np.uint8) for data in (packet, beside))
+        packet = (a ^ b).tobytes()
     # Where a rate is constant, packets are filled up to it.
     return len(zlib.compress(packet, 1))
 
 
 def _is_blank(frame: np.ndarray) -> bool:
-    """Tell whether nearly all of a frame is of one colour."""
-    pixels = frame.reshape(-1, frame.shape[-1])[::7]
-    return bool((pixels == np.median(pixels, axis=0)).all(1).mean() > 0.9)
+    """Tell whether practically all of a frame is of one colour."""
+    pixels = frame.reshape(-1, frame.shape[-1])
+    common = np.median(pixels[::7], axis=0).astype(np.uint8)
+    return bool((pixels != common).any(1).mean() <= _SPECKS)
 
 
 def _packets(again: Opener, count: int) -> list[bytes]:
@@ -229,7 +288,15 @@ def _packets(again: Opener, count: int) -> list[bytes]:
 
 def _packet(capture: cv2.VideoCapture) -> bytes:
     there, packet = capture.retrieve()
-    return packet.tobytes() if there else b""
+    return _picture(packet.tobytes()) if there else b""
+
+
+def _picture(packet: bytes) -> bytes:
+    """Leave sound and time code out of a packet of DV; its blocks say what they are of."""
+    if not packet.startswith(_DV) or len(packet) % 80:
+        return packet
+    blocks = np.frombuffer(packet, np.uint8).reshape(-1, 80)
+    return blocks[blocks[:, 0] >> 5 == 4].tobytes()
 
 
 def undecoded(again: Opener) -> cv2.VideoCapture:

@@ -15,6 +15,7 @@ from runtime.sources import heif
 from runtime.sources.base import FALLBACK_FPS, Shot, Source, stem_of_file, taken
 from runtime.sources.clock import Clock
 from runtime.sources.cut import is_cut, is_edited
+from runtime.sources.quoted import quoted
 from runtime.sources.shown import AsShown
 from runtime.sources.stale import Opener, Watch, undecoded
 
@@ -88,6 +89,7 @@ class Video(Source):
         # Such as it is: of some containers of variable rate it is one of clock ticks.
         self._length = count / fps if count and fps > 0 else None
         self._begun = False
+        self._watch: Watch | None = None
 
     @classmethod
     def of_file(cls, path: Path) -> "Video":
@@ -113,7 +115,7 @@ class Video(Source):
         if not capture.isOpened():
             raise InputError(
                 f"{path} is not an image or video that OpenCV can decode, or it is truncated: try "
-                f"to play it, or convert it with ffmpeg -i {path.absolute()} converted.mp4"
+                f"to play it, or convert it with ffmpeg -i {quoted(path.absolute())} converted.mp4"
             )
         if capture.get(cv2.CAP_PROP_FPS) == _COVER_RATE and _has_one_picture(path):
             capture.release()
@@ -133,8 +135,8 @@ class Video(Source):
             yield from shots
             return
         # The first waits for the second: whether they are the file's own shows where they differ.
-        first = list(itertools.islice(shots, 2))
-        watch = Watch(self.name, self._again)
+        first, late = _first_two(shots)
+        self._watch = watch = Watch(self.name, self._again)
         alike = len(first) == 2 and np.array_equal(first[0].frame, first[1].frame)
         if alike and (fault := watch.begin()):
             raise InputError(f"{self.name}: {fault}")
@@ -145,6 +147,8 @@ class Video(Source):
                 if self._path:  # of one on a server it would fetch all a second time
                     watch(shot.frame, shot.index)
                 yield shot
+            if late:
+                raise late
         finally:
             watch.close()
 
@@ -255,6 +259,8 @@ class Video(Source):
     def close(self) -> None:
         """Let go of the file."""
         self._capture.release()
+        if self._watch:
+            self._watch.close()
 
     def _require_open(self) -> None:
         if not self._capture.isOpened():
@@ -277,6 +283,19 @@ class Video(Source):
         return max(0.0, begin)
 
 
+def _first_two(shots: Iterator[Shot]) -> tuple[list[Shot], InputError | None]:
+    """Take two shots, or one and the error that came in place of the second."""
+    first: list[Shot] = []
+    try:
+        for shot in itertools.islice(shots, 2):
+            first.append(shot)
+    except InputError as error:
+        if not first:
+            raise
+        return first, error
+    return first, None
+
+
 def _open(path: Path) -> cv2.VideoCapture:
     # FFmpeg takes what stands before the first colon of a relative name for a protocol.
     return cv2.VideoCapture(str(path.absolute()))
@@ -292,12 +311,14 @@ def _has_one_picture(path: Path) -> bool:
 def _look_at(path: Path | None, counted: bool) -> tuple[bool, bool]:
     """Tell of a file whether it is cut, and whether it may have fewer frames than it says.
 
-    A container that counts its frames and is cut has fewer than it counts, but for its index.
+    A container that counts its frames has fewer than it counts if it is cut, but for its index; so
+    it has where an edit leaves some out, and the file is whole.
     """
     if path is None:
         return False, False
     try:
-        return (False, is_edited(path)) if counted else (is_cut(path), True)
+        cut = is_cut(path)
+        return (False, not cut and is_edited(path)) if counted else (cut, True)
     except OSError:  # it has gone by now
         return False, False
 
