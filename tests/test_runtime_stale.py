@@ -8,6 +8,7 @@ from some_videos import READS_INTERLACED, moving_pictures, write_frames
 from runtime.commands.interlaced import flagged_interlaced, write_interlaced
 from runtime.errors import InputError
 from runtime.sources import Video, open_source, stale
+from runtime.sources.repeats import Frozen
 
 
 def test_interlaced_frames_are_right_or_refused(tmp_path, caplog):
@@ -201,12 +202,12 @@ def test_black_that_ends_is_a_picture(caplog):
 
 def test_a_small_thing_that_moves_is_seen():
     """Such as a clock in a corner, between the pixels that are looked at first."""
-    frozen = stale.Frozen(5)
+    frozen = Frozen(5)
     frames = np.zeros((20, 480, 640, 3), np.uint8)
     frames[:, 1, 1, 0] = np.arange(20)
     assert not any(map(frozen, frames))
     assert [frozen(frames[0]) for _ in range(8)].count(True) == 1
-    other = stale.Frozen(5)
+    other = Frozen(5)
     assert not any(other(frame) for frame in np.stack([frames[0] + 1, frames[0]] * 20))
 
 

@@ -15,8 +15,8 @@ from runtime.errors import InputError
 from runtime.image import check_frame
 from runtime.sources.background import Background
 from runtime.sources.base import Shot, Source
+from runtime.sources.repeats import Frozen
 from runtime.sources.square import SquarePixels
-from runtime.sources.stale import Frozen
 
 logger = logging.getLogger(__name__)
 
