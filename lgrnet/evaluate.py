@@ -175,8 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         logger.error("%s", error)
         return 2
+    what = f"{args.model}, {args.data}, {name}{', with a flip test' * args.flip_test}"
     try:
-        print(format_report(scores), flush=True)
+        print(f"{what}\n{format_report(scores)}", flush=True)
     except BrokenPipeError:  # whoever reads has enough; all is written
         redirect_to_nowhere(sys.stdout)
     logger.info("written to %s", path)

@@ -25,10 +25,12 @@ from lgrnet.evaluation.models import ask_network, torch_device
 from lgrnet.evaluation.scoring import Evaluation, judge, predict
 from lgrnet.evaluation.threshold_choice import (
     FEWEST,
+    FEWEST_FACES,
     Calls,
     Few,
     best_thresholds,
     calls,
+    enough_faces,
     have_a_say,
     held_out_calls,
     people_with,
@@ -59,7 +61,7 @@ def choose_thresholds(
         model: The network; left in evaluation mode.
         meta: What its checkpoint says of it.
         faces: Those people, with AUs of the network; it keeps its thresholds of those that their
-            data set lacks.
+            data set lacks, or that too few of them show or lack.
         device: Where the network is.
         own: A few faces of the kind that it is for; their data set may lack AUs, which are then
             unknown. None if there are none.
@@ -68,6 +70,9 @@ def choose_thresholds(
         What its checkpoint should say: thresholds by :mod:`lgrnet.evaluation.threshold_choice`,
         what they were chosen on, and its scores there, all else as before; and the network's
         answers.
+
+    Raises:
+        DatasetError: Of no AU there are enough faces.
     """
     aus = list(model.config.aus)
     said = predict(ask_network(model, device), faces)
@@ -82,9 +87,14 @@ def choose_thresholds(
         outside = held_out_calls(*many, few)
         chosen_on["own"] = described(own) | {"aus": compare(aus, many, few, thresholds, outside)}
     before = meta.get("thresholds") or [0.5] * len(aus)
-    unlabelled = [i for i, au in enumerate(aus) if au not in faces.aus]
-    thresholds[unlabelled] = np.array(before)[unlabelled]
-    if unlabelled and (people := tuned_on(meta, ("thresholds",))):
+    known = enough_faces(many[1])
+    if not known.any():
+        raise DatasetError(
+            f"no AU is shown by {FEWEST_FACES} of these faces and lacked by {FEWEST_FACES}: there "
+            "is nothing to choose by"
+        )
+    thresholds[~known] = np.array(before)[~known]
+    if not known.all() and (people := tuned_on(meta, ("thresholds",))):
         chosen_on["kept"] = sorted(map(list, people))
     chosen = {
         "thresholds": thresholds.tolist(),
@@ -184,6 +194,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.error("%s", error)
         return 2
     thresholds = np.array(meta["thresholds"])
+    enough = enough_faces(result.presence)
+    if not enough.all():
+        scarce = [au_key(au) for au, known in zip(faces.aus, enough, strict=True) if not known]
+        logger.warning(
+            "%s: not shown by %d faces and lacked by %d, so thresholds stay as they were",
+            *(", ".join(scarce), FEWEST_FACES, FEWEST_FACES),
+        )
     there = [model.config.aus.index(au) for au in faces.aus]
     at_thresholds = f1_frame(recognised(result.probability, thresholds[there]), result.presence)
     each = zip(model.config.aus, thresholds, strict=True)

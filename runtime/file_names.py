@@ -6,7 +6,7 @@ import re
 
 _LONGEST = 200  # bytes; file systems take 255, some of which a file needs while it is written
 
-_OURS = re.compile(r"\.annotated(\.partial)?\.(mp4|png)$")
+_OURS = re.compile(r"\.annotated(\.partial)?\.(mp4|png)$|\.timeline\.png$")
 
 
 def named_after(name: str, end: str) -> str:

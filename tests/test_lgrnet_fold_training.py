@@ -16,6 +16,7 @@ from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.corpora.folds import subject_number, test_subjects, train_subjects
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluate import main as evaluate_command
+from lgrnet.evaluation import threshold_choice
 from lgrnet.evaluation.fold_scores import FORMAT, ScoresError, read_fold_scores
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import fold_run, load_experiment
@@ -293,7 +294,10 @@ def describe_arguments(path):
     return network.config, meta
 
 
-def test_thresholds_of_people_who_are_judged_are_told(corpora, trained, tmp_path, caplog):
+def test_thresholds_of_people_who_are_judged_are_told(
+    corpora, trained, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(threshold_choice, "FEWEST_FACES", 1)
     last, chosen = str(trained / "fold2" / "last.pt"), str(tmp_path / "chosen.pt")
     tested, own = test_subjects("disfa", 2)[:2], train_subjects("disfa", 2)[:1]
     options = ["--data", str(corpora["disfa"]), "-o", chosen]

@@ -15,6 +15,12 @@ from lgrnet.thresholds import compare, labels_of, main
 from lgrnet.unseen import tuned_on
 
 
+@pytest.fixture(autouse=True)
+def few_are_enough(monkeypatch):
+    """Let a dozen faces do, of the forty that there are."""
+    monkeypatch.setattr(threshold_choice, "FEWEST_FACES", 10)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_tiny_shards(tmp_path_factory.mktemp("data"), count=40)
@@ -246,6 +252,28 @@ def test_aus_that_people_are_not_labelled_for_keep_their_thresholds(data, tmp_pa
     meta = load_checkpoint(output)[1]
     assert meta["thresholds"] == pytest.approx([*expected, 0.7])
     assert tuned_on(meta) == {("bp4d", "F004")}, "on whom that of AU 17 was chosen"
+
+
+def test_aus_that_too_few_faces_show_keep_their_thresholds(data, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(threshold_choice, "FALSE_ALARMS", 0.7)
+    faces = FaceShards(data, "val", AUS)
+    checkpoint(tmp_path / "a.pt", faces, thresholds=[0.25, 0.35])
+    shown = (faces.labels.presence == 1).sum(0)
+    rarest = int(np.minimum(shown, len(faces) - shown).argmin())
+    fewest = np.sort(np.minimum(shown, len(faces) - shown))
+    assert fewest[0] < fewest[1]
+    monkeypatch.setattr(threshold_choice, "FEWEST_FACES", int(fewest[1]))
+    command = [str(tmp_path / "a.pt"), "--data", str(data), "-o", str(tmp_path / "b.pt")]
+    assert main(command) == 0
+    chosen = load_checkpoint(tmp_path / "b.pt")[1]["thresholds"]
+    assert chosen[rarest] == [0.25, 0.35][rarest]
+    assert chosen[1 - rarest] != [0.25, 0.35][1 - rarest]
+    assert f"AU{AUS[rarest]:02d}: not shown by" in caplog.text
+    monkeypatch.setattr(threshold_choice, "FEWEST_FACES", 41)
+    (tmp_path / "b.pt").unlink()
+    assert main(command) == 2
+    assert "there is nothing to choose by" in caplog.text
+    assert not (tmp_path / "b.pt").exists()
 
 
 def test_people_without_labels_of_any_of_its_aus_are_refused(data, tmp_path, caplog):

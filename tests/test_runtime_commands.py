@@ -1,5 +1,6 @@
 import builtins
 import json
+import os
 from types import SimpleNamespace
 
 import cv2
@@ -13,8 +14,10 @@ from test_runtime_fixtures import write_model
 from runtime import Detector, cli
 from runtime.cli import main
 from runtime.commands import doctor
+from runtime.commands.quiet import quiet_libraries
 from runtime.drawing import window
 from runtime.errors import OpenCVError
+from runtime.file_names import is_annotated
 from runtime.help import purpose
 from runtime.packaged import MODELS, model_path
 
@@ -41,6 +44,21 @@ def test_model_that_is_missing(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("runtime.packaged.FOLDER", tmp_path)
     assert main(["models"]) == 2
     assert "cannot be opened here: the packaged model" in capsys.readouterr().out
+
+
+def test_libraries_are_quiet_for_a_while(capfd):
+    with quiet_libraries():
+        os.write(2, b"from C")
+    with pytest.raises(ValueError, match="told"), quiet_libraries():
+        raise ValueError("told")
+    os.write(2, b"and later")
+    assert capfd.readouterr().err == "and later"
+
+
+def test_what_runs_and_plots_write_is_no_input():
+    ours = ("a.annotated.mp4", "a.annotated.partial.mp4", "a.annotated.png", "a.timeline.png")
+    assert all(map(is_annotated, ours))
+    assert not any(map(is_annotated, ("timeline.png", "a.timeline.jpg", "annotated.mp4", "a.mp4")))
 
 
 def test_doctor(capsys, monkeypatch):

@@ -25,6 +25,9 @@ FEWEST = 10
 """People among the other faces who must show an AU, and as many who must lack it, for them to have
 a say: a hundred frames of one person tell about that person."""
 
+FEWEST_FACES = 20
+"""Faces that must show an AU, and as many that must not, to choose its threshold by F1."""
+
 GRID = np.arange(4, 17) / 20
 """The thresholds that are tried."""
 
@@ -75,6 +78,11 @@ def best_thresholds(probability: np.ndarray, presence: np.ndarray) -> np.ndarray
         all have too many false alarms.
     """
     return _highest(_allowed(probability, presence, NEAR_BEST), presence)
+
+
+def enough_faces(presence: np.ndarray) -> np.ndarray:
+    """Tell of which AUs there are enough faces to choose a threshold by F1, (n,) bool."""
+    return np.minimum((presence == 1).sum(0), (presence == 0).sum(0)) >= FEWEST_FACES
 
 
 def suited_thresholds(

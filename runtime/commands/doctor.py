@@ -21,6 +21,7 @@ import numpy as np
 from runtime.backends import open_backend
 from runtime.backends.threads import default_threads
 from runtime.commands.interlaced import write_interlaced
+from runtime.commands.quiet import quiet_libraries
 from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
@@ -195,14 +196,10 @@ def _read_interlaced() -> str:
     frames = [np.full((64, 96, 3), shade, np.uint8) for shade in shades]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = write_interlaced(Path(folder) / "probe.mpg", frames)
+            with quiet_libraries():  # FFmpeg tells of each frame what is told below
+                read = _probe(Path(folder) / "probe.mpg", frames)
         except RuntimeError as error:
             raise RuntimeError(f"could not be tried: {error}") from error
-        capture = cv2.VideoCapture(str(path))
-        try:
-            read = [capture.read()[1] for _ in shades]
-        finally:
-            capture.release()  # or Windows could not remove the folder
     if any(frame is None for frame in read):
         raise RuntimeError(
             f"could not be tried: OpenCV {cv2.__version__} does not read the video that it wrote"
@@ -214,6 +211,16 @@ def _read_interlaced() -> str:
             "makes them progressive; OpenCV 4.12 reads them"
         )
     return "OpenCV reads it"
+
+
+def _probe(path: Path, frames: list[np.ndarray]) -> list[np.ndarray | None]:
+    """Write an interlaced video, and read it."""
+    write_interlaced(path, frames)
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return [capture.read()[1] for _ in frames]
+    finally:
+        capture.release()  # or Windows could not remove the folder
 
 
 def _write() -> str:
