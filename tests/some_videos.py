@@ -11,6 +11,29 @@ READS_INTERLACED = tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 13)
 BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
+class FakeCapture:
+    """A capture of 40 frames, whose grey is their number from 1; a subclass tells more."""
+
+    def __init__(self, *_):
+        self._next = 0
+
+    def grab(self):
+        self._next += 1
+        return self._next <= 40
+
+    def read(self):
+        return self.grab(), np.full((48, 64, 3), self._next, np.uint8)
+
+    def set(self, *_):
+        return True
+
+    def isOpened(self):
+        return True
+
+    def release(self):
+        pass
+
+
 def write_video(path, frames: int = 20, fps: float = 10, code: str = "mp4v"):
     """A video whose frame i has the grey value 10 · i."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), fps, (64, 48))

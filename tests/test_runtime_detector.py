@@ -4,14 +4,13 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-import onnxruntime
 import pytest
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall, write_model
 
-from runtime import latency, packaged
+from runtime import latency
 from runtime.align import alignment_matrix, crop_matrix, transform, warp
 from runtime.detector import Detector
-from runtime.errors import InputError, SpecError
+from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
 from runtime.image import ShallowFrames
 from runtime.signals import Signals
@@ -378,76 +377,6 @@ def test_phases_add_up(model, finder):
         assert timings.total == pytest.approx(sum(timings.values()))
         assert timings["network"] > 0
         assert all(value >= 0 for value in timings.values())
-
-
-def test_says_what_it_is(model, finder):
-    text = repr(Detector(model, finder=finder, threads=1))
-    for part in ("tiny", "fp32", "cpu", "onnxruntime", "CPUExecutionProvider", "1 thread", "spot"):
-        assert part in text
-    assert "cascade" in repr(Detector(model))
-
-
-def test_knows_its_aus(model):
-    detector = Detector(model)
-    assert detector.aus == ("AU06", "AU12", "AU25")
-    assert detector.spec.licence == "Apache-2.0"
-
-
-def test_closes_at_the_end_of_a_block(model, finder):
-    with Detector(model, finder=finder) as detector:
-        detector(spot(150, 120))
-    with pytest.raises(RuntimeError, match="closed"):
-        detector(spot(150, 120))
-
-
-@pytest.mark.parametrize("way", ["call", "track", "batch", "stream"])
-def test_a_closed_detector_does_not_say_that_there_is_no_face(model, finder, way):
-    detector = Detector(model, finder=finder)
-    detector.close()
-    detector.close()
-    nobody = np.zeros((240, 320, 3), np.uint8)
-    calls = {
-        "call": lambda: detector(nobody),
-        "track": lambda: detector.track(nobody),
-        "batch": lambda: list(detector.batch([nobody])),
-        "stream": lambda: list(detector.stream([nobody])),
-    }
-    with pytest.raises(RuntimeError, match="this detector has been closed: open a new one"):
-        calls[way]()
-
-
-def test_tells_what_auto_has_become(model, monkeypatch):
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    detector = Detector(model, device="auto")
-    assert (detector.device, detector.options["device"]) == ("cpu", "auto")
-    assert detector.provider == f"onnxruntime {onnxruntime.__version__} CPUExecutionProvider"
-
-
-def test_missing_packaged_model(monkeypatch, tmp_path):
-    monkeypatch.setattr(packaged, "FOLDER", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"lgrnet_edge\.onnx is not there: give one"):
-        Detector()
-    with pytest.raises(FileNotFoundError, match=r"lgrnet_edge_int8\.onnx is not there"):
-        Detector("edge-int8")
-
-
-def test_foreign_model(tmp_path):
-    with pytest.raises(SpecError, match="no lgrnet metadata"):
-        Detector(write_model(tmp_path / "m.onnx", metadata={}))
-
-
-@pytest.mark.parametrize("name", ["max_faces", "verify_every", "search_every", "threads"])
-def test_numbers_below_one(model, name):
-    none = ", or None" if name in ("search_every", "threads") else ""
-    with pytest.raises(ValueError, match=f"{name} must be 1 or more{none}, got 0"):
-        Detector(model, **{name: 0})
-    with pytest.raises(TypeError):
-        Detector(model, **{name: 1.5})
-
-
-def test_signals_that_are_none(model):
-    with pytest.raises(TypeError, match=r"signals must be a runtime\.Signals or None, got 'ema'"):
-        Detector(model, signals="ema")
 
 
 @pytest.mark.parametrize(

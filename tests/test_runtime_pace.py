@@ -6,7 +6,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from some_videos import with_durations, write_video
+from some_videos import FakeCapture, with_durations, write_video
 
 from runtime.errors import InputError
 from runtime.outputs.pictures import VideoWriter
@@ -48,34 +48,15 @@ def test_many_videos_are_played_at_the_rate_of_the_fastest(tmp_path):
         assert shots.pace() == pytest.approx(240)
 
 
-class ClockAsRate:
+class ClockAsRate(FakeCapture):
     """A capture of a WMV of variable rate: 40 frames, 22 a second and then few."""
 
     times = np.concatenate([np.arange(30) / 22, 2 + np.arange(10)])
-
-    def __init__(self, *_):
-        self._next = 0
 
     def get(self, what):
         said = {cv2.CAP_PROP_FPS: 1000.0, cv2.CAP_PROP_FRAME_COUNT: 1000.0 * 11.2}
         said[cv2.CAP_PROP_POS_MSEC] = 1e3 * self.times[max(self._next - 1, 0)]
         return said.get(what, 0.0)
-
-    def grab(self):
-        self._next += 1
-        return self._next <= 40
-
-    def read(self):
-        return self.grab(), np.full((48, 64, 3), self._next, np.uint8)
-
-    def set(self, *_):
-        return True
-
-    def isOpened(self):
-        return True
-
-    def release(self):
-        pass
 
 
 def test_a_rate_that_is_none_of_frames(tmp_path, monkeypatch, caplog):

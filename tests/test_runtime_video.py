@@ -5,7 +5,14 @@ import time
 import cv2
 import numpy as np
 import pytest
-from some_videos import moving_pictures, turned, with_durations, write_frames, write_video
+from some_videos import (
+    FakeCapture,
+    moving_pictures,
+    turned,
+    with_durations,
+    write_frames,
+    write_video,
+)
 
 from runtime.errors import InputError
 from runtime.sources import Video, open_source, read_ahead
@@ -23,13 +30,14 @@ def test_video(tmp_path):
     assert all(shot.wait_ms == shot.decode_ms for shot in shots)
 
 
-class VariableRate:
+class VariableRate(FakeCapture):
     """A capture of a Matroska file of variable rate: 40 frames in 6 s, which says 30 a second."""
 
     times = np.linspace(0, 6, 40) ** 1.5 / 6**0.5
 
     def __init__(self, late=0.0, missing=0.0):
-        self._next, self._late = 0, late
+        super().__init__()
+        self._late = late
         self._length = 6 + 1 / 15 + late + missing
 
     def get(self, what):
@@ -38,19 +46,6 @@ class VariableRate:
         said[cv2.CAP_PROP_POS_MSEC] = 1e3 * now  # FFmpeg's is from the first frame on
         said[cv2.CAP_PROP_PTS] = 30.0 * (now + self._late)
         return said.get(what, 0.0)
-
-    def set(self, *_):
-        return True
-
-    def isOpened(self):
-        return True
-
-    def release(self):
-        pass
-
-    def read(self):
-        self._next += 1
-        return self._next <= 40, np.full((48, 64, 3), self._next, np.uint8)
 
 
 @pytest.mark.parametrize("late", [0.0, 3.0])
