@@ -1,0 +1,222 @@
+"""The detector of examples/javascript: finding by YuNet's outputs, and following a face."""
+
+import numpy as np
+import pytest
+
+from runtime import Detector, open_source
+from runtime.align import alignment_matrix, anchor_matrix, crop_matrix, transform
+from runtime.latency import Stopwatch
+from runtime.packaged import DEMO_CLIP, model_path
+from tests.javascript import FOLDER, flat, javascript, needs_node, picture
+from tests.test_examples_javascript import a_face
+
+pytestmark = needs_node
+
+STUBS = """
+class Tensor { constructor(type, data, shape) { Object.assign(this, { type, data, shape }); } }
+const ort = { Tensor };
+const yunet = (shape, run) => ({ inputNames: ["input"], inputMetadata: [{ shape }], run });
+"""
+
+
+def outputs(faces, height, width):
+    """Write YuNet's outputs of these faces: box, five points, confidences; a plain loop."""
+    said = {}
+    for stride in (8, 16, 32):
+        cells = (height // stride) * (width // stride)
+        for name, depth in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+            said[f"{name}_{stride}"] = {"data": np.zeros((cells, depth))}
+    for stride, (left, top, wide, tall), points, (cls, obj) in faces:
+        column = int((left + wide / 2) // stride)
+        row = int((top + tall / 2) // stride)
+        cell = row * (width // stride) + column
+        said[f"cls_{stride}"]["data"][cell] = cls
+        said[f"obj_{stride}"]["data"][cell] = obj
+        said[f"bbox_{stride}"]["data"][cell] = (
+            (left + wide / 2) / stride - column,
+            (top + tall / 2) / stride - row,
+            np.log(wide / stride),
+            np.log(tall / stride),
+        )
+        offset = points / stride - (column, row)
+        said[f"kps_{stride}"]["data"][cell] = offset.ravel()
+    return {name: {"data": value["data"].ravel().tolist()} for name, value in said.items()}
+
+
+def five(left, top, side):
+    """Eyes, nose tip, mouth corners in a box of that side."""
+    return np.array([(0.3, 0.4), (0.7, 0.45), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]) * side + (
+        left,
+        top,
+    )
+
+
+def test_faces_are_read_out_of_yunets_outputs():
+    """A picture of 800 × 600 is searched at half its sides, padded to 416 × 320."""
+    boxes = {"sure": (40.0, 60.0, 90.0, 100.0), "small": (300.0, 20.0, 30.0, 34.0)}
+    again = (46.0, 64.0, 90.0, 100.0)  # the first face once more, less sure
+    faint, outside = (200.0, 200.0, 40.0, 40.0), (380.0, 290.0, 30.0, 40.0)
+    faces = [
+        (32, boxes["sure"], five(40, 60, 90), (1.2, 0.81)),
+        (16, again, five(46, 64, 90), (0.8, 0.8)),
+        (8, boxes["small"], five(300, 20, 30), (0.9, 0.7)),
+        (16, faint, five(200, 200, 40), (0.6, 0.6)),
+        (16, outside, five(380, 290, 30), (0.9, 0.9)),
+    ]
+    answer = javascript(
+        STUBS + "let asked; const session = yunet([1, 3, 'height', 'width'], async ({ input }) =>"
+        " { asked = input.shape; return given.said; });"
+        "const found = await new FaceFinder(ort, session).find(given.picture);"
+        "answer = { asked, found };",
+        said=outputs(faces, 320, 416),
+        picture=picture(np.zeros((600, 800, 3), np.uint8)),
+    )
+    assert answer["asked"] == [1, 3, 320, 416]
+    sure, small = answer["found"]
+    np.testing.assert_allclose(sure["box"], 2 * np.array(boxes["sure"]), atol=1e-6)
+    np.testing.assert_allclose(small["box"], 2 * np.array(boxes["small"]), atol=1e-6)
+    assert sure["score"] == pytest.approx(0.9)  # √(1 · 0.81): confidences over 1 count as 1
+    assert small["score"] == pytest.approx(np.sqrt(0.63))
+    wanted = anchor_matrix(2 * five(40, 60, 90))
+    np.testing.assert_allclose(sure["alignment"], flat(wanted), atol=1e-6)
+
+
+def test_the_finder_gets_bgr_planes_padded_with_grey():
+    frame = np.random.default_rng(0).integers(0, 256, (30, 50, 3)).astype(np.uint8)
+    answer = javascript(
+        STUBS + "let asked; const session = yunet([1, 3, 64, 96], async ({ input }) =>"
+        " { asked = input; return given.said; });"
+        "await new FaceFinder(ort, session).find(given.picture);"
+        "answer = { shape: asked.shape, data: Array.from(asked.data) };",
+        said=outputs([], 64, 96),
+        picture=picture(frame),
+    )
+    planes = np.array(answer["data"]).reshape(answer["shape"])
+    assert planes.shape == (1, 3, 64, 96)
+    np.testing.assert_array_equal(planes[0, :, :30, :50], frame.transpose(2, 0, 1))
+    assert (planes[0, :, 30:] == 128).all()
+    assert (planes[0, :, :, 50:] == 128).all()
+
+
+FOLLOW = (
+    STUBS
+    + """
+const spec = { aus: [1, 12], thresholds: [0.5, 0.75], batch: 1, crop_size: 176 };
+let searches = 0, looks = 0, seen = true, shown = given.crop;
+const finder = { async find(picture) {
+  if (picture.width !== 100) searches++;
+  return seen ? [{ box: [0, 0, 9, 9], score: 1, alignment: given.alignment }] : [];
+} };
+const session = { async run({ face }) {
+  looks++;
+  if (face.type !== "uint8" || face.shape.join() !== "1,176,176,3") throw new Error("no face");
+  return { landmarks: { data: shown.flat() }, au_probability: { data: [0.5, 0.74] } };
+} };
+const detector = new Detector(ort, spec, session, finder);
+const { picture } = given;
+"""
+)
+
+
+@pytest.fixture
+def face():
+    """A face in a frame, and the landmarks that a network gives in its crop."""
+    landmarks = a_face(np.random.default_rng(3))
+    matrix = alignment_matrix(landmarks)
+    return {
+        "landmarks": landmarks,
+        "alignment": flat(matrix),
+        "crop": transform(landmarks, crop_matrix(matrix)),
+        "picture": picture(np.zeros((240, 320, 3), np.uint8)),
+    }
+
+
+def test_a_look_names_the_aus_and_puts_landmarks_into_the_picture(face):
+    said = javascript(FOLLOW + "answer = await detector.look(picture, given.alignment);", **face)
+    np.testing.assert_allclose(said["landmarks"], face["landmarks"], atol=1e-9)
+    assert said["probability"] == {"AU01": 0.5, "AU12": 0.74}
+    assert said["present"] == ["AU01"]
+    assert said["intensity"] is None
+
+
+def test_a_picture_by_itself_is_looked_at_twice(face):
+    faces, looks = javascript(FOLLOW + "answer = [await detector.detect(picture), looks];", **face)
+    assert len(faces) == 1
+    assert looks == 2
+    assert faces[0]["box"] == [0, 0, 9, 9]
+
+
+def test_a_video_is_searched_once_and_each_frame_looked_at_once(face):
+    found, searches, looks = javascript(
+        FOLLOW + "let found = 0; for (let n = 0; n < 12; n++)"
+        " found += Boolean(await detector.follow(picture)); answer = [found, searches, looks];",
+        **face,
+    )
+    assert (found, searches, looks) == (12, 1, 2 + 11)
+
+
+def test_a_face_that_the_finder_misses_three_times_is_lost(face):
+    """The finder looks at the tenth frame that is followed, and then at each."""
+    found = javascript(
+        FOLLOW + "answer = []; for (let n = 0; n < 14; n++) {"
+        " seen = n === 0; answer.push(Boolean(await detector.follow(picture))); }",
+        **face,
+    )
+    assert found == [True] * 12 + [False] * 2
+
+
+def test_one_that_is_seen_again_is_kept(face):
+    found = javascript(
+        FOLLOW + "answer = []; for (let n = 0; n < 40; n++) {"
+        " seen = n !== 10 && n !== 11; answer.push(Boolean(await detector.follow(picture))); }",
+        **face,
+    )
+    assert found == [True] * 40
+
+
+def test_landmarks_that_jump_lose_the_face_at_once_and_a_search_begins(face):
+    found, searches = javascript(
+        FOLLOW + "const found = []; for (let n = 0; n < 4; n++) {"
+        " shown = n === 2 ? given.crop.map(([x, y]) => [x + 90, y]) : given.crop;"
+        " if (n === 3) detector.reset();"
+        " found.push(Boolean(await detector.follow(picture))); } answer = [found, searches];",
+        **face,
+    )
+    assert found == [True, True, False, True]
+    assert searches == 3
+
+
+def test_an_empty_picture_is_searched_only_now_and_then(face):
+    searches = javascript(
+        FOLLOW + "seen = false; for (let n = 0; n < 13; n++) await detector.follow(picture);"
+        " answer = searches;",
+        **face,
+    )
+    assert searches == 3  # the first, the seventh, the thirteenth
+
+
+ORT = FOLDER / "node_modules" / "onnxruntime-web" / "dist" / "ort.node.min.mjs"
+
+
+@pytest.mark.skipif(not ORT.exists(), reason="no `npm install` in examples/javascript")
+def test_the_packaged_model_says_what_the_runtime_says():
+    """Other floating-point kernels, and OpenCV's cuts at 32nds of a pixel, move it a little."""
+    frame = next(iter(open_source(DEMO_CLIP))).frame
+    with Detector() as detector:
+        (face,) = detector(frame)
+        matrix = alignment_matrix(face.landmarks)
+        (look,) = detector._pipeline.run(frame, [matrix], Stopwatch())
+        names = detector.aus
+    said = javascript(
+        f'import * as ort from "{ORT.as_uri()}"; ort.env.wasm.numThreads = 1;'
+        "const session = await ort.InferenceSession.create(given.model);"
+        "const detector = new Detector(ort, readSpec(given.model), session, null);"
+        "answer = await detector.look(given.picture, given.alignment);",
+        model=model_path("edge").read_bytes(),
+        picture=picture(frame),
+        alignment=flat(matrix),
+    )
+    assert list(said["probability"]) == list(names)
+    for key, wanted in (("probability", look.probability), ("intensity", look.intensity)):
+        np.testing.assert_allclose(list(said[key].values()), wanted, atol=0.03)
+    np.testing.assert_allclose(said["landmarks"], look.landmarks, atol=0.1)
