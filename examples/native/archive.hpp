@@ -1,0 +1,96 @@
+// Model files of the native engine: NumPy archives (.npz), that is, zip files of arrays that are
+// not packed.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+struct Archive {
+  std::map<std::string, std::vector<float>> arrays;
+  std::map<std::string, std::string> texts;
+};
+
+// What is read is checked against the end of the file, as a download may be cut.
+class Bytes {
+ public:
+  explicit Bytes(std::string content) : content_(std::move(content)) {}
+
+  size_t size() const { return content_.size(); }
+
+  std::string text(size_t at, size_t length) const {
+    if (at > size() || length > size() - at) throw std::runtime_error("the model file is cut");
+    return content_.substr(at, length);
+  }
+
+  template <class Number>
+  Number number(size_t at) const {  // little-endian, as zip and these arrays are
+    Number value;
+    std::memcpy(&value, text(at, sizeof value).data(), sizeof value);
+    return value;
+  }
+
+  size_t last(const std::string& what) const { return content_.rfind(what); }
+
+ private:
+  std::string content_;
+};
+
+inline float from_half(uint16_t half) {
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  const float size = exponent ? std::ldexp(1024.f + fraction, exponent - 25)
+                              : std::ldexp(static_cast<float>(fraction), -24);
+  return half >> 15 ? -size : size;
+}
+
+// One array: the format of https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+inline void add_array(Archive& archive, const std::string& name, const Bytes& file, size_t at,
+                      size_t length) {
+  if (file.text(at, 8) != std::string("\x93NUMPY\x01\x00", 8))
+    throw std::runtime_error(name + " is no array of the first version of NumPy's format");
+  const size_t start = at + 10 + file.number<uint16_t>(at + 8);
+  const std::string header = file.text(at + 10, start - at - 10);
+  const size_t end = at + length;
+  const auto is = [&](const char* type) { return header.find(type) != std::string::npos; };
+  if (is("'<f4'")) {
+    for (size_t i = start; i < end; i += 4) archive.arrays[name].push_back(file.number<float>(i));
+  } else if (is("'<f2'")) {
+    for (size_t i = start; i < end; i += 2)
+      archive.arrays[name].push_back(from_half(file.number<uint16_t>(i)));
+  } else if (is("'<U")) {  // four bytes a character, of which these files use only ASCII
+    for (size_t i = start; i < end; i += 4) archive.texts[name] += file.text(i, 1);
+  } else {
+    throw std::runtime_error(name + " is of a type that models do not hold: " + header);
+  }
+}
+
+inline Archive read_archive(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) throw std::runtime_error(path + " cannot be opened");
+  const Bytes file(std::string(std::istreambuf_iterator<char>(stream), {}));
+  const size_t end = file.last("PK\5\6");  // the table of contents tells where each array begins
+  if (end == std::string::npos) throw std::runtime_error(path + " is cut, or no .npz file");
+  const int count = file.number<uint16_t>(end + 10);
+  size_t entry = file.number<uint32_t>(end + 16);
+  Archive archive;
+  for (int i = 0; i < count; ++i) {
+    const size_t length = file.number<uint32_t>(entry + 24),
+                 named = file.number<uint16_t>(entry + 28);
+    std::string name = file.text(entry + 46, named);
+    if (file.number<uint16_t>(entry + 10) != 0) throw std::runtime_error(name + " is packed");
+    const size_t local = file.number<uint32_t>(entry + 42);
+    const size_t data =
+        local + 30 + file.number<uint16_t>(local + 26) + file.number<uint16_t>(local + 28);
+    name.resize(name.rfind(".npy"));
+    file.text(data, length);
+    add_array(archive, name, file, data, length);
+    entry += 46 + named + file.number<uint16_t>(entry + 30) + file.number<uint16_t>(entry + 32);
+  }
+  return archive;
+}
