@@ -18,7 +18,7 @@ from runtime.spec import ENGINES
 EXIT_CODES = """
 commands beside running sources (for a file of such a name write ./doctor):
   doctor    what is installed here, what works, and why the rest does not
-  models    the models that come with the package
+  models    what models say of themselves: those that come with the package, or files
   plot CSV  the timeline of a finished run, as a picture
 
 exit codes:

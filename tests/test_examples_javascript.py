@@ -6,13 +6,13 @@ from contextlib import closing
 import cv2
 import numpy as np
 import pytest
+from javascript import flat, javascript, needs_node, picture
 
 from runtime.align import alignment_matrix, crop_matrix, invert, transform, warp
 from runtime.backends import open_backend
 from runtime.packaged import model_path
 from runtime.spec import ModelSpec
 from runtime.tracking.lost import why_lost
-from tests.javascript import flat, javascript, needs_node, picture
 
 pytestmark = needs_node
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from javascript import FOLDER, flat, javascript, needs_node, picture
+from test_examples_javascript import a_face
 
 from runtime import Detector, open_source
 from runtime.align import alignment_matrix, anchor_matrix, crop_matrix, transform
 from runtime.latency import Stopwatch
 from runtime.packaged import DEMO_CLIP, model_path
-from tests.javascript import FOLDER, flat, javascript, needs_node, picture
-from tests.test_examples_javascript import a_face
 
 pytestmark = needs_node
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from native_engine import require_native
 
 from runtime import Detector, open_source
 from runtime.align import alignment_matrix, crop_matrix, warp
@@ -16,7 +17,6 @@ from runtime.backends import open_backend
 from runtime.native.compile import compiler
 from runtime.native.library import ENGINE
 from runtime.packaged import DEMO_CLIP, model_path
-from tests.native_engine import require_native
 
 FOLDER = Path(__file__).parents[1] / "examples" / "native"
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-pthread", "-Wno-psabi")

@@ -1,6 +1,7 @@
 import builtins
 import json
 import os
+import shutil
 from types import SimpleNamespace
 
 import cv2
@@ -44,6 +45,21 @@ def test_model_that_is_missing(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("runtime.packaged.FOLDER", tmp_path)
     assert main(["models"]) == 2
     assert "cannot be opened here: the packaged model" in capsys.readouterr().out
+
+
+def test_models_of_ones_own(capsys, tmp_path):
+    path = tmp_path / "mine.onnx"
+    shutil.copy(model_path("edge"), path)
+    assert main(["models", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{path}\n")
+    assert "edge-int8" not in said
+    assert main(["models", "edge", str(path), str(tmp_path / "none.onnx"), "--json"]) == 2
+    edge, mine, none = json.loads(capsys.readouterr().out)
+    spec = Detector().spec
+    assert edge["thresholds"] == mine["thresholds"] == list(spec.thresholds)
+    assert (mine["file"], mine["batch"], mine["graph"]) == (str(path), 1, spec.graph)
+    assert "does not exist" in none["error"]
 
 
 def test_libraries_are_quiet_for_a_while(capfd):

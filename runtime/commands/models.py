@@ -1,17 +1,19 @@
-"""``python -m runtime models``: the models that come with the package, and what they say."""
+"""``python -m runtime models``: what models say of themselves, by default those that come along."""
 
 import argparse
 import json
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 from runtime.backends import open_backend
 from runtime.help import purpose
 from runtime.packaged import DEFAULT, MODELS, model_path
+from runtime.spec import ModelSpec
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print a paragraph a model.
+    """Print a paragraph a model, or with ``--json`` a list of objects.
 
     Args:
         argv: Arguments after ``models``.
@@ -20,24 +22,34 @@ def main(argv: Sequence[str]) -> int:
         0; 2 where a model is missing or cannot be opened here.
     """
     parser = argparse.ArgumentParser(prog="python -m runtime models", description=purpose(__doc__))
-    parser.parse_args(argv)
-    code = 0
-    for name in MODELS:
-        print(f"{name}{', the default' if name == DEFAULT else ''}")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", default=list(MODELS), help="names, or exported files"
+    )
+    parser.add_argument("--json", action="store_true", help="all that the files say, as JSON")
+    args = parser.parse_args(argv)
+    told, code = [], 0
+    for name in args.models:
         try:
-            print(_describe(name))
+            path = model_path(name)
+            with closing(open_backend(path, threads=1)) as backend:
+                spec = backend.spec
         except (OSError, ValueError, RuntimeError, ImportError) as error:
-            print(f"  cannot be opened here: {error}")
+            told.append({"model": name, "error": str(error)})
+            text = f"  cannot be opened here: {error}"
             code = 2
-        print()
-    print("--model takes these names, or the path of a file that was exported")
+        else:
+            told.append({"model": name, "file": str(path), **spec.to_dict()})
+            text = _describe(name, path, spec)
+        if not args.json:
+            print(f"{name}{', the default' if name == DEFAULT else ''}\n{text}\n")
+    if args.json:
+        print(json.dumps(told, indent=2))
+    elif args.models == list(MODELS):
+        print("--model takes these names, or the path of a file that was exported")
     return code
 
 
-def _describe(name: str) -> str:
-    path = model_path(name)
-    with closing(open_backend(path, threads=1)) as backend:
-        spec = backend.spec
+def _describe(name: str, path: Path, spec: ModelSpec) -> str:
     rows = {
         "file": f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
         "for": f"{spec.engine}, {spec.precision} (--model {name} --backend {spec.engine})",
