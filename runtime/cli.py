@@ -13,7 +13,6 @@ from pathlib import Path
 
 import cv2
 
-from runtime.backends import PACKAGED
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.commands import find_command
 from runtime.detector import Detector
@@ -30,7 +29,7 @@ from runtime.messages import OneLine, printable, tell
 from runtime.options import parser
 from runtime.outputs import Wanted
 from runtime.outputs.pictures import check_writable
-from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, MODELS
+from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, MADE_FOR, MODELS
 from runtime.run import Run
 from runtime.signals import Signals
 from runtime.sources import open_source, read_ahead
@@ -247,7 +246,7 @@ def _headline(detector: Detector, model: str) -> str:
         f"model {name}: {len(spec.aus)} AUs, trained on {spec.training_data}",
     ]
     if spec.engine != detector.backend:
-        better = PACKAGED.get(detector.backend) if model in MODELS else None
+        better = MADE_FOR.get(detector.backend) if model in MODELS else None
         other = f", or --model {better}" if better else ""
         lines.append(f"this file was tuned for {spec.engine}: give --backend {spec.engine}{other}")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall
 
 from runtime import cli
 from runtime.cli import main
+from runtime.packaged import MODELS
 from runtime.signals import Signals
 
 ROOT = Path(__file__).parents[1]
@@ -393,7 +394,7 @@ def test_what_a_packaged_model_is_for_is_said(tmp_path, capsys, model):
     clip = write_clip(tmp_path / "clip.avi", 2)
     code, _, err = run(capsys, clip, "--model", "nope", "--out", tmp_path / "out")
     assert code == 2
-    assert "model nope does not exist: packaged models are edge, edge-int8, edge-native" in err
+    assert f"model nope does not exist: packaged models are {', '.join(MODELS)}" in err
     options = ["--model", "edge-native", "--backend", "openvino", "--out", tmp_path / "out"]
     code, _, err = run(capsys, clip, *options)
     assert code == 2

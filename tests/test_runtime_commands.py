@@ -20,6 +20,7 @@ from runtime.errors import OpenCVError
 from runtime.file_names import is_annotated
 from runtime.help import purpose
 from runtime.packaged import MODELS, model_path
+from runtime.spec import ENGINES
 
 
 def test_models(capsys):
@@ -38,6 +39,11 @@ def test_models(capsys):
     spec = Detector().spec
     assert rows[0][1:] == [str(au) for au in spec.aus]
     assert rows[1][1:] == [f"{threshold:.2f}" for threshold in spec.thresholds]
+
+
+def test_doctor_tries_every_engine():
+    tried = {engine for _, _, engine in doctor.TRIED.values()}
+    assert tried == set(ENGINES) - {"fused"}, "of which no model is packaged: its GPU is looked for"
 
 
 def test_model_that_is_missing(capsys, monkeypatch, tmp_path):
