@@ -1,5 +1,8 @@
 """A detector as it is opened and closed: what it says of itself, and what it refuses."""
 
+import inspect
+from dataclasses import fields
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -8,6 +11,7 @@ from test_runtime_fixtures import spot, write_model
 from runtime import packaged
 from runtime.detector import Detector
 from runtime.errors import SpecError
+from runtime.settings import Settings
 
 
 def test_says_what_it_is(model, finder):
@@ -59,6 +63,12 @@ def test_missing_packaged_model(monkeypatch, tmp_path):
         Detector()
     with pytest.raises(FileNotFoundError, match=r"lgrnet_edge_int8\.onnx is not there"):
         Detector("edge-int8")
+
+
+def test_settings_are_the_arguments_but_for_the_finder():
+    """Clones and records of runs get no others."""
+    arguments = [name for name in inspect.signature(Detector).parameters if name != "finder"]
+    assert [field.name for field in fields(Settings)] == arguments
 
 
 def test_foreign_model(tmp_path):
