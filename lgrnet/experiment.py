@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lgrnet.corpora.folds import FOLDS
+from lgrnet.corpora.folds import CORPORA, FOLDS
 from lgrnet.data.augment import AugmentConfig
 from lgrnet.network.config import ModelConfig, model_config
 from lgrnet.network.variants import make_variant, variant_of
@@ -47,12 +47,14 @@ class DataConfig:
     val_root: Path | None = None
     workers: int = 1
     limit: int | None = None
-    corpus: Literal["bp4d", "disfa"] | None = None
+    corpus: str | None = None
     fold: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_types(self)
+        if self.corpus not in (None, *CORPORA):
+            raise ValueError(f"data.corpus: must be one of {CORPORA}, got {self.corpus!r}")
         if self.fold is not None and self.corpus is None:
             raise ValueError("data.fold: only a corpus has folds, and data.corpus names none")
         if self.fold is not None and self.fold not in FOLDS:
