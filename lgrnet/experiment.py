@@ -8,7 +8,7 @@ the file, then the defaults.
 import json
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -118,10 +118,6 @@ class OptimConfig:
             )
 
 
-UNTOLD_OPTIM: dict[str, Any] = {"average_from": None, "clip": 5.0}
-"""Settings of ``[optim]`` that older runs did not record, and the values that they used."""
-
-
 @dataclass(frozen=True)
 class DistilConfig:
     """Who teaches the network beside its labels, if anybody; the paper has none.
@@ -192,6 +188,23 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """Write everything as plain values, as JSON and checkpoints hold them."""
         return json.loads(json.dumps(asdict(self), default=str))
+
+
+UNTOLD: dict[str, dict[str, Any]] = {"optim": {"average_from": None, "clip": 5.0}}
+"""Table of an experiment → settings that older runs did not record → the values they used."""
+
+
+def with_untold(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what older runs did not record.
+
+    Args:
+        recorded: What `Experiment.to_dict` of any version wrote.
+
+    Returns:
+        The same with the settings of :data:`UNTOLD` where it lacks them.
+    """
+    filled = {part: {**values, **recorded.get(part, {})} for part, values in UNTOLD.items()}
+    return {**recorded, **filled}
 
 
 def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
