@@ -8,12 +8,12 @@ the file, then the defaults.
 import json
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lgrnet.corpora.folds import FOLDS
+from lgrnet.corpora.folds import CORPORA, FOLDS
 from lgrnet.data.augment import AugmentConfig
 from lgrnet.network.config import ModelConfig, model_config
 from lgrnet.network.variants import make_variant, variant_of
@@ -47,12 +47,14 @@ class DataConfig:
     val_root: Path | None = None
     workers: int = 1
     limit: int | None = None
-    corpus: Literal["bp4d", "disfa"] | None = None
+    corpus: str | None = None
     fold: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_types(self)
+        if self.corpus not in (None, *CORPORA):
+            raise ValueError(f"data.corpus: must be one of {CORPORA}, got {self.corpus!r}")
         if self.fold is not None and self.corpus is None:
             raise ValueError("data.fold: only a corpus has folds, and data.corpus names none")
         if self.fold is not None and self.fold not in FOLDS:
@@ -114,10 +116,6 @@ class OptimConfig:
                 f"optim.average_from: must lie in [0, 1), got {self.average_from}; 0.5 averages "
                 "the weights of the second half of the steps"
             )
-
-
-UNTOLD_OPTIM: dict[str, Any] = {"average_from": None, "clip": 5.0}
-"""Settings of ``[optim]`` that older runs did not record, and the values that they used."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +188,23 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """Write everything as plain values, as JSON and checkpoints hold them."""
         return json.loads(json.dumps(asdict(self), default=str))
+
+
+UNTOLD: dict[str, dict[str, Any]] = {"optim": {"average_from": None, "clip": 5.0}}
+"""Table of an experiment → settings that older runs did not record → the values they used."""
+
+
+def with_untold(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what older runs did not record.
+
+    Args:
+        recorded: What `Experiment.to_dict` of any version wrote.
+
+    Returns:
+        The same with the settings of :data:`UNTOLD` where it lacks them.
+    """
+    filled = {part: {**values, **recorded.get(part, {})} for part, values in UNTOLD.items()}
+    return {**recorded, **filled}
 
 
 def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:

@@ -196,9 +196,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     lists.add_argument(
         "--images", type=Path, required=True, help="folder that the lists' paths start from"
     )
-    lists.add_argument(
-        "--of", choices=folds.CORPORA, help="which corpus, if there are lists of both"
-    )
+    lists.add_argument("--of", choices=jaanet.AUS, help="which corpus, if there are lists of both")
     faces = kinds.add_parser("own", help="pictures and videos of your own, labelled in a table")
     faces.add_argument(
         "--labels", type=Path, required=True, help="CSV file: file, person, AU01 …, frame, split"
@@ -227,12 +225,18 @@ def _run(args: argparse.Namespace) -> str:
     names = tuple(sorted(set(args.subjects or folds.subjects(args.corpus))))
     for name in names:
         folds.subject_number(args.corpus, name)
-    if args.corpus == "bp4d":
-        chosen = bp4d.Options(
-            args.root, args.landmarks, args.pictures, args.offset, args.origin, names,
-            args.intensity, args.allow_missing, args.find_landmarks,
-        )  # fmt: skip
-        return prepare_bp4d(chosen, args.out, args.workers, args.progress)
+    return _READERS[args.corpus](args, names)
+
+
+def _bp4d(args: argparse.Namespace, names: tuple[str, ...]) -> str:
+    chosen = bp4d.Options(
+        args.root, args.landmarks, args.pictures, args.offset, args.origin, names,
+        args.intensity, args.allow_missing, args.find_landmarks,
+    )  # fmt: skip
+    return prepare_bp4d(chosen, args.out, args.workers, args.progress)
+
+
+def _disfa(args: argparse.Namespace, names: tuple[str, ...]) -> str:
     if args.first_picture is not None and args.pictures is None:
         raise ValueError("--first-picture: name the folder of the pictures with --pictures")
     mended = ()
@@ -243,6 +247,10 @@ def _run(args: argparse.Namespace) -> str:
         args.find_landmarks,
     )  # fmt: skip
     return prepare_disfa(wanted, args.out, args.workers, args.progress)
+
+
+_READERS = {"bp4d": _bp4d, "disfa": _disfa}
+"""Corpus, each of `lgrnet.corpora.folds.CORPORA` → what prepares some of its subjects."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

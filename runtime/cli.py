@@ -8,12 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 
 import cv2
 
-from runtime.backends import PACKAGED
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.commands import find_command
 from runtime.detector import Detector
@@ -30,8 +30,9 @@ from runtime.messages import OneLine, printable, tell
 from runtime.options import parser
 from runtime.outputs import Wanted
 from runtime.outputs.pictures import check_writable
-from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, MODELS
+from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, MADE_FOR, MODELS
 from runtime.run import Run
+from runtime.settings import Settings
 from runtime.signals import Signals
 from runtime.sources import open_source, read_ahead
 from runtime.truth import Agreement, TrueFace, read_truth
@@ -117,6 +118,13 @@ def _sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None is one set from C
 
 
+def _settings(args: argparse.Namespace) -> dict[str, object]:
+    """Collect what the detector is opened with; options have the names of its arguments."""
+    worked_out = {"signals": _signals(args), "search_every": args.search_every or None}
+    names = (field.name for field in fields(Settings))
+    return {name: worked_out[name] if name in worked_out else getattr(args, name) for name in names}
+
+
 def _signals(args: argparse.Namespace) -> Signals | None:
     """Say what to do to probabilities; None for nothing."""
     try:
@@ -143,21 +151,7 @@ def _run(args: argparse.Namespace) -> int:
         check_writable(wanted.folder)
     with (
         Window("lgrnet") if args.show else nullcontext() as window,
-        Detector(
-            args.model,
-            device=args.device,
-            finder=args.finder,
-            threads=args.threads,
-            max_faces=args.max_faces,
-            verify_every=args.verify_every,
-            search_every=args.search_every or None,
-            search_side=args.search_side,
-            min_face=args.min_face,
-            backend=args.backend,
-            precision=args.precision,
-            flip_test=args.flip_test,
-            signals=_signals(args),
-        ) as detector,
+        Detector(finder=args.finder, **_settings(args)) as detector,
     ):
         cv2.setNumThreads(detector.threads)
         run = Run(
@@ -247,7 +241,7 @@ def _headline(detector: Detector, model: str) -> str:
         f"model {name}: {len(spec.aus)} AUs, trained on {spec.training_data}",
     ]
     if spec.engine != detector.backend:
-        better = PACKAGED.get(detector.backend) if model in MODELS else None
+        better = MADE_FOR.get(detector.backend) if model in MODELS else None
         other = f", or --model {better}" if better else ""
         lines.append(f"this file was tuned for {spec.engine}: give --backend {spec.engine}{other}")
     return "\n".join(lines)

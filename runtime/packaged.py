@@ -9,7 +9,14 @@ MODELS: dict[str, str] = {
     "edge-int8": "lgrnet_edge_int8.onnx",
     "edge-native": "lgrnet_edge_native.npz",
 }
-"""Name → file. ``edge-int8`` is made for OpenVINO, ``edge-native`` for `runtime.native`."""
+"""Name → file."""
+
+MADE_FOR: dict[str, str] = {
+    "onnxruntime": "edge",
+    "openvino": "edge-int8",
+    "native": "edge-native",
+}
+"""Engine, one of `runtime.spec.ENGINES` → the packaged model that is made for it."""
 
 DEFAULT = "edge"
 

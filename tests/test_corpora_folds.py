@@ -1,11 +1,25 @@
 """The published folds: disjoint, complete, and of the published sizes."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import tiny_corpus
+
+from lgrnet import prepare
 from lgrnet.corpora import folds
 
+ROOT = Path(__file__).parents[1]
 
-@pytest.mark.parametrize("corpus", ["bp4d", "disfa"])
+
+def test_every_corpus_is_in_every_table():
+    for table in (folds._NAME, prepare._READERS, tiny_corpus.AUS):
+        assert tuple(table) == folds.CORPORA
+    for corpus in folds.CORPORA:
+        assert (ROOT / "configs" / f"{corpus}.toml").exists()
+        assert f"lgrnet.prepare {corpus} " in (ROOT / "docs" / "corpora.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("corpus", folds.CORPORA)
 def test_parts_are_disjoint_and_folds_complete(corpus):
     everyone = [name for part in folds.parts(corpus) for name in part]
     assert len(everyone) == len(set(everyone))
@@ -48,7 +62,7 @@ def test_fold_one_is_tested_on_part_three():
         assert folds.test_subjects("bp4d", fold) == folds.parts("bp4d")[part - 1]
 
 
-@pytest.mark.parametrize("corpus", ["bp4d", "disfa"])
+@pytest.mark.parametrize("corpus", folds.CORPORA)
 def test_numbers_are_unique(corpus):
     numbers = [folds.subject_number(corpus, name) for name in folds.subjects(corpus)]
     assert len(set(numbers)) == len(numbers)

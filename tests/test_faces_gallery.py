@@ -8,10 +8,13 @@ from lgrnet.faces.motion.action_units import FACE_AUS
 def test_the_gallery_shows_every_au_at_the_same_place(toy_studio):
     picture = gallery.au_gallery(toy_studio)
     height, width = 256 + 30, 256
-    assert picture.shape == (5 * height, 4 * width, 3)
+    count = len(FACE_AUS) + 1
+    rows = -(-count // 4)
+    assert picture.shape == (rows * height, 4 * width, 3)
     assert picture.dtype == np.uint8
-    tiles = picture.reshape(5, height, 4, width, 3).swapaxes(1, 2).reshape(20, height, width, 3)
-    assert len(tiles) == len(FACE_AUS) + 1
+    tiles = picture.reshape(rows, height, 4, width, 3).swapaxes(1, 2).reshape(-1, height, width, 3)
+    assert (tiles[count:] == 255).all()
+    tiles = tiles[:count]
     faces, captions = tiles[:, :256].astype(int), tiles[:, 256:]
     assert all(np.abs(face - faces[0]).max() > 20 for face in faces[1:])
     for caption in captions:
@@ -21,6 +24,14 @@ def test_the_gallery_shows_every_au_at_the_same_place(toy_studio):
     # Above the brows nothing moves when the mouth does: the camera keeps its place.
     mouth = 1 + FACE_AUS.index(15)
     assert np.abs(faces[mouth] - faces[0])[:60].max() < 8
+
+
+def test_a_last_row_that_is_not_full_is_white_at_its_end():
+    tiles = [np.full((2, 3, 3), shade, np.uint8) for shade in (10, 20, 30)]
+    picture = gallery._grid(tiles, 2)
+    assert picture.shape == (4, 6, 3)
+    assert [picture[0, 0, 0], picture[0, 3, 0], picture[2, 0, 0]] == [10, 20, 30]
+    assert (picture[2:, 3:] == 255).all()
 
 
 def test_the_command_line_writes_both_pictures(toy_rig_file, tmp_path, monkeypatch):

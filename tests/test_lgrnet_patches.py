@@ -5,6 +5,7 @@ import torch
 from lgrnet.network.alignment import MEAN_FACE
 from lgrnet.network.au_geometry import AU_CENTRES, MUSCLE_ORDER, muscle_order
 from lgrnet.network.patches import Patches, PredefinedAttention, RefinedAttention, window_radius
+from runtime.action_units import AU_NAMES
 
 # jaanet.md 1.4, from JÂA-Net's own code: AU → two peaks (row, column), sum, cells above zero.
 GOLDEN = {
@@ -138,4 +139,8 @@ def test_refined_attention_has_the_published_parameters():
 
 def test_muscle_order_runs_down_the_face():
     assert muscle_order((1, 2, 4, 6, 7, 10, 12, 17, 25)) == (1, 2, 4, 7, 6, 10, 12, 25, 17)
-    assert sorted(MUSCLE_ORDER) == sorted(AU_CENTRES)
+
+
+def test_every_au_has_a_name_a_place_in_the_order_and_centres():
+    """Without a name no network could be exported, without centres none be trained."""
+    assert sorted(MUSCLE_ORDER) == sorted(AU_CENTRES) == sorted(AU_NAMES)

@@ -2,11 +2,49 @@
 
 import json
 import shutil
+from dataclasses import fields
 
+import pytest
 from test_lgrnet_train import config, run, weights  # noqa: F401  (config is a fixture)
 from tiny_shards import write_tiny_shards
 
-from lgrnet.experiment import load_experiment
+from lgrnet.experiment import UNTOLD, Experiment, load_experiment
+
+FIRST = {
+    "model": {
+        *("preset", "aus", "crop_size", "input_size", "stem_stride", "stem_widths"),
+        *("feature_widths", "refine_widths", "align_hidden", "head_hidden", "relation", "gate"),
+        *("fusion", "attention", "attention_cells", "intensity", "architecture"),
+    },
+    "data": {
+        *("root", "also", "train", "val", "val_root", "workers", "limit", "corpus", "fold"),
+    },
+    "augment": {"flip", "rotation", "scale", "photometric", "occlusion", "grey_border"},
+    "optim": {
+        *("optimiser", "lr", "weight_decay", "schedule", "epochs", "batch", "align_weight"),
+        *("intensity_weight", "dice_over", "precision"),
+    },
+}
+"""Settings that every run has recorded, or that are compared otherwise."""
+
+
+@pytest.mark.parametrize("part", FIRST)
+def test_of_every_setting_is_known_what_runs_did_before_it_came(part):
+    """Or a run that an older version began would not go on, nor its folds be averaged."""
+    settings = {field.name for field in fields(getattr(Experiment(), part))}
+    assert settings - FIRST[part] == UNTOLD.get(part, {}).keys(), "UNTOLD of lgrnet/experiment.py"
+
+
+def test_a_run_from_before_a_setting_is_one_that_did_it(config, tmp_path, caplog, monkeypatch):  # noqa: F811
+    given = ("optim.epochs=1", "augment.flip=0.0")
+    assert run(config, tmp_path / "run", *given) == 0
+    path = tmp_path / "run" / "config.json"
+    path.write_text(path.read_text().replace('"flip": 0.0,', ""))
+    assert run(config, tmp_path / "run", *given) == 2
+    assert "(other augment.flip)" in caplog.text
+    monkeypatch.setitem(UNTOLD, "augment", {"flip": 0.0})
+    assert run(config, tmp_path / "run", *given) == 0
+    assert run(config, tmp_path / "run", "optim.epochs=1", "augment.flip=0.5") == 2
 
 
 def test_a_run_of_other_faces_or_initial_weights_is_noticed(config, tmp_path, caplog):  # noqa: F811

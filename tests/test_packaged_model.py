@@ -13,16 +13,20 @@ import onnxruntime
 import pytest
 from native_engine import require_native
 
+from benchmarks import card
+from benchmarks.release import ROOT, read_steps
 from export.compare import compare
 from export.faces import demo_faces
 from lgrnet.checkpoint import load_checkpoint
 from runtime import Detector
 from runtime.backends import open_backend
-from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, model_path
+from runtime.native.model import read_model
+from runtime.packaged import DEMO_CLIP, DEMO_TRUTH, MADE_FOR, MODELS, model_path
 from runtime.sources import open_source
+from runtime.spec import ModelSpec
 from runtime.truth import Agreement, read_truth
 
-CHECKPOINT = Path(__file__).parents[1] / "weights" / "lgrnet_edge.pt"
+CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,34 @@ def test_model_comes_from_the_committed_checkpoint(detector):
     assert detector.spec.aus == model.config.aus
     assert detector.spec.thresholds == tuple(meta["thresholds"])
     assert "synthetic faces only" in detector.spec.training_data
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_packaged_model_is_of_the_weights_that_ship(name):
+    path = model_path(name)
+    if path.suffix == ".npz":
+        spec = read_model(path).spec
+    else:
+        told = {each.key: each.value for each in onnx.load(path).metadata_props}
+        spec = ModelSpec.from_metadata(told, path.name)
+    assert spec.checkpoint_sha256 == hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
+    assert spec.thresholds == tuple(load_checkpoint(CHECKPOINT)[1]["thresholds"])
+    made_for = [engine for engine, packaged in MADE_FOR.items() if packaged == name]
+    assert made_for in ([], [spec.engine])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_packaged_model_has_its_places(name):
+    """Without a step of the release it would stay as it is when the weights change."""
+    file = f"runtime/models/{MODELS[name]}"
+    made = [written for step in read_steps() for written in step.writes]
+    assert file in made, f"no step of benchmarks/release.toml writes {file}"
+    assert f"| `{name}`" in (ROOT / "docs" / "install.md").read_text("utf-8")
+    assert file in (ROOT / "MODEL_CARD.md").read_text("utf-8")
+    report = Path(file).with_suffix(".accuracy.json")
+    judged = (ROOT / report).exists()
+    assert judged == (report.name.partition(".")[0] in dict(card._ENGINES)), "a row of its table"
+    assert judged == (report.as_posix() in made)
 
 
 def test_model_computes_what_the_checkpoint_computes():

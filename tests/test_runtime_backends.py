@@ -12,7 +12,7 @@ from test_runtime_fixtures import MEAN_FACE, make_spec, write_model
 from runtime import backends
 from runtime.backends import open_backend
 from runtime.errors import DeviceError, ModelError, SpecError
-from runtime.spec import ONNX_ENGINES
+from runtime.spec import ENGINES, ONNX_ENGINES
 
 
 @pytest.fixture(params=ONNX_ENGINES)
@@ -209,6 +209,24 @@ def test_unknown_device(tmp_path, engine, device):
 def test_no_threads(tmp_path, engine):
     with pytest.raises(DeviceError, match="0 threads cannot be had: give 1 to 1024"):
         open_backend(write_model(tmp_path / "m.onnx"), threads=0, backend=engine)
+
+
+@pytest.mark.parametrize(
+    ("engine", "suffix"),
+    [(engine, suffix) for engine in ENGINES for suffix in backends._RUNS[engine]],
+)
+def test_every_engine_has_code_of_its_own_that_opens_its_files(tmp_path, engine, suffix):
+    """Which says that the file is none, or that its library is not here; no other steps in."""
+    (tmp_path / f"m{suffix}").write_bytes(b"no model")
+    with pytest.raises((ModelError, SpecError, DeviceError, ImportError)):
+        open_backend(tmp_path / f"m{suffix}", backend=engine)
+
+
+def test_an_engine_that_nothing_opens_is_not_onnx_runtime(tmp_path, monkeypatch):
+    monkeypatch.setattr(backends, "ENGINES", (*ENGINES, "new"))
+    monkeypatch.setitem(backends._RUNS, "new", (".onnx",))
+    with pytest.raises(NotImplementedError, match="new is one of"):
+        open_backend(write_model(tmp_path / "m.onnx"), backend="new")
 
 
 def test_unknown_backend(tmp_path):

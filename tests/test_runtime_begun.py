@@ -11,7 +11,7 @@ from some_runs import break_off, cut, names, rows, run, write_clip
 
 from runtime.detector import Detector
 from runtime.errors import InputError
-from runtime.outputs.begun import check_same, identity, note, of_source
+from runtime.outputs.begun import _LATER_OPTIONS, check_same, identity, note, of_source
 from runtime.results import Result, Timings
 from runtime.sources import Source
 
@@ -145,6 +145,17 @@ def test_options_that_came_later_make_another_run(tmp_path):
         check_same(tmp_path / "a", later)
     with pytest.raises(InputError, match="had precision fp32, this one has int8"):
         check_same(tmp_path / "a", {**run, "precision": "int8"})
+
+
+def test_of_every_option_is_known_what_runs_did_before_it_came(tmp_path, capsys, model):
+    """Or a run that an older version began would not go on: had options … None."""
+    clip, out = write_clip(tmp_path / "clip.avi", 1), tmp_path / "out"
+    assert run(capsys, clip, "--out", out, "--model", model, "--no-video")[0] == 0
+    since_the_first = set(json.loads((out / "clip.latency.json").read_text())["options"]) - {
+        *("model", "device", "backend", "precision", "threads", "finder", "signals", "aus"),
+        *("max_faces", "verify_every", "search_every", "search_side", "min_face", "every"),
+    }
+    assert since_the_first == _LATER_OPTIONS.keys()
 
 
 def test_options_that_came_later_and_are_not_used_make_none(tmp_path):

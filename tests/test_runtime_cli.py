@@ -1,4 +1,6 @@
+import argparse
 import csv
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -9,8 +11,10 @@ import pytest
 from some_runs import names, rows, run, write_clip
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall
 
-from runtime import cli
+from runtime import Detector, cli
 from runtime.cli import main
+from runtime.options import parser
+from runtime.packaged import MODELS, model_path
 from runtime.signals import Signals
 
 ROOT = Path(__file__).parents[1]
@@ -267,6 +271,27 @@ def test_what_the_detector_and_the_source_are_told(
     assert expected.items() <= told.items()
 
 
+def test_every_option_is_heeded(tmp_path, capsys, model):
+    heeded = set()
+
+    class Watched(argparse.Namespace):
+        def __getattribute__(self, name):
+            heeded.add(name)
+            return super().__getattribute__(name)
+
+    clip = write_clip(tmp_path / "clip.avi", frames=1)
+    given = parser().parse_args([str(clip), "--out", str(tmp_path / "out"), "--model", str(model)])
+    assert cli._run(Watched(**vars(given))) == 0
+    assert vars(given).keys() - heeded == set(), "of runtime/options.py, which runtime/cli.py reads"
+
+
+def test_what_is_not_said_is_what_a_detector_does_by_itself():
+    said = cli._settings(parser().parse_args([]))
+    assert model_path(said.pop("model")) == model_path(None)
+    arguments = inspect.signature(Detector).parameters
+    assert said == {name: arguments[name].default for name in said}
+
+
 def test_out_that_is_a_file(tmp_path, capsys, model):
     (tmp_path / "out").touch()
     code, _, err = run(capsys, write_clip(tmp_path / "a.avi", 2), "--out", tmp_path / "out")
@@ -393,7 +418,7 @@ def test_what_a_packaged_model_is_for_is_said(tmp_path, capsys, model):
     clip = write_clip(tmp_path / "clip.avi", 2)
     code, _, err = run(capsys, clip, "--model", "nope", "--out", tmp_path / "out")
     assert code == 2
-    assert "model nope does not exist: packaged models are edge, edge-int8, edge-native" in err
+    assert f"model nope does not exist: packaged models are {', '.join(MODELS)}" in err
     options = ["--model", "edge-native", "--backend", "openvino", "--out", tmp_path / "out"]
     code, _, err = run(capsys, clip, *options)
     assert code == 2

@@ -14,13 +14,15 @@ from test_runtime_fixtures import write_model
 
 from runtime import Detector, cli
 from runtime.cli import main
-from runtime.commands import doctor
+from runtime.commands import COMMANDS, doctor
 from runtime.commands.quiet import quiet_libraries
 from runtime.drawing import window
 from runtime.errors import OpenCVError
 from runtime.file_names import is_annotated
 from runtime.help import purpose
+from runtime.options import EXIT_CODES
 from runtime.packaged import MODELS, model_path
+from runtime.spec import ENGINES
 
 
 def test_models(capsys):
@@ -39,6 +41,16 @@ def test_models(capsys):
     spec = Detector().spec
     assert rows[0][1:] == [str(au) for au in spec.aus]
     assert rows[1][1:] == [f"{threshold:.2f}" for threshold in spec.thresholds]
+
+
+def test_help_names_every_command():
+    for name in COMMANDS:
+        assert f"\n  {name} " in EXIT_CODES
+
+
+def test_doctor_tries_every_engine():
+    tried = {engine for _, _, engine in doctor.TRIED.values()}
+    assert tried == set(ENGINES) - {"fused"}, "of which no model is packaged: its GPU is looked for"
 
 
 def test_model_that_is_missing(capsys, monkeypatch, tmp_path):

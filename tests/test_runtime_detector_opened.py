@@ -1,5 +1,10 @@
 """A detector as it is opened and closed: what it says of itself, and what it refuses."""
 
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -8,6 +13,8 @@ from test_runtime_fixtures import spot, write_model
 from runtime import packaged
 from runtime.detector import Detector
 from runtime.errors import SpecError
+from runtime.finders import SEARCH_SIDE
+from runtime.settings import Settings
 
 
 def test_says_what_it_is(model, finder):
@@ -59,6 +66,21 @@ def test_missing_packaged_model(monkeypatch, tmp_path):
         Detector()
     with pytest.raises(FileNotFoundError, match=r"lgrnet_edge_int8\.onnx is not there"):
         Detector("edge-int8")
+
+
+def test_settings_are_the_arguments_but_for_the_finder():
+    """Clones and records of runs get no others."""
+    arguments = [name for name in inspect.signature(Detector).parameters if name != "finder"]
+    assert [field.name for field in fields(Settings)] == arguments
+
+
+def test_the_guide_tells_the_defaults():
+    guide = (Path(__file__).parents[1] / "docs" / "live.md").read_text("utf-8")
+    told = dict(re.findall(r"^\| `(\w+)=(\w+)` \|", guide, re.MULTILINE))
+    assert len(told) > 4
+    arguments = inspect.signature(Detector).parameters
+    defaults = {name: arguments[name].default for name in told} | {"search_side": SEARCH_SIDE}
+    assert told == {name: str(value) for name, value in defaults.items()}
 
 
 def test_foreign_model(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 from test_runtime_fixtures import YUNET, SpotFinder, astronaut
 
 from runtime.align import invert, transform, warp
+from runtime.digest import file_sha256
 from runtime.errors import InputError, OpenCVError
 from runtime.finders import CascadeFinder, YuNetFinder, align_box, open_finder
 
@@ -207,6 +208,13 @@ def test_a_class_is_no_finder():
 
 
 @pytest.mark.skipif(not YUNET.exists(), reason=f"{YUNET} is not here")
+def test_a_finder_of_a_file_can_be_cloned_and_tells_which_file(finder):
+    """Or a run that was cut off would go on with another file."""
+    if isinstance(finder, CascadeFinder):
+        pytest.skip("its files are OpenCV's own")
+    assert finder.clone().sha256 == finder.sha256 == file_sha256(finder._path)
+
+
 def test_yunet_has_a_clone_of_the_same_settings():
     finder = YuNetFinder(YUNET, threshold=0.5, search_side=640)
     other = finder.clone()

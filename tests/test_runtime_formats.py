@@ -10,11 +10,11 @@ from some_results import some_face, some_result
 from test_runtime_fixtures import MEAN_FACE
 
 from runtime.errors import InputError
-from runtime.formats import FORMATS, Layout, open_writer, output_path
+from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
 from runtime.formats.changes import Changes
 from runtime.formats.growing import partial_path
 from runtime.formats.jsonl import JsonLinesPipe
-from runtime.formats.subtitles import clock
+from runtime.formats.subtitles import SUBTITLES, SubtitleWriter, clock
 from runtime.results import Result
 
 AUS = ("AU06", "AU12", "AU24")
@@ -367,10 +367,21 @@ def test_each_video_of_many_has_its_own_subtitles(tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["events", "vtt", "srt"])
+@pytest.mark.parametrize("name", sorted(TIMED))
 def test_events_need_times(tmp_path, name):
     with pytest.raises(InputError, match="frame 7 has no timestamp"):
         write(tmp_path, name, some_result(7, some_face(), name="a.png"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_listed_where_it_has_to_be(name):
+    guide = (Path(__file__).parents[1] / "docs" / "results.md").read_text("utf-8")
+    table = [line for line in guide.splitlines() if line.startswith("| `")]
+    assert any(f"`{name}`" in line.split("|")[1] for line in table), "the table of docs/results.md"
+    suffix, writer = FORMATS[name]
+    kind = isinstance(writer, type) and issubclass(writer, SubtitleWriter)
+    assert (name in SUBTITLES) == kind
+    assert [other for other, (end, _) in FORMATS.items() if end == suffix] == [name]
 
 
 def test_unknown_format(tmp_path):

@@ -17,11 +17,11 @@ from test_runtime_cli import ROOT, names, rows, run, write_clip
 
 from runtime import cli
 from runtime.errors import InputError
-from runtime.formats import Layout
+from runtime.formats import FORMATS, Layout
 from runtime.outputs import SourceFiles, Wanted
 from runtime.sources import Source
 
-TEXT = ("native", "openface", "pyfeat", "jsonl", "events", "vtt", "srt")
+TEXT = tuple(name for name in FORMATS if name != "parquet")
 
 
 def frames_of(path: Path) -> int:

@@ -7,7 +7,7 @@ from some_results import SIZE, some_face, some_result
 from test_runtime_formats import AUS, LAYOUT, STRONG, write
 
 from runtime.errors import InputError
-from runtime.formats import Layout
+from runtime.formats import FORMATS, Layout
 from runtime.formats.stored import StoredFrames
 from runtime.results import Result
 
@@ -54,7 +54,10 @@ def drawn_result(rng: np.random.Generator, index: int) -> Result:
     return some_result(index, face, timestamp=index * 1001 / 24000)
 
 
-@pytest.mark.parametrize("name", ["openface", "pyfeat", "events", "vtt", "srt"])
+# JSON lines hold timings, which are measured anew; Parquet has the native table's rows.
+@pytest.mark.parametrize(
+    "name", [name for name in FORMATS if name not in ("native", "jsonl", "parquet")]
+)
 def test_files_of_stored_frames_are_those_of_the_frames(tmp_path, name):
     rng = np.random.default_rng(0)
     layout = Layout(AUS, intensity=True, adjusted=True)

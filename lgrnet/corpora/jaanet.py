@@ -20,7 +20,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from lgrnet.corpora import folds
 from lgrnet.corpora.plausible import find_fault
 from lgrnet.corpora.problems import CorpusError, Problems
 from lgrnet.corpora.rows import Row, integer, read_rows
@@ -30,7 +29,7 @@ from runtime.action_units import BP4D_AUS, DISFA_AUS
 from runtime.landmarks import COUNT, inter_ocular
 
 AUS: dict[str, tuple[int, ...]] = {"bp4d": BP4D_AUS, "disfa": DISFA_AUS}
-"""The AUs of the label lists, in their order."""
+"""Corpus that there are lists of → the AUs of the label lists, in their order."""
 
 _PARTS = ("part1", "part2", "part3", "combine_1_2", "combine_1_3", "combine_2_3")
 _LISTS = ("path", "land", "AUoccur")
@@ -107,9 +106,7 @@ def read_lists(options: Options) -> list[FrameSequence]:
 
 def corpora_in(lists: Path) -> tuple[str, ...]:
     """Tell which corpora a folder holds lists of."""
-    return tuple(
-        corpus for corpus in folds.CORPORA if any(lists.glob(f"{corpus.upper()}_*_path.txt"))
-    )
+    return tuple(corpus for corpus in AUS if any(lists.glob(f"{corpus.upper()}_*_path.txt")))
 
 
 def _list_path(stem: Path, name: str) -> Path:

@@ -48,7 +48,8 @@ def au_gallery(studio: Studio) -> np.ndarray:
         studio: The rig and what is derived from it.
 
     Returns:
-        5 × 4 captioned tiles of 256 × 256, (1430, 1024, 3) uint8 BGR.
+        Captioned tiles of 256 × 256, 4 in a row, white where the last row has fewer: of 19 AUs
+        (1430, 1024, 3) uint8 BGR.
     """
     person = make_identity(studio, _MODEL)
     framing: list[np.ndarray] = []
@@ -99,6 +100,8 @@ def _captioned(picture: np.ndarray, text: str) -> np.ndarray:
 
 
 def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    missing = -len(tiles) % columns
+    tiles = [*tiles, *[np.full_like(tiles[0], 255)] * missing]
     rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
     return np.vstack(rows)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lgrnet.corpora.folds import FOLDS, subjects
 from lgrnet.evaluation.fold_scores import BEST_ON_TEST, LAST, ScoresError, read_fold_scores
-from lgrnet.experiment import UNTOLD_OPTIM
+from lgrnet.experiment import with_untold
 from lgrnet.network.config import PRESETS
 
 EPOCHS: dict[str, str] = {LAST: "last epoch", BEST_ON_TEST: "best epoch, chosen on the test people"}
@@ -167,13 +167,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]) -> None:
     """Refuse to average folds of different networks, data or schedules."""
-    experiment = scores["experiment"]
+    experiment = with_untold(scores["experiment"])
     distil = experiment.get("distil") or {}
     sources = dict(zip(_SOURCES, (experiment.get("init"), distil.get("teacher")), strict=True))
     told = ("out", "data", "save_every", "init", "distil")
     plain = {key: value for key, value in experiment.items() if key not in told}
     plain["distil.weight"] = distil.get("weight") if distil.get("teacher") else None
-    plain["optim"] = {**UNTOLD_OPTIM, **experiment["optim"]}
     plain["prepared data"] = scores["recipe"]
     # Where the data lie is no matter: what they are has been compared.
     apart = ("fold", "workers", "root")

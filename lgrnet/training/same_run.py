@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from lgrnet.experiment import CONFIG_NAME, UNTOLD_OPTIM
+from lgrnet.experiment import CONFIG_NAME, with_untold
 from lgrnet.training.origin import check_origin, read_origin
 
 
@@ -51,6 +51,7 @@ def _what_decides(config: dict, origin: dict) -> dict:
         origin: What the run says that it is made from: of those files and folders contents are
             compared, and they may have been moved since.
     """
+    config = with_untold(config)
     data = {key: value for key, value in config.get("data", {}).items() if key != "workers"}
     distil = config.get("distil") or {}  # runs that began before there were teachers have none
     teaching = distil if distil.get("teacher") is not None else None
@@ -60,9 +61,7 @@ def _what_decides(config: dict, origin: dict) -> dict:
         teaching = teaching and {**teaching, "teacher": None}
     if "judged on" in origin:
         data = {**data, "val_root": None}
-    optim = {**UNTOLD_OPTIM, **config.get("optim", {})}
-    told = {**config, "data": data, "optim": optim, "distil": teaching}
-    return {**told, "save_every": None, "out": None}
+    return {**config, "data": data, "distil": teaching, "save_every": None, "out": None}
 
 
 def _lost_sources(found: dict, config: dict) -> list[str]:

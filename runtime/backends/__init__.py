@@ -8,7 +8,7 @@ from pathlib import Path
 from runtime.backends.base import Backend, FrameBackend
 from runtime.backends.threads import default_threads
 from runtime.errors import DeviceError, ModelError
-from runtime.packaged import no_such_model
+from runtime.packaged import MADE_FOR, no_such_model
 from runtime.spec import ENGINES, ONNX_ENGINES
 
 __all__ = ["Backend", "FrameBackend", "open_backend"]
@@ -33,8 +33,6 @@ _EXPORTERS = {
     ".engine": "build one with `python -m export.tensorrt MODEL.onnx`",
     ".fused": "export a checkpoint with `python -m export.cuda CHECKPOINT`",
 }
-PACKAGED = {"onnxruntime": "edge", "openvino": "edge-int8", "native": "edge-native"}
-"""Backend → the packaged model that is made for it."""
 
 
 def open_backend(
@@ -100,7 +98,7 @@ def open_backend(
         raise ModelError(f"model {path} is not a file: give an .onnx, .npz, .engine or .fused file")
     suffixes = _RUNS[backend]
     if path.suffix.lower() not in suffixes:
-        packaged = f", or give {PACKAGED[backend]!r}" if backend in PACKAGED else ""
+        packaged = f", or give {MADE_FOR[backend]!r}" if backend in MADE_FOR else ""
         raise ModelError(
             f"model {path} has the suffix {path.suffix or '(none)'!r}, {backend} runs only "
             f"{' and '.join(suffixes)}: {_EXPORTERS[suffixes[0]]}{packaged}"
@@ -126,10 +124,12 @@ def _open(path: Path, device: str, threads: int, backend: str, precision: str | 
         from runtime.backends.fused import FusedBackend
 
         return FusedBackend(path, device, threads)
-    if path.suffix.lower() == ".engine":
+    if backend == "tensorrt" and path.suffix.lower() == ".engine":
         from runtime.backends.tensorrt import TensorRtBackend
 
         return TensorRtBackend(path, device, threads)
-    from runtime.backends.ort import OrtBackend
+    if backend in ("onnxruntime", "tensorrt"):
+        from runtime.backends.ort import OrtBackend
 
-    return OrtBackend(path, device, threads, tensorrt=backend == "tensorrt")
+        return OrtBackend(path, device, threads, tensorrt=backend == "tensorrt")
+    raise NotImplementedError(f"{backend} is one of runtime.spec.ENGINES, and nothing opens it")

@@ -28,7 +28,7 @@ from runtime.finders import open_finder
 from runtime.help import purpose
 from runtime.installed import version_of
 from runtime.outputs.pictures import VideoWriter
-from runtime.packaged import DEMO_CLIP, model_path
+from runtime.packaged import DEMO_CLIP, MADE_FOR, model_path
 from runtime.sources import open_source
 
 LIBRARIES = {
@@ -45,9 +45,7 @@ LIBRARIES = {
 """Optional library → extra that brings it."""
 
 TRIED = {
-    "onnxruntime on cpu": ("edge", "cpu", "onnxruntime"),
-    "openvino on cpu": ("edge-int8", "cpu", "openvino"),
-    "native on cpu": ("edge-native", "cpu", "native"),
+    **{f"{engine} on cpu": (model, "cpu", engine) for engine, model in MADE_FOR.items()},
     "onnxruntime on cuda": ("edge", "cuda", "onnxruntime"),
     "tensorrt on cuda": ("edge", "cuda", "tensorrt"),
 }

@@ -33,7 +33,8 @@ class FaceFinder(Protocol):
     """What the detector needs of a face finder; bring your own by having these three members.
 
     One that also has ``clone()``, which returns another for use in another thread, makes
-    `Detector.clone` work without more ado.
+    `Detector.clone` work without more ado. One of a file has the file's digest as ``sha256``: a run
+    that was cut off is gone on with by the same alone.
     """
 
     name: str

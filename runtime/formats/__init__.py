@@ -17,7 +17,7 @@ from runtime.formats.native import NativeWriter
 from runtime.formats.openface import OpenFaceWriter
 from runtime.formats.parquet import ParquetWriter
 from runtime.formats.pyfeat import PyFeatWriter
-from runtime.formats.subtitles import SrtWriter, VttWriter
+from runtime.formats.subtitles import SUBTITLES, SrtWriter, VttWriter
 from runtime.results import Result
 
 __all__ = ["FORMATS", "Layout", "ResultWriter", "open_writer", "output_path"]
@@ -54,7 +54,7 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Layout], ResultWriter]]] = {
 }
 """Name → suffix of the file, and what writes it."""
 
-TIMED = frozenset({"events", "vtt", "srt"})
+TIMED = SUBTITLES | {"events"}
 """Formats about when something happens, which make no sense without timestamps."""
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from lgrnet.corpora import folds
 from lgrnet.faces.head.rig import RigError
-from lgrnet.faces.lookalike.write import write_lookalike
+from lgrnet.faces.lookalike.write import FRAMES, write_lookalike
 from lgrnet.workers import KILLED
 from runtime.errors import OpenCVError
 from runtime.option_types import positive
@@ -23,7 +22,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Render a corpus that lies on disc as BP4D or DISFA does. Goes on where it "
         "stopped.",
     )
-    parser.add_argument("corpus", choices=folds.CORPORA)
+    parser.add_argument("corpus", choices=FRAMES)
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument(

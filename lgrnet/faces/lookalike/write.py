@@ -17,7 +17,9 @@ from lgrnet.faces.person.identity import Identity, Studio, make_identity, open_s
 from lgrnet.workers import open_pool
 
 _PEOPLE = {"bp4d": 80_000_000, "disfa": 81_000_000}  # they are in no split of any other data set
-_FRAMES = {"bp4d": 12, "disfa": 100}
+FRAMES = {"bp4d": 12, "disfa": 100}
+"""Corpus that can be rendered → labelled frames of a sequence if nothing else is asked for."""
+
 _studio: Studio | None = None  # of a worker process
 
 
@@ -51,7 +53,7 @@ def write_lookalike(
     names = tuple(subjects or folds.subjects(corpus))
     for name in names:
         folds.subject_number(corpus, name)
-    count = _FRAMES[corpus] if frames is None else frames
+    count = FRAMES[corpus] if frames is None else frames
     if count < 1:
         raise ValueError(f"frames must be at least 1, got {count}")
     rig_file = rig_path(rig)

@@ -18,11 +18,6 @@ from lgrnet.faces.person.marks import (
     OUTER_FOREHEAD,
 )
 
-FACE_AUS: tuple[int, ...] = (
-    *(1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43),
-)
-"""The AUs that the renderer labels."""
-
 AU_SHAPES: dict[int, dict[str, float]] = {
     1: {"browInnerUp": 1.55},
     2: {"browOuterUp": 1.45},
@@ -44,7 +39,10 @@ AU_SHAPES: dict[int, dict[str, float]] = {
     28: {"mouthRollUpper": 0.85, "mouthRollLower": 0.95, "jawOpen": 0.05, "mouthClose": 0.05},
     43: {"eyeBlink": 1.0},
 }
-"""AU → shape → weight at intensity 1."""
+"""AU → shape → weight at intensity 1, the shape that the AU is known by first."""
+
+FACE_AUS: tuple[int, ...] = tuple(sorted(AU_SHAPES))
+"""The AUs that the renderer labels."""
 
 MARKS: dict[str, dict[int, float]] = {
     INNER_FOREHEAD: {1: 1.0},
