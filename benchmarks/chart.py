@@ -179,11 +179,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.chart", description="Draw a bar chart of a measurement."
     )
     parser.add_argument("record", type=Path, help="JSON written by benchmarks/fps.py")
-    parser.add_argument("-o", "--output", type=Path, help="default: beside it, with .png")
+    parser.add_argument("-o", "--output", "--out", type=Path, help="default: beside it, with .png")
     args = parser.parse_args(argv)
     output = args.record.with_suffix(".png") if args.output is None else args.output
     if output.suffix not in (".png", ".svg"):
-        parser.error(f"argument -o: give a name that ends in .png or .svg, not {output}")
+        parser.error(
+            f"argument -o/--output/--out: give a name that ends in .png or .svg, not {output}"
+        )
     try:
         write_chart(read_record(args.record), output)
     except (ImportError, RecordError, OSError) as error:

@@ -30,7 +30,7 @@ from runtime.atomic import PendingFile
 from runtime.backends import open_backend
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
+from runtime.option_types import not_negative, output_file, positive
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -203,7 +203,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     training.add_argument("--epochs", type=positive, default=1, help="how often")
     training.set_defaults(run=train)
     measuring = commands.add_parser("measure", help="time them, write all figures")
-    measuring.add_argument("--seconds", type=float, default=60, help="least time in all")
+    measuring.add_argument("--seconds", type=not_negative, default=60, help="least time in all")
     measuring.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
     measuring.set_defaults(run=measure)
     drawing = commands.add_parser("draw", help="make the picture of it")

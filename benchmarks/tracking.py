@@ -29,7 +29,7 @@ from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
 from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
-from runtime.option_types import output_file, positive
+from runtime.option_types import count, output_file, positive
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--clips", type=Path, default=Path("data/crowd"), help="folder of the rendered clips")
     add("--tracks", type=Path, help="folder of what was found; else `tracks` among the clips")
     add("--rig", type=Path, help="face rig to render clips that are not there; $LGRNET_FACE_RIG")
-    add("--seed", type=int, default=1, help="people, light and background of clips to render")
+    add("--seed", type=count, default=1, help="people, light and background of clips to render")
     names = [scene.name for scene in SCENES]
     add("--scenes", nargs="+", choices=names, default=names)
     add("--model", help="exported file, or a packaged model")

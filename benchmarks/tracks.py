@@ -64,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=purpose(__doc__))
     add = parser.add_argument
     add("clips", nargs="+", type=Path)
-    add("--out", type=Path, required=True, help="folder of the JSON files")
-    add("--search-every", type=int, help="frames between searches for newcomers; else none")
+    add("-o", "--out", type=Path, required=True, help="folder of the JSON files")
+    add("--search-every", type=positive, help="frames between searches for newcomers; else none")
     add("--model", help="exported file, or a packaged model")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--threads", type=positive, default=1)

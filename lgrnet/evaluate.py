@@ -29,7 +29,7 @@ from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp
-from runtime.option_types import output_file, positive
+from runtime.option_types import output_file, positive, whole
 from runtime.packaged import model_path, no_such_model
 from runtime.spec import ENGINES
 
@@ -52,7 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     add("--split", nargs="+", default=["test"], metavar="NAME",
         help="splits, judged as one; in a prepared corpus each person is one")  # fmt: skip
-    add("--fold", type=int, choices=FOLDS, help="judge on the test people of this fold instead")
+    add("--fold", type=whole, choices=FOLDS, help="judge on the test people of this fold instead")
     add("--corpus", choices=CORPORA, help="which corpus's folds; with --fold")
     add(OPTION, type=read_aus, metavar=METAVAR,
         help="judge these AUs only; all that model and data set know if not given")  # fmt: skip

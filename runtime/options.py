@@ -104,14 +104,14 @@ def parser() -> argparse.ArgumentParser:
     add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
     add(
         "--hysteresis",
-        type=float,
+        type=finite,
         default=0.0,
         metavar="SHARE",
         help="how far below its threshold an AU must fall to be gone, as a share of it",
     )
     add(
         "--baseline",
-        type=int,
+        type=count,
         default=0,
         metavar="FRAMES",
         help="subtract each face's resting level, learned from its first frames",
@@ -127,6 +127,7 @@ def parser() -> argparse.ArgumentParser:
 
     add = made.add_argument_group("what is written").add_argument
     add(
+        "-o",
         "--out",
         type=Path,
         metavar="DIR",

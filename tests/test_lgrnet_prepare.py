@@ -116,16 +116,10 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, caplog):
         shutil.rmtree(tmp_path / "bp4d")
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--subjects", "SN001"], "'SN001' is no subject of bp4d"),
-        (["--workers", "-1"], "--workers must not be negative, got -1"),
-    ],
-)
-def test_senseless_arguments_are_refused(tmp_path, caplog, more, message):
+def test_senseless_arguments_are_refused(tmp_path, caplog):
+    more = ["--subjects", "SN001"]
     assert main(["bp4d", "--root", str(tmp_path), "--out", str(tmp_path / "o"), *more]) == 2
-    assert message in caplog.text
+    assert "'SN001' is no subject of bp4d" in caplog.text
 
 
 def test_missing_libraries_are_named(tmp_path, caplog, monkeypatch):

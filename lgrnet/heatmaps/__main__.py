@@ -38,7 +38,7 @@ from runtime.errors import DeviceError, InputError, OpenCVError
 from runtime.finders import open_finder
 from runtime.help import purpose
 from runtime.latency import Stopwatch
-from runtime.option_types import positive
+from runtime.option_types import count, positive
 from runtime.pipeline import Pipeline
 from runtime.sources import open_source
 
@@ -130,10 +130,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("checkpoint", type=Path)
     add("images", type=Path, nargs="+", help="images, folders of images, or videos")
-    add("--out", type=Path, default=Path("out/heatmaps"), help="(default: %(default)s)")
+    add("-o", "--out", type=Path, default=Path("out/heatmaps"), help="(default: %(default)s)")
     add(OPTION, type=read_aus, metavar=METAVAR,
         help=f"which to show; the {SHOWN} most present ones if not given")  # fmt: skip
-    add("--frames", type=int, nargs="+", metavar="N", help="frames of videos, from 0 (default: 0)")
+    add(
+        "--frames", type=count, nargs="+", metavar="N", help="frames of videos, from 0 (default: 0)"
+    )
     add("--aligned", action="store_true", help="the images are aligned faces already")
     add(
         "--format",
