@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.shared.machine import machine_line
 from benchmarks.shared.noise import LEVEL
 from benchmarks.shared.record import RecordError, read_record
+from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
 
 if TYPE_CHECKING:
@@ -47,14 +48,10 @@ def draw_chart(record: dict) -> "Figure":
     runs = record["networks"]
     if not runs:
         raise RecordError("the record holds no networks: measure some, and draw the chart again")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            f"Matplotlib does not load ({error}): pip install matplotlib, then "
-            "python -m benchmarks.chart RECORD"
-        ) from error
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     columns = min(2, len(runs))
     lines = -(-len(runs) // columns)
     bars = max(len(run["engines"]) for run in runs)

@@ -221,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         write_chart(record, picture)
     except ImportError as error:
-        print(f"no chart: {error}", file=sys.stderr)
+        print(f"no chart: {error}; then python -m benchmarks.chart {args.json}", file=sys.stderr)
     else:
         print(f"chart in {picture}")
     return 0

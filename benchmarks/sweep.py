@@ -26,6 +26,7 @@ from benchmarks.shared.record import write_record
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
+from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
 from runtime.backends import open_backend
 from runtime.errors import InputError
@@ -133,6 +134,7 @@ def measure(args: argparse.Namespace) -> None:
 
 def draw(args: argparse.Namespace) -> None:
     """Draw accuracy against latency from the JSON."""
+    require_matplotlib()
     import matplotlib
 
     matplotlib.use("Agg")
@@ -218,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         args.run(args)
-    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+    except (ImportError, ValueError, OSError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

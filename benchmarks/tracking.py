@@ -29,6 +29,7 @@ from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
 from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
+from runtime.installed import how_to_install
 from runtime.option_types import count, output_file, positive
 
 logger = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ def _run(args: argparse.Namespace) -> dict:
     try:
         import motmetrics  # noqa: F401  before minutes of rendering
     except ImportError as error:
-        raise ImportError(f'{error}: pip install "lgrnet[bench]"') from error
+        raise ImportError(f"{error}: {how_to_install('bench')}") from error
     clips = render_crowd(args.clips, args.rig, args.seed, scenes=args.scenes)
     tracks = args.tracks or args.clips / "tracks"
     if not args.only_judge:

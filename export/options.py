@@ -10,6 +10,7 @@ from export.bounds import Bounds
 from export.errors import ExportError
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError
+from runtime.installed import how_to_install
 from runtime.option_types import not_negative, positive
 
 logger = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ def tell_unused(precision: str, calibration: object, held_out: object) -> None:
 
 def _not_installed(error: ImportError) -> int:
     known = ("pip install", "python -m")
-    hint = ': pip install "lgrnet[export,cpu]"'
+    hint = f": {how_to_install('export', 'cpu')}"
     print(
         f"error: {_one_line(error)}{'' if any(k in str(error) for k in known) else hint}",
         file=sys.stderr,

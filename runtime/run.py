@@ -350,7 +350,7 @@ def _progress(source: Source) -> Iterator[Shot]:
     try:
         from tqdm import tqdm
     except ImportError:
-        print('no progress bar: pip install "lgrnet[cpu]" brings tqdm', file=sys.stderr)
+        print("no progress bar: pip install tqdm", file=sys.stderr)
         yield from source
         return
     if sys.stderr is None:  # as of pythonw on Windows

@@ -17,6 +17,7 @@ from lgrnet.data.augment import AugmentConfig
 from lgrnet.data.batches import TrainingFaces, training_batches
 from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
+from runtime.installed import how_to_install
 
 
 def arguments(folder, *more):
@@ -130,6 +131,6 @@ def test_missing_libraries_are_named(tmp_path, caplog, monkeypatch):
             patch.setitem(sys.modules, name, None)
             assert main([*arguments(tmp_path, "--workers", "0"), *out]) == 2
         assert name in caplog.text
-        assert 'pip install "lgrnet[corpora]"' in caplog.text
+        assert how_to_install("corpora") in caplog.text
         caplog.clear()
     assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
 
 if TYPE_CHECKING:
@@ -29,12 +30,7 @@ def require_page(path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise ValueError(f"page {path}: give a name that ends in .png")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f'Matplotlib does not load ({error}): pip install "lgrnet[bench]", or leave out --page'
-        ) from error
+    require_matplotlib("leave out --page")
 
 
 def write_page(scores: dict, path: Path) -> None:

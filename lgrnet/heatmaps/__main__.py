@@ -21,9 +21,9 @@ from lgrnet.heatmaps.figure import (
     FaceMaps,
     draw_gates,
     draw_heatmaps,
-    require_matplotlib,
     write_figure,
 )
+from lgrnet.plots import require_matplotlib
 from runtime.align import (
     ALIGNED_SIZE,
     CROP_SIZE,
