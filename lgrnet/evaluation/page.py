@@ -37,7 +37,8 @@ def write_page(scores: dict, path: Path) -> None:
     """Draw scores and write the page.
 
     Args:
-        scores: From :func:`lgrnet.evaluation.report.report`, with ``checkpoint``.
+        scores: From :func:`lgrnet.evaluation.report.report`, with ``checkpoint``, and ``flip_test``
+            where it is one.
         path: Where to, ``.png``.
     """
     with PendingFile(path) as part:
@@ -65,7 +66,8 @@ def draw_page(scores: dict) -> "Figure":
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.6), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"{scores['checkpoint']}: {scores['frames']:,} faces of {scores['people']:,} people",
+        f"{scores['checkpoint']}: {scores['frames']:,} faces of {scores['people']:,} people"
+        f"{', each with its mirror image (flip test)' * scores.get('flip_test', False)}",
         color=_INK, fontsize=13,
     )  # fmt: skip
     parts = figure.subfigures(len(heights), 1, height_ratios=heights)
