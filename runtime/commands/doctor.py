@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
         argv: Arguments after ``doctor``.
 
     Returns:
-        0 where the packaged model can be run on videos here, otherwise 2.
+        0 where the packaged model can be run on videos here, otherwise 1.
     """
     parser = argparse.ArgumentParser(prog="python -m runtime doctor", description=purpose(__doc__))
     parser.add_argument("--json", action="store_true", help="a JSON list instead of a report")
@@ -98,7 +98,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"\nthe default run does not work here: mend {', '.join(broken)}")
     else:
         print("\nthe default run works here: python -m runtime VIDEO")
-    return 2 if broken else 0
+    return 1 if broken else 0
 
 
 def _line(finding: Finding, part: str) -> str:
