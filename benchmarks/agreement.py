@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
+from lgrnet.plots import require_matplotlib
 from runtime import Detector, Result
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError
@@ -201,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pictures = []
     for clip in args.clips:
         try:
+            require_matplotlib()  # before minutes of measuring
             found = [curves(model, clip, args.threads) for model in args.models]
             compared = [compare(found[0], each) for each in found[1:]]
         except (OSError, ImportError, DeviceError, ValueError) as error:

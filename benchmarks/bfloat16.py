@@ -84,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.bfloat16", description=purpose(__doc__)
     )
     parser.add_argument("model", type=Path, help="an exported model in fp32, best a plain graph")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the model to write")
+    parser.add_argument(
+        "-o", "--output", "--out", type=Path, required=True, help="the model to write"
+    )
     args = parser.parse_args(argv)
     try:
         emulate(args.model, args.output)

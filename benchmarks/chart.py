@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.shared.machine import machine_line
 from benchmarks.shared.noise import LEVEL
 from benchmarks.shared.record import RecordError, read_record
+from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
 
 if TYPE_CHECKING:
@@ -47,14 +48,10 @@ def draw_chart(record: dict) -> "Figure":
     runs = record["networks"]
     if not runs:
         raise RecordError("the record holds no networks: measure some, and draw the chart again")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            f"Matplotlib does not load ({error}): pip install matplotlib, then "
-            "python -m benchmarks.chart RECORD"
-        ) from error
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     columns = min(2, len(runs))
     lines = -(-len(runs) // columns)
     bars = max(len(run["engines"]) for run in runs)
@@ -179,11 +176,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.chart", description="Draw a bar chart of a measurement."
     )
     parser.add_argument("record", type=Path, help="JSON written by benchmarks/fps.py")
-    parser.add_argument("-o", "--output", type=Path, help="default: beside it, with .png")
+    parser.add_argument("-o", "--output", "--out", type=Path, help="default: beside it, with .png")
     args = parser.parse_args(argv)
     output = args.record.with_suffix(".png") if args.output is None else args.output
     if output.suffix not in (".png", ".svg"):
-        parser.error(f"argument -o: give a name that ends in .png or .svg, not {output}")
+        parser.error(
+            f"argument -o/--output/--out: give a name that ends in .png or .svg, not {output}"
+        )
     try:
         write_chart(read_record(args.record), output)
     except (ImportError, RecordError, OSError) as error:

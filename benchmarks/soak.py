@@ -20,12 +20,11 @@ import numpy as np
 
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.memory import resident_megabytes
-from benchmarks.shared.options import positive_real
 from benchmarks.shared.players import PLAYERS, Player, length
 from benchmarks.shared.record import write_record
 from runtime import Detector
 from runtime.errors import InputError
-from runtime.option_types import output_file, positive
+from runtime.option_types import output_file, positive, positive_real
 from runtime.packaged import DEMO_CLIP
 
 logger = logging.getLogger(__name__)

@@ -26,11 +26,12 @@ from benchmarks.shared.record import write_record
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
+from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
 from runtime.backends import open_backend
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
+from runtime.option_types import not_negative, output_file, positive
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -133,6 +134,7 @@ def measure(args: argparse.Namespace) -> None:
 
 def draw(args: argparse.Namespace) -> None:
     """Draw accuracy against latency from the JSON."""
+    require_matplotlib()
     import matplotlib
 
     matplotlib.use("Agg")
@@ -203,7 +205,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     training.add_argument("--epochs", type=positive, default=1, help="how often")
     training.set_defaults(run=train)
     measuring = commands.add_parser("measure", help="time them, write all figures")
-    measuring.add_argument("--seconds", type=float, default=60, help="least time in all")
+    measuring.add_argument("--seconds", type=not_negative, default=60, help="least time in all")
     measuring.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
     measuring.set_defaults(run=measure)
     drawing = commands.add_parser("draw", help="make the picture of it")
@@ -218,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         args.run(args)
-    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+    except (ImportError, ValueError, OSError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -203,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="networks; speed does not depend on the weights")
-    add("--batch", type=int, nargs="+", default=[1], help="faces at once, all of each network")
+    add("--batch", type=positive, nargs="+", default=[1], help="faces at once, all of each network")
     add("--processes", type=positive, default=os.cpu_count(), help="that compile at the same time")
     add("--only", default="", metavar="REGEX", help="works to try, such as gather; default: all")
     add("--json", type=Path, default=MEASURED, help="where the tiles go, beside those there")

@@ -29,7 +29,8 @@ from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
 from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
-from runtime.option_types import output_file, positive
+from runtime.installed import how_to_install
+from runtime.option_types import count, output_file, positive
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--clips", type=Path, default=Path("data/crowd"), help="folder of the rendered clips")
     add("--tracks", type=Path, help="folder of what was found; else `tracks` among the clips")
     add("--rig", type=Path, help="face rig to render clips that are not there; $LGRNET_FACE_RIG")
-    add("--seed", type=int, default=1, help="people, light and background of clips to render")
+    add("--seed", type=count, default=1, help="people, light and background of clips to render")
     names = [scene.name for scene in SCENES]
     add("--scenes", nargs="+", choices=names, default=names)
     add("--model", help="exported file, or a packaged model")
@@ -212,7 +213,7 @@ def _run(args: argparse.Namespace) -> dict:
     try:
         import motmetrics  # noqa: F401  before minutes of rendering
     except ImportError as error:
-        raise ImportError(f'{error}: pip install "lgrnet[bench]"') from error
+        raise ImportError(f"{error}: {how_to_install('bench')}") from error
     clips = render_crowd(args.clips, args.rig, args.seed, scenes=args.scenes)
     tracks = args.tracks or args.clips / "tracks"
     if not args.only_judge:

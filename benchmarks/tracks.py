@@ -18,7 +18,7 @@ import runtime
 from runtime import Detector
 from runtime.atomic import write_json
 from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.option_types import count, positive
 
 
 def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
@@ -64,14 +64,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=purpose(__doc__))
     add = parser.add_argument
     add("clips", nargs="+", type=Path)
-    add("--out", type=Path, required=True, help="folder of the JSON files")
-    add("--search-every", type=int, help="frames between searches for newcomers; else none")
+    add("-o", "--out", type=Path, required=True, help="folder of the JSON files")
+    add(
+        "--search-every",
+        type=count,
+        help="frames between searches for newcomers; 0, or not given, for none",
+    )
     add("--model", help="exported file, or a packaged model")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
     add("--threads", type=positive, default=1)
     args = parser.parse_args(argv)
     cv2.setNumThreads(args.threads)
-    settings = {"threads": args.threads, "search_every": args.search_every, "finder": args.finder}
+    settings = {
+        "threads": args.threads,
+        "search_every": args.search_every or None,
+        "finder": args.finder,
+    }
     with Detector(args.model, **settings) as detector:
         for clip in args.clips:
             keep_tracks(detector, clip, args.out / f"{clip.stem}.json")

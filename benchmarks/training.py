@@ -29,6 +29,7 @@ from lgrnet.network.model import LGRNet
 from lgrnet.training.losses import joint_loss
 from lgrnet.training.optimiser import make_optimiser
 from runtime.help import DefaultsHelp, purpose
+from runtime.option_types import at_least, not_negative, positive, whole
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")
@@ -171,21 +172,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--presets", nargs="+", default=["edge", "paper"], choices=list(PRESETS))
-    add("--threads", type=int, nargs="+", default=[2], help="one run for each")
-    add("--batch", type=int, default=8, help="faces of a step")
-    add("--seconds", type=float, default=6, help="time of each piece")
-    add("--max-calls", type=int, default=100, help="timed calls of each form")
-    add("--rounds", type=int, default=8, help="least turns of each form")
-    add("--warmup", type=float, default=0.2, help="seconds for each form")
+    add("--threads", type=positive, nargs="+", default=[2], help="one run for each")
+    add("--batch", type=_batch, default=8, help="faces of a step")
+    add("--seconds", type=not_negative, default=6, help="time of each piece")
+    add("--max-calls", type=positive, default=100, help="timed calls of each form")
+    add("--rounds", type=positive, default=8, help="least turns of each form")
+    add("--warmup", type=not_negative, default=0.2, help="seconds for each form")
     add_record(parser, DEFAULT_JSON)
     args = parser.parse_args(argv)
-    if args.batch < 2 or min(args.threads) < 1:
-        parser.error("--batch must be at least 2, as batch norms need it, and --threads at least 1")
-    try:
-        args.limits = Limits(args.seconds, args.max_calls, args.rounds, args.warmup)
-    except ValueError as error:
-        parser.error(str(error))
+    args.limits = Limits(args.seconds, args.max_calls, args.rounds, args.warmup)
     return args
+
+
+def _batch(text: str) -> int:
+    """Read how many faces a step has: batch norms need two."""
+    return int(at_least(2, whole(text)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -129,29 +129,38 @@ class Cost:
         }
 
     def table(self) -> str:
-        """Write it for people."""
+        """Write it for people; what no held-out face shows has no F1, which is a dash."""
         head = f"{'AU':<6}{'faces':>7}{'F1 fp32':>9}{'F1':>8}{'change':>9}{'max dP':>8}{'flips':>8}"
         lines = [head, "-" * len(head)]
         for i, au in enumerate(self.aus):
             lines.append(
-                f"{au_key(au):<6}{self.positives[i]:>7}{self.f1_fp32[i]:>9.3f}{self.f1[i]:>8.3f}"
-                f"{self.f1[i] - self.f1_fp32[i]:>+9.3f}{self.max_change[i]:>8.3f}"
-                f"{100 * self.flipped[i]:>7.1f}%"
+                f"{au_key(au):<6}{self.positives[i]:>7}{_shown(self.f1_fp32[i], 9, '.3f')}"
+                f"{_shown(self.f1[i], 8, '.3f')}{_shown(self.f1[i] - self.f1_fp32[i], 9, '+.3f')}"
+                f"{self.max_change[i]:>8.3f}{100 * self.flipped[i]:>7.1f}%"
             )
         before, after = self.mean_f1s
         lines += [
             "-" * len(head),
-            f"{'mean':<6}{self.frames:>7}{before:>9.3f}{after:>8.3f}{after - before:>+9.4f}"
-            f"{self.max_change.max():>8.3f}{100 * self.flipped.mean():>7.1f}%",
+            f"{'mean':<6}{self.frames:>7}{_shown(before, 9, '.3f')}{_shown(after, 8, '.3f')}"
+            f"{_shown(after - before, 9, '+.4f')}{self.max_change.max():>8.3f}"
+            f"{100 * self.flipped.mean():>7.1f}%",
             f"probabilities change by {self.mean_change.mean():.4f} on average, landmarks by "
             f"{self.landmarks[0]:.2f} px (at most {self.landmarks[1]:.2f}); faces: {self.source}",
         ]
+        absent = [au_key(self.aus[i]) for i in np.flatnonzero(np.isnan(self.f1_fp32))]
+        if absent:
+            lines.append(f"–: no F1, as no held-out face shows {', '.join(absent)}")
         if self.intensity is not None:
             lines.append(
                 f"intensities, 0 to 5, change by {self.intensity[0]:.3f} on average (at most "
                 f"{self.intensity[1]:.3f})"
             )
         return "\n".join(lines)
+
+
+def _shown(number: float, width: int, form: str) -> str:
+    """Write a number in its column; a dash for NaN."""
+    return f"{'–' if np.isnan(number) else format(number, form):>{width}}"
 
 
 def _mean_and_max(changes: tuple[float, float]) -> dict[str, float | None]:

@@ -28,6 +28,7 @@ from export.options import (
     tell_unused,
 )
 from runtime.atomic import PendingFile
+from runtime.option_types import positive
 from runtime.spec import GRAPHS, ONNX_ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
@@ -206,10 +207,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "-o",
         "--output",
+        "--out",
         type=Path,
         help="default: beside it, with .onnx, _int8.onnx or _fp16.onnx",
     )
-    add("--batch", type=int, default=1, help="faces at once (default: 1)")
+    add("--batch", type=positive, default=1, help="faces at once (default: 1)")
     add("--precision", choices=PRECISIONS, default="fp32", help="(default: fp32)")
     add(
         "--engine",

@@ -9,7 +9,9 @@ from pathlib import Path
 from export.bounds import Bounds
 from export.errors import ExportError
 from runtime.atomic import PendingFile
-from runtime.errors import InputError
+from runtime.errors import DeviceError, InputError
+from runtime.installed import how_to_install
+from runtime.option_types import not_negative, positive
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +66,13 @@ def add_comparison(
     add("--faces", type=Path, metavar="DIR", help="aligned faces (default: the demo clip's)")
     add(
         "--tolerance",
-        type=float,
+        type=not_negative,
         default=tolerance,
         help="how much a probability may differ from PyTorch in fp32 (default: %(default)s)",
     )
     add(
         "--landmark-tolerance",
-        type=float,
+        type=not_negative,
         default=LANDMARK_TOLERANCE,
         help="how much a landmark may differ, pixels (default: %(default)s)",
     )
@@ -87,7 +89,7 @@ def add_precision(parser: argparse.ArgumentParser, title: str, mean_change: floa
     )
     add(
         "--mean-change",
-        type=float,
+        type=not_negative,
         default=mean_change,
         help="int8: mean change of a probability above which parts stay in float (default: "
         "%(default)s)",
@@ -98,31 +100,46 @@ def add_precision(parser: argparse.ArgumentParser, title: str, mean_change: floa
         metavar="DIR",
         help="data set whose test people judge (default: the demo clip)",
     )
-    add("--held-out-faces", type=int, default=HELD_OUT, help="most of them (default: %(default)s)")
-    add("--max-f1-loss", type=float, default=Bounds.f1, help="of any AU (default: %(default)s)")
-    add("--max-mean-f1-loss", type=float, default=Bounds.mean_f1, help="(default: %(default)s)")
+    add(
+        "--held-out-faces",
+        type=positive,
+        default=HELD_OUT,
+        help="most of them (default: %(default)s)",
+    )
+    add(
+        "--max-f1-loss",
+        type=not_negative,
+        default=Bounds.f1,
+        help="of any AU (default: %(default)s)",
+    )
+    add(
+        "--max-mean-f1-loss",
+        type=not_negative,
+        default=Bounds.mean_f1,
+        help="(default: %(default)s)",
+    )
     add(
         "--max-change",
-        type=float,
+        type=not_negative,
         default=Bounds.change,
         help="of any probability on any face (default: %(default)s, none)",
     )
     add(
         "--max-landmark-change",
-        type=float,
+        type=not_negative,
         default=Bounds.landmarks,
         help="mean of all landmarks and faces, pixels of the crop (default: %(default)s)",
     )
     add(
         "--max-intensity-change",
-        type=float,
+        type=not_negative,
         default=Bounds.intensity,
         help="mean of all intensities and faces, 0 to 5 (default: %(default)s)",
     )
 
 
 def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) -> int:
-    """Run an exporter with the options of its command line.
+    """Run an exporter that compares and judges, with the options of its command line.
 
     Args:
         parsed: The options, by the names of the exporter's arguments.
@@ -130,13 +147,9 @@ def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) 
         loggers: Loggers whose progress is shown.
 
     Returns:
-        Exit code: 0, 1 if the exported model failed the checks, 2 for bad input.
+        As of `run_exporter`.
     """
     args = vars(parsed)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    # Ours alone: at this level PyTorch's exporter tells its every step.
-    for ours in loggers:
-        logging.getLogger(ours).setLevel(logging.INFO)
     losses = {
         "f1": args.pop("max_f1_loss"),
         "mean_f1": args.pop("max_mean_f1_loss"),
@@ -144,14 +157,32 @@ def run(parsed: argparse.Namespace, export: Callable, loggers: tuple[str, ...]) 
         "landmarks": args.pop("max_landmark_change"),
         "intensity": args.pop("max_intensity_change"),
     }
+    return run_exporter(lambda: export(**args, bounds=Bounds(**losses)), loggers)
+
+
+def run_exporter(export: Callable[[], object], loggers: tuple[str, ...]) -> int:
+    """Run an exporter, show its progress, and tell in a line what went wrong.
+
+    Args:
+        export: Loads the exporter and exports.
+        loggers: Loggers whose progress is shown.
+
+    Returns:
+        Exit code: 0, 1 if nothing was exported because the network cannot be, or failed the checks,
+        2 for bad input, and for what is not installed.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # Ours alone: at this level PyTorch's exporter tells its every step.
+    for ours in loggers:
+        logging.getLogger(ours).setLevel(logging.INFO)
     try:
-        export(**args, bounds=Bounds(**losses))
-    except ExportError as error:
+        export()
+    except (ExportError, FloatingPointError) as error:
         print(_one_line(error), file=sys.stderr)
         return 1
     except ImportError as error:
         return _not_installed(error)
-    except (ValueError, OSError) as error:
+    except (DeviceError, ValueError, OSError) as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     return 0
@@ -180,7 +211,7 @@ def tell_unused(precision: str, calibration: object, held_out: object) -> None:
 
 def _not_installed(error: ImportError) -> int:
     known = ("pip install", "python -m")
-    hint = ': pip install "lgrnet[export,cpu]"'
+    hint = f": {how_to_install('export', 'cpu')}"
     print(
         f"error: {_one_line(error)}{'' if any(k in str(error) for k in known) else hint}",
         file=sys.stderr,

@@ -26,7 +26,7 @@ from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
 from runtime.atomic import PendingFile
 from runtime.help import DefaultsHelp
-from runtime.option_types import output_file
+from runtime.option_types import count, output_file
 
 logger = logging.getLogger(__name__)
 
@@ -156,12 +156,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--also", type=Path, nargs="+", default=(), metavar="FOLDER",
         help="further data sets to train on, as a network with data.also was",
     )  # fmt: skip
-    parser.add_argument("--cnn-epochs", type=int, default=3, help="0 leaves the network out")
+    parser.add_argument("--cnn-epochs", type=count, default=3, help="0 leaves the network out")
     parser.add_argument("--json", type=output_file, help="also write the scores here")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args(argv)
-    if args.cnn_epochs < 0:
-        parser.error(f"--cnn-epochs: give 0 or more, not {args.cnn_epochs}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         result = _measure(args)

@@ -23,12 +23,13 @@ from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
 from lgrnet.unseen import overlap_with_fold, trained_among, tuned_among
 from runtime.atomic import PendingFile
+from runtime.aus_option import METAVAR, OPTION, join_aus, read_aus
 from runtime.backends.flip_test import flip_tested
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp
-from runtime.option_types import output_file, positive
+from runtime.option_types import output_file, positive, whole
 from runtime.packaged import model_path, no_such_model
 from runtime.spec import ENGINES
 
@@ -51,9 +52,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     add("--split", nargs="+", default=["test"], metavar="NAME",
         help="splits, judged as one; in a prepared corpus each person is one")  # fmt: skip
-    add("--fold", type=int, choices=FOLDS, help="judge on the test people of this fold instead")
+    add("--fold", type=whole, choices=FOLDS, help="judge on the test people of this fold instead")
     add("--corpus", choices=CORPORA, help="which corpus's folds; with --fold")
-    add("--aus", type=int, nargs="+", metavar="AU",
+    add(OPTION, type=read_aus, metavar=METAVAR,
         help="judge these AUs only; all that model and data set know if not given")  # fmt: skip
     add("--backend", choices=ENGINES,
         help="what runs an exported model; what the kind of file is for if not given")  # fmt: skip
@@ -66,7 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--threads", type=positive, help="CPU threads; the default of what computes if not given")
     add("--flip-test", action="store_true",
         help="judge the mean of each face and its mirror image, see runtime.backends")  # fmt: skip
-    args = parser.parse_args(argv)
+    args = parser.parse_args(join_aus(argv))
     if (args.fold is None) != (args.corpus is None):
         parser.error("--fold and --corpus go together: a fold is one of a corpus")
     return args
@@ -83,7 +84,7 @@ def judged_aus(told: Sequence[int], args: argparse.Namespace) -> tuple[int, ...]
         absent = sorted(set(args.aus) - set(told))
         if absent:
             raise ValueError(f"--aus: {args.model} tells {list(told)}, not {absent}")
-        return tuple(sorted(set(args.aus)))
+        return args.aus
     labelled = labelled_aus(args.data)
     both = tuple(au for au in told if au in labelled)
     if not both:

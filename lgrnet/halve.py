@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m lgrnet.halve", description="Store a checkpoint's weights in float16."
     )
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="where to")
+    parser.add_argument("-o", "--output", "--out", type=Path, required=True, help="where to")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--split", nargs="+", default=["val"], metavar="NAME", help="splits, taken as one; in a "
         "prepared corpus each person is one. Not those that it was trained on, nor those that "
         "will judge it")  # fmt: skip
-    add("-o", "--output", type=Path, required=True, help="where to")
+    add("-o", "--output", "--out", type=Path, required=True, help="where to")
     add(
         "--json",
         type=output_file,

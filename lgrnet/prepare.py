@@ -20,6 +20,7 @@ from lgrnet.corpora.report import make_report, write_report
 from lgrnet.corpora.writing import shard_table, write_sequences
 from lgrnet.data.shards import OtherDatasetError
 from runtime.errors import InputError
+from runtime.option_types import count, whole
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                 help="folder that holds SN001/0.png, if the videos were taken apart",
             )
             kind.add_argument(
-                "--first-picture", type=int, choices=(0, 1), help="number of the first of these"
+                "--first-picture", type=whole, choices=(0, 1), help="number of the first of these"
             )
             kind.add_argument(
                 "--corrections", type=Path, help="CSV file of labels to change, see docs/corpora.md"
@@ -174,13 +175,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             kind.add_argument("--pictures", type=Path, help="folder that holds F001/T1/2440.jpg")
             kind.add_argument(
                 "--offset",
-                type=int,
+                type=whole,
                 default=0,
                 help="picture's number minus label's frame: 0 (default) or -1",
             )
             kind.add_argument(
                 "--origin",
-                type=int,
+                type=whole,
                 choices=(0, 1),
                 default=1,
                 help="landmark coordinates of the first pixel: 1 as in MATLAB (default), or 0",
@@ -202,15 +203,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--labels", type=Path, required=True, help="CSV file: file, person, AU01 …, frame, split"
     )
     for kind in (*kinds.choices.values(),):
-        kind.add_argument("--out", type=Path, required=True, help="folder of the data set")
-        kind.add_argument("--workers", type=int, help="processes; one a core if not given, 0: none")
+        kind.add_argument("-o", "--out", type=Path, required=True, help="folder of the data set")
+        kind.add_argument(
+            "--workers", type=count, help="processes; one a core if not given, 0: none"
+        )
         kind.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)
 
 
 def _run(args: argparse.Namespace) -> str:
-    if args.workers is not None and args.workers < 0:
-        raise ValueError(f"--workers must not be negative, got {args.workers}")
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"output folder {args.out} is a file: give another folder")
     if args.corpus == "own":

@@ -95,7 +95,7 @@ def _train(experiments: Sequence[Experiment], device: torch.device, progress: bo
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; returns the exit code, 1 where the loss did not stay finite."""
     args = parse_args(argv)
     leads = int(os.environ.get("RANK", "0")) == 0
     logging.basicConfig(level=logging.INFO if leads else logging.ERROR, format="%(message)s")
@@ -109,7 +109,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             torch.use_deterministic_algorithms(True, warn_only=True)
         experiment = load_experiment(args.config, args.set)
         _train(runs(experiment, args.fold, args.variant), device, args.progress)
-    except (DeviceError, FloatingPointError, ImportError, ValueError, OSError) as error:
+    except FloatingPointError as error:
+        logger.error("%s", error)
+        return 1
+    except (DeviceError, ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
     except KeyboardInterrupt:

@@ -16,12 +16,15 @@
 On the command line: ``python -m runtime clip.mp4 --out results``.
 """
 
+from runtime.installed import how_to_install
+
 try:
     from cv2 import warpAffine as _  # noqa: F401  a half-removed OpenCV leaves an empty cv2 behind
 except ImportError as error:
     raise ImportError(
         f"OpenCV does not load ({error}). Install the build that needs no display libraries: "
-        'pip uninstall -y opencv-python opencv-python-headless, then pip install "lgrnet[headless]"'
+        "pip uninstall -y opencv-python opencv-python-headless, then "
+        f"{how_to_install('headless')}"
     ) from error
 
 from runtime.detector import Detector

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 
+from runtime.aus_option import join_aus
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.commands import find_command
 from runtime.detector import Detector
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = find_command(argv[0]) if argv else None
         if command:
             return command(argv[1:])
-        args = parser().parse_args(argv)
+        args = parser().parse_args(join_aus(argv))
         with _sigterm():
             return _run(args)
     except KeyboardInterrupt as stop:

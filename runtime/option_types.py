@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 from pathlib import Path
 
 
@@ -47,6 +48,14 @@ def not_negative(text: str) -> float:
     return at_least(0, number)
 
 
+def positive_real(text: str) -> float:
+    """Read a number above 0 that is not infinite; errors as of `finite`, and for 0."""
+    number = finite(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
 def finite(text: str) -> float:
     """Read a number from 0 on that is not infinite; other errors as of `not_negative`.
 
@@ -75,6 +84,24 @@ def at_least(least: int, number: float) -> float:
     if not number >= least:  # NaN is not
         raise argparse.ArgumentTypeError(f"{number:g} is not {least} or more")
     return number
+
+
+def gpu(text: str) -> int:
+    """Read which GPU: ``cuda``, which is the first, ``cuda:N``, or its number alone.
+
+    Args:
+        text: As typed.
+
+    Returns:
+        Its number.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none of these.
+    """
+    found = re.fullmatch(r"cuda|(?:cuda:)?([0-9]+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no GPU: give cuda, cuda:N or the number N")
+    return int(found[1] or 0)
 
 
 def output_file(text: str) -> Path:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from runtime.action_units import au_key
+from runtime.aus_option import METAVAR, OPTION, read_aus
 from runtime.detector import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY
 from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
@@ -93,9 +94,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--every", type=positive, default=1, metavar="N", help="take every Nth frame only")
     add(
-        "--aus",
+        OPTION,
         type=read_keys,
-        metavar="AU12,AU06",
+        metavar=METAVAR,
         help="action units to report; all if not given",
     )
 
@@ -103,14 +104,14 @@ def parser() -> argparse.ArgumentParser:
     add("--smooth", choices=SMOOTHING, help="smooth them; the raw ones are written beside")
     add(
         "--hysteresis",
-        type=float,
+        type=finite,
         default=0.0,
         metavar="SHARE",
         help="how far below its threshold an AU must fall to be gone, as a share of it",
     )
     add(
         "--baseline",
-        type=int,
+        type=count,
         default=0,
         metavar="FRAMES",
         help="subtract each face's resting level, learned from its first frames",
@@ -126,6 +127,7 @@ def parser() -> argparse.ArgumentParser:
 
     add = made.add_argument_group("what is written").add_argument
     add(
+        "-o",
         "--out",
         type=Path,
         metavar="DIR",
@@ -178,18 +180,8 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def read_keys(text: str) -> tuple[str, ...]:
-    """Read AUs as people write them: AU12, au6 or 6, with commas or spaces between."""
-    keys = []
-    for word in text.replace(",", " ").split():
-        number = word.upper().removeprefix("AU")
-        if not number.isdecimal():
-            raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
-        keys.append(au_key(int(number)))
-    if not keys:
-        raise argparse.ArgumentTypeError(
-            "names no action unit: write AU12, or leave it out for all"
-        )
-    return tuple(sorted(set(keys)))
+    """Read the keys of AUs, such as ``("AU06", "AU12")``; see `runtime.aus_option.read_aus`."""
+    return tuple(map(au_key, read_aus(text)))
 
 
 def _threshold(text: str) -> tuple[str, float]:

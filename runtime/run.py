@@ -40,7 +40,8 @@ class _Tally:
     min_face: float = 0
     latency: LatencyStats = field(default_factory=LatencyStats)
     with_face: int = 0
-    recalled_with_face: int = 0  # by a run that was cut off
+    recalled: int = 0  # frames that a run which was cut off had done
+    recalled_with_face: int = 0
 
     def add(self, result: Result) -> None:
         """Count one frame."""
@@ -49,8 +50,14 @@ class _Tally:
 
     def table(self) -> str:
         """Write it for people; where there was no face at all, also what may help."""
+        frames = len(self.latency)
         text = f"{self.latency.table()}\na face in {self.with_face} of them"
-        if self.with_face or not len(self.latency):
+        if self.recalled:
+            text = (
+                f"of the {frames} frames since the cut:\n{text}; with those before the cut in "
+                f"{self.with_face + self.recalled_with_face} of {frames + self.recalled}"
+            )
+        if self.with_face or self.recalled_with_face or not frames:
             return text
         if self.min_face:
             text += f", smaller ones than --min-face {self.min_face:g} left out"
@@ -275,6 +282,7 @@ class Run:
                 "made_by": self._maker | {"written": _now()},
                 "opencv": cv2.__version__,
                 "latency": tally.latency.as_dict(),
+                "frames": len(tally.latency) + tally.recalled,
                 "frames_with_a_face": tally.with_face + tally.recalled_with_face,
                 "wall_s_with_drawing_and_writing": wall,
                 "agreement": agreement.as_dict() if agreement else None,
@@ -340,6 +348,7 @@ class _Undone(Source):
             if not (self._outputs and self._outputs.knows(shot)):
                 yield shot
             elif (result := self._outputs.recall(shot)) is not None:
+                self._tally.recalled += 1
                 self._tally.recalled_with_face += bool(result)
                 if self._agreement:
                     self._agreement.add(result)
@@ -350,7 +359,7 @@ def _progress(source: Source) -> Iterator[Shot]:
     try:
         from tqdm import tqdm
     except ImportError:
-        print('no progress bar: pip install "lgrnet[cpu]" brings tqdm', file=sys.stderr)
+        print("no progress bar: pip install tqdm", file=sys.stderr)
         yield from source
         return
     if sys.stderr is None:  # as of pythonw on Windows

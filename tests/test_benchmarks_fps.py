@@ -42,7 +42,7 @@ def test_limits_and_engines_come_from_the_command_line():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("--rounds 0", "rounds: at least 1"),
+        ("--rounds 0", "--rounds: 0 is not 1 or more"),
         ("--threads 0", "0 is not 1 or more"),
         ("--batch 0", "0 is not 1 or more"),
         ("--json speed.txt", "ends in .json"),

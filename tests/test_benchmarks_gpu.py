@@ -392,4 +392,4 @@ def interrupted(process, limit):
 def test_wrong_arguments(capsys):
     with pytest.raises(SystemExit):
         gpu.main(["--seconds", "0"])
-    assert "give more than 0" in capsys.readouterr().err
+    assert "argument --seconds: 0 is not above 0" in capsys.readouterr().err

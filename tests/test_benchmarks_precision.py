@@ -28,10 +28,10 @@ def test_the_table_names_the_au_that_loses_most():
     assert lines[2] == ("| eight bits | 0.8000 | 0.7800 | -0.0200 | AU04 -0.070 | 0.0123 | 0.457 |")
 
 
-def test_an_au_that_nobody_can_score_counts_as_unchanged():
-    row = cost({1: 0.02, 4: -0.01})
+def test_an_au_that_nobody_can_score_is_not_the_worst():
+    row = cost({1: 0.02, 4: -0.01, 12: 0.03})
     row["aus"]["AU04"] = {"f1_fp32": None, "f1": None}
-    assert "| AU04 +0.000 |" in table([row])
+    assert "| AU01 +0.020 |" in table([row])
 
 
 def test_where_no_face_shows_an_au_the_table_says_so():

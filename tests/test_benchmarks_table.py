@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from benchmarks import chart, table
 from benchmarks.inference.rows import ROWS
 from benchmarks.shared.record import FORMAT, RecordError, read_record, write_record
+from runtime.installed import how_to_install
 
 SPREAD = {"calls": 40, "mean": 11.0, "p90": 12.0, "p95": 13.0, "p99": 14.0, "min": 9.0, "max": 15.0}
 PROBE = {"import_s": 0.2, "load_s": 0.31, "first_result_s": 0.74, "peak_megabytes": 151.4}
@@ -218,7 +220,7 @@ def test_chart_of_nothing_is_an_error(record):
 
 def test_without_matplotlib_the_chart_says_how_to_get_it(record, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match="pip install matplotlib"):
+    with pytest.raises(ImportError, match=re.escape(how_to_install("bench"))):
         chart.write_chart(record, tmp_path / "speed.png")
     assert not list(tmp_path.iterdir())
 

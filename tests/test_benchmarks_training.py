@@ -72,4 +72,4 @@ def test_command_writes_a_record_and_prints_a_table(monkeypatch, tmp_path, capsy
 def test_one_face_is_no_batch(capsys):
     with pytest.raises(SystemExit):
         training.parse_args(["--batch", "1"])
-    assert "at least 2" in capsys.readouterr().err
+    assert "argument --batch: 1 is not 2 or more" in capsys.readouterr().err

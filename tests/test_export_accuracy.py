@@ -1,6 +1,7 @@
 """Which bounds a precision breaks, one at a time."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -203,3 +204,18 @@ def test_wrong_intensities_break_the_bound():
 def test_the_packaged_models_are_within_the_bound(name):
     report = json.loads(model_path(name).with_suffix(REPORT).read_text())
     assert 0 < report["intensity"]["mean"] <= Bounds().intensity
+
+
+def test_what_no_face_shows_is_a_dash_with_a_note_and_null_in_json():
+    unseen = np.array([np.nan, 0.9])
+    cost = replace(SAME, f1_fp32=unseen, f1=unseen, positives=np.array([0, 500]))
+    first, second = (line for line in cost.table().splitlines() if re.match(r"AU\d", line))
+    assert first.split() == ["AU01", "0", "–", "–", "–", "0.300", "0.0%"]
+    assert [len(first), first.index("0.300")] == [len(second), second.index("0.100")]
+    assert "–: no F1, as no held-out face shows AU01" in cost.table()
+    assert "nan" not in cost.table()
+    assert "–" not in SAME.table()
+    assert cost.as_dict()["aus"]["AU01"]["f1"] is None
+    nobody = replace(cost, f1_fp32=np.full(2, np.nan), f1=np.full(2, np.nan))
+    (mean,) = (line for line in nobody.table().splitlines() if line.startswith("mean"))
+    assert mean.split() == ["mean", "1000", "–", "–", "–", "0.300", "0.0%"]

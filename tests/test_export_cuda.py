@@ -17,6 +17,7 @@ from tiny_network import draw_faces
 
 from export.cuda.builder import Builder
 from export.cuda.compile import _waiting
+from export.cuda.convert import export_cuda
 from export.cuda.convolution import add_convolution
 from export.cuda.interpret import interpret, run_kernel
 from export.cuda.memory import place
@@ -320,7 +321,6 @@ def test_compiling_is_refused_where_triton_interprets(model, tmp_path):
     ("arguments", "reason"),
     [
         (["--targets", "7.0"], "target '7.0': give some of 8.0"),
-        (["--batch", "0"], "batch: must be at least 1"),
         (["-o", "m.bin"], "ends in .fused"),
     ],
 )
@@ -329,3 +329,8 @@ def test_wrong_arguments(tmp_path, capsys, arguments, reason):
 
     assert main([str(tmp_path / "net.pt"), *arguments]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_no_face_at_once_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="batch: must be at least 1, got 0"):
+        export_cuda(tmp_path / "net.pt", batch=0)

@@ -1,6 +1,7 @@
 """``python -m export.native``, from the command line to a file that runs."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from tiny_network import draw_faces, tiny_network
 
 from export.native import ranges
 from export.native.__main__ import main
+from export.native.convert import export_native
 from export.plain import PlainGraph
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.data.batches import to_input
@@ -145,8 +147,6 @@ def test_a_file_that_differs_from_the_network_is_not_written(folder, capsys):
     ("arguments", "message"),
     [
         (["-o", "net.onnx"], "give a name that ends in .npz"),
-        (["--held-out-faces", "0"], "held-out faces: must be at least 1"),
-        (["--mean-change", "nan"], "mean change: must be at least 0"),
         (["--held-out", "nowhere"], "nowhere holds no dataset.json"),
         (["-o", "/proc/net.npz"], "output /proc/net.npz cannot be written"),
     ],
@@ -154,6 +154,13 @@ def test_a_file_that_differs_from_the_network_is_not_written(folder, capsys):
 def test_bad_arguments(folder, capsys, arguments, message):
     assert command(folder, *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_bad_numbers(folder):
+    with pytest.raises(ValueError, match="held-out faces: must be at least 1"):
+        export_native(folder / "net.pt", held_out_faces=0)
+    with pytest.raises(ValueError, match="mean change: must be at least 0"):
+        export_native(folder / "net.pt", mean_change=math.nan)
 
 
 @pytest.mark.parametrize("changes", [{"relation": "bilstm"}, {"gate": "concat"}, {"fusion": False}])

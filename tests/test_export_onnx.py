@@ -1,4 +1,5 @@
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 from test_export_faces import write_faces
 from tiny_network import draw_faces, tiny_network
 
+from export.bounds import Bounds
 from export.direct import DirectGraph
 from export.onnx import export_onnx, main
 from export.plain import PlainGraph
@@ -243,12 +245,6 @@ def test_bad_checkpoints_are_refused_in_one_line(folder, export, model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--batch", "0"], "batch: must be at least 1, got 0"),
-        (["--tolerance", "-1"], "tolerance: must be at least 0"),
-        (["--tolerance", "nan"], "tolerance: must be at least 0"),
-        (["--held-out-faces", "0"], "held-out faces: must be at least 1"),
-        (["--max-f1-loss", "-1"], "bound f1: must be at least 0, got -1.0"),
-        (["--max-change", "nan"], "bound change: must be at least 0"),
         (["-o", "model.pt"], r"output model.pt: give a name that ends in .onnx"),
         (["--faces", "nowhere"], "--faces nowhere: no such folder"),
     ],
@@ -258,6 +254,25 @@ def test_wrong_arguments_are_refused_in_one_line(folder, export, arguments, mess
     assert code == 2
     assert said.count("\n") == 1
     assert message in said
+    assert names(folder) == ["faces", "net.pt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch": 0}, "batch: must be at least 1, got 0"),
+        ({"tolerance": -1}, "tolerance: must be at least 0"),
+        ({"tolerance": math.nan}, "tolerance: must be at least 0"),
+        ({"held_out_faces": 0}, "held-out faces: must be at least 1"),
+    ],
+)
+def test_wrong_numbers_are_refused(folder, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        export_onnx(folder / "net.pt", faces=folder / "faces", **arguments)
+    with pytest.raises(ValueError, match=r"bound f1: must be at least 0, got -1\.0"):
+        Bounds(f1=-1.0)
+    with pytest.raises(ValueError, match="bound change: must be at least 0"):
+        Bounds(change=math.nan)
     assert names(folder) == ["faces", "net.pt"]
 
 
@@ -276,7 +291,8 @@ def test_an_output_that_is_a_folder_or_lies_in_a_file_is_refused(folder, export)
     "arguments",
     [
         [],
-        ["--batch", "many", "x.pt"],
+        *(["--batch", "many", "x.pt"], ["--batch", "0", "x.pt"], ["--tolerance", "nan", "x.pt"]),
+        *(["--held-out-faces", "0", "x.pt"], ["--max-f1-loss", "-1", "x.pt"]),
         ["--opset", "9", "x.pt"],
         ["--precision", "int4", "x.pt"],
         ["--engine", "tvm", "x.pt"],

@@ -27,6 +27,7 @@ from lgrnet.network.build import build_network
 from lgrnet.network.config import model_config
 from runtime.backends.tensorrt_plan import read_plan, sidecar, write_plan
 from runtime.digest import file_sha256
+from runtime.installed import how_to_install
 from runtime.packaged import model_path
 from runtime.spec import ModelSpec
 
@@ -220,7 +221,7 @@ def test_wrong_input(model, tmp_path, capsys):
 def test_a_tensorrt_that_is_not_installed(model, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     assert main([str(model)]) == 2
-    assert 'pip install "lgrnet[tensorrt]"' in capsys.readouterr().err
+    assert how_to_install("tensorrt") in capsys.readouterr().err
     with pytest.raises(ValueError, match="flavour 'trt': give one of tensorrt, rtx"):
         build_engine(model, flavour="trt")
 

@@ -231,7 +231,8 @@ def test_the_command_line_reports_errors(tmp_path, caplog):
     missing = str(tmp_path / "no_rig.npz")
     assert main(["--out", str(tmp_path / "out"), "--rig", missing]) == 2
     assert missing in caplog.text
-    assert main(["--out", str(tmp_path / "out"), "--rig", missing, "--images", "0"]) == 2
+    assert main(["--out", str(tmp_path / "out"), "--rig", missing, "--young", "2"]) == 2
+    assert "young must lie in" in caplog.text
     assert not (tmp_path / "out").exists()
 
 

@@ -306,7 +306,7 @@ def test_baselines_see_further_data_sets(root, tmp_path, caplog, monkeypatch):
 def test_what_cannot_be_is_told_before_hours_are_spent(root, tmp_path, capsys):
     command = [f"--data={root}", "--cnn-epochs=0", "--no-progress"]
     for more, said in (
-        (["--cnn-epochs=-1"], "--cnn-epochs: give 0 or more, not -1"),
+        (["--cnn-epochs=-1"], "--cnn-epochs: -1 is not 0 or more"),
         ([f"--json={tmp_path}"], "is a folder, give the name of a file"),
     ):
         with pytest.raises(SystemExit, match="2"):

@@ -239,5 +239,5 @@ def test_the_device_is_the_one_that_was_asked_for(device, precision, told, monke
 
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(ImportError, match=r'pip install "lgrnet\[train\]"'):
+    with pytest.raises(ImportError, match=r'pip install .* -e "\.\[train\]"'):
         open_accelerator(CPU, "fp32")

@@ -17,6 +17,7 @@ from lgrnet.data.augment import AugmentConfig
 from lgrnet.data.batches import TrainingFaces, training_batches
 from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
+from runtime.installed import how_to_install
 
 
 def arguments(folder, *more):
@@ -116,16 +117,10 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, caplog):
         shutil.rmtree(tmp_path / "bp4d")
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--subjects", "SN001"], "'SN001' is no subject of bp4d"),
-        (["--workers", "-1"], "--workers must not be negative, got -1"),
-    ],
-)
-def test_senseless_arguments_are_refused(tmp_path, caplog, more, message):
+def test_senseless_arguments_are_refused(tmp_path, caplog):
+    more = ["--subjects", "SN001"]
     assert main(["bp4d", "--root", str(tmp_path), "--out", str(tmp_path / "o"), *more]) == 2
-    assert message in caplog.text
+    assert "'SN001' is no subject of bp4d" in caplog.text
 
 
 def test_missing_libraries_are_named(tmp_path, caplog, monkeypatch):
@@ -136,6 +131,6 @@ def test_missing_libraries_are_named(tmp_path, caplog, monkeypatch):
             patch.setitem(sys.modules, name, None)
             assert main([*arguments(tmp_path, "--workers", "0"), *out]) == 2
         assert name in caplog.text
-        assert 'pip install "lgrnet[corpora]"' in caplog.text
+        assert how_to_install("corpora") in caplog.text
         caplog.clear()
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.evaluation.calibration import reliability
 from lgrnet.evaluation.groups import groups
 from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, precision_recall
-from lgrnet.evaluation.page import write_page
+from lgrnet.evaluation.page import draw_page, write_page
 from lgrnet.evaluation.report import format_report, report
 from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.evaluation.strength import by_strength
@@ -326,3 +326,8 @@ def test_report_holds_groups_and_is_json(tmp_path):
     assert f"{low:.3f} to {high:.3f}" in table
     write_page({"checkpoint": "drawn.pt", **scores}, tmp_path / "page.png")
     assert cv2.imread(str(tmp_path / "page.png")).std() > 10
+    for flip_test in (True, False):
+        figure = draw_page({"checkpoint": "drawn.pt", "flip_test": flip_test, **scores})
+        title = figure.get_suptitle()
+        assert title.startswith("drawn.pt: ")
+        assert ("flip test" in title) == flip_test

@@ -105,11 +105,17 @@ def test_another_video_of_the_same_name_is_not_joined(tmp_path, capsys, monkeypa
     break_off(monkeypatch, capsys, 4, tmp_path / "1" / "clip.avi", *given)
     code, _, err = run(capsys, tmp_path / "2" / "clip.avi", *given, "--resume")
     assert (code, "the run that was begun had bytes" in err) == (2, True), err
-    assert run(capsys, tmp_path / "1" / "clip.avi", *given, "--resume")[0] == 0
+    code, said, _ = run(capsys, tmp_path / "1" / "clip.avi", *given, "--resume")
+    assert code == 0
     assert len(rows(out / "clip.csv")) == 6
     record = json.loads((out / "clip.latency.json").read_text())
     with_a_face = sum(row["success"] == "1" for row in rows(out / "clip.csv"))
     assert record["frames_with_a_face"] == with_a_face > 0
+    # Of four the last is done again.
+    assert (record["frames"], record["latency"]["frames"]) == (6, 3)
+    assert "\nof the 3 frames since the cut:\n" in said
+    since = sum(row["success"] == "1" and int(row["frame"]) > 2 for row in rows(out / "clip.csv"))
+    assert f"a face in {since} of them; with those before the cut in {with_a_face} of 6\n" in said
     assert names(out) == ["clip.csv", "clip.latency.json"]
 
 

@@ -135,7 +135,7 @@ def test_doctor_says_why_and_what_to_do(capsys, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
-    assert main(["doctor", "--json"]) == 2
+    assert main(["doctor", "--json"]) == 1
     findings = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert findings["onnxruntime on cpu"]["works"] is False
     assert "pip install" in findings["onnxruntime on cpu"]["detail"]

@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path, capsys):
         "runtime.native.__main__.compile_engine",
         lambda target: compile_engine(target, tmp_path / "file" / "built"),
     )
-    assert main(["--target", "portable"]) == 1
+    assert main(["--target", "portable"]) == 2
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
@@ -131,7 +131,7 @@ def test_an_installation_that_cannot_be_written_to_leaves_it_in_the_users_cache(
     assert made == library.library_path("portable", tmp_path / "cache" / "lgrnet" / "native")
     assert made.exists()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert main(["--target", "portable"]) == 1
+    assert main(["--target", "portable"]) == 2
     assert "set XDG_CACHE_HOME" in capsys.readouterr().err
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from lgrnet import evaluate, train
 from lgrnet.heatmaps.__main__ import main as heatmaps
-from runtime.option_types import at_least, count, finite, not_negative, positive, whole
+from runtime.option_types import (
+    at_least,
+    count,
+    finite,
+    not_negative,
+    positive,
+    positive_real,
+    whole,
+)
 from runtime.options import read_keys
 
 
@@ -16,7 +24,7 @@ from runtime.options import read_keys
     [
         (whole, "-3", -3), (positive, "1", 1), (count, "0", 0),
         (not_negative, "0", 0.0), (not_negative, "2.5", 2.5), (not_negative, "inf", math.inf),
-        (finite, "40.5", 40.5),
+        (finite, "40.5", 40.5), (positive_real, "0.1", 0.1),
     ],
 )  # fmt: skip
 def test_numbers_are_read(kind, text, number):
@@ -37,6 +45,9 @@ def test_numbers_are_read(kind, text, number):
         (read_keys, "AU6,²", "'²' is no action unit: write AU12 or 12"),
         (finite, "-1", "-1 is not 0 or more"),
         (finite, "inf", "inf is not finite"),
+        (positive_real, "0.0", "0.0 is not above 0"),
+        (positive_real, "-1", "-1 is not 0 or more"),
+        (positive_real, "nan", "nan is not 0 or more"),
     ],
 )
 def test_others_are_refused(kind, text, said):

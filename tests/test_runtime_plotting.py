@@ -9,10 +9,20 @@ from some_results import some_face, some_result
 
 from runtime import plot
 from runtime.cli import main
+from runtime.drawing.style import Style, text_width
 from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
 from runtime.outputs.curves import read_curves, survey
-from runtime.outputs.plotting import _FRAMES, AREA, AREA_PRESENT, GRID, _clock, _ticks
+from runtime.outputs.plotting import (
+    _FRAMES,
+    AREA,
+    AREA_PRESENT,
+    FAINT,
+    GRID,
+    _clock,
+    _fitting,
+    _ticks,
+)
 
 AUS = ("AU06", "AU12")
 
@@ -92,11 +102,57 @@ def test_faces_of_several_videos_are_not_one(tmp_path):
             writer.write(replace(some_result(i, face, name=name), timestamp=time))
     picture = plot(tmp_path / "clips.csv")
     one = plot(table(tmp_path))
-    assert picture.shape[0] > 2 * one.shape[0]  # a block for each file
+    assert picture.shape == one.shape  # side by side
     both = columns_of(picture, AREA) + columns_of(picture, AREA_PRESENT)
     drawn, on = (np.flatnonzero(c) for c in (both, columns_of(picture, AREA_PRESENT)))
     # Both begin at 0 s, but c.mp4 comes last.
     assert (on.min() - drawn.min()) / np.ptp(drawn) == pytest.approx(0.61, abs=0.02)
+
+
+@pytest.mark.parametrize("videos", [2, 3, 8])
+def test_many_videos_fill_the_width(tmp_path, videos):
+    """Each is as wide as it is long; 2 faces in one of them make a second block of all."""
+    lengths = [20 + 7 * i for i in range(videos)]
+    with open_writer("native", tmp_path / "clips", Layout(AUS, named=True)) as writer:
+        index = 0
+        for i, length in enumerate(lengths):
+            for n in range(length):
+                faces = [some_face(7, ("AU12",), size=None, AU06=0.5, AU12=0.9)]
+                if i == 1 and n < 5:
+                    faces.append(some_face(9, size=None, AU06=0.3, AU12=0.2))
+                result = some_result(index, *faces, name=f"{i}.mp4")
+                writer.write(replace(result, timestamp=n / 25))
+                index += 1
+    aus, span, parts, counts = survey(tmp_path / "clips.csv", None)
+    starts = np.cumsum([0, *lengths])
+    assert parts == [(f"{i}.mp4", starts[i]) for i in range(videos)]
+    assert counts == {(i, "7"): n for i, n in enumerate(lengths)} | {(1, "9"): 5}
+    blocks = {face: int(face == (1, "9")) for face in counts}
+    first, second = read_curves(tmp_path / "clips.csv", aus, blocks, span, 1000)
+    assert (first.peak[1] == np.float32(0.9)).all()
+    there = np.flatnonzero(np.isfinite(second.peak[1])) / 1000 * starts[-1]
+    assert (there.min(), there.max()) == pytest.approx((lengths[0], lengths[0] + 5), abs=0.5)
+    picture = plot(tmp_path / "clips.csv")
+    assert picture.shape == plot(table(tmp_path, faces=2)).shape
+    on = np.flatnonzero(columns_of(picture, AREA_PRESENT))
+    dark = columns_of(picture, FAINT) > 40  # what parts them
+    assert dark.sum() == videos - 1
+    found = (np.flatnonzero(dark) - on.min()) / (np.ptp(on) + 1) * starts[-1]
+    assert found == pytest.approx(starts[1:-1], abs=0.5)
+
+
+def test_names_are_as_long_as_fits():
+    style = Style(1.0)
+    texts = [["a.mp4, face 0   9 frames", "a.mp4, face 0", "a.mp4"]] * 2
+    wide, narrow = (text_width(texts[0][i], style.font) for i in (0, 1))
+    assert _fitting(texts, [wide, wide], style) == [texts[0][0]] * 2
+    assert _fitting(texts, [wide, wide - 1], style) == [texts[0][1]] * 2
+    assert _fitting(texts, [narrow, narrow - 1], style) == ["a.mp4", "a.mp4"]
+    cut = _fitting([["person_001_session_7.mp4"]], [narrow], style)[0]
+    assert cut.startswith("...")
+    assert "person_001_session_7.mp4".endswith(cut[3:])
+    assert text_width(cut, style.font) <= narrow
+    assert _fitting([["person"]], [3], style) == [""]
 
 
 def test_table_that_is_being_written(tmp_path):
@@ -154,11 +210,10 @@ def test_columns_hold_the_highest_of_their_frames(tmp_path, columns, adjusted):
                 other = {key: 1 - value for key, value in shown.items()}
                 face = replace(face, aus=other, adjusted=shown)
             writer.write(some_result(i, face, timestamp=10 + i / 20))
-    aus, span, faces = survey(tmp_path / "clip.csv", None)
-    assert aus == AUS
-    assert (span.start, span.end, faces) == (10, pytest.approx(11), {"face 0": 20})
-    found = read_curves(tmp_path / "clip.csv", aus, ["face 0"], span, columns)["face 0"]
-    assert found.rows == 20
+    aus, span, parts, faces = survey(tmp_path / "clip.csv", None)
+    assert (aus, parts) == (AUS, [("", 10)])
+    assert (span.start, span.end, faces) == (10, pytest.approx(11), {(0, "0"): 20})
+    (found,) = read_curves(tmp_path / "clip.csv", aus, {(0, "0"): 0}, span, columns)
     firsts = [int((i + 1e-6) / 20 * columns) for i in range(20)]
     for column in range(columns):
         frames = [i for i in range(20) if firsts[i] == column]
@@ -247,7 +302,7 @@ def test_pictures_among_videos_have_one_block(tmp_path):
             result = some_result(i, face, name=name)
             writer.write(replace(result, timestamp=i / 25 if i < 4 else None))
     mixed = plot(tmp_path / "mix.csv")
-    assert mixed.shape == plot(table(tmp_path, faces=2)).shape, "the video's face, and pictures"
+    assert mixed.shape == plot(table(tmp_path)).shape, "the video's face, and beside it pictures"
 
 
 @pytest.mark.parametrize(

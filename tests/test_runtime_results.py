@@ -128,7 +128,7 @@ def test_data_frame():
 
 def test_data_frame_without_pandas(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(ImportError, match=r'pip install "lgrnet\[dataframe\]"'):
+    with pytest.raises(ImportError, match=r'pip install .* -e "\.\[dataframe\]"'):
         some_result(0).to_df()
 
 

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runtime.installed import how_to_install
+
 if TYPE_CHECKING:
     from benchmarks.inference.rows import Library
     from runtime.backends import Backend
 
 _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
-    "pytorch": (("export.plain", "lgrnet.checkpoint"), 'pip install "lgrnet[export]"'),
-    "onnxruntime": (("onnxruntime", "runtime.backends"), 'pip install "lgrnet[cpu]"'),
-    "openvino": (("openvino", "runtime.backends"), 'pip install "lgrnet[openvino]"'),
+    "pytorch": (("export.plain", "lgrnet.checkpoint"), how_to_install("export")),
+    "onnxruntime": (("onnxruntime", "runtime.backends"), how_to_install("cpu")),
+    "openvino": (("openvino", "runtime.backends"), how_to_install("openvino")),
     "native": (("runtime.backends.native",), "python -m runtime.native"),
-    "tensorrt": (("runtime.backends",), 'pip install "lgrnet[tensorrt]"'),
-    "fused": (("pycuda", "runtime.backends"), 'pip install "lgrnet[cuda]"'),
+    "tensorrt": (("runtime.backends",), how_to_install("tensorrt")),
+    "fused": (("pycuda", "runtime.backends"), how_to_install("cuda")),
 }
 """Library → modules to import, and how to install what is missing."""
 

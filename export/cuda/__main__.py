@@ -1,10 +1,12 @@
 """``python -m export.cuda ckpt.pt|model.onnx [-o model.fused]``."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from export.options import run_exporter
+from runtime.option_types import positive
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -14,8 +16,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("source", type=Path, help="a checkpoint, or a plain graph (export.onnx --graph plain)")
-    add("-o", "--output", type=Path, help="default: beside it, with .fused")
-    add("--batch", type=int, default=1, help="faces at once (default: 1)")
+    add("-o", "--output", "--out", type=Path, help="default: beside it, with .fused")
+    add("--batch", type=positive, default=1, help="faces at once (default: 1)")
     add(
         "--targets",
         nargs="+",
@@ -38,23 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; None for those of the process.
 
     Returns:
-        Exit code: 0, 1 if the network cannot be written as kernels, 2 for bad input.
+        Exit code, as of `export.options.run_exporter`.
     """
     args = vars(_parser().parse_args(argv))
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("export.cuda.convert").setLevel(logging.INFO)
-    from export.cuda.convert import export_cuda
-    from export.errors import ExportError
 
-    try:
+    def export() -> None:
+        from export.cuda.convert import export_cuda
+
         export_cuda(**args)
-    except (ExportError, FloatingPointError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (ImportError, RuntimeError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return run_exporter(export, ("export.cuda.convert",))
 
 
 if __name__ == "__main__":

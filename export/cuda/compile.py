@@ -12,6 +12,7 @@ from export.cuda.builder import Kernel
 from export.cuda.kernels import KERNELS
 from export.errors import ExportError
 from runtime.cuda.launch_plan import Code
+from runtime.errors import InputError
 
 TARGETS = ("8.0", "8.6", "8.9", "9.0", "12.0")
 """Compute capabilities: Ampere, Ada, Hopper, Blackwell of desktops."""
@@ -41,10 +42,10 @@ def compile_kernels(
 
     Raises:
         ExportError: A kernel needs what the runtime does not give.
-        RuntimeError: Triton was told to interpret.
+        InputError: Triton was told to interpret.
     """
     if os.environ.get("TRITON_INTERPRET") == "1":
-        raise RuntimeError("TRITON_INTERPRET is set, so nothing can be compiled: unset it")
+        raise InputError("TRITON_INTERPRET is set, so nothing can be compiled: unset it")
     block = bytearray()
     codes: dict[str, dict[str, Code]] = {}
     with _older_assembler():

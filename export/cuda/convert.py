@@ -12,6 +12,7 @@ from lgrnet.checkpoint import load_checkpoint
 from lgrnet.network.model import LGRNet
 from runtime.atomic import PendingFile
 from runtime.cuda.launch_plan import SUFFIX, read_launch_plan, write_launch_plan
+from runtime.installed import how_to_install
 from runtime.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def export_cuda(
     except ModuleNotFoundError as error:
         if error.name != "triton":
             raise
-        raise ImportError(f'{error}: pip install "lgrnet[kernels]"') from error
+        raise ImportError(f"{error}: {how_to_install('kernels')}") from error
     source = Path(source)
     output = checked_output(output, source.with_suffix(SUFFIX))
     if recurrence not in RECURRENCES:

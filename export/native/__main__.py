@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "-o",
         "--output",
+        "--out",
         type=Path,
         help="default: beside it, with _native.npz, or _native_fp32.npz",
     )

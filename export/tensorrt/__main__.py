@@ -1,14 +1,13 @@
 """``python -m export.tensorrt model.onnx [-o model.engine]``."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.errors import ExportError
+from export.options import run_exporter
 from runtime.backends.tensorrt_plan import FLAVOURS
-from runtime.errors import DeviceError
+from runtime.option_types import gpu
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -19,7 +18,11 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", type=Path, help="written by python -m export.onnx --graph plain")
     add(
-        "-o", "--output", type=Path, help="default: beside it, with .engine or, of rtx, _rtx.engine"
+        "-o",
+        "--output",
+        "--out",
+        type=Path,
+        help="default: beside it, with .engine or, of rtx, _rtx.engine",
     )
     add(
         "--flavour",
@@ -33,7 +36,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SM",
         help="rtx: compute capabilities, such as 8.6 12.0 (default: 8.0 8.6 8.9 12.0)",
     )
-    add("--device", type=int, default=0, help="tensorrt: number of the GPU (default: 0)")
+    add(
+        "--device",
+        type=gpu,
+        default=0,
+        help="tensorrt: the GPU, cuda, cuda:N or its number (default: cuda, the first)",
+    )
     add("--timing-cache", type=Path, metavar="FILE", help="tensorrt (default: beside the engine)")
     add("--force", action="store_true", help="build also where an engine that fits is there")
     return parser
@@ -46,22 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; None for those of the process.
 
     Returns:
-        Exit code: 0, 1 if TensorRT could not read or build the graph, 2 for bad input.
+        Exit code, as of `export.options.run_exporter`.
     """
     args = vars(_parser().parse_args(argv))
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("export.tensorrt.build").setLevel(logging.INFO)
-    try:
+
+    def export() -> None:
         from export.tensorrt.build import build_engine
 
         build_engine(**args)
-    except ExportError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (ImportError, DeviceError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return run_exporter(export, ("export.tensorrt.build",))
 
 
 if __name__ == "__main__":

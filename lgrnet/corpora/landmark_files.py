@@ -9,13 +9,13 @@ import numpy as np
 from lgrnet.corpora.plausible import find_fault
 from lgrnet.corpora.problems import Problems
 from lgrnet.corpora.rows import read_rows
+from runtime.installed import how_to_install
 
 SUFFIXES = (".mat", ".npy", ".npz", ".csv", ".txt")
 """The kinds of file that are read."""
 
 _trace: Path | None = None  # where to write which file is being read
 
-_INSTALL = 'pip install "lgrnet[corpora]"'
 _MOST_FRAMES = 1e9
 
 
@@ -205,7 +205,9 @@ def _load_matlab(path: Path) -> np.ndarray | list[np.ndarray]:
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise ImportError(f"MATLAB files are read with scipy: {_INSTALL}") from error
+        raise ImportError(
+            f"MATLAB files are read with scipy: {how_to_install('corpora')}"
+        ) from error
     try:
         content = loadmat(path, appendmat=False)
     except NotImplementedError:  # MATLAB 7.3, which is HDF5
@@ -223,7 +225,9 @@ def _load_hdf5(path: Path) -> np.ndarray | list[np.ndarray]:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError(f"{path} is a MATLAB 7.3 file, read with h5py: {_INSTALL}") from error
+        raise ImportError(
+            f"{path} is a MATLAB 7.3 file, read with h5py: {how_to_install('corpora')}"
+        ) from error
     with h5py.File(path) as file:
         if "fit" in file:
             if "pred" not in file["fit"]:

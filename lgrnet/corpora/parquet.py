@@ -24,6 +24,7 @@ from lgrnet.corpora.writing import read_frames
 from lgrnet.data.shards import MISSING, read_labels
 from runtime.action_units import MAX_INTENSITY, au_key
 from runtime.atomic import PendingFile
+from runtime.installed import how_to_install
 
 NAME = "index.parquet"
 
@@ -39,7 +40,7 @@ def require_pyarrow() -> ModuleType:
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
-            'the index is written with pyarrow: pip install "lgrnet[corpora]"'
+            f"the index is written with pyarrow: {how_to_install('corpora')}"
         ) from error
     return pyarrow
 

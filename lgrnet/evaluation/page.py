@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
 
 if TYPE_CHECKING:
@@ -29,19 +30,15 @@ def require_page(path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise ValueError(f"page {path}: give a name that ends in .png")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f'Matplotlib does not load ({error}): pip install "lgrnet[bench]", or leave out --page'
-        ) from error
+    require_matplotlib("leave out --page")
 
 
 def write_page(scores: dict, path: Path) -> None:
     """Draw scores and write the page.
 
     Args:
-        scores: From :func:`lgrnet.evaluation.report.report`, with ``checkpoint``.
+        scores: From :func:`lgrnet.evaluation.report.report`, with ``checkpoint``, and ``flip_test``
+            where it is one.
         path: Where to, ``.png``.
     """
     with PendingFile(path) as part:
@@ -69,7 +66,8 @@ def draw_page(scores: dict) -> "Figure":
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.6), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"{scores['checkpoint']}: {scores['frames']:,} faces of {scores['people']:,} people",
+        f"{scores['checkpoint']}: {scores['frames']:,} faces of {scores['people']:,} people"
+        f"{', each with its mirror image (flip test)' * scores.get('flip_test', False)}",
         color=_INK, fontsize=13,
     )  # fmt: skip
     parts = figure.subfigures(len(heights), 1, height_ratios=heights)

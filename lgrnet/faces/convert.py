@@ -20,6 +20,7 @@ from lgrnet.faces.head.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, LICENCE, 
 from lgrnet.faces.head.obj import ObjError, ObjMesh, read_obj, read_vertices
 from lgrnet.faces.head.rig import Part
 from runtime.atomic import PendingFile
+from runtime.option_types import whole
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, default=Path("face_rig.npz"), help="rig file")
     parser.add_argument(
         "--identity-modes",
-        type=int,
+        type=whole,
         choices=range(1, 101),
         default=100,
         metavar="1..100",

@@ -28,6 +28,7 @@ from lgrnet.faces.scene.light import sample_lighting
 from runtime.atomic import PendingFile
 from runtime.boxes import face_box
 from runtime.landmarks import COUNT
+from runtime.option_types import count
 from runtime.outputs.pictures import frames_in
 
 logger = logging.getLogger(__name__)
@@ -258,9 +259,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.faces.crowd", description="Render clips of several people."
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
-    parser.add_argument("--seed", type=int, default=1, help="other people, light and background")
+    parser.add_argument("--seed", type=count, default=1, help="other people, light and background")
     return parser.parse_args(argv)
 
 

@@ -113,7 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Draw a gallery of the AUs and a sheet of random training faces.",
         formatter_class=DefaultsHelp,
     )
-    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder for the pictures")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("docs"), help="folder for the pictures"
+    )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

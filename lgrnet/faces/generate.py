@@ -43,7 +43,7 @@ from runtime.align import ALIGNED_SIZE
 from runtime.atomic import STALE
 from runtime.digest import file_sha256
 from runtime.help import DefaultsHelp
-from runtime.option_types import positive
+from runtime.option_types import count, not_negative, positive
 
 logger = logging.getLogger(__name__)
 
@@ -294,14 +294,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Render AU-labelled synthetic faces into shards. Goes on where it stopped.",
         formatter_class=DefaultsHelp,
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
-    parser.add_argument("--seed", type=int, default=default.seed, help="others give other people")
+    parser.add_argument("--seed", type=count, default=default.seed, help="others give other people")
     for split in _SPLIT_SEED:
         parser.add_argument(
-            f"--{split}", type=int, default=getattr(default, split), help=f"people in {split}"
+            f"--{split}", type=count, default=getattr(default, split), help=f"people in {split}"
         )
-    parser.add_argument("--images", type=int, default=default.images, help="pictures per person")
+    parser.add_argument(
+        "--images", type=positive, default=default.images, help="pictures per person"
+    )
     for name, what in (
         ("decorrelated", "share of training people whose AUs go together less than usual"),
         ("resting", "how far the resting faces of half of the training people spread, of others 1"),
@@ -309,7 +311,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         ("traces", "share of absent AUs that move a little in training pictures"),
         ("young", "share of training people with young skin"),
     ):
-        parser.add_argument(f"--{name}", type=float, default=getattr(default, name), help=what)
+        parser.add_argument(
+            f"--{name}", type=not_negative, default=getattr(default, name), help=what
+        )
     parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)

@@ -21,9 +21,9 @@ from lgrnet.heatmaps.figure import (
     FaceMaps,
     draw_gates,
     draw_heatmaps,
-    require_matplotlib,
     write_figure,
 )
+from lgrnet.plots import require_matplotlib
 from runtime.align import (
     ALIGNED_SIZE,
     CROP_SIZE,
@@ -33,11 +33,12 @@ from runtime.align import (
     warp,
 )
 from runtime.atomic import PendingFile
+from runtime.aus_option import METAVAR, OPTION, join_aus, read_aus
 from runtime.errors import DeviceError, InputError, OpenCVError
 from runtime.finders import open_finder
 from runtime.help import purpose
 from runtime.latency import Stopwatch
-from runtime.option_types import positive
+from runtime.option_types import count, positive
 from runtime.pipeline import Pipeline
 from runtime.sources import open_source
 
@@ -129,10 +130,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("checkpoint", type=Path)
     add("images", type=Path, nargs="+", help="images, folders of images, or videos")
-    add("--out", type=Path, default=Path("out/heatmaps"), help="(default: %(default)s)")
-    add("--aus", type=int, nargs="+", metavar="AU",
+    add("-o", "--out", type=Path, default=Path("out/heatmaps"), help="(default: %(default)s)")
+    add(OPTION, type=read_aus, metavar=METAVAR,
         help=f"which to show; the {SHOWN} most present ones if not given")  # fmt: skip
-    add("--frames", type=int, nargs="+", metavar="N", help="frames of videos, from 0 (default: 0)")
+    add(
+        "--frames", type=count, nargs="+", metavar="N", help="frames of videos, from 0 (default: 0)"
+    )
     add("--aligned", action="store_true", help="the images are aligned faces already")
     add(
         "--format",
@@ -142,8 +145,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--threads", type=positive, help="CPU threads; PyTorch's default if not given")
-    args = parser.parse_args(argv)
-    return args
+    return parser.parse_args(join_aus(argv))
 
 
 def _write(args: argparse.Namespace, model: nn.Module) -> None:
@@ -155,7 +157,7 @@ def _write(args: argparse.Namespace, model: nn.Module) -> None:
     unknown = sorted(set(args.aus or ()) - set(all_aus))
     if unknown:
         raise ValueError(f"--aus: the network tells {list(all_aus)}, not {unknown}")
-    aus = tuple(sorted(set(args.aus or ()))) or choose_aus(all_aus, said.probability)
+    aus = args.aus or choose_aus(all_aus, said.probability)
     columns = [all_aus.index(au) for au in aus]
     faces = []
     for i, (name, crop) in enumerate(zip(names, crops, strict=True)):

@@ -44,20 +44,6 @@ class FaceMaps:
     name: str
 
 
-def require_matplotlib() -> None:
-    """Check that pictures can be drawn, before minutes are spent on what they show.
-
-    Raises:
-        ImportError: Matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f'Matplotlib does not load ({error}): pip install "lgrnet[bench]"'
-        ) from error
-
-
 def write_figure(figure: "Figure", path: Path) -> None:
     """Write a figure; the suffix tells the format, such as ``.png`` or ``.pdf``."""
     with PendingFile(path) as part:

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lgrnet.tables", description=purpose(__doc__))
     add = parser.add_argument
     add("runs", type=Path, nargs="+", help="folders of runs, searched with all below them")
-    add("--out", type=Path, default=Path("out/tables"),
+    add("-o", "--out", type=Path, default=Path("out/tables"),
         help="where to; .md, .tex and .json are appended (default: %(default)s)")  # fmt: skip
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, distributed, nn
 
+from runtime.installed import how_to_install
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -117,7 +119,7 @@ def open_accelerator(device: torch.device, precision: str) -> "Accelerator":
         from accelerate import Accelerator
     except ImportError as error:
         raise ImportError(
-            f'training needs Accelerate ({error}): pip install "lgrnet[train]"'
+            f"training needs Accelerate ({error}): {how_to_install('train')}"
         ) from error
     if precision == "fp16" and device.type == "cpu":
         raise ValueError("optim.precision: fp16 needs a GPU; on a CPU use bf16 or fp32")

@@ -9,6 +9,7 @@ from runtime.backends.fixed_batch import FixedBatch, check_ports
 from runtime.backends.inherited import remember
 from runtime.backends.telemetry import openvino_silenced
 from runtime.errors import DeviceError, ModelError
+from runtime.installed import how_to_install
 from runtime.spec import INPUT_NAME, METADATA_KEY, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class OpenVinoBackend(FixedBatch):
                 from openvino.frontend import FrontEndManager
         except ImportError as error:
             raise ImportError(
-                f'OpenVINO does not load ({error}): pip install "lgrnet[openvino]"'
+                f"OpenVINO does not load ({error}): {how_to_install('openvino')}"
             ) from error
         self._version = openvino.__version__.partition("-")[0]
         self.provider = f"openvino {self._version} CPU"

@@ -22,6 +22,7 @@ from runtime.backends.ort_gpu import (
 )
 from runtime.backends.telemetry import import_onnxruntime
 from runtime.errors import DeviceError, ModelError, SpecError
+from runtime.installed import how_to_install
 from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ class OrtBackend(FixedBatch):
             onnxruntime = import_onnxruntime()
         except ImportError as error:
             raise ImportError(
-                f'ONNX Runtime does not load ({error}): pip install "lgrnet[cpu]", or '
-                '"lgrnet[gpu]" for NVIDIA GPUs'
+                f"ONNX Runtime does not load ({error}): {how_to_install('cpu')}, or with gpu "
+                "instead of cpu for NVIDIA GPUs"
             ) from error
         if tensorrt and device == "cpu":
             raise DeviceError(
@@ -120,7 +121,7 @@ class OrtBackend(FixedBatch):
         if kind not in self._ort.get_available_providers():
             raise _Unusable(
                 f"this onnxruntime {version} was built without {NAMES[kind]}: pip uninstall "
-                'onnxruntime, then pip install "lgrnet[gpu]"'
+                f"onnxruntime, then {how_to_install('gpu')}"
             )
         precision = "fp32"  # which CUDA need not be told
         if kind == TENSORRT:

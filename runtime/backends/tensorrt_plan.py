@@ -16,6 +16,7 @@ from typing import Any
 from runtime.atomic import write_json
 from runtime.digest import file_sha256
 from runtime.errors import ModelError, SpecError
+from runtime.installed import how_to_install
 from runtime.spec import ModelSpec
 
 SUFFIX = ".engine"
@@ -90,7 +91,7 @@ def load_tensorrt(flavour: str) -> ModuleType:
         return import_module(FLAVOURS[flavour])
     except (ImportError, OSError) as error:  # OSError: one of its own libraries is missing
         raise ImportError(
-            f'{FLAVOURS[flavour]} does not load ({error}): pip install "lgrnet[{flavour}]"'
+            f"{FLAVOURS[flavour]} does not load ({error}): {how_to_install(flavour)}"
         ) from error
 
 

@@ -26,7 +26,7 @@ from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
 from runtime.help import purpose
-from runtime.installed import version_of
+from runtime.installed import how_to_install, version_of
 from runtime.outputs.pictures import VideoWriter
 from runtime.packaged import DEMO_CLIP, MADE_FOR, model_path
 from runtime.sources import open_source
@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
         argv: Arguments after ``doctor``.
 
     Returns:
-        0 where the packaged model can be run on videos here, otherwise 2.
+        0 where the packaged model can be run on videos here, otherwise 1.
     """
     parser = argparse.ArgumentParser(prog="python -m runtime doctor", description=purpose(__doc__))
     parser.add_argument("--json", action="store_true", help="a JSON list instead of a report")
@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"\nthe default run does not work here: mend {', '.join(broken)}")
     else:
         print("\nthe default run works here: python -m runtime VIDEO")
-    return 2 if broken else 0
+    return 1 if broken else 0
 
 
 def _line(finding: Finding, part: str) -> str:
@@ -146,7 +146,7 @@ def _cpu_flags() -> list[str]:
 def _libraries() -> Iterator[Finding]:
     for name, extra in LIBRARIES.items():
         found = version_of(name)
-        detail = found or f'not installed: pip install "lgrnet[{extra}]"'
+        detail = found or f"not installed: {how_to_install(extra)}"
         yield Finding("optional libraries", name, found is not None, detail)
 
 
@@ -177,7 +177,7 @@ def _gpu() -> str:
 
 def _yunet() -> str:
     if not hasattr(cv2, "FaceDetectorYN"):
-        raise RuntimeError(f'OpenCV {cv2.__version__} lacks it: pip install "lgrnet[headless]"')
+        raise RuntimeError(f"OpenCV {cv2.__version__} lacks it: {how_to_install('headless')}")
     return "OpenCV has it; give its model with --finder yunet.onnx"
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.aus_option import METAVAR, OPTION, join_aus
 from runtime.help import purpose
 from runtime.option_types import positive
 from runtime.options import read_keys
@@ -23,10 +24,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("table", type=Path, help="native CSV of a run, whole or partial")
     parser.add_argument("-o", "--out", type=Path, help="image; TABLE.timeline.png if not given")
     parser.add_argument(
-        "--aus", type=read_keys, help="action units to draw, such as AU12,AU06; all if not given"
+        OPTION, type=read_keys, metavar=METAVAR, help="action units to draw; all if not given"
     )
     parser.add_argument("--width", type=positive, default=1600, help="pixels; 1600 if not given")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(join_aus(argv))
     out = args.out or args.table.with_suffix(".timeline.png")
     plot(args.table, out, args.aus, args.width)
     print(out)

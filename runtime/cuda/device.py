@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from runtime.errors import DeviceError
+from runtime.installed import how_to_install
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _FORKED = (
@@ -108,9 +109,7 @@ def open_gpu(index: int) -> Gpu:
     try:
         import pycuda.driver as driver
     except ModuleNotFoundError as error:
-        raise ImportError(
-            f'pycuda is not installed ({error}): pip install "lgrnet[cuda]"'
-        ) from error
+        raise ImportError(f"pycuda is not installed ({error}): {how_to_install('cuda')}") from error
     except ImportError as error:  # its extension is linked with the driver's library
         raise DeviceError(
             f"{wanted} the NVIDIA driver does not load ({error}): install it, and check nvidia-smi"

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from runtime.errors import OpenCVError
+from runtime.installed import how_to_install
 
 QUIT = frozenset({ord("q"), ord("Q"), 27})
 """Keys that close the window: q and Escape."""
@@ -25,7 +26,7 @@ def why_no_window() -> str | None:
     if _toolkit() == "NONE":
         return (
             f"this OpenCV ({cv2.__version__}, headless) has no windows: pip uninstall -y "
-            'opencv-python-headless, then pip install "lgrnet[desktop]"'
+            f"opencv-python-headless, then {how_to_install('desktop')}"
         )
     screens = ("DISPLAY", "WAYLAND_DISPLAY")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in screens):

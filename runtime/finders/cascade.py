@@ -9,6 +9,7 @@ from runtime.align import ALIGNED_SIZE, invert, transform
 from runtime.boxes import SAME_FACE, overlap
 from runtime.errors import OpenCVError
 from runtime.finders.base import SEARCH_SIDE, FoundFace, checked_side, reduce
+from runtime.installed import how_to_install
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 """The cascade (Lienhart, Kuranov and Pisarevsky 2003: trees of two splits)."""
@@ -145,7 +146,7 @@ class CascadeFinder:
         if not hasattr(cv2, "CascadeClassifier") or folder is None:
             raise OpenCVError(
                 f"OpenCV {cv2.__version__} has no face cascade: give the path of a YuNet model as "
-                'finder (--finder), or install OpenCV 4 with pip install "lgrnet[headless]"'
+                f"finder (--finder), or install OpenCV 4 with {how_to_install('headless')}"
             )
         self._cascade = _load(Path(folder) / CASCADE)
         self._min_side = min_side

@@ -13,6 +13,7 @@ from runtime.errors import OutputError
 from runtime.formats import native
 from runtime.formats.columns import Cell, Column, Layout
 from runtime.formats.growing import PartialFile
+from runtime.installed import how_to_install
 from runtime.results import Result
 
 PACK = 1000
@@ -42,9 +43,7 @@ class ParquetWriter:
             import pyarrow
             import pyarrow.parquet
         except ImportError as error:
-            raise ImportError(
-                'Parquet files need pyarrow: pip install "lgrnet[parquet]"'
-            ) from error
+            raise ImportError(f"Parquet files need pyarrow: {how_to_install('parquet')}") from error
         self._arrow, self._layout = pyarrow, layout
         self._columns = native.columns(layout)
         self._schema = pyarrow.schema([(c.name, self._type(c)) for c in self._columns])

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; None for those of the process.
 
     Returns:
-        Exit code: 0, or 1 where the engine could not be compiled.
+        Exit code: 0, 1 where the engine could not be compiled, 2 where it can be written nowhere.
     """
     parser = argparse.ArgumentParser(
         prog="python -m runtime.native",
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         library = open_library(path)
     except (CompileError, InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, CompileError) else 2
     print(f"compiled for {library.lgrnet_instruction_set().decode()}: {path}")
     return 0
 

@@ -1,7 +1,7 @@
 """The native table of a run as curves: a face's action units, in so many columns."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,8 @@ class Span(NamedTuple):
         start: Time of the first frame, seconds, or its number.
         end: End of the last frame, likewise.
         timed: Whether these are seconds and not numbers of frames.
-        mixed: Whether the table holds videos as well as pictures.
+        mixed: Whether the table is of many files with videos among them, whose frames are numbered
+            through.
     """
 
     start: float
@@ -30,20 +31,36 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class Curves:
-    """One face over time, in columns.
+    """A face over time, or one of each part of a table, in columns.
 
     Attributes:
         peak: Highest probability, (AUs, columns) float32; NaN where the face was not there.
         present: Whether the AU was present, (AUs, columns).
-        rows: Rows of the table.
     """
 
     peak: np.ndarray
     present: np.ndarray
-    rows: int = 0
 
 
-def survey(path: Path, aus: Sequence[str] | None) -> tuple[tuple[str, ...], Span, dict[str, int]]:
+class Part(NamedTuple):
+    """What lies side by side in a table of many files: a video, or pictures in a row.
+
+    Attributes:
+        name: Of the file; "pictures" of these, and nothing where the table is of one file.
+        start: Number of its first frame, or the time if there is one part only.
+    """
+
+    name: str
+    start: float
+
+
+Face = tuple[int, str]
+"""The place of a part in the list of them, and the face's number there; none of all in pictures."""
+
+
+def survey(
+    path: Path, aus: Sequence[str] | None
+) -> tuple[tuple[str, ...], Span, list[Part], dict[Face, int]]:
     """Look through a table.
 
     Args:
@@ -51,13 +68,14 @@ def survey(path: Path, aus: Sequence[str] | None) -> tuple[tuple[str, ...], Span
         aus: Keys of the AUs that are asked for; None for all.
 
     Returns:
-        The AUs to show, what the table is about, and how many rows each face has, in the order in
-        which faces came.
+        The AUs to show, what the table is about, its parts in order, and how many rows each face
+        has, in the order in which faces came.
 
     Raises:
         InputError: It is no native table, holds no face or lacks an AU.
     """
-    counts: dict[str, int] = {}
+    counts: dict[Face, int] = {}
+    parts: list[Part] = []
     start, end, frames, before = np.inf, -np.inf, 0, ""
     header, first = next(_rows(path), ([], {}))
     # Of many files each has times of its own; their frames are numbered through.
@@ -72,17 +90,19 @@ def survey(path: Path, aus: Sequence[str] | None) -> tuple[tuple[str, ...], Span
     if missing:
         raise InputError(f"{path} has no {', '.join(missing)}: choose from {', '.join(known)}")
     mixed = "input" in first and any(row["timestamp"] for _, row in _rows(path))
-    for _, row in _rows(path):
+    for row, part, face in _by_part(path, mixed):
         time = _time(row, timed)
         start, end = min(start, time), max(end, time)
         frames, before = frames + (row["frame"] != before), row["frame"]
+        if face[0] == len(parts):
+            parts.append(Part(part, time))
         if row["success"] == "1":
-            counts[_face(row, mixed)] = counts.get(_face(row, mixed), 0) + 1
+            counts[face] = counts.get(face, 0) + 1
     if not counts:
         raise InputError(f"{path} holds no face")
     # The last frame is as long as they are on average.
     end += ((end - start) / (frames - 1) if timed and frames > 1 else 1) or 1
-    return tuple(aus or known), Span(start, end, timed, mixed), counts
+    return tuple(aus or known), Span(start, end, timed, mixed), parts, counts
 
 
 def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
@@ -96,19 +116,19 @@ def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
             raise InputError(f"{path} is no CSV: {error}") from error
 
 
-def _face(row: dict[str, str], mixed: bool) -> str:
-    """Name a face; of each video among many files it is another.
+def _by_part(path: Path, mixed: bool) -> Iterator[tuple[dict[str, str], str, Face]]:
+    """Read rows with the name of their part, and their face.
 
     Args:
-        row: Of the table.
-        mixed: Whether there are videos and pictures in the table, whose faces then are as one.
+        path: The table.
+        mixed: As of `Span`; pictures in such a table follow each other as one part, with one face.
     """
-    name = f"face {row['face_id']}"
-    if not row.get("input"):
-        return name
-    if row["timestamp"]:
-        return f"{row['input']}, {name}"
-    return "pictures" if mixed else name
+    place, before = 0, None
+    for _, row in _rows(path):
+        name = (row["input"] if row["timestamp"] else "pictures") if mixed else ""
+        place += before not in (None, name)
+        before = name
+        yield row, name, (place, "" if mixed and not row["timestamp"] else row["face_id"])
 
 
 def _time(row: dict[str, str], timed: bool) -> float:
@@ -123,26 +143,29 @@ def _number(row: dict[str, str], column: str) -> float:
 
 
 def read_curves(
-    path: Path, aus: Sequence[str], faces: Sequence[str], span: Span, columns: int
-) -> dict[str, Curves]:
+    path: Path, aus: Sequence[str], blocks: Mapping[Face, int], span: Span, columns: int
+) -> list[Curves]:
     """Read the faces of a table into columns, each of which stands for one frame or many.
 
     Args:
         path: The table.
         aus: Keys of the AUs, the rows of the curves.
-        faces: The faces, as `survey` names them.
+        blocks: In which curves a face is, from 0; those of several parts share some.
         span: From `survey`.
         columns: How many.
 
     Returns:
-        Face → its curves.
+        The curves.
 
     Raises:
         InputError: The table is not one.
     """
     start, end, timed, mixed = span
     empty = (len(aus), columns)
-    curves = {f: Curves(np.full(empty, np.nan, np.float32), np.zeros(empty, bool)) for f in faces}
+    curves = [
+        Curves(np.full(empty, np.nan, np.float32), np.zeros(empty, bool))
+        for _ in range(max(blocks.values(), default=-1) + 1)
+    ]
     scale = columns / (end - start)
     adjusted: list[bool] | None = None
     # Short runs have fewer frames than the picture columns: a frame lasts to the next one.
@@ -151,25 +174,23 @@ def read_curves(
 
     def fill(until: int) -> None:
         place = slice(column, max(until, column + 1))
-        for face, values, on in shown:
-            face.peak[:, place] = np.fmax(face.peak[:, place], values)
-            face.present[:, place] |= on
+        for block, values, on in shown:
+            block.peak[:, place] = np.fmax(block.peak[:, place], values)
+            block.present[:, place] |= on
 
-    for header, row in _rows(path):
+    for row, _, face in _by_part(path, mixed):
         if row["frame"] != before:
             here = min(int((_time(row, timed) - start) * scale), columns - 1)
             fill(here)
             shown, column, before = [], here, row["frame"]
-        face = curves.get(_face(row, mixed))
-        if face is None or row["success"] != "1":
+        if face not in blocks or row["success"] != "1":
             continue
-        adjusted = adjusted or [f"{au}_adj" in header for au in aus]
+        adjusted = adjusted or [f"{au}_adj" in row for au in aus]
         values = [
             _number(row, f"{au}_adj" if there else au)
             for au, there in zip(aus, adjusted, strict=True)
         ]
         on = [row[f"{au}_c"] == "1" for au in aus]
-        shown.append((face, np.array(values)[:, None], np.array(on)[:, None]))
-        face.rows += 1
+        shown.append((curves[blocks[face]], np.array(values)[:, None], np.array(on)[:, None]))
     fill(columns)
     return curves

@@ -9,6 +9,7 @@ from runtime.atomic import PendingFile, write_json
 from runtime.errors import InputError
 from runtime.formats import native
 from runtime.formats.columns import Layout, csv_lines, table_lines
+from runtime.installed import how_to_install
 from runtime.landmarks import COUNT
 from runtime.results import Result
 
@@ -21,7 +22,7 @@ def data_frame(result: Result) -> "pandas.DataFrame":
     try:
         import pandas
     except ImportError as error:
-        raise ImportError('to_df needs pandas: pip install "lgrnet[dataframe]"') from error
+        raise ImportError(f"to_df needs pandas: {how_to_install('dataframe')}") from error
     layout = layout_of(result)
     columns = native.columns(layout)
     table = pandas.DataFrame(native.rows(result, layout), columns=[c.name for c in columns])

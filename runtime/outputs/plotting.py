@@ -1,4 +1,8 @@
-"""The timeline of a finished run as a picture: a row an action unit, a block a face."""
+"""The timeline of a finished run as a picture: a row an action unit, a block a face.
+
+Of many files the parts of a block lie side by side, one a video, each with its longest face in the
+first block.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +13,7 @@ import numpy as np
 from runtime.action_units import au_name
 from runtime.drawing.style import Style, text_width, write
 from runtime.errors import InputError
-from runtime.outputs.curves import Curves, Span, read_curves, survey
+from runtime.outputs.curves import Curves, Face, Part, Span, read_curves, survey
 from runtime.outputs.pictures import write_image
 
 INK, FAINT, GRID = (60, 50, 44), (140, 132, 126), (232, 228, 226)
@@ -20,7 +24,7 @@ NARROWEST, WIDEST = 400, 30_000
 """Width of a picture, pixels: names need room, and PNG files end soon above."""
 
 FACES = 4
-"""Faces at most that get a block: those that are there longest."""
+"""Faces at most that get a block, of each file: those that are there longest."""
 
 _TICKS = (
     *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900),
@@ -61,17 +65,56 @@ def plot(
     path = Path(table)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give the CSV of a run")
-    shown, span, counts = survey(path, aus)
-    longest = sorted(counts, key=lambda face: -counts[face])[:FACES]
-    faces = [face for face in counts if face in longest]  # as they came
+    shown, span, parts, counts = survey(path, aus)
+    blocks = _blocks(counts)
     style = Style(max(1.0, width / 1600))
     label = max(text_width(_name(au), style.font) for au in shown) + 2 * style.pad
     columns = width - label - 3 * style.pad
-    curves = read_curves(path, shown, faces, span, columns)
-    picture = _page(curves, shown, span, label, width, style, len(counts))
+    curves = read_curves(path, shown, blocks, span, columns)
+    heads: list[dict[int, list[str]]] = [{} for _ in curves]
+    for (part, face), block in blocks.items():
+        heads[block][part] = _heads(parts[part].name, face, counts[part, face])
+    many = f"; the {len(blocks)} faces seen longest of {len(counts)}"
+    note = many if len(counts) > len(blocks) else ""
+    picture = _page(curves, heads, parts, shown, span, label, width, style, note)
     if output is not None:
         write_image(output, picture)
     return picture
+
+
+def _blocks(counts: Mapping[Face, int]) -> dict[Face, int]:
+    """Say in which block a face is drawn: in each part the longest ones, as they came."""
+    blocks: dict[Face, int] = {}
+    of_part: dict[int, list[Face]] = {}
+    for face in counts:
+        of_part.setdefault(face[0], []).append(face)
+    for here in of_part.values():
+        longest = sorted(here, key=lambda face: -counts[face])[:FACES]
+        blocks |= {face: i for i, face in enumerate(f for f in here if f in longest)}
+    return blocks
+
+
+def _heads(part: str, face: str, rows: int) -> list[str]:
+    """Say what a face's curves are of: in full, and shorter for parts that are narrow."""
+    name = ", ".join(filter(None, (part, f"face {face}" if face else "")))
+    return [f"{name}   {rows} frame{'s' * (rows != 1)}", name, part or name]
+
+
+def _fitting(texts: Sequence[Sequence[str]], widths: Sequence[int], style: Style) -> list[str]:
+    """Choose the longest form in which all fit; of names too long for it the end, which differs."""
+    for form in zip(*texts, strict=True):
+        measured = [text_width(text, style.font) for text in form]
+        if all(each <= width for each, width in zip(measured, widths, strict=True)):
+            return list(form)
+    return [_end(forms[-1], width, style) for forms, width in zip(texts, widths, strict=True)]
+
+
+def _end(text: str, width: int, style: Style) -> str:
+    if text_width(text, style.font) <= width:
+        return text
+    while text and text_width(f"...{text}", style.font) > width:
+        text = text[1:]
+    return f"...{text}" if text else ""
 
 
 def _name(au: str) -> str:
@@ -79,13 +122,15 @@ def _name(au: str) -> str:
 
 
 def _page(
-    curves: Mapping[str, Curves],
+    curves: Sequence[Curves],
+    heads: Sequence[Mapping[int, list[str]]],
+    parts: Sequence[Part],
     aus: Sequence[str],
     span: Span,
     label: int,
     width: int,
     style: Style,
-    people: int,
+    many: str,
 ) -> np.ndarray:
     start, end, timed, _ = span
     lane, pad = round(1.7 * style.row), style.pad
@@ -99,9 +144,14 @@ def _page(
     scale = (right - left) / (end - start)
     at = {tick: left + round((tick - start) * scale) for tick in ticks}
     y = pad
-    for face, curve in curves.items():
-        head = f"{face}   {curve.rows} frame{'s' * (curve.rows != 1)}"
-        write(page, head, (left, y), style, INK)
+    edges = [*(left + round((part.start - start) * scale) for part in parts[1:]), right]
+    edges.insert(0, left)
+    for head, curve in zip(heads, curves, strict=True):
+        places = {part: edges[part] + pad * (part > 0) for part in head}
+        widths = [edges[part + 1] - place - pad for part, place in places.items()]
+        texts = _fitting([head[part] for part in places], widths, style)
+        for place, text in zip(places.values(), texts, strict=True):
+            write(page, text, (place, y), style, INK)
         y += style.row + pad
         for x in at.values():
             cv2.line(page, (x, y), (x, y + len(aus) * lane), GRID, 1)
@@ -110,12 +160,13 @@ def _page(
             write(page, _name(au), (pad, y + (lane - style.row) // 2), style, INK if on else FAINT)
             _area(page, curve.peak[row], curve.present[row], (left, y + lane - 3), lane - 6, style)
             y += lane
+        for x in edges[1:-1] if (right - left) / len(parts) > 2 * pad else ():
+            cv2.line(page, (x, y - len(aus) * lane - style.row), (x, y), FAINT, style.line)
         y += 2 * pad
     for tick, x in at.items():
         text = _clock(tick, end) if timed else f"{tick:.0f}"
         place = min(x - text_width(text, style.font) // 2, right - text_width(text, style.font))
         write(page, text, (max(place, 0), y - pad), style, FAINT)
-    many = f"; the {len(curves)} faces seen longest of {people}" if people > len(curves) else ""
     unit = "" if timed else "in frames; "
     notes = [
         f"{unit}height: probability, 0 to 1; orange: present{many}",

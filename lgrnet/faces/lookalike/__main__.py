@@ -10,7 +10,7 @@ from lgrnet.faces.head.rig import RigError
 from lgrnet.faces.lookalike.write import FRAMES, write_lookalike
 from lgrnet.workers import KILLED
 from runtime.errors import OpenCVError
-from runtime.option_types import positive
+from runtime.option_types import count, positive
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "stopped.",
     )
     parser.add_argument("corpus", choices=FRAMES)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument(
-        "--frames", type=int, help="labelled frames of a sequence; 12 in bp4d, 100 in disfa"
+        "--frames", type=positive, help="labelled frames of a sequence; 12 in bp4d, 100 in disfa"
     )
     parser.add_argument("--subjects", nargs="+", help="names, all if not given")
-    parser.add_argument("--seed", type=int, default=0, help="other seeds give other people")
+    parser.add_argument("--seed", type=count, default=0, help="other seeds give other people")
     parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
     return parser.parse_args(argv)

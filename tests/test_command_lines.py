@@ -1,0 +1,108 @@
+"""What the options of all commands have in common: read from every parser there is."""
+
+import argparse
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from export.tensorrt.__main__ import _parser as tensorrt_parser
+
+ROOT = Path(__file__).parents[1]
+
+
+class _Parsing(BaseException):
+    """Carries the parser out of a command that begins to read its arguments."""
+
+
+def commands() -> list[str]:
+    """Return the modules that are run as ``python -m`` or as commands of the runtime."""
+    files = chain.from_iterable(
+        (ROOT / folder).rglob("*.py") for folder in ("benchmarks", "export", "lgrnet", "runtime")
+    )
+    found = []
+    for file in files:
+        own = file.parent.name == "commands" or '__name__ == "__main__"' in file.read_text("utf-8")
+        if own and "ArgumentParser(" in file.read_text("utf-8"):
+            found.append(".".join(file.relative_to(ROOT).with_suffix("").parts))
+    return sorted([*found, "runtime.cli"])
+
+
+def options(name: str) -> list[argparse.Action]:
+    """Return the options of a command, with those of its commands."""
+
+    def stop(parser, *_):
+        raise _Parsing(parser)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_known_args", stop)
+        with pytest.raises(_Parsing) as caught:
+            import_module(name).main([])
+    parsers, found = [caught.value.args[0]], []
+    for parser in parsers:  # grows
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers.extend(action.choices.values())
+            elif action.option_strings:
+                found.append(action)
+    return found
+
+
+@pytest.fixture(scope="module")
+def all_options():
+    return {name: options(name) for name in commands()}
+
+
+def test_every_command_is_looked_at(all_options):
+    known = {"runtime.cli", "runtime.commands.plot", "lgrnet.prepare", "export.onnx",
+             "export.tensorrt.__main__", "lgrnet.faces.generate", "benchmarks.fps"}  # fmt: skip
+    assert known <= all_options.keys()
+    assert len(all_options) > 40
+
+
+def test_what_is_written_goes_where_o_and_out_say(all_options):
+    seen = 0
+    for name, actions in all_options.items():
+        for action in actions:
+            given = set(action.option_strings)
+            if given & {"-o", "--out", "--output"}:
+                assert given >= {"-o", "--out"}, name
+                seen += 1
+    assert seen > 20
+
+
+@pytest.mark.parametrize("option", ["--threads", "--workers", "--batch"])
+def test_numbers_of_threads_workers_and_faces_are_checked_alike(all_options, option):
+    seen = 0
+    for name, actions in all_options.items():
+        for action in (each for each in actions if option in each.option_strings):
+            for text, said in (("two", "'two' is no whole number"), ("-1", "-1 is not")):
+                with pytest.raises(argparse.ArgumentTypeError, match=said):
+                    action.type(text)
+            if name != "lgrnet.prepare":  # where 0 workers are this process alone
+                with pytest.raises(argparse.ArgumentTypeError, match="0 is not"):
+                    action.type("0")
+            assert action.type("3") == 3
+            seen += 1
+    assert seen >= 3
+
+
+def test_numbers_are_read_by_types_that_say_what_is_wrong(all_options):
+    for name, actions in all_options.items():
+        for action in actions:
+            assert action.type not in (int, float), f"{name} {action.option_strings}"
+
+
+@pytest.mark.parametrize(("text", "number"), [("cuda", 0), ("cuda:1", 1), ("2", 2), ("0", 0)])
+def test_a_gpu_is_named_as_everywhere_or_by_its_number(text, number):
+    args = tensorrt_parser().parse_args(["net.onnx", "--device", text])
+    assert (args.device, type(args.device)) == (number, int)
+
+
+@pytest.mark.parametrize("text", ["cpu", "-1", "cuda:", "cuda:x", "²", "gpu"])
+def test_what_is_no_gpu_is_refused(text, capsys):
+    with pytest.raises(SystemExit) as caught:
+        tensorrt_parser().parse_args(["net.onnx", f"--device={text}"])
+    assert caught.value.code == 2
+    assert f"argument --device: {text!r} is no GPU: give cuda" in capsys.readouterr().err

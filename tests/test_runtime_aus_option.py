@@ -1,0 +1,53 @@
+"""AUs on command lines: every command reads both ways of writing them."""
+
+import pytest
+
+from lgrnet.evaluate import parse_args as evaluate
+from lgrnet.heatmaps.__main__ import parse_args as heatmaps
+from runtime.aus_option import join_aus
+from runtime.cli import main
+from runtime.commands import plot
+
+WRITINGS = [["1", "2", "12"], ["AU12,AU02,AU01"], ["au1", "AU02", "12"], ["1, 2", "12"]]
+
+
+@pytest.mark.parametrize("written", WRITINGS, ids=" ".join)
+@pytest.mark.parametrize("first", [True, False])
+def test_the_lab_reads_numbers_and_keys(written, first):
+    for command, what in ((evaluate, ["a.pt"]), (heatmaps, ["a.pt", "12.png"])):
+        aus = ["--aus", *written]
+        args = command([*aus, *what] if first else [*what, *aus])
+        assert args.aus == (1, 2, 12)
+    assert evaluate(["a.pt"]).aus is None
+
+
+@pytest.mark.parametrize("written", WRITINGS, ids=" ".join)
+@pytest.mark.parametrize("first", [True, False])
+def test_the_runtime_reads_numbers_and_keys(written, first, monkeypatch):
+    seen = []
+    monkeypatch.setattr("runtime.cli._run", lambda args: seen.append(args) or 0)
+    monkeypatch.setattr(plot, "plot", lambda table, out, aus, width: seen.append((table, aus)))
+    aus = ["--aus", *written]
+    assert main([*aus, "clip.mp4"] if first else ["clip.mp4", *aus]) == 0
+    assert (seen[0].sources, seen[0].aus) == (["clip.mp4"], ("AU01", "AU02", "AU12"))
+    assert main(["plot", *aus, "a.csv"] if first else ["plot", "a.csv", *aus]) == 0
+    assert (str(seen[1][0]), seen[1][1]) == ("a.csv", ("AU01", "AU02", "AU12"))
+
+
+def test_only_what_can_be_an_au_joins():
+    for argv in (["--aus", "AU12", "clip.mp4", "6"], ["--every", "2", "4"], ["--aus=1", "2"]):
+        assert join_aus(argv) == argv
+    assert join_aus(["--aus", "1", "2", "--every", "2"]) == ["--aus", "1 2", "--every", "2"]
+    assert join_aus(["--aus", "nose", "2"]) == ["--aus", "nose", "2"]
+
+
+def test_a_command_reads_the_process_s_arguments(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["evaluate", "a.pt", "--aus", "1", "12"])
+    assert evaluate().aus == (1, 12)
+
+
+def test_others_are_refused_by_name(capsys):
+    with pytest.raises(SystemExit) as caught:
+        evaluate(["a.pt", "--aus", "two"])
+    assert caught.value.code == 2
+    assert "argument --aus: 'two' is no action unit" in capsys.readouterr().err

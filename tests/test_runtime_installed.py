@@ -1,0 +1,68 @@
+"""How messages and documents say what to install."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmarks.sweep import main as sweep
+from lgrnet.plots import require_matplotlib
+from runtime.installed import how_to_install
+
+ROOT = Path(__file__).parents[1]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+    "optional-dependencies"
+]
+FOLDERS = ("runtime", "lgrnet", "export", "benchmarks", "docs")
+
+
+def texts():
+    for folder in FOLDERS:
+        yield from (path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".md"))
+    yield from ROOT.glob("*.md")
+
+
+def test_pip_is_told_what_there_is_in_a_clone():
+    said = how_to_install("export", "cpu")
+    command = re.match(r'pip install -c (\S+) -e "\.\[([\w,]+)\]"', said)
+    assert (ROOT / command[1]).is_file()
+    assert command[2].split(",") == ["export", "cpu"]
+
+
+def test_every_extra_that_is_named_exists():
+    named = set()
+    for path in texts():
+        text = path.read_text("utf-8")
+        for call in re.findall(r"how_to_install\(([^()]*)\)", text):
+            named |= set(re.findall(r"[\"'](\w+)[\"']", call))
+        for extras in re.findall(r'-e "\.\[([\w,]+)\]"', text):
+            named |= set(extras.split(","))
+    assert {"parquet", "bench", "export", "headless"} <= named <= EXTRAS.keys()
+
+
+def test_nothing_sends_anyone_to_a_package_index_for_lgrnet():
+    for path in texts():
+        if path.name in ("CHANGELOG.md", "installed.py"):
+            continue
+        assert not re.search(r"pip install [\"']?lgrnet\[", path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize("otherwise", ["", "leave out --page"])
+def test_without_matplotlib_it_is_said_how_to_get_it(monkeypatch, otherwise):
+    require_matplotlib(otherwise)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    with pytest.raises(ImportError) as caught:
+        require_matplotlib(otherwise)
+    said = str(caught.value)
+    assert said.startswith("Matplotlib does not load (")
+    assert said.endswith(how_to_install("bench") + (", or leave out --page" if otherwise else ""))
+
+
+def test_the_sweep_draws_nothing_without_matplotlib(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    assert sweep(["draw"]) == 2
+    assert "error: Matplotlib does not load" in capsys.readouterr().err
