@@ -8,10 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-from some_scores import measured, tables, write_run
+from some_scores import CONFIGS, measured, tables, write_run
 
-from lgrnet.evaluation.fold_scores import read_fold_scores, write_fold_scores
+from lgrnet.evaluation.fold_scores import fold_scores, read_fold_scores, write_fold_scores
 from lgrnet.evaluation.metrics import always_on_f1, area_under_curve, f1_frame
+from lgrnet.evaluation.scoring import Evaluation
+from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.network.variants import VARIANTS
 from lgrnet.tables import published
 from lgrnet.tables.__main__ import main
@@ -152,6 +154,17 @@ def test_what_a_network_began_with_is_said(tmp_path):
     )
 
 
+def test_a_fold_that_shows_nothing_has_null_and_not_nan(tmp_path):
+    run = fold_run(load_experiment(CONFIGS / "disfa.toml"), 1, "lgrnet")
+    nothing = Evaluation(np.zeros((4, 8)), np.zeros((4, 8), np.uint8), np.full(4, np.nan))
+    path = tmp_path / "last.json"
+    write_fold_scores(path, fold_scores(run, 1, nothing, {}))
+    scores = read_fold_scores(path)
+    assert {row["f1"] for row in scores["aus"].values()} == {None}
+    assert scores["mean_f1"] is scores["landmark_error"] is None
+    json.loads(path.read_text(), parse_constant=pytest.fail)  # NaN or Infinity
+
+
 def never_shown(path, au, alarms):
     """Make a fold's test people never show an AU, which is called in some of its frames."""
     scores = read_fold_scores(path)
@@ -259,7 +272,7 @@ def test_damaged_scores_are_named(tmp_path, caplog, damage):
     scores = read_fold_scores(path)
     spoil, message = DAMAGE[damage]
     spoil(scores)
-    write_fold_scores(path, scores)
+    path.write_text(json.dumps(scores))  # without a checksum, as files of before
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
     assert re.search(f"^{re.escape(str(path))} {message}", caplog.messages[0]), caplog.messages
     assert "train that fold again" in caplog.text
