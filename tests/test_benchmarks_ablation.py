@@ -29,7 +29,8 @@ def drawn(rng, people, skill):
     each = [right & shown, ~right & ~shown, ~right & shown]
     counts = np.stack(each, axis=-1).sum(1)[:, None]
     hits, alarms, misses = counts.sum((0, 1))
-    return Verdict(2 * hits / (2 * hits + alarms + misses), 0.5, 0.1, counts)
+    drawn_auc = rng.normal(skill, 0.01, 1000)
+    return Verdict(2 * hits / (2 * hits + alarms + misses), skill, 0.1, counts, drawn_auc)
 
 
 def test_a_difference_that_is_there_is_told_from_one_that_is_not():
@@ -38,11 +39,15 @@ def test_a_difference_that_is_there_is_told_from_one_that_is_not():
     verdicts = {name: [drawn(rng, 200, skill) for _ in range(3)] for name, skill in skills.items()}
     rows = {row["variant"]: row for row in compare(verdicts)}
     assert rows["LGRNet"]["difference"] == 0
-    assert rows["LGRNet"]["difference_95"] == [0, 0]
-    low, high = rows["w/ Bi"]["difference_95"]
-    assert low < 0 < high
-    low, high = rows["w/o S-B"]["difference_95"]
-    assert low < rows["w/o S-B"]["difference"] < high < 0
+    assert rows["LGRNet"]["difference_95"] == rows["LGRNet"]["auc_difference_95"] == [0, 0]
+    for key in ("difference", "auc_difference"):
+        low, high = rows["w/ Bi"][f"{key}_95"]
+        assert low < 0 < high
+        low, high = rows["w/o S-B"][f"{key}_95"]
+        assert low < rows["w/o S-B"][key] < high < 0
+    # Means of three seeds that vary by 0.01 each, less the same: √(2 / 3) · 0.01, ±1.96 of it.
+    assert rows["w/o S-B"]["auc_difference"] == pytest.approx(-0.1)
+    assert [low, high] == pytest.approx([-0.116, -0.084], abs=2e-3)
     f1 = [each.f1 for each in verdicts["without_sb"]]
     assert rows["w/o S-B"]["f1"] == pytest.approx(sum(f1) / 3)
 
@@ -79,4 +84,8 @@ def test_trained_and_judged(config, tmp_path, monkeypatch, capsys):  # noqa: F81
         *("LGRNet", "w/ Bi", "w/o S-B", "w/o F&R", "w/o full", "JÂA-Net")
     ]
     assert record["splits"]["test"]["frames"] == 12
+    whole, other = record["splits"]["val"]["rows"][:2]
+    assert other["auc_difference"] == pytest.approx(other["auc"] - whole["auc"])
+    low, high = other["auc_difference_95"]
+    assert low <= high
     assert "w/o F&R" in capsys.readouterr().out
