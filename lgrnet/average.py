@@ -19,7 +19,7 @@ import torch
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.network.model import LGRNet
-from lgrnet.unseen import TRAININGS, as_plain, seen_by, trainings, tuned_on
+from lgrnet.unseen import as_plain, seen_by, tuned_on
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +78,6 @@ def average(
     if missing_from is not None:
         meta["missing_from"] = str(missing_from)
     meta |= as_plain(set().union(*(seen_by(told) for _, told in read)))
-    theirs = [training for _, told in read for training in trainings(told)]
-    if theirs:
-        meta[TRAININGS] = [each for i, each in enumerate(theirs) if each not in theirs[:i]]
     fitted_to = set().union(*(tuned_on(told, ("intensities",)) for _, told in read))
     if fitted_to:  # the scale of intensities is in the weights, as thresholds are not
         meta["intensities_from"] = {"kept": sorted(map(list, fitted_to))}

@@ -9,7 +9,7 @@ from lgrnet.average import average, main
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.network.build import build_network
 from lgrnet.network.config import model_config
-from lgrnet.unseen import tuned_on
+from lgrnet.unseen import data_set, tuned_on
 
 
 def saved(path, seed, meta=None, **changes):
@@ -118,13 +118,15 @@ def test_on_whom_intensities_were_fitted_goes_with_the_weights(tmp_path):
     fitted = [
         {"recipe": {"corpus": "disfa"}, "splits": ["SN001"]},
         {"kept": [["bp4d", "F001"]]},
-        {},
+        {"recipe": {"renderer": 12, "seed": 4}, "splits": ["val"]},
     ]
     for seed, (path, told) in enumerate(zip(paths, fitted, strict=True)):
         chosen = {"recipe": {"corpus": "bp4d"}, "splits": ["F002"]}
         saved(path, seed, {"intensities_from": told, "thresholds_from": chosen})
     assert main([*map(str, paths), "-o", str(tmp_path / "mean.pt")]) == 0
     meta = load_checkpoint(tmp_path / "mean.pt")[1]
-    assert tuned_on(meta) == {("disfa", "SN001"), ("bp4d", "F001")}
+    rendered = data_set({"seed": 4, "renderer": 12}), "val"
+    assert tuned_on(meta) == {("disfa", "SN001"), ("bp4d", "F001"), rendered}
+    saved(paths[2], 2, {})
     assert main([str(paths[2]), str(paths[2]), "-o", str(tmp_path / "mean.pt")]) == 0
     assert "intensities_from" not in load_checkpoint(tmp_path / "mean.pt")[1]
