@@ -12,8 +12,6 @@ what one AU tells about another is of no use there. Differences to LGRNet are re
 """
 
 import argparse
-import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from torch import nn
 
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
+from benchmarks.shared.series import run_command, train_network
 from benchmarks.table import Column, difference, markdown
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.data.shards import FaceShards
@@ -101,9 +100,7 @@ def train(args: argparse.Namespace) -> None:
             "optim.epochs": args.epochs,
             **{f"model.{key}": value for key, value in changes_of(variant, args.config).items()},
         }  # fmt: skip
-        sets = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
-        command = [sys.executable, "-m", "lgrnet.train", str(args.config), *sets]
-        subprocess.run([*command, "--threads", str(args.threads)], check=True)
+        train_network(args.config, settings, args.threads)
 
 
 def verdict(model: nn.Module, shards: FaceShards) -> Verdict:
@@ -224,13 +221,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = parse_args(argv)
-    try:
-        args.run(args)
-    except (ValueError, OSError, subprocess.CalledProcessError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 import json
+import re
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from test_lgrnet_train import config  # noqa: F401  (a fixture)
 
-from benchmarks import ablation
+from benchmarks import ablation, sweep
 from benchmarks.ablation import ORDER, Verdict, compare, parse_args
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.train import main as train_main
@@ -89,3 +92,28 @@ def test_trained_and_judged(config, tmp_path, monkeypatch, capsys):  # noqa: F81
     low, high = other["auc_difference_95"]
     assert low <= high
     assert "w/o F&R" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("main", [ablation.main, sweep.main])
+def test_what_is_not_trained_is_told_without_a_traceback(main, tmp_path, capsys):
+    command = "judge" if main is ablation.main else "measure"
+    assert main(["--runs", str(tmp_path / "none"), command]) == 2
+    assert re.search(r"^error: .*none.*run the command `train` first$", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("main", [ablation.main, sweep.main])
+def test_a_training_that_fails_ends_the_series(main, tmp_path, capsys, monkeypatch):
+    ran = []
+
+    def run(command, check):
+        ran.append(command)
+        raise subprocess.CalledProcessError(2, command)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert main(["--runs", str(tmp_path), "train"]) == 2
+    assert capsys.readouterr().err.startswith("error: Command ")
+    (command,) = ran
+    assert command[:3] == [sys.executable, "-m", "lgrnet.train"]
+    (out,) = [each for each in command if each.startswith("--set=out=")]
+    assert Path(json.loads(out.removeprefix("--set=out="))).parent == tmp_path
+    assert command[-2:] == ["--threads", "1"]
