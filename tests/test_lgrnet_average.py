@@ -1,5 +1,7 @@
 """``python -m lgrnet.average``: against a plain loop, and what cannot be averaged."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,34 @@ def test_what_all_lack_comes_from_another_and_nothing_else_does(tmp_path):
             seen.add(name in a)
             np.testing.assert_allclose(tensor.numpy(), wanted, rtol=1e-5, atol=1e-7)
         assert seen == {True, False}
+
+
+def test_what_all_lack_may_come_from_a_network_of_more_aus(tmp_path, caplog):
+    paths = [tmp_path / name for name in ("part.pt", "whole.pt", "out.pt")]
+    part = saved(paths[0], 1, relation="none", aus=(1, 12))
+    whole = saved(paths[1], 2, aus=(1, 6, 12, 17))
+    command = [*map(str, paths[:1]), "--missing-from", str(paths[1]), "-o", str(paths[2])]
+    assert main(command) == 0
+    model, _ = load_checkpoint(paths[2])
+    assert (model.config.aus, model.config.relation) == ((1, 12), "skip_bilstm")
+    lent = {name: each.numpy() for name, each in model.state_dict().items() if name not in part}
+    assert lent
+    for name, tensor in model.state_dict().items():
+        if name in part:
+            np.testing.assert_array_equal(tensor.numpy(), part[name])
+    # Gates are counted by AUs; 1 and 12 are the first and third of the four from top to bottom.
+    steps = {"downward.gates.maps.0": 0, "downward.gates.maps.1": 2}
+    steps |= {"upward.gates.maps.0": 1, "upward.gates.maps.1": 3}
+    for name, tensor in lent.items():
+        gate = re.search(r"(up|down)ward\.gates\.maps\.\d+", name)
+        theirs = name
+        if gate is not None:
+            theirs = name.replace(gate[0], f"{gate[0].rpartition('.')[0]}.{steps[gate[0]]}")
+        np.testing.assert_array_equal(tensor, whole[theirs])
+    assert any("gates.maps" in name for name in lent)
+    saved(paths[1], 2, aus=(1, 6, 17))
+    assert main(command) == 2
+    assert "whole.pt does not know AU 12, which the others tell" in caplog.text
 
 
 def test_a_network_with_itself_stays(tmp_path):
