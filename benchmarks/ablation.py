@@ -12,8 +12,6 @@ what one AU tells about another is of no use there. Differences to LGRNet are re
 """
 
 import argparse
-import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,10 +23,16 @@ from torch import nn
 
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
+from benchmarks.shared.series import run_command, train_network
 from benchmarks.table import Column, difference, markdown
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.data.shards import FaceShards
-from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.evaluation.bootstrap import (
+    f1_counts,
+    interval,
+    resampled_mean_auc,
+    resampled_mean_f1,
+)
 from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
@@ -55,12 +59,15 @@ class Verdict(NamedTuple):
         auc: Mean area under the ROC curve.
         landmark_error: In inter-ocular distances.
         counts: What F1 is made of, from :func:`lgrnet.evaluation.bootstrap.f1_counts`.
+        drawn_auc: The AUC of resampled people, from
+            :func:`lgrnet.evaluation.bootstrap.resampled_mean_auc`.
     """
 
     f1: float
     auc: float
     landmark_error: float
     counts: np.ndarray
+    drawn_auc: np.ndarray
 
 
 def runs_of(args: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
@@ -93,9 +100,7 @@ def train(args: argparse.Namespace) -> None:
             "optim.epochs": args.epochs,
             **{f"model.{key}": value for key, value in changes_of(variant, args.config).items()},
         }  # fmt: skip
-        sets = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
-        command = [sys.executable, "-m", "lgrnet.train", str(args.config), *sets]
-        subprocess.run([*command, "--threads", str(args.threads)], check=True)
+        train_network(args.config, settings, args.threads)
 
 
 def verdict(model: nn.Module, shards: FaceShards) -> Verdict:
@@ -107,6 +112,7 @@ def verdict(model: nn.Module, shards: FaceShards) -> Verdict:
         mean_of_occurring(area_under_curve(result.probability, result.presence), result.presence),
         result.landmark_error,
         f1_counts(present, result.presence, shards.labels.subject),
+        resampled_mean_auc(result.probability, result.presence, shards.labels.subject),
     )
 
 
@@ -117,25 +123,35 @@ def compare(verdicts: Mapping[str, Sequence[Verdict]]) -> list[dict]:
         verdicts: Variant → one for each seed, in the same order for all.
 
     Returns:
-        Rows with the means over seeds, the F1 of each seed, and the difference of F1 to the whole
-        network with the interval that holds 95 % of it when people are drawn anew.
+        Rows with the means over seeds, the F1 of each seed, and the differences of F1 and AUC to
+        the whole network with the intervals that hold 95 % of them when people are drawn anew.
     """
     drawn = {
-        name: np.mean([resampled_mean_f1(each.counts) for each in seeds], axis=0)
+        name: (
+            np.mean([resampled_mean_f1(each.counts) for each in seeds], axis=0),
+            np.mean([each.drawn_auc for each in seeds], axis=0),
+        )
+        for name, seeds in verdicts.items()
+    }
+    means = {
+        name: {
+            key: float(np.mean([getattr(each, key) for each in seeds]))
+            for key in ("f1", "auc", "landmark_error")
+        }
         for name, seeds in verdicts.items()
     }
     rows = []
     for name, seeds in verdicts.items():
-        f1 = [each.f1 for each in seeds]
+        gaps = np.subtract(drawn[name], drawn[WHOLE])  # of F1 and of AUC, (2, resamples)
         rows.append(
             {
                 "variant": VARIANTS[name],
-                "f1": float(np.mean(f1)),
-                "f1_of_seeds": f1,
-                "auc": float(np.mean([each.auc for each in seeds])),
-                "landmark_error": float(np.mean([each.landmark_error for each in seeds])),
-                "difference": float(np.mean(f1) - np.mean([each.f1 for each in verdicts[WHOLE]])),
-                "difference_95": list(interval(drawn[name] - drawn[WHOLE])),
+                **means[name],
+                "f1_of_seeds": [each.f1 for each in seeds],
+                "difference": means[name]["f1"] - means[WHOLE]["f1"],
+                "difference_95": list(interval(gaps[0])),
+                "auc_difference": means[name]["auc"] - means[WHOLE]["auc"],
+                "auc_difference_95": list(interval(gaps[1])),
             }
         )
     return rows
@@ -175,6 +191,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("AUC", "---:", lambda row: f"{row['auc']:.4f}"),
     ("landmark error %", "---:", lambda row: f"{100 * row['landmark_error']:.2f}"),
     ("F1 to LGRNet (95 %)", "---:", difference(4)),
+    ("AUC to LGRNet (95 %)", "---:", difference(4, "auc_difference")),
 )
 
 
@@ -204,13 +221,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = parse_args(argv)
-    try:
-        args.run(args)
-    except (ValueError, OSError, subprocess.CalledProcessError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
 from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.scoring import Evaluation, evaluate
 from lgrnet.network.variants import VARIANTS, variant_of
-from lgrnet.unseen import seen_by, trained_among, tuned_among, tuned_on
+from lgrnet.unseen import seen_by, tuned_on, warnings_of
 from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
 from runtime.help import DefaultsHelp, purpose
@@ -156,7 +156,8 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
         if aus != wanted:
             raise ValueError(f"{path} tells AUs {list(aus)}, {paths[0]} {list(wanted)}")
         faces = FaceShards(data, split, aus)
-        _tell_known(path, meta, faces, split)
+        for said in warnings_of(seen_by(meta), tuned_on(meta), meta, faces.recipe, [split]):
+            print(f"{path}: {said}", file=sys.stderr)
         result = ask(path, network, faces, split, folder)
         present = recognised(result.probability, np.asarray(meta["thresholds"]))
         row = {"variant": VARIANTS[variant_of(network.config)], **score(result, present, aus)}
@@ -170,18 +171,6 @@ def compare(paths: Sequence[Path], data: Path, split: str, folder: Path) -> dict
             row[part]["difference_95"] = list(interval(gap))
         rows.append(row)
     return {"frames": len(faces), "people": len(counts), "recipe": faces.recipe, "rows": rows}
-
-
-def _tell_known(path: Path, meta: dict[str, Any], faces: FaceShards, split: str) -> None:
-    """Warn where those whom a network is compared on have trained it or had a say otherwise."""
-    if trained_among(seen_by(meta), meta, faces.recipe, [split]):
-        print(f"{path} was trained on {split}, whom it is judged on", file=sys.stderr)
-    if tuned_among(tuned_on(meta), meta, faces.recipe, [split]):
-        print(
-            f"{path}: {split}, who are judged, had a say in its thresholds or intensities: F1 at "
-            "the thresholds flatters",
-            file=sys.stderr,
-        )
 
 
 def _parameters(path: Path) -> int:

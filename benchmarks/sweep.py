@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
+from benchmarks.shared.series import run_command, train_network
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
@@ -85,9 +86,7 @@ def train(args: argparse.Namespace) -> None:
             "optim.epochs": args.epochs, "optim.precision": "fp32",
             **{f"model.{key}": value for key, value in changes.items()},
         }  # fmt: skip
-        sets = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
-        command = [sys.executable, "-m", "lgrnet.train", str(CONFIG), *sets]
-        subprocess.run([*command, "--threads", str(args.threads)], check=True)
+        train_network(CONFIG, settings, args.threads)
         command = [sys.executable, "-m", "lgrnet.evaluate", str(folder / "last.pt")]
         options = ["--data", str(args.data), "--json", str(folder / "test.json")]
         subprocess.run([*command, *options], check=True)
@@ -217,13 +216,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = parse_args(argv)
-    try:
-        args.run(args)
-    except (ImportError, ValueError, OSError, subprocess.CalledProcessError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -43,17 +43,17 @@ def number(key: str, digits: int, scale: float = 1.0) -> Callable[[dict], str]:
     return cell
 
 
-def difference(digits: int) -> Callable[[dict], str]:
+def difference(digits: int, key: str = "difference") -> Callable[[dict], str]:
     """Make a cell of a difference to the first row and of the interval that holds 95 % of it.
 
     It is empty where there is no difference, as where no face shows an AU.
     """
 
     def cell(row: dict) -> str:
-        low, high = row["difference_95"]
-        if None in (row["difference"], low, high):
+        low, high = row[f"{key}_95"]
+        if None in (row[key], low, high):
             return ""
-        return f"{row['difference']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+        return f"{row[key]:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
     return cell
 

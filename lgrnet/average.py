@@ -1,7 +1,8 @@
 """The mean of networks: ``python -m lgrnet.average A.pt B.pt -o mean.pt``.
 
 With ``--missing-from C.pt`` what they lack (the recurrence, if they were trained without one) comes
-from another network, and one network will do: its own weights with that recurrence.
+from another network, and one network will do: its own weights with that recurrence. That other one
+may tell more AUs.
 
 Networks that began with the same weights and were trained on different faces mostly lie in one
 valley of the loss, and their mean in its middle: it knows what both know and often scores higher
@@ -12,14 +13,16 @@ in common, and their mean is worthless.
 import argparse
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
+from lgrnet.network.build import build_network
 from lgrnet.network.model import LGRNet
-from lgrnet.unseen import TRAININGS, as_plain, seen_by, trainings, tuned_on
+from lgrnet.training.warm_start import warm_start
+from lgrnet.unseen import as_plain, seen_by, tuned_on
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,8 @@ def average(
         paths: Checkpoints, two or more, of one structure. The mean is built like the first one;
             what some lack (a recurrence) is the mean of those that have it.
         missing_from: Another checkpoint of that structure, from which only that comes which all of
-            them lack. The mean is built like this one, and one path is enough.
+            them lack. The mean is built like this one, for the AUs of the first path, and one path
+            is enough.
 
     Returns:
         The mean, and what is known of it: where it comes from, whose people it has seen, and what
@@ -48,13 +52,16 @@ def average(
 
     Raises:
         CheckpointError: A file cannot be used.
-        ValueError: There are too few, or they are of different structure.
+        ValueError: There are too few, they are of different structure, or ``missing_from`` lacks
+            an AU.
     """
     if len(paths) < 2 and missing_from is None:
         raise ValueError(f"a mean needs two checkpoints or more, got {len(paths)}")
     every = [*paths] if missing_from is None else [missing_from, *paths]
     read = [load_checkpoint(path) for path in every]
     mean, _ = read[0]
+    if missing_from is not None:
+        mean = _for_aus(mean, missing_from, read[1][0].config.aus)
     wanted = asdict(mean.config)
     for path, (model, _) in zip(every[1:], read[1:], strict=True):
         found = asdict(model.config)
@@ -78,9 +85,6 @@ def average(
     if missing_from is not None:
         meta["missing_from"] = str(missing_from)
     meta |= as_plain(set().union(*(seen_by(told) for _, told in read)))
-    theirs = [training for _, told in read for training in trainings(told)]
-    if theirs:
-        meta[TRAININGS] = [each for i, each in enumerate(theirs) if each not in theirs[:i]]
     fitted_to = set().union(*(tuned_on(told, ("intensities",)) for _, told in read))
     if fitted_to:  # the scale of intensities is in the weights, as thresholds are not
         meta["intensities_from"] = {"kept": sorted(map(list, fitted_to))}
@@ -89,6 +93,29 @@ def average(
         if len(said) == 1 and said != {None}:
             meta[name] = said.pop()
     return mean, meta
+
+
+def _for_aus(network: LGRNet, path: Path, aus: tuple[int, ...]) -> LGRNet:
+    """Leave out AUs of a network.
+
+    Args:
+        network: The network.
+        path: Its checkpoint.
+        aus: FACS numbers of those that stay.
+
+    Raises:
+        ValueError: It lacks one of them.
+    """
+    if lacking := sorted(set(aus) - set(network.config.aus)):
+        raise ValueError(
+            f"{path} does not know AU {', '.join(map(str, lacking))}, which the others tell: name "
+            "a network that knows all of theirs"
+        )
+    if aus == network.config.aus:
+        return network
+    part = build_network(replace(network.config, aus=aus)).eval()
+    warm_start(part, path)
+    return part
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from lgrnet.corpora.folds import CORPORA, FOLDS, test_subjects
 from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus, require_corpus
-from lgrnet.evaluation.models import Model, open_model
+from lgrnet.evaluation.models import open_model
 from lgrnet.evaluation.page import require_page, write_page
 from lgrnet.evaluation.report import format_report, report, to_json
 from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
-from lgrnet.unseen import overlap_with_fold, trained_among, tuned_among
+from lgrnet.unseen import overlap_with_fold, warnings_of
 from runtime.atomic import PendingFile
 from runtime.aus_option import METAVAR, OPTION, join_aus, read_aus
 from runtime.backends.flip_test import flip_tested
@@ -95,20 +95,6 @@ def judged_aus(told: Sequence[int], args: argparse.Namespace) -> tuple[int, ...]
     return both
 
 
-def tell_known(model: Model, faces: FaceShards, splits: Sequence[str]) -> None:
-    """Warn where those who are judged trained a model, or had a say in what else it tells."""
-    if known := trained_among(set(model.seen), model.meta, faces.recipe, splits):
-        logger.warning(
-            "it was trained on %s, who are judged: these are scores of its training",
-            ", ".join(known),
-        )
-    if known := tuned_among(set(model.tuned_on), model.meta, faces.recipe, splits):
-        logger.warning(
-            "%s, who are judged, had a say in thresholds or intensities: F1* or ICC flatters",
-            ", ".join(known),
-        )
-
-
 def default_record(model: Path, data: Path, split: str, flip_test: bool = False) -> Path:
     """Say where scores go if nobody says: the checkpoints of all runs have the same names."""
     folder = model.parent if (model.parent / CONFIG_NAME).is_file() else Path("out")
@@ -140,17 +126,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                         f"trained on people whom fold {args.fold} tests: judge the network of fold "
                         f"{args.fold}, or name people with --split"
                     )
-                if tuned := overlap_with_fold(model.tuned_on, args.corpus, args.fold):
-                    logger.warning(
-                        "%s, who are judged, had a say in thresholds or intensities: F1* or ICC "
-                        "flatters",
-                        ", ".join(tuned),
-                    )
                 name = f"{args.corpus}_fold{args.fold}"
                 splits = test_subjects(args.corpus, args.fold)
             faces = FaceShards(args.data, splits, aus)
-            if args.fold is None:
-                tell_known(model, faces, splits)
+            seen, tuned = set(model.seen), set(model.tuned_on)
+            for said in warnings_of(seen, tuned, model.meta, faces.recipe, splits):
+                logger.warning("%s", said)
             columns = [model.aus.index(au) for au in aus]
             ask = partial(flip_tested, model.ask) if args.flip_test else model.ask
             result = judge(predict(ask, faces), faces, columns)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus
-from lgrnet.unseen import seen_by, trained_among
+from lgrnet.unseen import known_among, seen_by
 from runtime.option_types import output_file
 
 logger = logging.getLogger(__name__)
@@ -55,11 +55,10 @@ def held_out_faces(
 
     Raises:
         DatasetError: The data set cannot be used.
-        ValueError: The network was trained on some of these people, as far as its file tells: of a
-            corpus, or in its last training.
+        ValueError: The network was trained on some of these people, as far as its file tells.
     """
     faces = FaceShards(data, tuple(splits), aus)
-    if trained_on := trained_among(seen_by(meta), meta, faces.recipe, splits):
+    if trained_on := known_among(seen_by(meta), faces.recipe, splits):
         raise ValueError(
             f"{option}: {checkpoint} was trained on {', '.join(trained_on)}: name people whom it "
             "has not seen"

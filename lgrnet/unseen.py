@@ -3,14 +3,15 @@
 A network that begins with weights of another fold of the same corpus, or learns from a teacher of
 one, was shown its test people, and its scores would look like any others. So a checkpoint tells
 what it has seen, also by way of the weights that its training began with or learned from, and of
-the networks that it is a mean of.
+the networks that it is a mean of; and so do the models that are exported from it.
 
-Of data sets without folds, such as rendered faces, a checkpoint tells the last training's alone, by
-what they were made from, and exported models do not tell them; whoever is judged or asked for a say
-is compared with these too.
+Data sets without folds, such as rendered faces, are told by what they were made from. Whoever is
+judged, or asked for a say in thresholds, is compared with these too.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +21,58 @@ from lgrnet.experiment import Experiment
 
 SEEN = "seen"
 """Key of a checkpoint's metadata: corpora and folds, ``[["bp4d", 2]]``, or people of a corpus,
-``[["bp4d", "F001"]]``, where a network was trained on one without a fold."""
+``[["bp4d", "F001"]]``, where a network was trained on one without a fold, or splits of another data
+set, ``[["3f0c5a1e9b7d2468", "train"]]``."""
 
 Seen = set[tuple[str, int | str]]
 
+VALIDATION_RECIPE = "validation_recipe"
+"""Key of a checkpoint's metadata: what those were made from on whom its training chose thresholds;
+older ones do not tell it."""
 
-def seen_by(meta: Mapping[str, Any]) -> Seen:
-    """Tell which folds' training people a network has seen.
+
+def data_set(recipe: Mapping[str, Any]) -> str | None:
+    """Name a data set, further ones in its recipe left out.
 
     Args:
-        meta: What its checkpoint says of it; older ones only tell their last training.
+        recipe: What it was made from.
 
     Returns:
-        Corpora, each with a fold or somebody's name.
+        Its corpus, whose people have the same names however it was prepared; of others 16 digits of
+        a digest of the recipe. None where nobody knows what it was made from.
     """
-    told = meta.get("experiment")
-    data = told.get("data") if isinstance(told, dict) else None
-    own: list[tuple[Any, Any]] = []
-    if isinstance(data, dict) and data.get("corpus") is not None:
-        own = [(data["corpus"], data.get("fold"))]
-    elif isinstance(data, dict):
-        recipe = meta.get("dataset_recipe")
-        own = [(recipe.get("corpus") if isinstance(recipe, dict) else None, data.get("train"))]
-    every = [*own, *map(tuple, meta.get(SEEN) or ())]
-    return {(corpus, whom) for corpus, whom in every if corpus in CORPORA and whom is not None}
+    if recipe.get("corpus") in CORPORA:
+        return recipe["corpus"]
+    own = {key: value for key, value in recipe.items() if key != "also"}
+    return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16] if own else None
 
 
-TRAININGS = "trainings"
-"""Key of what a mean of networks says of theirs, see :func:`trainings`."""
+def _members(recipe: Any, splits: Iterable[str | None]) -> Seen:
+    """Name splits of a data set, and of those that its recipe also names."""
+    parts = [recipe, *recipe.get("also", ())] if isinstance(recipe, dict) else []
+    names = {data_set(part) for part in parts} - {None}
+    return {(name, split) for name in names for split in splits if split is not None}
+
+
+def seen_by(meta: Mapping[str, Any]) -> Seen:
+    """Tell whom a network has seen in training.
+
+    Args:
+        meta: What its checkpoint says of it; older ones only tell their last training, and what
+            they saw of corpora.
+
+    Returns:
+        Corpora, each with a fold or somebody's name, and other data sets, each with a split.
+    """
+    data = _settings(meta)
+    if data.get("corpus") is not None:
+        own: Seen = {(data["corpus"], data.get("fold"))}
+    else:
+        own = _members(meta.get("dataset_recipe"), [data.get("train")])
+    for each in meta.get("trainings") or ():  # so means of networks told rendered faces before
+        own |= _members(each["recipe"], [each["split"]])
+    return {pair for pair in own | set(map(tuple, meta.get(SEEN) or ())) if None not in pair}
+
 
 TUNED = ("thresholds", "intensities")
 """What is fitted to people beside the weights: :mod:`lgrnet.thresholds`, and
@@ -55,105 +80,89 @@ TUNED = ("thresholds", "intensities")
 
 
 def tuned_on(meta: Mapping[str, Any], parts: Sequence[str] = TUNED) -> Seen:
-    """Tell on whom of a corpus a network's thresholds were chosen and its intensities fitted.
+    """Tell on whom a network's thresholds were chosen and its intensities fitted.
 
     Args:
-        meta: What its checkpoint says of it.
+        meta: What its checkpoint says of it; older ones do not tell splits of thresholds.
         parts: Which of :data:`TUNED`.
+
+    Returns:
+        As of :func:`seen_by`.
     """
-    every: list[tuple[Any, ...]] = []
+    every: Seen = set()
     for part in parts:
         told = meta.get(f"{part}_from") or {}
-        every += [
-            ((faces.get("recipe") or {}).get("corpus"), name)
-            for faces in (told, told.get("own") or {})
-            for name in faces.get("splits", ())
-        ]
-        every += map(tuple, told.get("kept", ()))  # on whom those were that stayed as they were
-    return {(corpus, name) for corpus, name in every if corpus in CORPORA}
+        for faces in (told, told.get("own") or {}):
+            every |= _members(faces.get("recipe"), faces.get("splits", ()))
+        every |= set(map(tuple, told.get("kept", ())))  # whose those were that stayed as they were
+    data = _settings(meta)
+    if "thresholds" in parts and _chosen_in_training(meta):
+        judges = meta.get(VALIDATION_RECIPE)
+        if judges is None and data.get("val_root") is None and meta.get("dataset_recipe"):
+            judges = {key: of for key, of in meta["dataset_recipe"].items() if key != "also"}
+        every |= _members(judges, [data.get("val")])
+    return every
 
 
-def people_of(seen: Seen, corpus: str) -> set[str]:
-    """Name everybody of a corpus whom a network has seen."""
-    ours = [whom for name, whom in seen if name == corpus]
-    people = {whom for whom in ours if isinstance(whom, str)}
-    return people.union(*(train_subjects(corpus, fold) for fold in ours if isinstance(fold, int)))
+def known_among(known: Seen, recipe: Mapping[str, Any], splits: Sequence[str]) -> list[str]:
+    """Name the splits of a data set that a network knows.
+
+    Args:
+        known: From :func:`seen_by` or :func:`tuned_on`, or what an exported model tells.
+        recipe: What the data set was made from.
+        splits: Its splits; of a corpus they are people.
+    """
+    names = {data_set(part) for part in (recipe, *recipe.get("also", ()))}
+    ours = [(name, whom) for name, whom in known if name in names]
+    people = {whom for _, whom in ours if isinstance(whom, str)}
+    people = people.union(*(train_subjects(*each) for each in ours if isinstance(each[1], int)))
+    return [name for name in splits if name in people]
 
 
-def trained_among(
-    seen: Seen, meta: Mapping[str, Any], recipe: Mapping[str, Any], splits: Sequence[str]
+def warnings_of(
+    seen: Seen,
+    tuned: Seen,
+    meta: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    splits: Sequence[str],
 ) -> list[str]:
-    """Name the splits of a data set that a network was trained on.
-
-    Those of a corpus are people, of whom networks tell all whom they have seen. Those of another
-    data set, such as rendered faces, are known by its recipe, and of the last training alone.
+    """Say where those who judge a network trained it, or had a say in what else it tells.
 
     Args:
         seen: From :func:`seen_by`, or what an exported model tells.
+        tuned: From :func:`tuned_on`, likewise.
         meta: What a checkpoint says of the network; empty for an exported model.
         recipe: What the data set was made from.
-        splits: Its splits.
+        splits: Its splits that judge.
     """
-    known = {each["split"] for each in trainings(meta) if _share(each["recipe"], recipe)}
-    people = people_of(seen, recipe.get("corpus", ""))
-    return [name for name in splits if name in known | people]
+    said = []
+    if known := known_among(seen, recipe, splits):
+        names = ", ".join(known)
+        said.append(f"it was trained on {names}, who are judged: these are scores of its training")
+    flatters = "F1 at the thresholds (F1*) or ICC flatters"
+    if known := known_among(tuned, recipe, splits):
+        names = ", ".join(known)
+        said.append(f"{names}, who are judged, had a say in thresholds or intensities: {flatters}")
+    data = _settings(meta)
+    untold = _chosen_in_training(meta) and VALIDATION_RECIPE not in meta
+    if untold and data.get("val_root") is not None and data.get("val") in splits:
+        said.append(
+            f"its thresholds were chosen on {data['val']} of {data['val_root']}, and its file does "
+            f"not say what that was made from: if that is who is judged, {flatters}"
+        )
+    return said
 
 
-def trainings(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Tell on what data sets without folds a checkpoint says that it was trained.
-
-    Args:
-        meta: What it says of its network.
-
-    Returns:
-        ``recipe`` and ``split`` of its last training, or of those of the networks that it is a mean
-        of, as plain values.
-    """
-    data, made_from = _last_training(meta)
-    last = [{"recipe": dict(made_from), "split": data.get("train")}] if made_from else []
-    return last + list(meta.get(TRAININGS, ()))
-
-
-def tuned_among(
-    tuned: Seen, meta: Mapping[str, Any], recipe: Mapping[str, Any], splits: Sequence[str]
-) -> list[str]:
-    """Name the splits of a data set on which thresholds were chosen or intensities fitted.
-
-    Args:
-        tuned: From :func:`tuned_on`, or what an exported model tells.
-        meta: As for :func:`trained_among`; older ones do not tell splits of thresholds.
-        recipe: What the data set was made from.
-        splits: Its splits.
-    """
-    names = people_of(tuned, recipe.get("corpus", ""))
-    for part in TUNED:
-        told = meta.get(f"{part}_from") or {}
-        for faces in (told, told.get("own") or {}):
-            if _share(faces.get("recipe"), recipe):
-                names |= set(faces.get("splits", ()))
-    data, made_from = _last_training(meta)
-    if "thresholds_from" not in meta and data.get("val_root") is None:  # training has chosen them
-        own = {key: value for key, value in made_from.items() if key != "also"}
-        names |= {data.get("val")} if _share(own, recipe) else set()
-    return [name for name in splits if name in names]
-
-
-def _last_training(meta: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return a training's settings of its data, and their recipe; nothing of one on a fold."""
-    told, recipe = meta.get("experiment"), meta.get("dataset_recipe")
+def _settings(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a training's settings of its data; nothing where it tells none."""
+    told = meta.get("experiment")
     data = told.get("data") if isinstance(told, dict) else None
-    if not isinstance(data, dict) or not isinstance(recipe, dict) or data.get("fold") is not None:
-        return {}, {}
-    return data, recipe
+    return data if isinstance(data, dict) else {}
 
 
-def _share(recipe: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
-    """Tell whether two recipes, which may name further ones, have a data set in common."""
-    ours, theirs = (
-        [{key: value for key, value in each.items() if key != "also"}, *each.get("also", ())]
-        for each in (recipe or {}, other)
-    )
-    return any(each and each in theirs for each in ours)
+def _chosen_in_training(meta: Mapping[str, Any]) -> bool:
+    """Tell whether thresholds are those of a training, which on folds chooses none."""
+    return "thresholds_from" not in meta and _settings(meta).get("fold") is None
 
 
 def as_plain(seen: Seen) -> dict[str, list]:

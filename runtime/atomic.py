@@ -73,14 +73,19 @@ def write_json(path: Path, value: object) -> None:
 
     Args:
         path: The file; its folder is made if need be.
-        value: Plain values.
+        value: Plain values; None, which becomes null, for what is undefined.
 
     Raises:
         InputError: The folder is a file.
         OSError: The file cannot be written.
+        ValueError: A number is NaN or infinite, which JSON does not have.
     """
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be written as JSON: {error}") from error
     with PendingFile(path) as part:
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 def take_name(path: Path, target: Path, advice: str = "") -> None:

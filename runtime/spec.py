@@ -61,10 +61,10 @@ class ModelSpec:
         aligned_size: Side of the aligned face, pixels.
         crop_size: Side of the network's crop, pixels.
         intensity: Whether the model also tells how strong each AU is.
-        seen: People of corpora whom it was trained on, as pairs of a corpus and a fold or a person:
-            ``(("bp4d", 1), ("disfa", "SN001"))``; empty if it has seen none of a corpus.
-        tuned_on: People of corpora on whom its thresholds were chosen or its
-            intensities fitted, likewise.
+        seen: Whom it was trained on, as pairs of a corpus and a fold or a person, or of a digest of
+            what another data set was made from and its split: ``(("bp4d", 1), ("disfa", "SN001"),
+            ("3f0c5a1e9b7d2468", "train"))``; empty if nobody knows, as in older files.
+        tuned_on: On whom its thresholds were chosen or its intensities fitted, likewise.
     """
 
     preset: str

@@ -1,11 +1,14 @@
 import json
+import re
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from test_lgrnet_train import config  # noqa: F401  (a fixture)
 
-from benchmarks import ablation
+from benchmarks import ablation, sweep
 from benchmarks.ablation import ORDER, Verdict, compare, parse_args
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.train import main as train_main
@@ -29,7 +32,8 @@ def drawn(rng, people, skill):
     each = [right & shown, ~right & ~shown, ~right & shown]
     counts = np.stack(each, axis=-1).sum(1)[:, None]
     hits, alarms, misses = counts.sum((0, 1))
-    return Verdict(2 * hits / (2 * hits + alarms + misses), 0.5, 0.1, counts)
+    drawn_auc = rng.normal(skill, 0.01, 1000)
+    return Verdict(2 * hits / (2 * hits + alarms + misses), skill, 0.1, counts, drawn_auc)
 
 
 def test_a_difference_that_is_there_is_told_from_one_that_is_not():
@@ -38,11 +42,15 @@ def test_a_difference_that_is_there_is_told_from_one_that_is_not():
     verdicts = {name: [drawn(rng, 200, skill) for _ in range(3)] for name, skill in skills.items()}
     rows = {row["variant"]: row for row in compare(verdicts)}
     assert rows["LGRNet"]["difference"] == 0
-    assert rows["LGRNet"]["difference_95"] == [0, 0]
-    low, high = rows["w/ Bi"]["difference_95"]
-    assert low < 0 < high
-    low, high = rows["w/o S-B"]["difference_95"]
-    assert low < rows["w/o S-B"]["difference"] < high < 0
+    assert rows["LGRNet"]["difference_95"] == rows["LGRNet"]["auc_difference_95"] == [0, 0]
+    for key in ("difference", "auc_difference"):
+        low, high = rows["w/ Bi"][f"{key}_95"]
+        assert low < 0 < high
+        low, high = rows["w/o S-B"][f"{key}_95"]
+        assert low < rows["w/o S-B"][key] < high < 0
+    # Means of three seeds that vary by 0.01 each, less the same: √(2 / 3) · 0.01, ±1.96 of it.
+    assert rows["w/o S-B"]["auc_difference"] == pytest.approx(-0.1)
+    assert [low, high] == pytest.approx([-0.116, -0.084], abs=2e-3)
     f1 = [each.f1 for each in verdicts["without_sb"]]
     assert rows["w/o S-B"]["f1"] == pytest.approx(sum(f1) / 3)
 
@@ -79,4 +87,33 @@ def test_trained_and_judged(config, tmp_path, monkeypatch, capsys):  # noqa: F81
         *("LGRNet", "w/ Bi", "w/o S-B", "w/o F&R", "w/o full", "JÂA-Net")
     ]
     assert record["splits"]["test"]["frames"] == 12
+    whole, other = record["splits"]["val"]["rows"][:2]
+    assert other["auc_difference"] == pytest.approx(other["auc"] - whole["auc"])
+    low, high = other["auc_difference_95"]
+    assert low <= high
     assert "w/o F&R" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("main", [ablation.main, sweep.main])
+def test_what_is_not_trained_is_told_without_a_traceback(main, tmp_path, capsys):
+    command = "judge" if main is ablation.main else "measure"
+    assert main(["--runs", str(tmp_path / "none"), command]) == 2
+    assert re.search(r"^error: .*none.*run the command `train` first$", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("main", [ablation.main, sweep.main])
+def test_a_training_that_fails_ends_the_series(main, tmp_path, capsys, monkeypatch):
+    ran = []
+
+    def run(command, check):
+        ran.append(command)
+        raise subprocess.CalledProcessError(2, command)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert main(["--runs", str(tmp_path), "train"]) == 2
+    assert capsys.readouterr().err.startswith("error: Command ")
+    (command,) = ran
+    assert command[:3] == [sys.executable, "-m", "lgrnet.train"]
+    (out,) = [each for each in command if each.startswith("--set=out=")]
+    assert Path(json.loads(out.removeprefix("--set=out="))).parent == tmp_path
+    assert command[-2:] == ["--threads", "1"]

@@ -1,5 +1,7 @@
 """``python -m lgrnet.average``: against a plain loop, and what cannot be averaged."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from lgrnet.average import average, main
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.network.build import build_network
 from lgrnet.network.config import model_config
-from lgrnet.unseen import tuned_on
+from lgrnet.unseen import data_set, tuned_on
 
 
 def saved(path, seed, meta=None, **changes):
@@ -73,6 +75,34 @@ def test_what_all_lack_comes_from_another_and_nothing_else_does(tmp_path):
         assert seen == {True, False}
 
 
+def test_what_all_lack_may_come_from_a_network_of_more_aus(tmp_path, caplog):
+    paths = [tmp_path / name for name in ("part.pt", "whole.pt", "out.pt")]
+    part = saved(paths[0], 1, relation="none", aus=(1, 12))
+    whole = saved(paths[1], 2, aus=(1, 6, 12, 17))
+    command = [*map(str, paths[:1]), "--missing-from", str(paths[1]), "-o", str(paths[2])]
+    assert main(command) == 0
+    model, _ = load_checkpoint(paths[2])
+    assert (model.config.aus, model.config.relation) == ((1, 12), "skip_bilstm")
+    lent = {name: each.numpy() for name, each in model.state_dict().items() if name not in part}
+    assert lent
+    for name, tensor in model.state_dict().items():
+        if name in part:
+            np.testing.assert_array_equal(tensor.numpy(), part[name])
+    # Gates are counted by AUs; 1 and 12 are the first and third of the four from top to bottom.
+    steps = {"downward.gates.maps.0": 0, "downward.gates.maps.1": 2}
+    steps |= {"upward.gates.maps.0": 1, "upward.gates.maps.1": 3}
+    for name, tensor in lent.items():
+        gate = re.search(r"(up|down)ward\.gates\.maps\.\d+", name)
+        theirs = name
+        if gate is not None:
+            theirs = name.replace(gate[0], f"{gate[0].rpartition('.')[0]}.{steps[gate[0]]}")
+        np.testing.assert_array_equal(tensor, whole[theirs])
+    assert any("gates.maps" in name for name in lent)
+    saved(paths[1], 2, aus=(1, 6, 17))
+    assert main(command) == 2
+    assert "whole.pt does not know AU 12, which the others tell" in caplog.text
+
+
 def test_a_network_with_itself_stays(tmp_path):
     told = {"training_data": "synthetic faces only", "licence": "Apache-2.0", "thresholds": [0.3]}
     state = saved(tmp_path / "a.pt", 1, told)
@@ -118,13 +148,15 @@ def test_on_whom_intensities_were_fitted_goes_with_the_weights(tmp_path):
     fitted = [
         {"recipe": {"corpus": "disfa"}, "splits": ["SN001"]},
         {"kept": [["bp4d", "F001"]]},
-        {},
+        {"recipe": {"renderer": 12, "seed": 4}, "splits": ["val"]},
     ]
     for seed, (path, told) in enumerate(zip(paths, fitted, strict=True)):
         chosen = {"recipe": {"corpus": "bp4d"}, "splits": ["F002"]}
         saved(path, seed, {"intensities_from": told, "thresholds_from": chosen})
     assert main([*map(str, paths), "-o", str(tmp_path / "mean.pt")]) == 0
     meta = load_checkpoint(tmp_path / "mean.pt")[1]
-    assert tuned_on(meta) == {("disfa", "SN001"), ("bp4d", "F001")}
+    rendered = data_set({"seed": 4, "renderer": 12}), "val"
+    assert tuned_on(meta) == {("disfa", "SN001"), ("bp4d", "F001"), rendered}
+    saved(paths[2], 2, {})
     assert main([str(paths[2]), str(paths[2]), "-o", str(tmp_path / "mean.pt")]) == 0
     assert "intensities_from" not in load_checkpoint(tmp_path / "mean.pt")[1]

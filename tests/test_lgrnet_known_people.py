@@ -1,5 +1,7 @@
 """Who trained a network, or had a say in what it tells, is known by recipe and split."""
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from test_lgrnet_evaluate import TINY
 from tiny_shards import write_tiny_shards
 
 from benchmarks import comparison
+from export.onnx import export_onnx
 from lgrnet.average import average
 from lgrnet.checkpoint import save_checkpoint
 from lgrnet.evaluate import main as evaluate
@@ -19,7 +22,15 @@ from lgrnet.intensities import main as fit_intensities
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
 from lgrnet.thresholds import main as choose_thresholds
-from lgrnet.unseen import trained_among, tuned_among
+from lgrnet.unseen import (
+    as_plain,
+    data_set,
+    known_among,
+    seen_by,
+    tuned_on,
+    warnings_of,
+    will_have_seen,
+)
 
 OURS, MORE, OTHER = ({"renderer": 12, "seed": seed} for seed in (4, 5, 6))
 SPLITS = ["train", "val", "test"]
@@ -51,7 +62,7 @@ def trained(recipe=OURS, **data):
     ],
 )
 def test_whom_a_network_was_trained_on(meta, recipe, known):
-    assert trained_among(set(), meta, recipe, SPLITS) == known
+    assert known_among(seen_by(meta), recipe, SPLITS) == known
 
 
 def test_a_mean_was_trained_on_what_its_networks_were(tmp_path):
@@ -64,16 +75,19 @@ def test_a_mean_was_trained_on_what_its_networks_were(tmp_path):
     save_checkpoint(tmp_path / "mean.pt", network, meta)
     _, again = average([tmp_path / "mean.pt"], missing_from=tmp_path / "c.pt")
     for each in (meta, again):
-        assert trained_among(set(), each, OURS, SPLITS) == ["train"]
-        assert trained_among(set(), each, MORE, SPLITS) == ["val"]
-        assert len(each["trainings"]) == 2
+        assert known_among(seen_by(each), OURS, SPLITS) == ["train"]
+        assert known_among(seen_by(each), MORE, SPLITS) == ["val"]
+    theirs = [
+        {"recipe": OURS, "split": "train"},
+        {"recipe": {**OTHER, "also": [MORE]}, "split": "val"},
+    ]
+    assert seen_by({"trainings": theirs}) == seen_by(again), "as means were told before"
 
 
 def test_people_of_a_corpus_are_those_that_were_seen():
     seen = {("bp4d", "F001"), ("disfa", "SN001")}
-    for among in (trained_among, tuned_among):
-        assert among(seen, {}, {"corpus": "bp4d"}, ["F001", "F002", "SN001"]) == ["F001"]
-        assert among(seen, {}, OURS, ["F001", "train"]) == []
+    assert known_among(seen, {"corpus": "bp4d"}, ["F001", "F002", "SN001"]) == ["F001"]
+    assert known_among(seen, OURS, ["F001", "train"]) == []
 
 
 def chosen_on(part, recipe, *splits):
@@ -84,7 +98,9 @@ def chosen_on(part, recipe, *splits):
     ("meta", "known"),
     [
         (trained(), ["val"]),  # training ends with thresholds of its validation people
-        (trained(val_root=Path("data/others")), []),
+        (trained(val_root=Path("data/others")), []),  # of older checkpoints nobody knows
+        (trained(OTHER, val_root=Path("data/others")) | {"validation_recipe": OURS}, ["val"]),
+        (trained(val_root=Path("data/others")) | {"validation_recipe": OTHER}, []),
         (trained({**OURS, "also": [MORE]}), ["val"]),
         (trained({**OTHER, "also": [OURS]}), []),  # that chose on the first one's alone
         (trained() | chosen_on("thresholds", OURS, "test"), ["test"]),
@@ -96,7 +112,7 @@ def chosen_on(part, recipe, *splits):
     ],
 )  # fmt: skip
 def test_on_whom_thresholds_and_intensities_were_chosen(meta, known):
-    assert tuned_among(set(), meta, OURS, SPLITS) == known
+    assert known_among(tuned_on(meta), OURS, SPLITS) == known
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +123,7 @@ def folder(tmp_path_factory):
     torch.manual_seed(0)
     network = LGRNet(model_config("edge", **TINY, intensity=True)).eval()
     save_checkpoint(folder / "net.pt", network, trained({"made for": "tests"}))
+    export_onnx(folder / "net.pt", graph="plain", judge=False, mean_change=math.inf)
     return folder
 
 
@@ -127,6 +144,37 @@ def test_people_who_were_trained_on_have_no_say(folder, tmp_path, caplog):
         output.unlink()
 
 
+def test_what_a_training_went_on_from_is_seen_too(tmp_path):
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "first.pt", LGRNet(model_config("edge", **TINY)), trained(MORE))
+    seen = will_have_seen(Experiment(init=tmp_path / "first.pt"), {**OURS, "also": [OTHER]})
+    for recipe in (OURS, MORE, OTHER):
+        assert known_among(seen, recipe, SPLITS) == ["train"]
+    assert known_among(seen_by(as_plain(seen)), MORE, SPLITS) == ["train"]
+    assert known_among(seen, {**MORE, "seed": 7}, SPLITS) == []
+
+
+def test_a_data_set_has_one_name_however_its_recipe_was_read():
+    again = json.loads(json.dumps({"seed": 4, "also": [MORE], "renderer": 12}))
+    assert data_set(again) == data_set(OURS) != data_set(MORE)
+    assert data_set({"corpus": "bp4d", "offset": 1}) == "bp4d"
+    assert data_set({"corpus": "own", "files_sha256": "1"}) not in (None, "own")
+    assert data_set({}) is data_set({"also": [OURS]}) is None
+
+
+@pytest.mark.parametrize("data", [{"val_root": Path("others")}, {"val_root": None}])
+def test_validation_people_of_whom_older_checkpoints_do_not_tell(data):
+    meta = trained(**data)
+    (said,) = warnings_of(set(), tuned_on(meta), meta, OURS, ["val"])
+    if data["val_root"] is None:
+        assert said.startswith("val, who are judged, had a say in thresholds")
+        return
+    assert said.startswith("its thresholds were chosen on val of others, and its file does not say")
+    assert warnings_of(set(), tuned_on(meta), meta, OURS, ["test"]) == []
+    for known in ({"validation_recipe": OTHER}, chosen_on("thresholds", OTHER, "val")):
+        assert warnings_of(set(), tuned_on(meta | known), meta | known, OURS, ["val"]) == []
+
+
 @pytest.mark.parametrize(
     ("splits", "told"),
     [
@@ -136,9 +184,10 @@ def test_people_who_were_trained_on_have_no_say(folder, tmp_path, caplog):
         (["test"], []),
     ],
 )
-def test_evaluation_warns_of_those_who_are_known(folder, tmp_path, caplog, splits, told):
+@pytest.mark.parametrize("suffix", ["pt", "onnx"])
+def test_evaluation_warns_of_those_who_are_known(folder, tmp_path, caplog, suffix, splits, told):
     options = ["--data", str(folder / "data"), "--json", str(tmp_path / "scores.json")]
-    assert evaluate([str(folder / "net.pt"), *options, "--split", *splits]) == 0
+    assert evaluate([str(folder / f"net.{suffix}"), *options, "--split", *splits]) == 0
     warnings = [each.message for each in caplog.records if each.levelname == "WARNING"]
     assert len(warnings) == len(told)
     for said, begins in zip(warnings, told, strict=True):
@@ -153,7 +202,7 @@ def test_a_comparison_warns_of_both(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(comparison, "ask", told)
     path = folder / "net.pt"
     known = {
-        "train": " was trained on train",
+        "train": ": it was trained on train",
         "val": ": val, who are judged, had a say",
         "test": "",
     }

@@ -188,3 +188,6 @@ def test_weights_sum_to_n_and_skip_missing_labels():
 def test_weights_of_an_au_that_never_occurs():
     with pytest.raises(ValueError, match=r"columns \[1\] never occur"):
         au_weights(torch.tensor([[1, 0], [0, MISSING]]))
+    labels = torch.tensor([[1, 0, 0, MISSING], [0, 0, 1, 0]])
+    with pytest.raises(ValueError, match=r"shows AU 4, 17: .*--set 'model.aus=\[1, 12\]'$"):
+        au_weights(labels, (1, 4, 12, 17))

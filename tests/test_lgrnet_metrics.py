@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from lgrnet.evaluation.defined import defined
 from lgrnet.evaluation.metrics import (
     always_on_f1,
     f1_frame,
@@ -10,6 +11,7 @@ from lgrnet.evaluation.metrics import (
     mean_f1,
     mean_of_occurring,
     occurring,
+    or_null,
     recognised,
 )
 
@@ -50,6 +52,13 @@ def test_means_are_over_the_aus_that_occur():
     assert mean_of_occurring(np.array([0.5, 0.0, np.nan, 1.0]), labels) == 0.75
     assert mean_of_occurring(np.array([0.5, 0.0, np.nan, np.nan]), labels) == 0.5
     assert np.isnan(mean_of_occurring(np.ones(4), np.zeros((2, 4))))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_null(value):
+    assert or_null(value) is or_null(np.float32(value)) is None
+    assert defined({"f1": [0.5, (value, "nan")], "n": 3}) == {"f1": [0.5, [None, "nan"]], "n": 3}
+    assert or_null(np.float32(0.25)) == 0.25
 
 
 def test_f1_refuses_other_shapes():

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from lgrnet.data.shards import Labels
-from lgrnet.evaluation.bootstrap import f1_counts, interval, resampled_mean_f1
+from lgrnet.evaluation.bootstrap import (
+    f1_counts,
+    interval,
+    resampled_mean_auc,
+    resampled_mean_f1,
+)
 from lgrnet.evaluation.calibration import reliability
 from lgrnet.evaluation.groups import groups
 from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_f1, precision_recall
@@ -122,20 +127,40 @@ def test_precision_and_recall_by_hand():
     assert np.isnan([precision[1], recall[1]]).all()
 
 
+def drawn_frames(subject):
+    """Draw people as resampling with seed 3 does, 50 times, and list all of their frames."""
+    people = np.unique(subject)
+    rng = np.random.default_rng(3)
+    return [
+        np.concatenate(
+            [np.flatnonzero(subject == p) for p, t in zip(people, times, strict=True)
+             for _ in range(t)]
+        )
+        for times in rng.multinomial(len(people), np.full(len(people), 1 / len(people)), 50)
+    ]  # fmt: skip
+
+
 def test_people_are_drawn_and_not_frames():
     result, labels = drawn()
     present = result.probability >= 0.5
     counts = f1_counts(present, result.presence, labels.subject)
-    people = np.unique(labels.subject)
-    rng = np.random.default_rng(3)
-    expected = []
-    for times in rng.multinomial(len(people), np.full(len(people), 1 / len(people)), 50):
-        frames = np.concatenate(
-            [np.flatnonzero(labels.subject == p) for p, t in zip(people, times, strict=True)
-             for _ in range(t)]
-        )  # fmt: skip
-        expected.append(mean_f1(f1_frame(present[frames], result.presence[frames])))
+    expected = [
+        mean_f1(f1_frame(present[frames], result.presence[frames]))
+        for frames in drawn_frames(labels.subject)
+    ]
     np.testing.assert_allclose(resampled_mean_f1(counts, seed=3, resamples=50), expected)
+
+
+def test_the_area_of_drawn_people_is_that_of_their_frames():
+    result, labels = drawn()
+    scores, presence = result.probability.round(1), result.presence.copy()  # many are equal
+    presence[labels.subject > labels.subject.min(), 1] = 9  # not in every draw
+    areas = [area_under_curve(scores[at], presence[at]) for at in drawn_frames(labels.subject)]
+    assert np.isnan(areas).any()
+    found = resampled_mean_auc(scores, presence, labels.subject, seed=3, resamples=50)
+    np.testing.assert_allclose(found, np.nanmean(areas, axis=1))
+    never = np.zeros_like(presence)
+    assert np.isnan(resampled_mean_auc(scores, never, labels.subject, resamples=5)).all()
 
 
 def test_alike_detectors_do_not_differ_in_any_draw():

@@ -8,10 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-from some_scores import measured, tables, write_run
+from some_scores import CONFIGS, measured, tables, write_run
 
-from lgrnet.evaluation.fold_scores import read_fold_scores, write_fold_scores
-from lgrnet.evaluation.metrics import f1_frame
+from lgrnet.evaluation.fold_scores import fold_scores, read_fold_scores, write_fold_scores
+from lgrnet.evaluation.metrics import always_on_f1, area_under_curve, f1_frame
+from lgrnet.evaluation.scoring import Evaluation
+from lgrnet.experiment import fold_run, load_experiment
 from lgrnet.network.variants import VARIANTS
 from lgrnet.tables import published
 from lgrnet.tables.__main__ import main
@@ -152,21 +154,72 @@ def test_what_a_network_began_with_is_said(tmp_path):
     )
 
 
-def test_an_au_that_a_fold_does_not_show_has_no_average(tmp_path):
+def test_a_fold_that_shows_nothing_has_null_and_not_nan(tmp_path):
+    run = fold_run(load_experiment(CONFIGS / "disfa.toml"), 1, "lgrnet")
+    nothing = Evaluation(np.zeros((4, 8)), np.zeros((4, 8), np.uint8), np.full(4, np.nan))
+    path = tmp_path / "last.json"
+    write_fold_scores(path, fold_scores(run, 1, nothing, {}))
+    scores = read_fold_scores(path)
+    assert {row["f1"] for row in scores["aus"].values()} == {None}
+    assert scores["mean_f1"] is scores["landmark_error"] is None
+    json.loads(path.read_text(), parse_constant=pytest.fail)  # NaN or Infinity
+
+
+def never_shown(path, au, alarms):
+    """Make a fold's test people never show an AU, which is called in some of its frames."""
+    scores = read_fold_scores(path)
+    called = {"true_positives": 0, "false_positives": alarms, "false_negatives": 0}
+    scores["aus"][au] |= {**called, "f1": 0.0 if alarms else None, "auc": None}
+    others = [row["f1"] for row in scores["aus"].values() if row["true_positives"]]
+    scores["mean_f1"] = sum(others) / len(others)
+    write_fold_scores(path, scores)
+
+
+@pytest.mark.parametrize("alarms", [0, 1, 7])
+def test_a_fold_that_never_shows_an_au_is_left_out_of_its_mean(tmp_path, alarms):
+    """Whatever the network says there: a false alarm is neither an F1 of 0 nor a missing mean."""
+    runs = tmp_path / "runs"
+    results = [write_run(runs, "disfa", "lgrnet", fold)["last"] for fold in (1, 2, 3)]
+    never_shown(runs / "disfa" / "lgrnet" / "fold2" / "last.json", "AU09", alarms)
+    found, record = tables(runs, out=tmp_path / "t")
+    f1, area, always = np.array(
+        [
+            (
+                f1_frame(each.probability >= 0.5, each.presence),
+                area_under_curve(each.probability, each.presence),
+                always_on_f1(each.presence),
+            )
+            for each in results
+        ]
+    ).transpose(1, 0, 2)
+    for values in (f1, area, always):
+        values[1, 4] = np.nan  # AU 9 in fold 2
+    wanted = 100 * np.nanmean(f1, axis=0)
+    assert measured(found["I", "last"], "LGRNet")["values"] == pytest.approx(
+        [*wanted, wanted.mean()]
+    )
+    measures = record["measured"]["last epoch"]["disfa"]["LGRNet"]
+    assert measures["auc"] == pytest.approx(np.nanmean(area, axis=0).mean())
+    assert measures["always_on_f1"] == pytest.approx(np.nanmean(always, axis=0).mean())
+    said = "an AU's mean leaves out a fold whose test people never show it (AU09 fold 2)."
+    assert measures["left_out"] == ["AU09 fold 2"]
+    assert not measures["missing"]
+    for name, table in found.items():
+        of_it = name in {("I", "last"), ("III", "last")}
+        assert any(note.endswith(said) for note in table["notes"]) == of_it, name
+    for suffix in ("md", "tex"):
+        assert (tmp_path / f"t.{suffix}").read_text().count(said) == 2
+
+
+def test_an_au_that_no_fold_shows_has_no_mean(tmp_path):
     runs = tmp_path / "runs"
     for fold in (1, 2, 3):
         write_run(runs, "disfa", "lgrnet", fold)
-    path = runs / "disfa" / "lgrnet" / "fold2" / "last.json"
-    scores = read_fold_scores(path)
-    counts = dict.fromkeys(("true_positives", "false_positives", "false_negatives"), 0)
-    scores["aus"]["AU09"] |= {**counts, "f1": None}
-    others = [row["f1"] for au, row in scores["aus"].items() if au != "AU09"]
-    scores["mean_f1"] = sum(others) / len(others)
-    write_fold_scores(path, scores)
+        never_shown(runs / "disfa" / "lgrnet" / f"fold{fold}" / "last.json", "AU09", fold)
     found, _ = tables(runs, out=tmp_path / "t")
     values = measured(found["I", "last"], "LGRNet")["values"]
     assert [value is None for value in values] == [*[False] * 4, True, *[False] * 3, True]
-    assert "AU09 is neither seen nor there in fold 2" in " ".join(found["I", "last"]["notes"])
+    assert "AU09 does not occur in any fold" in " ".join(found["I", "last"]["notes"])
     assert None not in measured(found["I", "best"], "LGRNet")["values"]
 
 
@@ -219,7 +272,7 @@ def test_damaged_scores_are_named(tmp_path, caplog, damage):
     scores = read_fold_scores(path)
     spoil, message = DAMAGE[damage]
     spoil(scores)
-    write_fold_scores(path, scores)
+    path.write_text(json.dumps(scores))  # without a checksum, as files of before
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "t")]) == 2
     assert re.search(f"^{re.escape(str(path))} {message}", caplog.messages[0]), caplog.messages
     assert "train that fold again" in caplog.text

@@ -12,7 +12,7 @@ from lgrnet.evaluation import threshold_choice
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
 from lgrnet.thresholds import compare, labels_of, main
-from lgrnet.unseen import tuned_on
+from lgrnet.unseen import data_set, tuned_on
 
 
 @pytest.fixture(autouse=True)
@@ -251,7 +251,8 @@ def test_aus_that_people_are_not_labelled_for_keep_their_thresholds(data, tmp_pa
     expected = [best_by_hand(probability[:, i], truth[:, i]) for i in range(2)]
     meta = load_checkpoint(output)[1]
     assert meta["thresholds"] == pytest.approx([*expected, 0.7])
-    assert tuned_on(meta) == {("bp4d", "F004")}, "on whom that of AU 17 was chosen"
+    ours = data_set(faces.recipe), "val"
+    assert tuned_on(meta) == {ours, ("bp4d", "F004")}, "on whom that of AU 17 was chosen, too"
 
 
 def test_aus_that_too_few_faces_show_keep_their_thresholds(data, tmp_path, caplog, monkeypatch):

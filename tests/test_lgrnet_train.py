@@ -28,6 +28,7 @@ from lgrnet.training.losses import (
     recognition_loss,
 )
 from lgrnet.training.teacher import Lesson
+from lgrnet.unseen import data_set, tuned_on
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 
@@ -183,6 +184,7 @@ def test_another_data_set_can_judge(config, tmp_path, caplog):
     assert run(config, tmp_path / "run", *changes) == 0
     _, meta = load_checkpoint(tmp_path / "run" / "last.pt")
     assert meta["experiment"]["data"]["val_root"] == str(config.parent / "data")
+    assert tuned_on(meta) == {(data_set({"made for": "tests"}), "val")}
 
 
 def test_further_data_sets_are_trained_on(config, tmp_path):

@@ -1,6 +1,7 @@
 """Files that take their name whole, also where another program has the old one open."""
 
 import json
+import math
 import os
 
 import pytest
@@ -64,6 +65,25 @@ def test_a_record_that_somebody_has_open(tmp_path, held):
     with pytest.raises(InputError, match=r"as Excel, close it there and run again$"):
         write_json(target, {"old": False})
     assert json.loads(target.read_text(encoding="utf-8")) == {"old": True}
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_json_does_not_have_is_no_file(tmp_path, number):
+    target = tmp_path / "scores.json"
+    write_json(target, {"f1": [0.5, None]})
+    assert target.read_text(encoding="utf-8").split() == [
+        "{",
+        '"f1":',
+        "[",
+        "0.5,",
+        "null",
+        "]",
+        "}",
+    ]
+    with pytest.raises(ValueError, match=r"scores\.json cannot be written as JSON: .*(nan|inf)"):
+        write_json(target, {"f1": [0.25, {"of": number}]})
+    assert json.loads(target.read_text(encoding="utf-8")) == {"f1": [0.5, None]}
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 

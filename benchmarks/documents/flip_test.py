@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import clips, noise_floor, stills
-from benchmarks.shared.record import RecordError, read_record, read_scores
+from benchmarks.shared.record import RecordError, read_scores
 from benchmarks.table import Column, markdown
 
 
@@ -41,15 +41,11 @@ def _check(root: Path) -> None:
 
 def _measured(root: Path, suffix: str) -> dict[str, str]:
     """Collect cells from the four records of a way of asking."""
-
-    def read(name: str, form: str) -> dict:
-        return read_record(root / "docs" / f"{name}{suffix}.json", form)
-
     return {
         **_rendered(read_scores(root, f"evaluation_edge{suffix}")),
-        **_clips(read("clips_edge", clips.FORMAT)["ranked"]),
-        **_stills(read("stills_edge", stills.FORMAT)),
-        **_moved(read("noise_floor", noise_floor.FORMAT)["rows"]),
+        **_clips(read_scores(root, f"clips_edge{suffix}", clips.FORMAT)["ranked"]),
+        **_stills(read_scores(root, f"stills_edge{suffix}", stills.FORMAT)),
+        **_moved(read_scores(root, f"noise_floor{suffix}", noise_floor.FORMAT)["rows"]),
     }
 
 

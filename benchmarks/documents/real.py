@@ -7,7 +7,7 @@ from benchmarks import clips as clips_of_people
 from benchmarks import noise_floor as floor
 from benchmarks import stills as photographs
 from benchmarks.clips import seen_at_rest
-from benchmarks.shared.record import read_record
+from benchmarks.shared.record import read_scores
 from benchmarks.table import Column, markdown, number
 from lgrnet import thresholds as chosen
 
@@ -30,12 +30,12 @@ def clips(root: Path) -> str:
         ("where not %", "---:", number("called_off", 0, 100)),
         ("frames", "---:", lambda row: f"{row['frames_on']} / {row['frames_off']}"),
     ]
-    return markdown(columns, _read(root, "clips_edge", clips_of_people.FORMAT)["ranked"])
+    return markdown(columns, read_scores(root, "clips_edge", clips_of_people.FORMAT)["ranked"])
 
 
 def rest(root: Path) -> str:
     """Tabulate what is seen in resting faces, without and with a baseline."""
-    record = _read(root, "clips_edge", clips_of_people.FORMAT)
+    record = read_scores(root, "clips_edge", clips_of_people.FORMAT)
     later = record["with_baseline"]
     columns: list[Column] = [
         ("at rest", "---", lambda pair: pair[0]["clip"]),
@@ -51,7 +51,7 @@ def rest(root: Path) -> str:
 
 def stills(root: Path) -> str:
     """Tabulate what is called in photographs of people at rest, and in those that show an AU."""
-    record = _read(root, "stills_edge", photographs.FORMAT)
+    record = read_scores(root, "stills_edge", photographs.FORMAT)
     shown = {row["au"]: row for row in record["aus"]}
     rows = [
         {"au": key, "rest": share, **shown.get(key, _FEW)}
@@ -81,7 +81,7 @@ def _shares(row: dict) -> str:
 
 def thresholds(root: Path) -> str:
     """Tabulate what photographs of real people changed about thresholds."""
-    record = _read(root, "thresholds_edge", chosen.FORMAT)
+    record = read_scores(root, "thresholds_edge", chosen.FORMAT)
     columns: list[Column] = [
         ("AU", "---", lambda row: row["au"]),
         ("people who show / lack it", "---:", _people),
@@ -102,7 +102,7 @@ def thresholds(root: Path) -> str:
 def agreement(root: Path) -> str:
     """Tabulate how far 8 bits agree with fp32 on clips of real people."""
     rows = []
-    for row in _read(root, "agreement_edge", engines_on_clips.FORMAT)["rows"]:
+    for row in read_scores(root, "agreement_edge", engines_on_clips.FORMAT)["rows"]:
         precision, engine, *_ = row["detector"].removeprefix("Detector(edge ").split(", ")
         rows.append({**row, "engine": f"{engine}, {precision}"})
     columns: list[Column] = [
@@ -118,8 +118,4 @@ def agreement(root: Path) -> str:
 
 def noise_floor(root: Path) -> str:
     """Tabulate how far answers move where nothing about a face has."""
-    return markdown(floor.COLUMNS, _read(root, "noise_floor", floor.FORMAT)["rows"])
-
-
-def _read(root: Path, name: str, form: str) -> dict:
-    return read_record(root / "docs" / f"{name}.json", form)
+    return markdown(floor.COLUMNS, read_scores(root, "noise_floor", floor.FORMAT)["rows"])

@@ -52,11 +52,20 @@ def read_record(path: Path, form: str = FORMAT) -> dict:
     return record
 
 
-def read_scores(root: Path, name: str) -> dict:
-    """Read a file of scores that has no ``format``, as of `lgrnet.evaluate`.
+def read_scores(root: Path, name: str, form: str | None = None) -> dict:
+    """Read a record that the documents show.
 
     Args:
         root: The project's.
         name: Of a file in its ``docs``, without suffix.
+        form: The ``format`` that it must have; None for a file without one, as of
+            `lgrnet.evaluate`.
+
+    Returns:
+        The record.
+
+    Raises:
+        RecordError: It has another ``format``, or one that it should have cannot be read.
     """
-    return json.loads((root / "docs" / f"{name}.json").read_text("utf-8"))
+    path = root / "docs" / f"{name}.json"
+    return json.loads(path.read_text("utf-8")) if form is None else read_record(path, form)

@@ -195,5 +195,5 @@ def area_under_curve(probability: np.ndarray, presence: np.ndarray) -> np.ndarra
 
 
 def or_null(value: float) -> float | None:
-    """Turn NaN into None, as JSON has null and no NaN."""
-    return None if np.isnan(value) else float(value)
+    """Turn NaN and infinity into None, as JSON has null and neither of them."""
+    return float(value) if np.isfinite(value) else None

@@ -35,10 +35,9 @@ class Model:
         preset: Name of the network's preset.
         training_data: What the weights were trained on, in words.
         computed_by: What computes the answers: ``engine``, ``device``, ``provider``, ``precision``.
-        seen: Whose people it has seen, see :mod:`lgrnet.unseen`; models that were exported before
-            they told it have seen nobody.
-        tuned_on: On whom of a corpus its thresholds were chosen or its intensities fitted,
-            likewise.
+        seen: Whom it has seen, see :mod:`lgrnet.unseen`; models that were exported before they told
+            it have seen nobody.
+        tuned_on: On whom its thresholds were chosen or its intensities fitted, likewise.
         meta: What a checkpoint says of the network; empty for an exported model.
     """
 

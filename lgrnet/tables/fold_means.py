@@ -1,4 +1,8 @@
-"""From the scores of three folds to a row of a table: F1 of each fold, averaged over folds."""
+"""From the scores of three folds to a row of a table: F1 of each fold, averaged over folds.
+
+A fold in whose faces an AU does not occur has no F1 of it to reach: a single false alarm would make
+it 0. So that fold is left out of the AU's mean, whatever the network says there, and the row tells.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,16 +33,17 @@ class Measured(NamedTuple):
     """What a network is worth on a corpus.
 
     Attributes:
-        f1: FACS key (``"AU01"``) → F1-frame in [0, 1], averaged over the folds; None where a fold
-            is missing or has none.
+        f1: FACS key (``"AU01"``) → F1-frame in [0, 1], averaged over the folds in which the AU
+            occurs; None where a fold is missing or it occurs in none.
         average: Mean over the AUs; None if one is None.
-        auc: Mean area under the ROC curve over AUs and folds, or None.
-        always_on: Mean F1 of a detector that sees every AU in every frame, the floor to beat, or
-            None.
+        auc: Mean area under the ROC curve, averaged likewise, or None.
+        always_on: Mean F1 of a detector that sees every AU in every frame, the floor to beat,
+            averaged likewise, or None.
         landmark_error: Mean error in inter-ocular distances, averaged over the folds, or None.
         failure_rate: Share of faces above 0.1, averaged over the folds, or None.
         folds: Fold → its own scores, of those there are.
         missing: What is missing, in words; nothing if all is there.
+        left_out: Which folds the means of which AUs leave out, in words.
         synthetic: Whether the data are said to be synthetic.
         about: What was trained, in words.
     """
@@ -51,6 +56,7 @@ class Measured(NamedTuple):
     failure_rate: float | None
     folds: dict[int, dict[str, Any]]
     missing: tuple[str, ...]
+    left_out: tuple[str, ...]
     synthetic: bool
     about: str
 
@@ -130,34 +136,42 @@ def measure(
     if whole:  # a run on a fold has all of its people
         faces = sum(scores["frames"] for scores in folds.values())
         about += f"; {faces} faces of {len(subjects(corpus))} people"
-    rows = [scores["aus"][au] for scores in folds.values() for au in aus]
     errors = [each["landmark_error"] for each in folds.values()]
     failures = [each["failure_rate"] for each in folds.values()]
-    f1: dict[str, float | None] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    left_out: list[str] = []
     for au in aus:
-        values = [scores["aus"][au]["f1"] for scores in folds.values()]
-        without = [str(fold) for fold, value in zip(folds, values, strict=True) if value is None]
-        if without:
-            missing.append(f"{au} is neither seen nor there in fold {', '.join(without)}")
-        f1[au] = _mean(values) if whole else None
+        of = {fold: scores["aus"][au] for fold, scores in folds.items()}
+        rows[au] = [row for row in of.values() if _shown(row)] if whole else []
+        absent = [str(fold) for fold, row in of.items() if not _shown(row)]
+        if whole and not rows[au]:
+            missing.append(f"{au} does not occur in any fold")
+        elif whole and absent:
+            left_out.append(f"{au} fold {' and '.join(absent)}")
+    f1 = {au: _mean([row["f1"] for row in rows[au]]) for au in aus}
     return Measured(
         f1=f1,
         average=_mean(list(f1.values())),
-        auc=_mean([row["auc"] for row in rows]) if whole else None,
-        always_on=_mean([_always_on(row) for row in rows]) if whole else None,
+        auc=_mean([_mean([row["auc"] for row in rows[au]]) for au in aus]),
+        always_on=_mean([_mean([_always_on(row) for row in rows[au]]) for au in aus]),
         landmark_error=_mean(errors) if whole else None,
         failure_rate=_mean(failures) if whole else None,
         folds=folds,
         missing=tuple(missing),
+        left_out=tuple(left_out),
         synthetic=synthetic,
         about=about,
     )
 
 
-def _always_on(row: Mapping[str, int]) -> float | None:
-    """Compute 2 P / (P + N) of an AU that is there in P of N frames; None without frames."""
-    there = row["true_positives"] + row["false_negatives"]
-    return 2 * there / (there + row["frames"]) if row["frames"] else None
+def _shown(row: Mapping[str, int]) -> int:
+    """Count the frames that show an AU."""
+    return row["true_positives"] + row["false_negatives"]
+
+
+def _always_on(row: Mapping[str, int]) -> float:
+    """Compute 2 P / (P + N) of an AU that is there in P of N frames, P at least 1."""
+    return 2 * _shown(row) / (_shown(row) + row["frames"])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -117,7 +117,7 @@ def _comparison(
     return Table(
         number, epochs, f"{len(aus)} AUs of {CORPUS_NAMES[corpus]}, F1-frame in %",
         (*map(str, aus), "Avg."), tuple(rows), (True,) * (len(aus) + 1),
-        (*_notes(ours), *_floors(ours)),
+        (*_notes(ours), *_left_out(ours), *_floors(ours)),
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _ablation(
     return Table(
         number, epochs, f"Key components of LGRNet on {CORPUS_NAMES[corpus]}, F1-frame in %",
         ("S-B", "F&R", *map(str, aus), "Avg."), tuple(rows), (True,) * (len(aus) + 1),
-        (*_notes(ours), *_floors(ours)),
+        (*_notes(ours), *_left_out(ours), *_floors(ours)),
     )  # fmt: skip
 
 
@@ -163,6 +163,19 @@ def _alignment(epochs: str, found: _Found) -> Table:
         heads, tuple(rows), (False,) * 4,
         (*_notes(ours), "The paper reports no failure rates."),
     )  # fmt: skip
+
+
+def _left_out(ours: Mapping[str, Measured]) -> tuple[str, ...]:
+    """Say which folds the F1 of which AUs is not of."""
+    whose: dict[tuple[str, ...], list[str]] = {}
+    for variant, each in ours.items():
+        if each.left_out:
+            whose.setdefault(each.left_out, []).append(VARIANTS[variant])
+    return tuple(
+        f"{', '.join(names)}: an AU's mean leaves out a fold whose test people never show it "
+        f"({'; '.join(folds)})."
+        for folds, names in whose.items()
+    )
 
 
 def _floors(ours: Mapping[str, Measured]) -> tuple[str, ...]:
@@ -214,6 +227,7 @@ def _plain(measured: Measured) -> dict:
         "landmark_error": measured.landmark_error,
         "failure_rate": measured.failure_rate,
         "missing": list(measured.missing),
+        "left_out": list(measured.left_out),
         "about": measured.about,
         "folds": {
             str(fold): {key: scores[key] for key in kept} for fold, scores in measured.folds.items()

@@ -57,10 +57,13 @@ def au_weights(labels: Tensor, aus: Sequence[int] | None = None) -> Tensor:
     present = (labels == 1) & known
     never = [i for i, count in enumerate(present.sum(0).tolist()) if count == 0]
     if never:
-        which = f"the AUs in columns {never}" if aus is None else f"AUs {[aus[i] for i in never]}"
+        if aus is None:
+            raise ValueError(f"labels: the AUs in columns {never} never occur: leave them out")
+        rest = [au for i, au in enumerate(aus) if i not in never]
+        which = ", ".join(str(aus[i]) for i in never)
         raise ValueError(
-            f"labels: {which} never occur in the training set; remove them from `aus` or add "
-            "frames that show them"
+            f"no face that is trained on shows AU {which}: take more faces or, in an experiment, "
+            f"leave it out with --set 'model.aus={rest}'"
         )
     rarity = known.sum(0) / present.sum(0)  # 1 / r_i
     return rarity * (len(rarity) / rarity.sum())

@@ -45,7 +45,7 @@ from lgrnet.training.splits import open_data
 from lgrnet.training.teacher import Teacher
 from lgrnet.training.warm_start import warm_start
 from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
-from lgrnet.unseen import as_plain, seen_by, will_have_seen
+from lgrnet.unseen import VALIDATION_RECIPE, as_plain, seen_by, will_have_seen
 from runtime.action_units import au_key
 from runtime.atomic import STALE, PendingFile, write_json
 
@@ -315,6 +315,7 @@ class Trainer:
             "training_data": self.experiment.training_data,
             "licence": self.experiment.licence,
             "dataset_recipe": self.train_shards.recipe,
+            VALIDATION_RECIPE: self.val_shards.recipe,
             "training_images": len(self.faces),
             "epoch": self.epoch,
             "training_seconds": round(self.seconds),
