@@ -31,7 +31,7 @@ test: install lint ## lint, then all tests
 lint: install ## style, format and the direction of imports
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(VENV)/bin/clang-format --dry-run --Werror runtime/native/engine/* tests/native_*.[ch]pp examples/native/*
+	$(VENV)/bin/clang-format --dry-run --Werror runtime/native/engine/* tests/native_*.[ch]pp tests/native_neon/* examples/native/*
 	$(VENV)/bin/lint-imports
 
 bench: install ## speed of every engine, as JSON and a table

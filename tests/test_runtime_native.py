@@ -120,7 +120,12 @@ def compiled_for(target, folder):
         return library.open_library(compile_engine(target, folder))
 
 
-PROVIDERS = {"portable": "native portable", "avx2": "native AVX2", "avxvnni": "native AVX-VNNI"}
+PROVIDERS = {
+    "portable": "native portable",
+    "avx2": "native AVX2",
+    "avxvnni": "native AVX-VNNI",
+    "dotprod": "native NEON dot product",
+}
 
 
 @pytest.mark.parametrize("target", PROVIDERS)

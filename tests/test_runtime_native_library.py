@@ -60,6 +60,29 @@ def test_a_faster_instruction_set_that_does_not_compile_is_told(tmp_path, monkey
     assert "avx2, which may be faster, was not compiled: it has a bug" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("machine", "wanted"),
+    [
+        ("x86_64", ("avx512", "avxvnni", "avx2", "portable")),
+        ("AMD64", ("avx512", "avxvnni", "avx2", "portable")),
+        ("aarch64", ("dotprod", "portable")),
+        ("arm64", ("dotprod", "portable")),
+        ("riscv64", ("portable",)),
+    ],
+)
+def test_instruction_sets_are_those_of_the_processor(monkeypatch, machine, wanted):
+    monkeypatch.setattr(library.platform, "machine", lambda: machine)
+    assert library.targets() == wanted
+
+
+def test_zig_gets_flags_that_it_knows(monkeypatch):
+    monkeypatch.setattr(compiling, "compiler", lambda: [sys.executable, "-m", "ziglang", "c++"])
+    assert compiling.compile_command("dotprod")[-1] == "-mcpu=generic+dotprod"
+    assert compiling.compile_command("avx2")[-2:] == ["-mavx2", "-mfma"]
+    monkeypatch.setattr(compiling, "compiler", lambda: ["g++"])
+    assert compiling.compile_command("dotprod")[-1] == "-march=armv8.2-a+dotprod"
+
+
 def test_no_compiler_at_all(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)

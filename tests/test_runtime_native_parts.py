@@ -17,6 +17,7 @@ from runtime.native.model import WIDEST
 
 SOURCE = Path(__file__).with_name("native_parts.cpp")
 EMULATED = Path(__file__).with_name("native_emulated.hpp")
+NEON = Path(__file__).with_name("native_neon")
 
 # Optimising takes longer than all that is computed here.
 FLAGS = ["-O0" if flag == "-O3" else flag for flag in library.FLAGS]
@@ -51,6 +52,8 @@ BASES = {
 def build(target, folder):
     """Compile the parts, with the emulation where the instruction set is not here."""
     flags, emulations = library.TARGETS[target], {"avx512": "AVX512", "avxvnni": "AVXVNNI"}
+    if target == "dotprod" and target not in library.targets():
+        flags = [f"-I{NEON}", "-D__ARM_FEATURE_DOTPROD"]
     try:
         probe([*compiler(), *FLAGS, *flags])
     except LackingError as error:
@@ -68,7 +71,7 @@ def build(target, folder):
 @pytest.fixture(scope="module", params=list(library.TARGETS))
 def parts(request, tmp_path_factory):
     """Compile them; skip what neither runs here nor can be emulated."""
-    if request.param not in library.targets():
+    if request.param not in (*library.targets(), "dotprod"):
         pytest.skip(f"{request.param} is not for this kind of processor")
     try:
         compiler()

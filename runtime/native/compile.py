@@ -26,6 +26,9 @@ from runtime.native.library import (
 
 COMPILERS = ("c++", "g++", "clang++")
 
+ZIG = {"dotprod": ("-mcpu=generic+dotprod",)}
+"""Instruction set → what Zig takes instead of `TARGETS`' flags: of ARM it knows no -march."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -65,6 +68,23 @@ def compiler() -> list[str]:
     )
 
 
+def compile_command(target: str) -> list[str]:
+    """Write the command that compiles for an instruction set, but for source and output.
+
+    Args:
+        target: A key of `TARGETS`.
+
+    Returns:
+        Compiler and flags.
+
+    Raises:
+        CompileError: There is no compiler.
+    """
+    command = compiler()
+    flags = ZIG.get(target, TARGETS[target]) if "ziglang" in command else TARGETS[target]
+    return [*command, *FLAGS, *flags]
+
+
 def _words(command: str) -> list[str]:
     """Split a command; on Windows backslashes are part of paths."""
     if os.name != "nt":
@@ -96,7 +116,7 @@ def compile_engine(target: str | None = None, folder: Path | None = None) -> Pat
     for name in targets() if target is None else (target,):
         pending = PendingFile(library_path(name, folder), durable=True)
         try:
-            command = [*compiler(), *FLAGS, *TARGETS[name]]
+            command = compile_command(name)
             probe(command, folder)
             # In a folder of its own, as some linkers leave more than the library there.
             with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inside:

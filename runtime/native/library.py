@@ -23,7 +23,11 @@ FLAGS = (
     *("-fvisibility=hidden", "-Wno-psabi"),
 )
 
-_X86 = ("x86_64", "amd64")
+_MACHINES = {
+    **dict.fromkeys(("avx512", "avxvnni", "avx2"), ("x86_64", "amd64")),
+    "dotprod": ("aarch64", "arm64"),
+}
+"""Instruction set → `platform.machine` in lower case where it may be; any runs what is left out."""
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "avx512": (
@@ -32,11 +36,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "avxvnni": ("-mavx2", "-mfma", "-mavxvnni"),
     "avx2": ("-mavx2", "-mfma"),
+    "dotprod": ("-march=armv8.2-a+dotprod",),
     "portable": (),
 }
 """Instruction sets, the fastest first → compiler flags: AVX-512 with VNNI, AVX2 with 8-bit products
-(Intel from Alder Lake, AMD from Zen 5), AVX2, and any. They give the same results up to rounding;
-in 8 bits a number near the middle between two may become either."""
+(Intel from Alder Lake, AMD from Zen 5), AVX2, ARM's NEON with 8-bit products (Cortex-A55, A75 and
+later, Apple from M1), and any. They give the same results up to rounding; in 8 bits a number near
+the middle between two may become either."""
 
 HistogramCallback = ctypes.CFUNCTYPE(
     None, ctypes.c_char_p, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_float)
@@ -46,7 +52,8 @@ HistogramCallback = ctypes.CFUNCTYPE(
 
 def targets() -> tuple[str, ...]:
     """Name the instruction sets that this kind of processor may have, the fastest first."""
-    return tuple(TARGETS) if platform.machine().lower() in _X86 else ("portable",)
+    here = platform.machine().lower()
+    return tuple(name for name in TARGETS if here in _MACHINES.get(name, (here,)))
 
 
 @cache

@@ -8,6 +8,10 @@
 
 #if defined(LGRNET_AVX2) || defined(LGRNET_AVX512)
 #include <cpuid.h>
+#elif defined(LGRNET_DOTPROD) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(LGRNET_DOTPROD) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace lgrnet {
@@ -50,6 +54,21 @@ inline bool runs_here() {
 #else
   return true;
 #endif
+#endif
+}
+
+#elif defined(LGRNET_DOTPROD) && defined(__aarch64__)
+
+// Processors of ARM cannot be asked; their operating systems can. Others' do not run it.
+inline bool runs_here() {
+#if defined(__linux__)
+  return getauxval(AT_HWCAP) >> 20 & 1;  // HWCAP_ASIMDDP, arch/arm64/include/uapi/asm/hwcap.h
+#elif defined(__APPLE__)
+  int has = 0;
+  size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, nullptr, 0) == 0 && has;
+#else
+  return false;
 #endif
 }
 

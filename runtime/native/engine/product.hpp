@@ -76,7 +76,7 @@ struct Float32 {
 };
 
 constexpr int MOST_VECTORS = 4;
-#if defined(LGRNET_AVX512)
+#if defined(LGRNET_AVX512) || defined(__aarch64__)
 constexpr int REGISTERS = 24;  // of 32; the rest hold kernels
 constexpr int WIDEST = 4;      // vectors of a block
 #else

@@ -6,6 +6,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
 #endif
 
 // What is made use of, decided here only: a compiler may have been told of more, as by $CXX with
@@ -18,6 +20,8 @@
 #define LGRNET_AVX2
 #elif defined(__AVX2__)
 #define LGRNET_AVX2
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define LGRNET_DOTPROD
 #endif
 
 namespace lgrnet {
@@ -34,21 +38,23 @@ using Floats = float __attribute__((vector_size(4 * LANES)));
 using Ints = int32_t __attribute__((vector_size(4 * LANES)));
 using Shorts = int16_t __attribute__((vector_size(2 * LANES)));
 
+// A vector anywhere in memory. (GCC would copy 16 bytes through two registers of 8, on ARM.)
+template <class Vector>
+struct Anywhere {
+  using Type [[gnu::aligned(1), gnu::may_alias]] = Vector;
+};
+
 inline Floats load(const float* from) {
-  Floats x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
+  return *reinterpret_cast<const Anywhere<Floats>::Type*>(from);
 }
 
-inline void store(float* to, Floats x) { std::memcpy(to, &x, sizeof x); }
+inline void store(float* to, Floats x) { *reinterpret_cast<Anywhere<Floats>::Type*>(to) = x; }
 
 inline Ints load(const int32_t* from) {
-  Ints x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
+  return *reinterpret_cast<const Anywhere<Ints>::Type*>(from);
 }
 
-inline void store(int32_t* to, Ints x) { std::memcpy(to, &x, sizeof x); }
+inline void store(int32_t* to, Ints x) { *reinterpret_cast<Anywhere<Ints>::Type*>(to) = x; }
 
 inline Floats all(float x) { return x - Floats{}; }
 
@@ -149,12 +155,17 @@ inline Floats exp2_held(Floats x) { return exp2(min(x, all(40.f))); }
 
 inline Floats sigmoid(Floats x) { return reciprocal(1.f + exp2_held(x * -LOG2_E)); }
 
-// Numbers of 8 bits, and how an instruction multiplies them: four bytes a lane, one operand being
-// unsigned; or, where that is missing or cuts off sums beyond 16 bits, two of 16 bits.
+// Numbers of 8 bits, and how an instruction multiplies them: four bytes a lane, of which Intel
+// wants one operand unsigned; or, where that is missing or cuts off sums beyond 16 bits, two of 16
+// bits.
 #if defined(LGRNET_AVX512) || defined(LGRNET_AVXVNNI)
 using Input8 = uint8_t;
 using Kernel8 = int8_t;
 constexpr int TOGETHER = 4, OFFSET = 128;
+#elif defined(LGRNET_DOTPROD)
+using Input8 = int8_t;
+using Kernel8 = int8_t;
+constexpr int TOGETHER = 4, OFFSET = 0;
 #else
 using Input8 = int16_t;
 using Kernel8 = int16_t;
@@ -184,6 +195,11 @@ inline void store_rounded(Input8* to, const Floats (&x)[4]) {
   _mm256_storeu_si256(at, _mm256_permute2x128_si256(first, second, 0x20));
   _mm256_storeu_si256(at + 1, _mm256_permute2x128_si256(first, second, 0x31));
 #endif
+#elif defined(LGRNET_DOTPROD)
+  const auto rounded = [&](int i) { return vqmovn_s32(vcvtnq_s32_f32((float32x4_t)x[i])); };
+  const int16x8_t low = vcombine_s16(rounded(0), rounded(1));
+  const int16x8_t high = vcombine_s16(rounded(2), rounded(3));
+  vst1q_s8(to, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
 #else
   for (int i = 0; i < 4; ++i) {
     const Floats whole = round_to_whole(min(max(x[i], all(-128.f)), all(127.f)));
@@ -199,6 +215,8 @@ template <class Vector>
 void keep([[maybe_unused]] Vector& x) {
 #if defined(LGRNET_AVX2)
   asm volatile("" : "+x"(x));
+#elif defined(__aarch64__)
+  asm volatile("" : "+w"(x));
 #endif
 }
 
@@ -212,9 +230,7 @@ inline Ints repeat(const Input8* from) {
 
 // Kernels as they lie in memory.
 inline Ints load_bits(const Kernel8* from) {
-  Ints x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
+  return *reinterpret_cast<const Anywhere<Ints>::Type*>(from);
 }
 
 // TOGETHER products a lane: total + Σ a · b.
@@ -225,6 +241,8 @@ inline Ints dot(Ints total, Ints a, Ints b) {
   return (Ints)_mm256_dpbusd_avx_epi32((__m256i)total, (__m256i)a, (__m256i)b);
 #elif defined(LGRNET_AVX2)
   return total + (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(LGRNET_DOTPROD)
+  return (Ints)vdotq_s32((int32x4_t)total, (int8x16_t)a, (int8x16_t)b);
 #else
   return total + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
 #endif
@@ -238,6 +256,8 @@ inline const char* instruction_set() {
   return "AVX-VNNI";
 #elif defined(LGRNET_AVX2)
   return "AVX2";
+#elif defined(LGRNET_DOTPROD)
+  return "NEON dot product";
 #else
   return "portable";
 #endif
