@@ -56,10 +56,11 @@ def test_libraries_are_quiet_for_a_while(capfd):
 
 
 def test_libraries_that_were_quiet_leave_nothing_open():
-    def lowest_free() -> int:
-        probe = os.dup(2)
-        os.close(probe)
-        return probe
+    def lowest_free() -> list[int]:
+        probes = [os.dup(2) for _ in range(3)]
+        for probe in probes:
+            os.close(probe)
+        return probes
 
     before = lowest_free()
     with quiet_libraries():

@@ -97,6 +97,7 @@ def test_numbers_of_numpy_become_pythons(model):
     with Detector(model, **given) as detector:
         told = detector.options
         assert detector.flip_test is True
+        assert "signals" not in told
     plain = {name: number.item() for name, number in given.items()}
     assert {name: told[name] for name in plain} == plain
     assert {name: type(told[name]) for name in plain} == {n: type(v) for n, v in plain.items()}

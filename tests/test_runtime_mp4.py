@@ -174,6 +174,9 @@ def test_boxes_of_64_bits_and_one_to_the_end(tmp_path):
     path.write_bytes(FTYP + pictures + bytes(4) + index[4:])  # of no size: as far as the file goes
     assert len(video_tracks(path)[1]) == 1
     assert not is_cut(path)
+    long_index = struct.pack(">I4sQ", 1, b"moov", 8 + len(index)) + index[8:]
+    path.write_bytes(FTYP + pictures + long_index)
+    assert video_tracks(path)[0] == header(0, 600, 6000)
     path.write_bytes(FTYP + bytes(4) + built(b"mdat", bytes(1000))[4:] + index)
     assert video_tracks(path) == (b"", [])
     assert not is_cut(path)
@@ -202,3 +205,9 @@ def test_nothing_is_read_from_behind_the_box_that_it_lies_in(tmp_path):
     _, (track,) = video_tracks(path)
     assert any(track[b"tkhd"])
     assert mirror_of(path)
+    # Nor from behind a track, where a box in it says that it is longer.
+    at = part.index(b"mdia") - 4
+    media = struct.pack(">I", len(part) - at + len(end)) + part[at + 4 :]
+    path.write_bytes(FTYP + film(part[:at] + media, end))
+    _, (track,) = video_tracks(path)
+    assert any(track[b"tkhd"])
