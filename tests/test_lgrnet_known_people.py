@@ -19,7 +19,7 @@ from lgrnet.intensities import main as fit_intensities
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
 from lgrnet.thresholds import main as choose_thresholds
-from lgrnet.unseen import trained_among, tuned_among
+from lgrnet.unseen import trained_among, tuned_among, tuned_on
 
 OURS, MORE, OTHER = ({"renderer": 12, "seed": seed} for seed in (4, 5, 6))
 SPLITS = ["train", "val", "test"]
@@ -92,11 +92,29 @@ def chosen_on(part, recipe, *splits):
         (chosen_on("intensities", OURS, "val", "test"), ["val", "test"]),
         ({"thresholds_from": {"recipe": OTHER, "own": chosen_on("a", OURS, "val")["a_from"]}},
          ["val"]),
+        ({"thresholds_from": {"splits": ["val"]}}, []),  # made from nobody knows what
         ({"thresholds_from": {"recipe": OURS}}, []),  # as older files, without splits
     ],
 )  # fmt: skip
 def test_on_whom_thresholds_and_intensities_were_chosen(meta, known):
     assert tuned_among(set(), meta, OURS, SPLITS) == known
+    assert tuned_among(set(), meta, {}, SPLITS) == []
+
+
+def test_on_whom_of_a_corpus_they_were_chosen_is_told_of_own_faces_too():
+    def faces(corpus, *people):
+        return {"recipe": {"corpus": corpus}, "splits": list(people)}
+
+    meta = {
+        "thresholds_from": faces("bp4d", "F001", "F002") | {"own": faces("disfa", "SN001")},
+        "intensities_from": faces("disfa", "SN002") | {"kept": [["bp4d", "M001"]]},
+    }
+    thresholds = {("bp4d", "F001"), ("bp4d", "F002"), ("disfa", "SN001")}
+    intensities = {("disfa", "SN002"), ("bp4d", "M001")}
+    assert tuned_on(meta) == thresholds | intensities
+    assert tuned_on(meta, ("thresholds",)) == thresholds
+    rendered = {"recipe": OURS, "splits": ["val"], "own": faces("own", "val")}
+    assert tuned_on({"thresholds_from": rendered}) == set()
 
 
 @pytest.fixture(scope="module")

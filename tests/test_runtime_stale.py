@@ -151,6 +151,7 @@ SPECK = BLACK.copy()
 SPECK[0, 0] = 255
 TITLE = BLACK.copy()
 TITLE[:, 8] = 255
+RED = TITLE * np.uint8([0, 0, 1])
 LARGE = np.zeros((480, 640, 3), np.uint8)
 MOVING = [np.random.default_rng(i).bytes(900) for i in range(8)]
 LONG = np.random.default_rng(9).bytes(20000)
@@ -182,11 +183,13 @@ def tape(pictures, sounds):
         ([BLACK, BLACK], MOVING, True, False),  # nothing black takes as many bytes
         ([SPECK, SPECK], MOVING, True, False),
         ([TITLE, TITLE], MOVING, False, True),
+        ([RED, RED], MOVING, False, True),
         ([BLACK, BLACK], [b"%d" % i for i in range(8)], False, False),
         ([TEXTURE, TEXTURE], TIME_CODES, False, False),
         ([BLACK, BLACK], TIME_CODES, False, False),
         ([BLACK, BLACK], list(tape([MOVING[0]] * 8, MOVING)), False, False),
         ([BLACK, BLACK], list(tape(MOVING, [MOVING[0]] * 8)), True, False),
+        ([TEXTURE, TEXTURE], [b"\x1f\x07\x00" + m for m in MOVING], False, True),  # no DV
         ([LARGE, LARGE], MOVING, False, True),  # few bytes a pixel, as black may take
         ([LARGE, LARGE], [m[:500] for m in MOVING], False, False),  # and fewer than any motion
         ([TEXTURE, TEXTURE], [], False, False),  # a reader that gives no packets
