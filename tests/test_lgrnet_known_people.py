@@ -11,6 +11,7 @@ from tiny_shards import write_tiny_shards
 from benchmarks import comparison
 from lgrnet.average import average
 from lgrnet.checkpoint import save_checkpoint
+from lgrnet.corpora.folds import test_subjects as subjects_tested
 from lgrnet.evaluate import main as evaluate
 from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.experiment import DataConfig, Experiment
@@ -19,7 +20,7 @@ from lgrnet.intensities import main as fit_intensities
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
 from lgrnet.thresholds import main as choose_thresholds
-from lgrnet.unseen import trained_among, tuned_among, tuned_on
+from lgrnet.unseen import overlap_with_fold, trained_among, tuned_among, tuned_on
 
 OURS, MORE, OTHER = ({"renderer": 12, "seed": seed} for seed in (4, 5, 6))
 SPLITS = ["train", "val", "test"]
@@ -74,6 +75,15 @@ def test_people_of_a_corpus_are_those_that_were_seen():
     for among in (trained_among, tuned_among):
         assert among(seen, {}, {"corpus": "bp4d"}, ["F001", "F002", "SN001"]) == ["F001"]
         assert among(seen, {}, OURS, ["F001", "train"]) == []
+
+
+def test_what_has_been_seen_of_a_folds_test_people():
+    """Fold 1 tests whom fold 2 trains on; of people by themselves it is those whom it tests."""
+    tested, trained_on = (min(subjects_tested("bp4d", fold)) for fold in (1, 2))
+    seen = {("bp4d", 1), ("bp4d", 2), ("bp4d", tested), ("bp4d", trained_on), ("disfa", 3)}
+    assert overlap_with_fold(seen, "bp4d", 1) == ["fold 2", tested]
+    assert overlap_with_fold(seen, "bp4d", 2) == ["fold 1", trained_on]
+    assert overlap_with_fold(seen, None, None) == []
 
 
 def chosen_on(part, recipe, *splits):
