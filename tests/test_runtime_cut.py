@@ -68,6 +68,32 @@ def test_a_cut_matroska_is_told_and_a_longer_sound_is_not(tmp_path, caplog):
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+def test_a_cut_file_that_tells_no_length_is_told(tmp_path, caplog):
+    path = tmp_path / "a.mkv"
+    data = bytearray(write_video(path, code="MJPG", frames=25).read_bytes())
+    length = data.index(b"\x44\x89\x88")  # of eight bytes; a void of nine has a head of two
+    data[length : length + 2] = b"\xec\x89"
+    path.write_bytes(data)
+    assert len(list(open_source(path))) == 25
+    assert not caplog.records
+    path.write_bytes(data[: len(data) // 2])
+    read = len(list(open_source(path)))
+    assert 5 < read < 20
+    assert f"a.mkv ends early: {read} frames could be read" in caplog.text
+
+
+def test_a_file_that_is_gone_by_its_end_is_no_error(tmp_path, caplog):
+    path = write_video(tmp_path / "a.mp4")
+    shots = iter(open_source(path))
+    first = next(shots)
+    try:
+        path.unlink()
+    except PermissionError:
+        pytest.skip("this system removes no open file")
+    assert len([first, *shots]) == 20
+    assert not caplog.records
+
+
 def riff(kind: bytes, content: bytes, size: int | None = None) -> bytes:
     """A chunk that tells its own size, or another; of an odd one a byte follows."""
     told = len(content) + 4 if size is None else size

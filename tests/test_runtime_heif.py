@@ -51,6 +51,10 @@ def test_a_folder_of_heic_alone_says_what_converts_it(tmp_path):
     for opens in (open_source, ImageFiles):
         with pytest.raises(InputError, match=r"holds no image.*IMG_1\.HEIC is .* heif-convert"):
             opens(tmp_path)
+    (tmp_path / "IMG_1.HEIC").rename(tmp_path / ".IMG_1.HEIC")  # as of what copies write for macOS
+    for opens in (open_source, ImageFiles):
+        with pytest.raises(InputError, match=r"holds no image \("):
+            opens(tmp_path)
 
 
 def test_videos_with_brands_are_videos(tmp_path):
@@ -191,13 +195,13 @@ def test_avif_that_is_cut_is_an_error(tmp_path, share):
 
 
 def test_several_pictures_in_a_file_are_told(tmp_path, caplog):
-    frames = moving_pictures(3)
+    frames = moving_pictures(2)
     cv2.imwritemulti(str(tmp_path / "pages.tif"), frames)
     cv2.imwrite(str(tmp_path / "one.tif"), frames[0])
     np.testing.assert_array_equal(read_image(tmp_path / "one.tif"), frames[0])
     assert not caplog.records
     np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), frames[0])
-    assert "pages.tif holds 3 pictures or pages: only the first is read" in caplog.text
+    assert "pages.tif holds 2 pictures or pages: only the first is read" in caplog.text
 
 
 def test_fractions_are_refused(tmp_path, caplog):

@@ -53,3 +53,10 @@ def test_what_is_frozen_is_told_once_it_is_so_long(seed):
         assert exact <= most
     assert told
     assert not any(frozen(buffer) for _ in range(20)), "once"
+
+
+def test_what_stood_still_before_is_forgotten():
+    frozen = Frozen(6)
+    still, other = (np.full((60, 80, 3), shade, np.uint8) for shade in (5, 6))
+    assert not any(frozen(frame) for frame in [*[still] * 5, other] * 4)
+    assert any(frozen(still) for _ in range(7))
