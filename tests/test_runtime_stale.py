@@ -96,6 +96,24 @@ def test_what_moves_between_the_pixels_that_are_compared_is_no_memory(tmp_path, 
     assert not caplog.records
 
 
+@pytest.mark.parametrize("still", [False, True])
+def test_what_lies_on_a_server_is_fetched_for_its_beginning_alone(tmp_path, still):
+    frames = moving_pictures(1) * 40 if still else [*moving_pictures(4), *moving_pictures(1) * 40]
+    path = str(write_frames(tmp_path / "a.avi", frames))
+    opened = []
+
+    def again():
+        opened.append(cv2.VideoCapture(path))
+        return opened[-1]
+
+    shots = iter(Video(cv2.VideoCapture(path), "http://a/a.avi", "a", None, again=again))
+    next(shots)
+    before = len(opened)
+    assert (before > 0) == still
+    assert len(list(shots)) == len(frames) - 1
+    assert len(opened) == before
+
+
 def test_a_moving_video_is_opened_once(tmp_path, monkeypatch):
     path = write_frames(tmp_path / "a.avi", moving_pictures(20))
     source = Video.of_file(path)
