@@ -289,6 +289,30 @@ def test_aus_that_too_few_faces_show_keep_their_thresholds(data, tmp_path, caplo
     assert not (tmp_path / "b.pt").exists()
 
 
+def test_of_thresholds_that_stay_no_own_faces_are_told(data, tmp_path, caplog, monkeypatch):
+    """They would choose another one of AU 1, which too few of the many show to choose by."""
+    caplog.set_level("INFO")
+    faces = FaceShards(data, "val", AUS)
+    network = checkpoint(tmp_path / "a.pt", faces, thresholds=[0.25, 0.35])
+    said = probabilities(network, faces)[:, 0]
+    own = write_own(tmp_path / "own", faces, said > np.median(said))
+    shown = (faces.labels.presence == 1).sum(0)
+    fewest = np.minimum(shown, len(faces) - shown)
+    first = faces.labels.presence[:, 0]
+    first[np.flatnonzero(first == 1)[3:]] = 0
+    monkeypatch.setattr(threshold_choice, "FEWEST_FACES", int(min(fewest[1], 10)))
+    monkeypatch.setattr("lgrnet.thresholds.held_out_faces", lambda path, *_: {
+        data: faces, tmp_path / "own": FaceShards(own, "val")
+    }[path])  # fmt: skip
+    command = [str(tmp_path / "a.pt"), "--data", str(data), "-o", str(tmp_path / "b.pt")]
+    assert main([*command, "--own", str(own)]) == 0
+    meta = load_checkpoint(tmp_path / "b.pt")[1]
+    assert meta["thresholds"][0] == 0.25
+    assert meta["thresholds_from"]["own"]["aus"] == []
+    assert "AU01: not shown by" in caplog.text
+    assert "instead of" not in caplog.text
+
+
 def test_people_without_labels_of_any_of_its_aus_are_refused(data, tmp_path, caplog):
     checkpoint(tmp_path / "other.pt", FaceShards(data, "val"), aus=(15, 17))
     output = tmp_path / "out.pt"
