@@ -122,7 +122,7 @@ def compare(
         outside: From :func:`lgrnet.evaluation.threshold_choice.held_out_calls`.
 
     Returns:
-        A row for each AU in which the few have a say, beside many that are labelled for it:
+        A row for each AU in which the few have a say, beside enough of the many:
         ``threshold``, ``f1`` on the many, shares of the few that are called (``shown``,
         ``lacking``; means over people), the same with ``_by_f1`` at the threshold that the many
         alone would choose, with ``_held_out`` at thresholds that a face's own person had no say in,
@@ -139,7 +139,7 @@ def compare(
         called = calls(few, at)
         columns["shown" + suffix], columns["lacking" + suffix] = called
     columns["shown_held_out"], columns["lacking_held_out"] = outside
-    chosen = have_a_say(few) & (many[1] != MISSING).any(0)
+    chosen = have_a_say(few) & enough_faces(many[1])  # of others thresholds stay
     return [
         {"au": au_key(aus[i])} | {name: values[i].item() for name, values in columns.items()}
         for i in np.flatnonzero(chosen)

@@ -58,6 +58,12 @@ def test_what_a_clip_says_changed_is_what_the_detector_says_of_it(model, clip):
     assert row["mean_of_clip"] == pytest.approx(moved.mean(), abs=1e-6)
     each = [au["mean_of_clip"] for au in row["aus"].values()]
     assert each == pytest.approx(moved.tolist(), abs=1e-6)
+    other = Detector(model, finder=SpotFinder())
+    half = np.array([[*other.track(frame).faces[0].aus.values()] for frame in frames[::2]])
+    row = rows[EVERY_SECOND]
+    assert row["mean_difference"] == pytest.approx(np.abs(plain[::2] - half).mean(), abs=1e-6)
+    shifted = np.abs(plain[1::2] - half).mean()
+    assert row["mean_difference"] != pytest.approx(shifted, rel=0.05), "of frames that move"
 
 
 def test_means_are_of_frames_with_a_face_in_both():

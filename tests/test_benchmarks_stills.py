@@ -97,6 +97,18 @@ def test_without_a_resting_face_there_is_nothing_to_rank_against():
     json.dumps(judged)
 
 
+def test_who_is_not_found_is_not_counted_as_missed():
+    faces = [still(who, False, 12) for who in "defghi"] + [still("d", False, 12), still("a", True)]
+    said = np.array([[0.9, 0.9, 0.9, 0.9, 0.1, np.nan, np.nan, 0.2]]).T
+    judged = judge(faces, Answers("d", ("AU12",), said, np.array([0.5])))
+    (row,) = judged["aus"]
+    assert (row["people"], row["faces"], row["called"]) == (5, 5, 0.8)
+    assert row["auc"] == pytest.approx(4 / 5)
+    assert judged["not_found"] == 2
+    assert judged["rest"]["aus_called"] == 0
+    assert judged["rest"]["aus_called_95"] is None, "nobody can be drawn from one"
+
+
 def test_a_face_is_cut_out_also_over_the_border(tmp_path):
     picture = np.random.default_rng(0).integers(1, 255, (40, 50, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), picture)

@@ -14,6 +14,7 @@ from benchmarks import comparison
 from export.onnx import export_onnx
 from lgrnet.average import average
 from lgrnet.checkpoint import save_checkpoint
+from lgrnet.corpora.folds import test_subjects as subjects_tested
 from lgrnet.evaluate import main as evaluate
 from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.experiment import DataConfig, Experiment
@@ -26,6 +27,7 @@ from lgrnet.unseen import (
     as_plain,
     data_set,
     known_among,
+    overlap_with_fold,
     seen_by,
     tuned_on,
     warnings_of,
@@ -90,6 +92,15 @@ def test_people_of_a_corpus_are_those_that_were_seen():
     assert known_among(seen, OURS, ["F001", "train"]) == []
 
 
+def test_what_has_been_seen_of_a_folds_test_people():
+    """Fold 1 tests whom fold 2 trains on; of people by themselves it is those whom it tests."""
+    tested, trained_on = (min(subjects_tested("bp4d", fold)) for fold in (1, 2))
+    seen = {("bp4d", 1), ("bp4d", 2), ("bp4d", tested), ("bp4d", trained_on), ("disfa", 3)}
+    assert overlap_with_fold(seen, "bp4d", 1) == ["fold 2", tested]
+    assert overlap_with_fold(seen, "bp4d", 2) == ["fold 1", trained_on]
+    assert overlap_with_fold(seen, None, None) == []
+
+
 def chosen_on(part, recipe, *splits):
     return {f"{part}_from": {"recipe": recipe, "splits": list(splits)}}
 
@@ -108,11 +119,30 @@ def chosen_on(part, recipe, *splits):
         (chosen_on("intensities", OURS, "val", "test"), ["val", "test"]),
         ({"thresholds_from": {"recipe": OTHER, "own": chosen_on("a", OURS, "val")["a_from"]}},
          ["val"]),
+        ({"thresholds_from": {"splits": ["val"]}}, []),  # made from nobody knows what
         ({"thresholds_from": {"recipe": OURS}}, []),  # as older files, without splits
     ],
 )  # fmt: skip
 def test_on_whom_thresholds_and_intensities_were_chosen(meta, known):
     assert known_among(tuned_on(meta), OURS, SPLITS) == known
+    assert known_among(tuned_on(meta), {}, SPLITS) == []
+
+
+def test_on_whom_of_a_corpus_they_were_chosen_is_told_of_own_faces_too():
+    def faces(corpus, *people):
+        return {"recipe": {"corpus": corpus}, "splits": list(people)}
+
+    meta = {
+        "thresholds_from": faces("bp4d", "F001", "F002") | {"own": faces("disfa", "SN001")},
+        "intensities_from": faces("disfa", "SN002") | {"kept": [["bp4d", "M001"]]},
+    }
+    thresholds = {("bp4d", "F001"), ("bp4d", "F002"), ("disfa", "SN001")}
+    intensities = {("disfa", "SN002"), ("bp4d", "M001")}
+    assert tuned_on(meta) == thresholds | intensities
+    assert tuned_on(meta, ("thresholds",)) == thresholds
+    rendered = {"recipe": OURS, "splits": ["val"], "own": faces("own", "val")}
+    whom = {(data_set(OURS), "val"), (data_set({"corpus": "own"}), "val")}
+    assert tuned_on({"thresholds_from": rendered}) == whom
 
 
 @pytest.fixture(scope="module")

@@ -134,3 +134,11 @@ def test_intensities_that_never_vary_or_are_unknown():
     varied = np.array([[1.0, 2.0], [3.0, 2.0]])
     correlation, _ = intensity_agreement(varied, varied[:, ::-1])
     assert correlation.tolist() == [0, 0], "one of the two varies, and the other does not"
+
+
+def test_what_is_no_number_is_none_however_deep_it_lies():
+    nan = float("nan")
+    told = {"a": [nan, {"b": (nan, 0.5, [nan])}], "c": nan, "d": "nan", "e": None, "f": [1, True]}
+    said = {"a": [None, {"b": [None, 0.5, [None]]}], "c": None, "d": "nan", "e": None}
+    assert defined(told) == said | {"f": [1, True]}
+    assert defined([np.float64(nan)]) == [None]

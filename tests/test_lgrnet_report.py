@@ -91,6 +91,24 @@ def test_a_split_without_intensities_tells_nothing_of_strength():
     assert "weaker than C" in format_report(known)
 
 
+@pytest.mark.parametrize("absent", [0, 200])
+def test_what_is_undefined_of_an_au_is_left_out_of_means(absent):
+    """Who shows AU 1 shows a B of it, so that no frame is left that shows it plainly."""
+    result, labels = drawn()
+    result.presence[:, 0], labels.intensity[:, 0] = 1, 0.3
+    result.presence[:absent, 0], labels.intensity[:absent, 0] = 0, 0
+    scores = report(AUS, result, (0.5, 0.5), replace(labels, presence=result.presence))
+    one, other = scores["aus"]["AU01"], scores["aus"]["AU12"]
+    assert (result.probability[:absent, 0] >= 0.5).any() == (absent > 0), "some are called"
+    assert np.isnan(one["plain_f1_at_threshold"])
+    assert one["strength"]["frames"] == [absent, 0, 400 - absent, 0, 0, 0]
+    assert np.isnan(one["auc"]) == (absent == 0)
+    means = scores["mean"]["all"]
+    for key in ("plain_f1_at_threshold", "auc") if absent == 0 else ("plain_f1_at_threshold",):
+        assert means[key] == pytest.approx(other[key])
+    assert means["f1"] == pytest.approx((one["f1"] + other["f1"]) / 2)
+
+
 def test_reliability_is_what_a_loop_counts():
     result, _ = drawn()
     probability, presence = result.probability[:, 0], result.presence[:, 0]

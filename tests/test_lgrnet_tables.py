@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 from some_scores import CONFIGS, measured, tables, write_run
 
-from lgrnet.evaluation.fold_scores import fold_scores, read_fold_scores, write_fold_scores
+from lgrnet.evaluation.fold_scores import (
+    ScoresError,
+    fold_scores,
+    read_fold_scores,
+    write_fold_scores,
+)
 from lgrnet.evaluation.metrics import always_on_f1, area_under_curve, f1_frame
 from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.experiment import fold_run, load_experiment
@@ -223,6 +228,8 @@ def test_an_au_that_no_fold_shows_has_no_mean(tmp_path):
     assert None not in measured(found["I", "best"], "LGRNet")["values"]
 
 
+COUNTED = ("true_positive", "false_positive", "false_negative")
+
 DAMAGE = {
     "another F1": (
         lambda s: s["aus"]["AU09"].update(f1=0.125),
@@ -251,6 +258,17 @@ DAMAGE = {
     ),
     "no F1": (lambda s: s["aus"]["AU09"].update(f1=None), "has F1 None of AU09, whose counts give"),
     "counts": (lambda s: s["aus"]["AU09"].update(frames=3), "has senseless counts of AU09"),
+    "one frame too few": (
+        lambda s: s["aus"]["AU09"].update(
+            frames=sum(s["aus"]["AU09"][f"{kind}s"] for kind in COUNTED) - 1
+        ),
+        "has senseless counts of AU09",
+    ),
+    "an area above 1": (
+        lambda s: s["aus"]["AU09"].update(auc=1.01),
+        "has a senseless area under the curve of AU09",
+    ),
+    "an epoch that never was": (lambda s: s.update(epoch=3), "has a senseless epochs"),
     "no counts": (lambda s: s["aus"].update(AU09={}), "lacks something"),
     "a list": (lambda s: s.update(aus=[1, 2]), "lacks something"),
     "words": (lambda s: s.update(epoch="two"), "lacks something"),
@@ -277,6 +295,28 @@ def test_damaged_scores_are_named(tmp_path, caplog, damage):
     assert re.search(f"^{re.escape(str(path))} {message}", caplog.messages[0]), caplog.messages
     assert "train that fold again" in caplog.text
     assert not list(tmp_path.glob("t.*"))
+
+
+def test_a_mean_over_aus_that_occur_or_of_older_files_and_no_other(tmp_path):
+    """One AU is shown and never seen, F1 0; another is never shown and seen at times, F1 0."""
+    write_run(tmp_path / "runs", "disfa", "lgrnet", 1)
+    path = tmp_path / "runs" / "disfa" / "lgrnet" / "fold1" / "last.json"
+    scores = read_fold_scores(path)
+    rows = list(scores["aus"].values())
+    counts = dict.fromkeys(("true_positives", "false_positives", "false_negatives"), 0)
+    rows[0].update(counts, false_negatives=3, f1=0.0)
+    rows[1].update(counts, false_positives=2, f1=0.0, auc=None)
+    rows[2].update(counts, f1=None, auc=None)
+    rest = [row["f1"] for row in rows[3:]]
+    means = {"occurring": [0, *rest], "older": [0, 0, *rest], "seen": rest}
+    for name, each in means.items():
+        scores["mean_f1"] = sum(each) / len(each)
+        write_fold_scores(path, scores)
+        if name == "seen":
+            with pytest.raises(ScoresError, match="has a mean F1 of"):
+                read_fold_scores(path)
+        else:
+            assert read_fold_scores(path)["mean_f1"] == pytest.approx(sum(each) / len(each))
 
 
 def test_a_digit_that_changed_is_told(tmp_path, caplog):

@@ -9,6 +9,7 @@ from lgrnet.evaluation.threshold_choice import (
     Few,
     best_thresholds,
     calls,
+    enough_faces,
     held_out_calls,
     suited_thresholds,
 )
@@ -124,6 +125,36 @@ def test_less_than_one_person_makes_no_difference(faces):
     assert suited_thresholds(probability, presence, few)[1] == best
     whole = few._replace(people=np.r_[:21, :21])  # now that face is all of somebody's
     assert suited_thresholds(probability, presence, whole)[1] == 0.65
+
+
+def test_one_person_is_one_of_the_fewer(faces):
+    """A lower threshold finds one more of those who show an AU; ten people lack it."""
+    probability, presence, _ = faces
+    best = best_thresholds(probability, presence)[1]
+    assert 0.67 < best
+    for showing, expected in ((10, 0.65), (40, best)):  # a tenth of them, and a fortieth
+        said = np.r_[0.67, np.full(showing - 1, 0.95), np.full(10, 0.1)]
+        shows = np.repeat([1, 0], [showing, 10])
+        people = np.r_[:showing, :10]
+        few = Few(np.tile(said[:, None], 3), np.tile(shows[:, None], 3), people)
+        assert suited_thresholds(probability, presence, few)[1] == expected
+
+
+def test_a_fifth_of_false_alarms_is_allowed_and_no_more():
+    presence = np.repeat([[1], [1], [0], [0]], [5, 5, 2, 8], axis=0)
+    probability = np.repeat([[0.8], [0.52], [0.52], [0.1]], [5, 5, 2, 8], axis=0)
+    assert best_thresholds(probability, presence) == [0.5]
+    probability[12] = 0.52
+    assert best_thresholds(probability, presence) == [0.8]
+
+
+def test_faces_without_a_label_are_not_counted():
+    columns = [(20, 20), (20, 19), (19, 20), (40, 0), (20, 25)]
+    presence = np.full((70, len(columns)), 9)
+    for column, (shown, lacking) in enumerate(columns):
+        presence[:shown, column] = 1
+        presence[shown : shown + lacking, column] = 0
+    assert enough_faces(presence).tolist() == [True, False, False, False, True]
 
 
 def test_nobody_has_a_say_in_what_it_is_judged_at(faces):

@@ -80,7 +80,8 @@ def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
     monkeypatch.setattr(threshold_choice, "FALSE_ALARMS", 0.7)  # what is untrained calls many
     faces = FaceShards(data, "val", AUS)
     told = {"licence": "ours", "mean_of": ["a.pt", "b.pt"], "stored_in": "fp16"}
-    network = checkpoint(tmp_path / "mean.pt", faces, **told)
+    before = {"thresholds_from": {"recipe": {"corpus": "bp4d"}, "splits": ["F004"]}}
+    network = checkpoint(tmp_path / "mean.pt", faces, **told, **before)
     output = tmp_path / "new" / "chosen.pt"
     command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
     assert main(command) == 0
@@ -93,12 +94,12 @@ def test_thresholds_are_chosen_and_weights_stay(data, tmp_path, monkeypatch):
     assert meta["thresholds"] == pytest.approx(expected)
     assert expected != [0.5, 0.5], "the test would not see that nothing is chosen"
     told = {"frames": 40, "people": 1, "recipe": faces.recipe, "splits": ["val"]}
-    assert meta["thresholds_from"] == told
+    assert meta["thresholds_from"] == told, "none is left that others have chosen"
     assert (meta["licence"], meta["mean_of"]) == ("ours", ["a.pt", "b.pt"])
     assert "stored_in" not in meta, "it is written in float32"
 
 
-def write_own(root, faces, shown, aus=(1, 17)):
+def write_own(root, faces, shown, aus=(1, 17), split="val"):
     """Write faces of 13 people: of AU 1 it is known who shows it, of another AU nothing."""
     presence = np.full((len(faces), len(aus)), 9, np.uint8)
     presence[:, 0] = shown
@@ -109,9 +110,9 @@ def write_own(root, faces, shown, aus=(1, 17)):
         subject=np.arange(len(faces)) % 13,
     )
     root.mkdir()
-    write_index(root, aus, {"val": 1}, {"corpus": "own"})
+    write_index(root, aus, {split: 1}, {"corpus": "own"})
     pictures = np.stack([faces.face(index) for index in range(len(faces))])
-    write_shard(root, shard_name("val", 0), pictures, labels)
+    write_shard(root, shard_name(split, 0), pictures, labels)
     return root
 
 
@@ -123,8 +124,9 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     network = checkpoint(tmp_path / "mean.pt", many)
     probability = probabilities(network, many)
     shown = probability[:, 0] > np.median(probability[:, 0])
-    own, output = write_own(tmp_path / "own", many, shown), tmp_path / "new.pt"
+    own, output = write_own(tmp_path / "own", many, shown, split="few"), tmp_path / "new.pt"
     command = [str(tmp_path / "mean.pt"), "--data", str(data), "-o", str(output)]
+    command += ["--own-split", "few"]
     record = tmp_path / "new.json"
     assert main([*command, "--own", str(own), "--json", str(record)]) == 0
     _, meta = load_checkpoint(output)
@@ -141,7 +143,8 @@ def test_a_few_own_faces_have_a_say(data, tmp_path, monkeypatch, caplog):
     assert told["thresholds"] == meta["thresholds"]
     assert told["aus"] == ["AU01", "AU12"]
     chosen_on = told["thresholds_from"]["own"]
-    assert (chosen_on["frames"], chosen_on["people"], chosen_on["splits"]) == (40, 13, ["val"])
+    assert (chosen_on["frames"], chosen_on["people"], chosen_on["splits"]) == (40, 13, ["few"])
+    assert told["thresholds_from"]["splits"] == ["val"]
     (row,) = chosen_on["aus"]
     assert (row["au"], row["faces_shown"], row["faces_lacking"]) == ("AU01", 20, 20)
     assert (row["threshold"], row["threshold_by_f1"]) == (expected[0], by_f1[0])
@@ -240,19 +243,29 @@ def test_aus_that_people_are_not_labelled_for_keep_their_thresholds(data, tmp_pa
     caplog.set_level("INFO")
     faces = FaceShards(data, "val", AUS)
     told = {
-        "thresholds": [0.3, 0.4, 0.7],
+        "thresholds": [0.3, 0.25, 0.4],
         "thresholds_from": {"recipe": {"corpus": "bp4d"}, "splits": ["F004"]},
     }
-    network = checkpoint(tmp_path / "other.pt", faces, aus=(1, 12, 17), **told)
+    network = checkpoint(tmp_path / "other.pt", faces, aus=(1, 10, 12), **told)
     output = tmp_path / "out.pt"
     assert main([str(tmp_path / "other.pt"), "--data", str(data), "-o", str(output)]) == 0
-    assert "does not label AU 17: their thresholds stay" in caplog.text
-    probability, truth = probabilities(network, faces), faces.labels.presence == 1
+    assert "does not label AU 10: their thresholds stay" in caplog.text
+    probability, truth = probabilities(network, faces)[:, [0, 2]], faces.labels.presence == 1
     expected = [best_by_hand(probability[:, i], truth[:, i]) for i in range(2)]
     meta = load_checkpoint(output)[1]
-    assert meta["thresholds"] == pytest.approx([*expected, 0.7])
+    assert meta["thresholds"] == pytest.approx([expected[0], 0.25, expected[1]])
     ours = data_set(faces.recipe), "val"
-    assert tuned_on(meta) == {ours, ("bp4d", "F004")}, "on whom that of AU 17 was chosen, too"
+    assert tuned_on(meta) == {ours, ("bp4d", "F004")}, "on whom that of AU 10 was chosen, too"
+
+    def mean_f1(thresholds):
+        called = probability >= thresholds
+        hits, wrong = (called & truth).sum(0), (called != truth).sum(0)
+        return np.mean(2 * hits / (2 * hits + wrong))
+
+    assert meta["validation"]["mean_f1"] == pytest.approx(mean_f1([0.5, 0.5]))
+    assert mean_f1(expected) != mean_f1([expected[0], 0.25])
+    said = f"mean F1 there {mean_f1(expected):.4f}, at 0.5 {mean_f1([0.5, 0.5]):.4f} (40 faces)"
+    assert said in caplog.text
 
 
 def test_aus_that_too_few_faces_show_keep_their_thresholds(data, tmp_path, caplog, monkeypatch):
@@ -275,6 +288,30 @@ def test_aus_that_too_few_faces_show_keep_their_thresholds(data, tmp_path, caplo
     assert main(command) == 2
     assert "there is nothing to choose by" in caplog.text
     assert not (tmp_path / "b.pt").exists()
+
+
+def test_of_thresholds_that_stay_no_own_faces_are_told(data, tmp_path, caplog, monkeypatch):
+    """They would choose another one of AU 1, which too few of the many show to choose by."""
+    caplog.set_level("INFO")
+    faces = FaceShards(data, "val", AUS)
+    network = checkpoint(tmp_path / "a.pt", faces, thresholds=[0.25, 0.35])
+    said = probabilities(network, faces)[:, 0]
+    own = write_own(tmp_path / "own", faces, said > np.median(said))
+    shown = (faces.labels.presence == 1).sum(0)
+    fewest = np.minimum(shown, len(faces) - shown)
+    first = faces.labels.presence[:, 0]
+    first[np.flatnonzero(first == 1)[3:]] = 0
+    monkeypatch.setattr(threshold_choice, "FEWEST_FACES", int(min(fewest[1], 10)))
+    monkeypatch.setattr("lgrnet.thresholds.held_out_faces", lambda path, *_: {
+        data: faces, tmp_path / "own": FaceShards(own, "val")
+    }[path])  # fmt: skip
+    command = [str(tmp_path / "a.pt"), "--data", str(data), "-o", str(tmp_path / "b.pt")]
+    assert main([*command, "--own", str(own)]) == 0
+    meta = load_checkpoint(tmp_path / "b.pt")[1]
+    assert meta["thresholds"][0] == 0.25
+    assert meta["thresholds_from"]["own"]["aus"] == []
+    assert "AU01: not shown by" in caplog.text
+    assert "instead of" not in caplog.text
 
 
 def test_people_without_labels_of_any_of_its_aus_are_refused(data, tmp_path, caplog):

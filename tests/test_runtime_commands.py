@@ -83,6 +83,19 @@ def test_libraries_are_quiet_for_a_while(capfd):
     assert capfd.readouterr().err == "and later"
 
 
+def test_libraries_that_were_quiet_leave_nothing_open():
+    def lowest_free() -> list[int]:
+        probes = [os.dup(2) for _ in range(3)]
+        for probe in probes:
+            os.close(probe)
+        return probes
+
+    before = lowest_free()
+    with quiet_libraries():
+        pass
+    assert lowest_free() == before
+
+
 def test_what_runs_and_plots_write_is_no_input():
     ours = ("a.annotated.mp4", "a.annotated.partial.mp4", "a.annotated.png", "a.timeline.png")
     assert all(map(is_annotated, ours))
@@ -103,6 +116,22 @@ def test_doctor(capsys, monkeypatch):
     assert lines["interlaced video"].split()[0] == reads
     assert words in lines["interlaced video"]
     assert lines["opencv"].strip() == cv2.__version__
+
+
+def test_what_a_library_says_of_each_interlaced_frame_is_not_heard(capfd):
+    if READS_INTERLACED:
+        doctor._read_interlaced()
+    else:
+        with pytest.raises(RuntimeError, match="converts none"):
+            doctor._read_interlaced()
+    assert capfd.readouterr().err == ""
+
+
+def test_an_interlaced_video_that_is_read_in_part_is_told(monkeypatch):
+    frames = [np.full((64, 96, 3), shade, np.uint8) for shade in (40, 80, 120, 160)]
+    monkeypatch.setattr(doctor, "_probe", lambda *_: [*frames, None])
+    with pytest.raises(RuntimeError, match=r"could not be tried.* does not read"):
+        doctor._read_interlaced()
 
 
 def test_interlaced_video_that_could_not_be_tried_is_told(monkeypatch):

@@ -314,6 +314,7 @@ def test_a_picture_among_videos_has_no_baseline(model, finder, tmp_path, monkeyp
                 assert logit(face.adjusted[au]) == pytest.approx(logit(value) - taken)
             assert min(rest.values()) > 0.02, "there is something to take off"
         assert (detector.faces_followed, detector.baselines) == (2, 2)
+        assert len(list(detector.stream(tmp_path / "b.png"))) == 1
         detector.reset()
         (face,) = detector.track(spot(100, 120))  # of a video that knows no time
         assert face.adjusted != face.aus

@@ -1,6 +1,7 @@
 """A detector as it is opened and closed: what it says of itself, and what it refuses."""
 
 import inspect
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -105,3 +106,26 @@ def test_signals_that_are_none(model):
 def test_a_flip_test_is_asked_for_or_not(model):
     with pytest.raises(TypeError, match="flip_test must be True or False, got 'no'"):
         Detector(model, flip_test="no")
+
+
+def test_numbers_of_numpy_become_pythons(model):
+    given = {
+        **{name: np.int64(2) for name in ("max_faces", "verify_every", "search_every", "threads")},
+        "search_side": np.int32(320),
+        "min_face": np.float32(8.5),
+        "flip_test": np.True_,
+    }
+    with Detector(model, **given) as detector:
+        told = detector.options
+        assert detector.flip_test is True
+        assert "signals" not in told
+    plain = {name: number.item() for name, number in given.items()}
+    assert {name: told[name] for name in plain} == plain
+    assert {name: type(told[name]) for name in plain} == {n: type(v) for n, v in plain.items()}
+    json.dumps(told)
+
+
+@pytest.mark.parametrize("pixels", [np.inf, np.nan, -0.5])
+def test_a_least_face_that_is_no_size(model, pixels):
+    with pytest.raises(ValueError, match="min_face must be 0 pixels or more, and finite, got"):
+        Detector(model, min_face=pixels)

@@ -89,7 +89,9 @@ def test_the_packaged_model_says_the_same_of_a_face_and_its_mirror_image(faces):
 
 
 def test_faces_cut_out_of_a_frame_are_mirrored_by_their_matrices():
-    frame = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
+    # Of noise, each third would be as bright as any other, and as what lies outside the frame.
+    frame = np.zeros((90, 120, 3), np.uint8)
+    frame[:] = 2 * np.arange(120)[:, None]
     turned = np.array([[1.6, 0.4, 10.0], [-0.4, 1.6, 20.0]])
     matrices = [turned, np.array([[2.0, 0, -60], [0, 2.0, -9]])]
     backend = with_flip_test(SidedOfFrames())
@@ -97,8 +99,8 @@ def test_faces_cut_out_of_a_frame_are_mirrored_by_their_matrices():
     got = backend.from_frame(frame, matrices)
     wanted = with_flip_test(Sided())(np.stack([warp(frame, each, 176) for each in matrices]))
     # OpenCV rounds places to 1/32 of a pixel, which is another one in the mirror.
-    np.testing.assert_allclose(got.probability, wanted.probability, atol=2e-3)
-    np.testing.assert_allclose(got.landmarks, wanted.landmarks, atol=0.4)
+    np.testing.assert_allclose(got.probability, wanted.probability, atol=5e-4)
+    np.testing.assert_allclose(got.landmarks, wanted.landmarks, atol=0.1)
 
 
 def test_it_is_the_model_that_it_asks():

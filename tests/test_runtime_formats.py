@@ -11,7 +11,7 @@ from test_runtime_fixtures import MEAN_FACE
 
 from runtime.errors import InputError
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
-from runtime.formats.changes import Changes
+from runtime.formats.changes import Changes, time_of
 from runtime.formats.growing import partial_path
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.formats.subtitles import SUBTITLES, SubtitleWriter, clock
@@ -400,3 +400,10 @@ def test_rows_are_on_disk_at_once(tmp_path, name):
             sizes.append(part.stat().st_size)
         assert all(np.diff(sizes) > 0)
     assert not part.exists()
+
+
+@pytest.mark.parametrize("seconds", [1 / 3, 0.00005, 2.00014999, 1e4 / 7])
+def test_times_of_events_are_those_of_the_native_table(tmp_path, seconds):
+    result = some_result(0, some_face(0), timestamp=seconds)
+    (row,) = rows(write(tmp_path, "native", result, layout=Layout(tuple(result.faces[0].aus))))
+    assert time_of(result) == float(row["timestamp"])

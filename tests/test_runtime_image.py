@@ -6,7 +6,7 @@ import pytest
 from test_runtime_fixtures import astronaut
 
 from runtime.errors import InputError
-from runtime.image import check_frame
+from runtime.image import ShallowFrames, check_frame
 from runtime.sources.images import read_image
 from runtime.sources.truncation import image_damage
 
@@ -165,3 +165,13 @@ def test_one_pixel_and_a_very_large_picture(tmp_path):
         path = tmp_path / "x.png"
         path.write_bytes(encoded(".png", np.zeros(shape, np.uint8)))
         assert read_image(path).shape == (*shape[:2], 3)
+
+
+@pytest.mark.parametrize(
+    ("most", "told"), [(0, 0), (255, 0), (256, 1), (1023, 1), (4095, 1), (4096, 0), (65535, 0)]
+)
+def test_frames_of_uint16_that_hold_fewer_bits(caplog, most, told):
+    look = ShallowFrames().look
+    for _ in range(2):
+        look(np.full((6, 8), most, np.uint16))
+    assert len(caplog.records) == told

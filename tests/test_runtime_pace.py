@@ -73,6 +73,29 @@ def test_a_rate_that_is_none_of_frames(tmp_path, monkeypatch, caplog):
         assert count == pytest.approx(max(i + 1, 11.2 * i / ClockAsRate.times[i]), abs=1)
 
 
+def test_frames_that_come_every_three_seconds_have_a_rate_that_files_take(tmp_path, monkeypatch):
+    path = tmp_path / "a.wmv"
+    path.write_bytes(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(100))
+    monkeypatch.setattr(cv2, "VideoCapture", ClockAsRate)
+    monkeypatch.setattr(ClockAsRate, "times", 3.0 * np.arange(40))
+    with open_source(path) as source:
+        assert source.pace() == 1
+
+
+class NinetyThousand(FakeCapture):
+    """A capture of a video whose rate, it says, is that of covers."""
+
+    def get(self, what):
+        return 90000.0 if what == cv2.CAP_PROP_FPS else 0.0
+
+
+def test_several_pictures_at_the_rate_of_a_cover_are_a_video(tmp_path, monkeypatch):
+    path = tmp_path / "a.mkv"
+    path.write_bytes(bytes([0x1A, 0x45, 0xDF, 0xA3]) + bytes(100))
+    monkeypatch.setattr(cv2, "VideoCapture", NinetyThousand)
+    assert len(list(open_source(path))) == 40
+
+
 def test_sound_with_a_cover_is_no_video(tmp_path):
     jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
     apic = b"\0image/jpeg\0\3\0" + jpeg

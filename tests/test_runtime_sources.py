@@ -5,11 +5,13 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from some_results import some_face, some_result
 from some_videos import write_video
 from test_runtime_fixtures import astronaut
 
 from runtime.errors import InputError
 from runtime.sources import Arrays, open_source
+from runtime.sources.base import Shot
 
 
 @pytest.mark.parametrize("name", ["notes.mp4", "notes.txt", "notes"])
@@ -169,3 +171,12 @@ def test_fractions_are_refused(tmp_path, shape):
     cv2.imwrite(str(tmp_path / "a.pfm"), np.full(shape, 0.5, np.float32))
     with pytest.raises(InputError, match=r"a\.pfm holds fractions"):
         list(open_source(tmp_path / "a.pfm"))
+
+
+def test_a_result_says_what_its_frame_took_and_how_long_it_was_waited_for():
+    shot = Shot(GOOD, 7, 1.5, decode_ms=12.0, wait_ms=3.0, name="a.png", dropped=2)
+    result = shot.placed(some_result(0, some_face(4)))
+    assert (result.timings.decode, result.timings.decode_work) == (3.0, 12.0)
+    assert (result.index, result.timestamp, result.name, result.dropped) == (7, 1.5, "a.png", 2)
+    assert result.latency_ms is None
+    assert [face.id for face in result] == [4]

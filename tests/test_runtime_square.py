@@ -49,6 +49,7 @@ class Says:
         ((-4, 3), (480, 720)),
         ((4, 1), (480, 2880)),
         ((5, 1), (480, 720)),  # absurd
+        ((1, 4), (480, 180)),
         ((1, 5), (480, 720)),
         ((1, 65535), (480, 720)),
     ],
@@ -60,3 +61,16 @@ def test_ratios_of_pixels(said, shape):
     if shape == (480, 720):
         assert got is frame
     np.testing.assert_allclose(got.mean((0, 1)), frame.mean((0, 1)), atol=1.5)
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+def test_narrow_frames_are_averaged_and_no_side_vanishes(turn):
+    frame = np.zeros((3, 8, 3), np.uint8)
+    frame[:, [1, 2, 5, 6]] = 240  # two of four, and those in the middle
+    turned = frame.transpose(1, 0, 2) if turn else frame
+    got = SquarePixels(Says(1, 4, turn))(np.ascontiguousarray(turned))
+    assert got.shape == ((2, 3, 3) if turn else (3, 2, 3))
+    assert (got == 120).all()
+    line = np.full((1, 9, 3) if turn else (9, 1, 3), 50, np.uint8)
+    got = SquarePixels(Says(1, 4, turn))(line)
+    assert got.shape == line.shape

@@ -248,7 +248,8 @@ def test_a_closed_video_says_so(tmp_path, caplog, begun):
     assert not caplog.records
 
 
-def test_a_closed_video_has_let_go_of_its_packets_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize("end", ["closed", "left", "all read"])
+def test_a_video_lets_go_of_its_packets_too(tmp_path, monkeypatch, end):
     """They are looked at where a picture stands still; somebody may hold the loop on."""
     captures, real = [], cv2.VideoCapture
     monkeypatch.setattr(cv2, "VideoCapture", lambda *a: captures.append(real(*a)) or captures[-1])
@@ -257,8 +258,15 @@ def test_a_closed_video_has_let_go_of_its_packets_too(tmp_path, monkeypatch):
     for _ in range(20):
         next(shots)
     assert sum(capture.isOpened() for capture in captures) == 2
-    source.close()
-    assert not any(capture.isOpened() for capture in captures)
+    if end == "closed":
+        source.close()
+        assert not any(capture.isOpened() for capture in captures)
+        return
+    if end == "left":
+        shots.close()
+    else:
+        assert len(list(shots)) == 20
+    assert sum(capture.isOpened() for capture in captures) <= 1, "its own until it is closed"
 
 
 @pytest.mark.parametrize("bad", [1, 2, 3])
