@@ -113,10 +113,15 @@ def test_a_face_is_lost_where_the_runtime_loses_it():
 
 
 def test_nan_is_no_face():
-    assert not javascript(
-        "answer = isPlausible(Array(49).fill([NaN, 1]), [1, 0, 0, 0, 1, 0],"
-        " { width: 9, height: 9 });"
-    )
+    """One landmark is enough, though the eyes and all that aligns the face are fine."""
+    face = a_face(np.random.default_rng(0))
+    plausible = "isPlausible(given.face, given.used, { width: 320, height: 240 })"
+    first, second = javascript(
+        f"answer = [{plausible}]; given.face[0][1] = NaN; answer.push({plausible});",
+        face=face, used=flat(alignment_matrix(face)),
+    )  # fmt: skip
+    assert first
+    assert not second
 
 
 def test_the_metadata_of_the_packaged_model_is_read():
@@ -125,6 +130,11 @@ def test_the_metadata_of_the_packaged_model_is_read():
     read = ModelSpec.from_metadata({"lgrnet": json.dumps(spec)}, "javascript")
     with closing(open_backend(path, threads=1)) as backend:
         assert read == backend.spec
+
+
+def test_a_model_is_given_as_bytes():
+    said = javascript("try { readSpec('model.onnx'); } catch (error) { answer = error.message; }")
+    assert "Uint8Array" in said
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,8 @@ def test_faces_are_read_out_of_yunets_outputs():
         (16, faint, five(200, 200, 40), (0.6, 0.6)),
         (16, outside, five(380, 290, 30), (0.9, 0.9)),
     ]
+    blind = (16, (100.0, 250.0, 40.0, 40.0), np.full((5, 2), 120.0), (0.9, 0.9))
+    faces.append(blind)  # both eyes at one place
     answer = javascript(
         STUBS + "let asked; const session = yunet([1, 3, 'height', 'width'], async ({ input }) =>"
         " { asked = input.shape; return given.said; });"
@@ -184,6 +186,37 @@ def test_landmarks_that_jump_lose_the_face_at_once_and_a_search_begins(face):
     )
     assert found == [True, True, False, True]
     assert searches == 3
+
+
+def test_a_reset_while_a_look_is_under_way_forgets_that_face_too(face):
+    forgotten, kept = javascript(
+        FOLLOW + "await detector.follow(picture); const look = detector.follow(picture);"
+        " detector.reset(); await look; const forgotten = detector.track.landmarks === null;"
+        " await detector.follow(picture); answer = [forgotten, detector.track.landmarks !== null];",
+        **face,
+    )
+    assert forgotten
+    assert kept
+
+
+def test_two_finds_of_one_face_are_one(face):
+    faces = javascript(
+        FOLLOW + "const { find } = finder; finder.find = async (picture) =>"
+        " [...await find(picture), ...await find(picture)];"
+        "answer = await detector.detect(picture);",
+        **face,
+    )
+    assert len(faces) == 1
+
+
+@pytest.mark.parametrize("method", ["detect", "follow"])
+def test_other_bytes_than_rgba_are_refused(face, method):
+    said = javascript(
+        FOLLOW + f"try {{ await detector.{method}({{ ...picture, data: new Uint8Array(9) }}); }}"
+        " catch (error) { answer = error.message; }",
+        **face,
+    )
+    assert "320 × 240 has 307200 bytes, RGBA; this has 9" in said
 
 
 def test_an_empty_picture_is_searched_only_now_and_then(face):

@@ -53,6 +53,7 @@ export function cropMatrix([a, b, c, d, e, f]) {
 /** Whether landmarks may be on a face: in the picture, of a sane size, and near the alignment that they were found
  *  with. */
 export function isPlausible(landmarks, used, picture) {
+  if (!landmarks.flat().every(Number.isFinite)) return false;
   const eyes = interOcular(landmarks);
   if (!(eyes >= 6 && eyes <= 2 * Math.max(picture.width, picture.height))) return false;
   const inside = landmarks.filter(([x, y]) => x >= 0 && y >= 0 && x < picture.width && y < picture.height);

@@ -8,6 +8,7 @@ const METADATA = 14; // ModelProto.metadata_props, each a message {1: key, 2: va
 
 /** Read the spec of a model of `python -m export.onnx`, given as a Uint8Array. */
 export function readSpec(model) {
+  if (!(model instanceof Uint8Array)) throw new TypeError("a model is given as its bytes, a Uint8Array");
   const text = new TextDecoder();
   for (const [number, property] of fields(model)) {
     if (number !== METADATA) continue;

@@ -33,7 +33,10 @@ export class FaceFinder {
       const middle = [x + width / 2, y + height / 2];
       return middle[0] >= 0 && middle[1] >= 0 && middle[0] < small.width && middle[1] < small.height;
     });
-    return apart(inside, this.overlap).map(({ box, score, points }) => ({
+    const sane = inside.filter(
+      ({ points: [left, right] }) => Math.hypot(right[0] - left[0], right[1] - left[1]) >= zoom,
+    );
+    return apart(sane, this.overlap).map(({ box, score, points }) => ({
       box: box.map((value) => value / zoom),
       score,
       alignment: anchorMatrix(points.map(([x, y]) => [x / zoom, y / zoom])),

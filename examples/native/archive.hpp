@@ -79,6 +79,7 @@ inline Archive read_archive(const std::string& path) {
   const int count = file.number<uint16_t>(end + 10);
   size_t entry = file.number<uint32_t>(end + 16);
   Archive archive;
+  size_t total = 0;
   for (int i = 0; i < count; ++i) {
     const size_t length = file.number<uint32_t>(entry + 24),
                  named = file.number<uint16_t>(entry + 28);
@@ -87,10 +88,15 @@ inline Archive read_archive(const std::string& path) {
     const size_t local = file.number<uint32_t>(entry + 42);
     const size_t data =
         local + 30 + file.number<uint16_t>(local + 26) + file.number<uint16_t>(local + 28);
-    name.resize(name.rfind(".npy"));
+    if (!name.ends_with(".npy")) throw std::runtime_error(name + " is no array");
+    name.resize(name.size() - 4);
     file.text(data, length);
+    if ((total += length) > file.size()) throw std::runtime_error(path + " holds one array twice");
     add_array(archive, name, file, data, length);
     entry += 46 + named + file.number<uint16_t>(entry + 30) + file.number<uint16_t>(entry + 32);
   }
+  for (const char* text : {"shape", "lgrnet"})
+    if (!archive.texts.count(text))
+      throw std::runtime_error(path + " is no model of export.native: it holds no " + text);
   return archive;
 }

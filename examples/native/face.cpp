@@ -1,7 +1,8 @@
-// Action units of aligned faces, by the native engine without Python: face MODEL.npz CROP.ppm...
+// Action units of a face, by the native engine without Python: face MODEL.npz PICTURE.ppm X Y ...
 //
-// A crop is a binary PPM file of 176 × 176 pixels; docs/embedding.md says how it is cut out of a
-// picture.
+// The five points are left and right eye, nose tip, left and right mouth corner, as the viewer sees
+// them: what face finders such as YuNet give.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include "archive.hpp"
 #include "cpu.hpp"  // of runtime/native/engine, as the next
 #include "network.hpp"
+#include "pictures.hpp"
 
 namespace {
 
@@ -33,13 +35,14 @@ std::vector<float> numbers(const std::string& json, const std::string& key) {
 
 lgrnet::Shape read_shape(const std::string& json) {
   const auto one = [&](const char* key) { return static_cast<int32_t>(numbers(json, key).at(0)); };
-  lgrnet::Shape shape{.aus = one("aus"),
-                      .crop = one("crop"),
-                      .input = one("input"),
-                      .stride = one("stride"),
-                      .grid = one("grid"),
-                      .cells = one("cells"),
-                      .radius = one("radius")};
+  lgrnet::Shape shape{};
+  shape.aus = one("aus");
+  shape.crop = one("crop");
+  shape.input = one("input");
+  shape.stride = one("stride");
+  shape.grid = one("grid");
+  shape.cells = one("cells");
+  shape.radius = one("radius");
   const auto fill = [&](const char* key, int32_t* to, size_t count) {
     for (size_t i = 0; i < count; ++i) to[i] = static_cast<int32_t>(numbers(json, key).at(i));
   };
@@ -51,55 +54,86 @@ lgrnet::Shape read_shape(const std::string& json) {
   return shape;
 }
 
-// (side, side, 3) bytes, BGR.
-std::vector<uint8_t> read_crop(const char* path, int side) {
-  std::ifstream stream(path, std::ios::binary);
-  std::string magic;
-  int width = 0, height = 0, most = 0;
-  stream >> magic >> width >> height >> most;
-  std::vector<uint8_t> pixels(3 * side * side);
-  stream.get();
-  if (magic != "P6" || width != side || height != side || most != 255 ||
-      !stream.read(reinterpret_cast<char*>(pixels.data()), pixels.size()))
-    throw std::runtime_error(std::string(path) + " is no binary PPM file of " +
-                             std::to_string(side) + " × " + std::to_string(side) +
-                             " pixels, 255 levels");
-  for (size_t i = 0; i < pixels.size(); i += 3) std::swap(pixels[i], pixels[i + 2]);
-  return pixels;
+class Model {
+ public:
+  explicit Model(const std::string& path)
+      : archive_(read_archive(path)),
+        shape_(read_shape(archive_.texts.at("shape"))),
+        network_(shape_, weights(), 1) {  // one thread
+    const std::string& spec = archive_.texts.at("lgrnet");
+    if (numbers(spec, "spec_version").at(0) != 2)
+      throw std::runtime_error("another spec version: export the model again");
+    aus = numbers(spec, "aus");
+    thresholds = numbers(spec, "thresholds");
+    tells_intensity = spec.find("\"intensity\": true") != std::string::npos;
+    const size_t count = shape_.aus;
+    if (shape_.crop != CROP_SIZE || aus.size() != count || thresholds.size() != count)
+      throw std::runtime_error("what the model says of itself does not fit: export it again");
+    probability.resize(count);
+    intensity.resize(count);
+  }
+
+  // Looks at a face, given its alignment; gives its landmarks, pixels of the picture.
+  Landmarks look(const Picture& picture, const Matrix& alignment) {
+    const Matrix matrix = crop_matrix(alignment), back = matrix.inverse();
+    float found[2 * 49];
+    network_.run(cut(picture, matrix).data(), probability.data(), found, intensity.data());
+    Landmarks landmarks;
+    for (int i = 0; i < 49; ++i) landmarks[i] = back({found[2 * i], found[2 * i + 1]});
+    return landmarks;
+  }
+
+  std::vector<float> aus, thresholds, probability, intensity;  // the last two of the last look
+  bool tells_intensity;
+
+ private:
+  lgrnet::Weights weights() const {  // which stay in the archive
+    lgrnet::Weights all;
+    for (const auto& [name, array] : archive_.arrays)
+      all.add(name, {array.data(), static_cast<int64_t>(array.size())});
+    return all;
+  }
+
+  Archive archive_;
+  lgrnet::Shape shape_;
+  lgrnet::Network network_;
+};
+
+double coordinate(const char* text) {
+  char* end;
+  const double value = std::strtod(text, &end);
+  if (end == text || *end || !std::isfinite(value))
+    throw std::runtime_error(std::string(text) + " is no coordinate, in pixels");
+  return value;
 }
 
-void run(int count, char** paths) {
+void run(char** arguments) {
   if (!lgrnet::runs_here()) throw std::runtime_error("compiled for another processor");
-  const Archive archive = read_archive(paths[0]);
-  const lgrnet::Shape shape = read_shape(archive.texts.at("shape"));
-  const std::string& spec = archive.texts.at("lgrnet");
-  if (numbers(spec, "spec_version").at(0) != 2)
-    throw std::runtime_error("another spec version: export the model again");
-  const auto aus = numbers(spec, "aus"), thresholds = numbers(spec, "thresholds");
-  lgrnet::Weights weights;
-  for (const auto& [name, array] : archive.arrays)
-    weights.add(name, {array.data(), static_cast<int64_t>(array.size())});
-  lgrnet::Network network(shape, weights, 1);  // one thread
-  std::vector<float> probability(shape.aus), landmarks(2 * 49), intensity(shape.aus);
-  std::printf("crop,AU,probability,intensity,present\n");
-  for (int i = 1; i < count; ++i) {
-    network.run(read_crop(paths[i], shape.crop).data(), probability.data(), landmarks.data(),
-                intensity.data());
-    for (int au = 0; au < shape.aus; ++au)
-      std::printf("%s,AU%02d,%.9g,%.9g,%d\n", paths[i], static_cast<int>(aus[au]), probability[au],
-                  intensity[au], probability[au] >= thresholds[au]);
+  Model model(arguments[0]);
+  const Picture picture = read_ppm(arguments[1]);
+  Anchors anchors;
+  for (int i = 0; i < 5; ++i)
+    anchors[i] = {coordinate(arguments[2 + 2 * i]), coordinate(arguments[3 + 2 * i])};
+  // A finder's points are a first guess; those of the network align the face as it was trained.
+  const Landmarks landmarks = model.look(picture, alignment_matrix(anchors));
+  model.look(picture, alignment_matrix(landmarks));
+  std::printf("AU,probability,intensity,present\n");
+  for (size_t i = 0; i < model.aus.size(); ++i) {
+    std::printf("AU%02d,%.9g,", static_cast<int>(model.aus[i]), model.probability[i]);
+    if (model.tells_intensity) std::printf("%.9g", model.intensity[i]);
+    std::printf(",%d\n", model.probability[i] >= model.thresholds[i]);
   }
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 3) {
-    std::fprintf(stderr, "usage: face MODEL.npz CROP.ppm...\n");
+  if (count != 13) {
+    std::fprintf(stderr, "usage: face MODEL.npz PICTURE.ppm X Y X Y X Y X Y X Y\n");
     return 2;
   }
   try {
-    run(count - 1, arguments + 1);
+    run(arguments + 1);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

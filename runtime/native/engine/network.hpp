@@ -1,6 +1,7 @@
 // LGRNet, from a face to its action units and landmarks: lgrnet.network.model.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -22,13 +23,30 @@ struct Shape {
   float cells_per_pixel, slope;
 };
 
+// What the parts rely on; runtime.native.model checks the same before.
+inline const Shape& checked(const Shape& shape) {
+  constexpr int WIDEST = 4096;
+  bool sound = shape.input % (16 * std::max(shape.stride, 1)) == 0;
+  for (int size : {shape.aus, shape.crop, shape.input, shape.stride, shape.grid, shape.cells,
+                   shape.radius, shape.stem[0], shape.stem[1], shape.feature[0], shape.feature[1],
+                   shape.feature[2], shape.refine[0], shape.refine[1], shape.refine[2]})
+    sound = sound && size > 0 && size <= WIDEST;
+  sound = sound && shape.grid == shape.input / (4 * shape.stride) && shape.grid >= 8 &&
+          (shape.cells == shape.grid || shape.cells == shape.grid + 8) && shape.stem[0] % 4 == 0 &&
+          shape.stem[1] % 4 == 0;
+  for (float factor : {shape.cells_per_pixel, shape.slope})
+    sound = sound && factor > 0 && factor < 1e6f;
+  if (!sound) unusable("there is no network of these sizes");
+  return shape;
+}
+
 // FACS's E; lgrnet.network.heads.
 constexpr float STRONGEST = 5.f;
 
 class Network {
  public:
   Network(const Shape& shape, const Weights& weights, int threads)
-      : shape_(shape),
+      : shape_(checked(shape)),
         side_(shape.grid / 8),
         threads_(threads),
         scratches_(threads),
@@ -51,6 +69,8 @@ class Network {
     strength_weight_ = weights.find("strength.weight", shape.aus * cells * shape.refine[2]);
     if (strength_weight_) strength_bias_ = weights.get("strength.bias", shape.aus);
     order_ = weights.get("heads.order", shape.aus);
+    for (int i = 0; i < shape.aus; ++i)
+      if (!(order_[i] >= 0 && order_[i] < shape.aus)) unusable("array heads.order is no order");
     for (int thread = 0; thread < threads; ++thread) {
       refine_maps_.push_back(refine_.make_maps(shape.grid, shape.grid));
       fused_.emplace_back(shape.grid, shape.grid, shape.stem[1]);

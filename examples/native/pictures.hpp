@@ -1,0 +1,111 @@
+// Pixels: reading a picture, and cutting a face out of it as `warp` of runtime/align.py does.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "geometry.hpp"
+
+struct Picture {
+  int width, height;
+  std::vector<uint8_t> bgr;
+
+  double at(int x, int y, int channel) const {
+    const bool inside = x >= 0 && y >= 0 && x < width && y < height;
+    return inside ? bgr[(static_cast<size_t>(y) * width + x) * 3 + channel] : 128;  // grey outside
+  }
+};
+
+// A binary PPM file, the simplest of all: ffmpeg -i picture.jpg picture.ppm
+inline Picture read_ppm(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) throw std::runtime_error(path + " cannot be opened");
+  std::string magic;
+  int most = 0;
+  Picture picture{};
+  stream >> magic;
+  while ((stream >> std::ws).peek() == '#') stream.ignore(1000, '\n');  // as GIMP writes
+  stream >> picture.width >> picture.height >> most;
+  stream.get();
+  constexpr int LARGEST = 1 << 15;
+  if (magic != "P6" || most != 255 || std::min(picture.width, picture.height) < 1 ||
+      std::max(picture.width, picture.height) > LARGEST)
+    throw std::runtime_error(path + " is no binary PPM file of 255 levels");
+  picture.bgr.resize(size_t{3} * picture.width * picture.height);
+  if (!stream.read(reinterpret_cast<char*>(picture.bgr.data()), picture.bgr.size()))
+    throw std::runtime_error(path + " is cut");
+  for (size_t i = 0; i < picture.bgr.size(); i += 3) std::swap(picture.bgr[i], picture.bgr[i + 2]);
+  return picture;
+}
+
+// The means of factor × factor pixels, from (left, top) on.
+inline Picture averaged(const Picture& picture, int factor, int left, int top, int width,
+                        int height) {
+  Picture out{width, height, std::vector<uint8_t>(size_t{3} * width * height)};
+  for (size_t i = 0; i < out.bgr.size(); ++i) {
+    const int channel = i % 3, x = left + static_cast<int>(i / 3 % width) * factor;
+    const int y = top + static_cast<int>(i / 3 / width) * factor;
+    double sum = 0;
+    for (int row = y; row < y + factor; ++row)
+      for (int column = x; column < x + factor; ++column) sum += picture.at(column, row, channel);
+    out.bgr[i] = static_cast<uint8_t>(std::lround(sum / (factor * factor)));
+  }
+  return out;
+}
+
+// (size, size, 3) bytes, BGR, sampled bilinearly. Faces that shrink to half or less are averaged
+// down by a whole factor first, or sampling would skip pixels.
+inline std::vector<uint8_t> cut(const Picture& whole, Matrix matrix, int size = CROP_SIZE) {
+  Picture smaller;
+  const Picture* picture = &whole;
+  const int factor = static_cast<int>(1 / std::max(std::hypot(matrix.a, matrix.d), 1e-6));
+  if (factor >= 2) {
+    const Matrix back = matrix.inverse();
+    const double side = size;
+    Point low = back({0, 0}), high = low;
+    for (const Point& corner : {back({side, 0}), back({0, side}), back({side, side})}) {
+      low = {std::min(low.x, corner.x), std::min(low.y, corner.y)};
+      high = {std::max(high.x, corner.x), std::max(high.y, corner.y)};
+    }
+    const auto first = [&](double from) {
+      return std::max(static_cast<int>(std::floor(from)) - factor, 0);
+    };
+    const auto last = [&](double to, int end) {
+      return std::min(static_cast<int>(std::ceil(to)) + factor, end);
+    };
+    const int left = first(low.x), top = first(low.y);
+    const int width = (last(high.x, whole.width) - left) / factor;
+    const int height = (last(high.y, whole.height) - top) / factor;
+    if (width >= 1 && height >= 1) {
+      smaller = averaged(whole, factor, left, top, width, height);
+      picture = &smaller;
+      const Point centre = matrix({left + (factor - 1) / 2., top + (factor - 1) / 2.});
+      matrix = {matrix.a * factor, matrix.b * factor, centre.x,
+                matrix.d * factor, matrix.e * factor, centre.y};
+    }
+  }
+  const Matrix back = matrix.inverse();
+  std::vector<uint8_t> out;
+  out.reserve(size_t{3} * size * size);
+  for (int row = 0; row < size; ++row) {
+    for (int column = 0; column < size; ++column) {
+      const Point p = back({static_cast<double>(column), static_cast<double>(row)});
+      const int x = static_cast<int>(std::floor(p.x)), y = static_cast<int>(std::floor(p.y));
+      const double right = p.x - x, below = p.y - y;
+      for (int channel = 0; channel < 3; ++channel) {
+        const auto across = [&](int line) {
+          return (1 - right) * picture->at(x, line, channel) +
+                 right * picture->at(x + 1, line, channel);
+        };
+        out.push_back(
+            static_cast<uint8_t>(std::lround((1 - below) * across(y) + below * across(y + 1))));
+      }
+    }
+  }
+  return out;
+}
