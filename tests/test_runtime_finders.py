@@ -215,6 +215,7 @@ def test_a_finder_of_a_file_can_be_cloned_and_tells_which_file(finder):
     assert finder.clone().sha256 == finder.sha256 == file_sha256(finder._path)
 
 
+@pytest.mark.skipif(not YUNET.exists(), reason=f"{YUNET} is not here")
 def test_yunet_has_a_clone_of_the_same_settings():
     finder = YuNetFinder(YUNET, threshold=0.5, search_side=640)
     other = finder.clone()
