@@ -1,6 +1,6 @@
 // The page: a camera's or a file's frames, the face in them, and a bar for each of its action units.
 //
-// index.html?model=…&finder=…&provider=webgpu opens other files, or computes on the GPU.
+// index.html?model=…&finder=… opens other files, ?threads=4 and ?provider=webgpu compute on more threads or the GPU.
 
 import { Detector } from "./detector.js";
 
@@ -8,6 +8,7 @@ const settings = {
   model: "../../runtime/models/lgrnet_edge.onnx",
   finder: "yunet.onnx",
   provider: "wasm",
+  threads: "1",
   ...Object.fromEntries(new URLSearchParams(location.search)),
 };
 const [video, overlay, status, pace, units] = ["video", "overlay", "status", "pace", "units"].map((id) =>
@@ -31,6 +32,11 @@ async function open() {
   if (gpu && !navigator.gpu)
     throw new Error("provider=webgpu: this browser has no WebGPU; leave it out to compute on the CPU");
   const ort = await import(`./node_modules/onnxruntime-web/dist/ort${gpu ? ".webgpu" : ".wasm"}.min.mjs`);
+  const threads = Number(settings.threads);
+  if (!(Number.isInteger(threads) && threads >= 1)) throw new Error(`threads=${settings.threads}: give 1 or more`);
+  if (threads > 1 && !crossOriginIsolated)
+    throw new Error(`threads=${threads}: browsers give one thread only to this page; serve it by serve.py`);
+  ort.env.wasm.numThreads = threads;
   const [model, finder] = await Promise.all([bytes(settings.model), bytes(settings.finder)]);
   return Detector.open(ort, model, finder, { executionProviders: [settings.provider] });
 }
@@ -66,6 +72,7 @@ function show(table, keys, face) {
 async function run(detector) {
   const table = rows(detector.spec, detector.names);
   const { preset, precision, training_data: trained } = detector.spec;
+  const compute = settings.provider === "wasm" ? `WebAssembly, threads: ${settings.threads}` : settings.provider;
   let mean = 0; // milliseconds a frame, smoothed
   let source = 0; // which of the videos that were opened is looked at
   let looking = Promise.resolve(); // the look that is under way
@@ -82,7 +89,7 @@ async function run(detector) {
     show(table, detector.names, face);
     const took = performance.now() - begun;
     mean = mean ? 0.9 * mean + 0.1 * took : took;
-    pace.textContent = `${preset}, ${precision}, ${settings.provider}: ${mean.toFixed(0)} ms a frame${face ? "" : "; no face"}\nTrained on: ${trained}`;
+    pace.textContent = `${preset}, ${precision}, ${compute}: ${mean.toFixed(0)} ms a frame${face ? "" : "; no face"}\nTrained on: ${trained}`;
     next(of);
   }
   // Ends what is looked at; gives the number of what comes next.

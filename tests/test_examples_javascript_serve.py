@@ -1,0 +1,30 @@
+"""The server of examples/javascript."""
+
+import functools
+import http.server
+import runpy
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+from javascript import FOLDER
+
+
+def test_pages_are_isolated_and_lie_in_the_repository():
+    served = runpy.run_path(str(FOLDER / "serve.py"))
+    handler = functools.partial(served["Handler"], directory=served["ROOT"])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}"
+        with urllib.request.urlopen(f"{root}/examples/javascript/") as page:
+            assert page.read() == (FOLDER / "index.html").read_bytes()
+            # What HTML's standard asks for before `crossOriginIsolated` is true.
+            assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            assert page.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        with urllib.request.urlopen(f"{root}/examples/javascript/page.js") as script:
+            assert script.headers["Content-Type"] == "text/javascript"
+            assert script.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{root}/examples/javascript/none.onnx")
+        server.shutdown()
