@@ -23,7 +23,7 @@ def test_pages_are_isolated_and_lie_in_the_repository():
             assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
             assert page.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
         with urllib.request.urlopen(f"{root}/examples/javascript/page.js") as script:
-            assert script.headers["Content-Type"] == "text/javascript"
+            assert "javascript" in script.headers["Content-Type"]  # or browsers run no module
             assert script.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{root}/examples/javascript/none.onnx")
