@@ -24,7 +24,7 @@ from torch import nn
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.shared.series import run_command, train_network
-from benchmarks.table import Column, difference, markdown
+from benchmarks.table import Column, difference, markdown, number
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.data.shards import FaceShards
 from lgrnet.evaluation.bootstrap import (
@@ -186,10 +186,10 @@ def judge(args: argparse.Namespace) -> None:
 
 _COLUMNS: tuple[Column, ...] = (
     ("variant", "---", lambda row: row["variant"]),
-    ("mean F1", "---:", lambda row: f"{row['f1']:.4f}"),
+    ("mean F1", "---:", number("f1", 4)),
     ("of the seeds", "---", lambda row: ", ".join(f"{f1:.3f}" for f1 in row["f1_of_seeds"])),
-    ("AUC", "---:", lambda row: f"{row['auc']:.4f}"),
-    ("landmark error %", "---:", lambda row: f"{100 * row['landmark_error']:.2f}"),
+    ("AUC", "---:", number("auc", 4)),
+    ("landmark error %", "---:", number("landmark_error", 2, 100)),
     ("F1 to LGRNet (95 %)", "---:", difference(4)),
     ("AUC to LGRNet (95 %)", "---:", difference(4, "auc_difference")),
 )

@@ -4,6 +4,7 @@ They are made of the JSON alone, so that what the README says is what the commit
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -38,7 +39,8 @@ def number(key: str, digits: int, scale: float = 1.0) -> Callable[[dict], str]:
     """Make a cell of a number; empty where it is not known."""
 
     def cell(row: dict) -> str:
-        return "" if row[key] is None else f"{scale * row[key]:.{digits}f}"
+        known = row[key] is not None and math.isfinite(row[key])
+        return f"{scale * row[key]:.{digits}f}" if known else ""
 
     return cell
 
@@ -51,7 +53,7 @@ def difference(digits: int, key: str = "difference") -> Callable[[dict], str]:
 
     def cell(row: dict) -> str:
         low, high = row[f"{key}_95"]
-        if None in (row[key], low, high):
+        if not all(each is not None and math.isfinite(each) for each in (row[key], low, high)):
             return ""
         return f"{row[key]:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 

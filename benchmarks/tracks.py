@@ -7,6 +7,7 @@ Needs nothing of this repository but `runtime`, so that it also runs on another 
 import argparse
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -80,9 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "search_every": args.search_every or None,
         "finder": args.finder,
     }
-    with Detector(args.model, **settings) as detector:
-        for clip in args.clips:
-            keep_tracks(detector, clip, args.out / f"{clip.stem}.json")
+    try:
+        with Detector(args.model, **settings) as detector:
+            for clip in args.clips:
+                keep_tracks(detector, clip, args.out / f"{clip.stem}.json")
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -65,13 +65,13 @@ def average(
     wanted = asdict(mean.config)
     for path, (model, _) in zip(every[1:], read[1:], strict=True):
         found = asdict(model.config)
-        different = [
-            f"{name} = {found[name]}, of the first {wanted[name]}"
+        different = [  # of `missing_from` only the AUs of the first were taken
+            f"{name} = {found[name]}, of {paths[0] if name == 'aus' else every[0]} {wanted[name]}"
             for name in wanted
             if name not in FREE_FIELDS and found[name] != wanted[name]
         ]
         if different:
-            raise ValueError(f"{path} is another network than {every[0]}: {'; '.join(different)}")
+            raise ValueError(f"{path} is another network than others: {'; '.join(different)}")
     states = [model.state_dict() for model, _ in read[-len(paths) :]]
     weights = {}
     for name, first in mean.state_dict().items():

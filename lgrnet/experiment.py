@@ -190,8 +190,13 @@ class Experiment:
         return json.loads(json.dumps(asdict(self), default=str))
 
 
-UNTOLD: dict[str, dict[str, Any]] = {"optim": {"average_from": None, "clip": 5.0}}
-"""Table of an experiment → settings that older runs did not record → the values they used."""
+UNTOLD: dict[str, dict[str, Any]] = {
+    "": {},
+    "data": {"also": []},
+    "optim": {"average_from": None, "clip": 5.0},
+}
+"""Table of an experiment, or nothing for what stands above all tables → settings that older runs
+did not record → the values they used."""
 
 
 def with_untold(recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,8 +208,9 @@ def with_untold(recorded: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The same with the settings of :data:`UNTOLD` where it lacks them.
     """
-    filled = {part: {**values, **recorded.get(part, {})} for part, values in UNTOLD.items()}
-    return {**recorded, **filled}
+    parts = {part: values for part, values in UNTOLD.items() if part}
+    filled = {part: {**values, **recorded.get(part, {})} for part, values in parts.items()}
+    return {**UNTOLD[""], **recorded, **filled}
 
 
 def load_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:

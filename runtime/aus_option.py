@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 OPTION = "--aus"
 METAVAR = "AU12,AU06"
@@ -40,7 +41,7 @@ def join_aus(argv: Sequence[str] | None) -> list[str]:
     """Make one argument of the AUs that follow ``--aus``, so that ``--aus 1 2 4`` is read.
 
     An option of many arguments would also take what comes after them, such as ``clip.mp4`` in
-    ``--aus AU12 clip.mp4``.
+    ``--aus AU12 clip.mp4``. What is there as a file or folder is no AU, as a folder ``25``.
 
     Args:
         argv: A command's arguments; None for those of the process.
@@ -51,7 +52,7 @@ def join_aus(argv: Sequence[str] | None) -> list[str]:
     joined: list[str] = []
     for word in sys.argv[1:] if argv is None else argv:
         follows = len(joined) > 1 and joined[-2] == OPTION and _WORDS.fullmatch(joined[-1])
-        if follows and _WORDS.fullmatch(word):
+        if follows and _WORDS.fullmatch(word) and not Path(word).exists():
             joined[-1] += f" {word}"
         else:
             joined.append(word)

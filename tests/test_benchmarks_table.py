@@ -244,3 +244,11 @@ def test_a_difference_that_there_is_not_is_an_empty_cell():
     row = {"difference": -0.014, "difference_95": [-0.02, 0.001]}
     assert cell(row) == "-0.01 (-0.02 to +0.00)"
     assert cell({"difference": None, "difference_95": [None, None]}) == ""
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan")])
+def test_what_is_not_known_is_an_empty_cell(unknown):
+    row = {"auc": unknown, "difference": unknown, "difference_95": [0.1, 0.2]}
+    assert table.number("auc", 2)(row) == table.difference(2)(row) == ""
+    assert table.number("auc", 1, 100)({"auc": 0.5}) == "50.0"
+    assert table.difference(1)({"difference": 0.1, "difference_95": [unknown, 0.2]}) == ""

@@ -138,7 +138,7 @@ def test_wrong_files_are_named(program, picture, tmp_path):
     short = tmp_path / "short.ppm"
     short.write_bytes(picture.read_bytes()[:-1])
     commented = tmp_path / "commented.ppm"
-    commented.write_bytes(picture.read_bytes().replace(b"P6\n", b"P6\n# by hand\n", 1))
+    commented.write_bytes(picture.read_bytes().replace(b"\n255", b"\n# by hand\n255", 1))
     for arguments, words in (
         ((tmp_path / "none.npz", picture), "none.npz cannot be opened"),
         ((cut, picture), "cut.npz is cut"),
@@ -155,6 +155,7 @@ def test_wrong_files_are_named(program, picture, tmp_path):
     assert run(program, model, commented, *POINTS).returncode == 0
     assert run(program, model, picture).returncode == 2
     assert "two eyes" in run(program, model, picture, *["5"] * 10).stderr
+    assert "1e12 is no coordinate" in run(program, model, picture, "1e12", *["5"] * 9).stderr
     assert "x7 is no coordinate" in run(program, model, picture, "x7", *["5"] * 9).stderr
 
 
@@ -179,8 +180,9 @@ def test_archives_that_models_are_not_are_refused(program, picture, tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("input", 0), ("stride", 0), ("stride", -2), ("grid", 17), ("cells", -1), ("crop", 100000),
-     ("radius", 0), ("slope", 0), ("cells_per_pixel", 0), ("aus", 99999)],
+    [("input", 0), ("stride", 0), ("stride", -2), ("stride", 1 << 28), ("stem", [32]),
+     ("grid", 17), ("cells", -1), ("crop", 100000), ("radius", 0),
+     ("slope", 0), ("cells_per_pixel", 0), ("aus", 99999)],
 )  # fmt: skip
 def test_sizes_that_no_network_has_are_refused(program, picture, tmp_path, field, value):
     """Python refuses such a file when it opens it, so it is written by hand."""
@@ -191,14 +193,15 @@ def test_sizes_that_no_network_has_are_refused(program, picture, tmp_path, field
     np.savez(path, **{**content, "shape": np.array(json.dumps(shape))})
     done = run(program, path, picture, *POINTS)
     assert done.returncode == 1
-    assert "export it again" in done.stderr
+    assert "export it again" in done.stderr or "the model's stem is short" in done.stderr
 
 
-def test_an_order_that_is_none_is_refused(program, picture, tmp_path):
+@pytest.mark.parametrize("change", [lambda order: order + 1, lambda order: order * 0])
+def test_an_order_that_is_none_is_refused(program, picture, tmp_path, change):
     with np.load(model_path("edge-native")) as archive:
         content = dict(archive)
     path = tmp_path / "odd.npz"
-    np.savez(path, **{**content, "heads.order": content["heads.order"] + 1})
+    np.savez(path, **{**content, "heads.order": change(content["heads.order"])})
     done = run(program, path, picture, *POINTS)
     assert done.returncode == 1
     assert "heads.order is no order" in done.stderr

@@ -41,6 +41,13 @@ def test_only_what_can_be_an_au_joins():
     assert join_aus(["--aus", "nose", "2"]) == ["--aus", "nose", "2"]
 
 
+def test_a_folder_with_a_number_for_a_name_is_no_au(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert join_aus(["--aus", "AU12", "25"]) == ["--aus", "AU12 25"]
+    (tmp_path / "25").mkdir()
+    assert join_aus(["--aus", "AU12", "6", "25"]) == ["--aus", "AU12 6", "25"]
+
+
 def test_a_command_reads_the_process_s_arguments(monkeypatch):
     monkeypatch.setattr("sys.argv", ["evaluate", "a.pt", "--aus", "1", "12"])
     assert evaluate().aus == (1, 12)

@@ -22,7 +22,7 @@ from runtime.file_names import is_annotated
 from runtime.help import purpose
 from runtime.options import EXIT_CODES
 from runtime.packaged import MODELS, model_path
-from runtime.spec import ENGINES
+from runtime.spec import ENGINES, SPEC_VERSION
 
 
 def test_models(capsys):
@@ -72,6 +72,7 @@ def test_models_of_ones_own(capsys, tmp_path):
     assert edge["thresholds"] == mine["thresholds"] == list(spec.thresholds)
     assert (mine["file"], mine["batch"], mine["graph"]) == (str(path), 1, spec.graph)
     assert "does not exist" in none["error"]
+    assert (mine["spec_version"], mine["au_names"]["AU12"]) == (SPEC_VERSION, "Lip Corner Puller")
 
 
 def test_libraries_are_quiet_for_a_while(capfd):

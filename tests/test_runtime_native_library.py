@@ -78,6 +78,8 @@ def test_instruction_sets_are_those_of_the_processor(monkeypatch, machine, wante
 def test_zig_gets_flags_that_it_knows(monkeypatch):
     monkeypatch.setattr(compiling, "compiler", lambda: [sys.executable, "-m", "ziglang", "c++"])
     assert compiling.compile_command("dotprod")[-1] == "-mcpu=generic+dotprod"
+    monkeypatch.setattr(compiling, "compiler", lambda: ["/opt/zig", "c++"])
+    assert compiling.compile_command("dotprod")[-1] == "-mcpu=generic+dotprod"
     assert compiling.compile_command("avx2")[-2:] == ["-mavx2", "-mfma"]
     monkeypatch.setattr(compiling, "compiler", lambda: ["g++"])
     assert compiling.compile_command("dotprod")[-1] == "-march=armv8.2-a+dotprod"

@@ -12,6 +12,7 @@ from runtime.cli import main
 from runtime.drawing.style import Style, text_width
 from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
+from runtime.outputs import plotting
 from runtime.outputs.curves import read_curves, survey
 from runtime.outputs.plotting import (
     _FRAMES,
@@ -19,8 +20,10 @@ from runtime.outputs.plotting import (
     AREA_PRESENT,
     FAINT,
     GRID,
+    _blocks,
     _clock,
     _fitting,
+    _heads,
     _ticks,
 )
 
@@ -143,16 +146,58 @@ def test_many_videos_fill_the_width(tmp_path, videos):
 
 def test_names_are_as_long_as_fits():
     style = Style(1.0)
-    texts = [["a.mp4, face 0   9 frames", "a.mp4, face 0", "a.mp4"]] * 2
-    wide, narrow = (text_width(texts[0][i], style.font) for i in (0, 1))
-    assert _fitting(texts, [wide, wide], style) == [texts[0][0]] * 2
-    assert _fitting(texts, [wide, wide - 1], style) == [texts[0][1]] * 2
-    assert _fitting(texts, [narrow, narrow - 1], style) == ["a.mp4", "a.mp4"]
-    cut = _fitting([["person_001_session_7.mp4"]], [narrow], style)[0]
+    forms = _heads("a.mp4", "0", 9, 0)
+    assert forms == ["a.mp4, face 0   9 frames", "a.mp4, face 0", "a.mp4"]
+    widths = [text_width(form, style.font) for form in forms]
+    for form, width, shorter in zip(forms, widths, [*forms[1:], None], strict=True):
+        assert _fitting(forms, width, style) == form
+        assert shorter is None or _fitting(forms, width - 1, style) == shorter
+    narrow = widths[1]
+    cut = _fitting(["person_001_session_7.mp4"], narrow, style)
     assert cut.startswith("...")
     assert "person_001_session_7.mp4".endswith(cut[3:])
     assert text_width(cut, style.font) <= narrow
-    assert _fitting([["person"]], [3], style) == [""]
+    assert _fitting(["person"], 3, style) == ""
+    assert _heads("a.mp4", "3", 1, 1) == ["a.mp4, face 3   1 frame", "a.mp4, face 3", "face 3"]
+    assert _heads("", "3", 2, 0) == ["face 3   2 frames", "face 3", "face 3"]
+    assert _heads("pictures", "", 2, 0) == ["pictures   2 frames", "pictures", "pictures"]
+
+
+def test_the_faces_that_are_there_longest_get_blocks_of_each_part():
+    counts = {(0, "0"): 10, (0, "1"): 90, (1, "7"): 5, (0, "2"): 40, (0, "3"): 30, (0, "4"): 20}
+    wanted = {(0, "1"): 0, (0, "2"): 1, (0, "3"): 2, (0, "4"): 3, (1, "7"): 0}
+    assert _blocks(counts) == wanted
+
+
+def test_what_stands_above_the_curves_and_below(tmp_path, monkeypatch):
+    written = []
+
+    def keep(page, text, place, style, colour):
+        written.append((text, place))
+
+    monkeypatch.setattr(plotting, "write", keep)
+    with open_writer("native", tmp_path / "clips", Layout(AUS, named=True)) as writer:
+        for n in range(40):
+            name, count = ("long_interview.mp4", 6) if n < 38 else ("b.mp4", 1)
+            faces = [some_face(i, size=None, AU06=0.5, AU12=0.9) for i in range(count)]
+            writer.write(replace(some_result(n, *faces, name=name), timestamp=n / 25))
+    plot(tmp_path / "clips.csv")
+    heads = {text: x for text, (x, _) in written if "face" in text or "mp4" in text}
+    full = [f"long_interview.mp4, face {i}   38 frames" for i in range(4)]
+    assert [*heads][:1] + [*heads][-4:-1] == [full[0], *full[1:]]
+    assert len({heads[text] for text in full}) == 1
+    assert heads["b.mp4"] > heads[full[0]] + 500, "which has less room, and says less"
+    assert any("the 5 faces seen longest of 7" in text for text, _ in written)
+
+
+def test_the_last_picture_is_as_wide_as_the_others(tmp_path):
+    """Also where only one frame of some was looked at."""
+    with open_writer("native", tmp_path / "clips", Layout(AUS, named=True)) as writer:
+        for n in range(5):
+            face = some_face(0, size=None, AU06=0.5, AU12=0.9)
+            writer.write(replace(some_result(20 * n, face, name=f"{n}.mp4"), timestamp=0.0))
+    span = survey(tmp_path / "clips.csv", None)[1]
+    assert (span.start, span.end) == (0, 100)
 
 
 def test_table_that_is_being_written(tmp_path):

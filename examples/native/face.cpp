@@ -34,7 +34,13 @@ std::vector<float> numbers(const std::string& json, const std::string& key) {
 }
 
 lgrnet::Shape read_shape(const std::string& json) {
-  const auto one = [&](const char* key) { return static_cast<int32_t>(numbers(json, key).at(0)); };
+  const auto whole = [&](const char* key, size_t i) {
+    const auto found = numbers(json, key);
+    if (found.size() <= i)
+      throw std::runtime_error(std::string("the model's ") + key + " is short");
+    return static_cast<int32_t>(found[i]);
+  };
+  const auto one = [&](const char* key) { return whole(key, 0); };
   lgrnet::Shape shape{};
   shape.aus = one("aus");
   shape.crop = one("crop");
@@ -44,7 +50,7 @@ lgrnet::Shape read_shape(const std::string& json) {
   shape.cells = one("cells");
   shape.radius = one("radius");
   const auto fill = [&](const char* key, int32_t* to, size_t count) {
-    for (size_t i = 0; i < count; ++i) to[i] = static_cast<int32_t>(numbers(json, key).at(i));
+    for (size_t i = 0; i < count; ++i) to[i] = whole(key, i);
   };
   fill("stem", shape.stem, 2);
   fill("feature", shape.feature, 3);
@@ -102,7 +108,8 @@ class Model {
 double coordinate(const char* text) {
   char* end;
   const double value = std::strtod(text, &end);
-  if (end == text || *end || !std::isfinite(value))
+  constexpr double FARTHEST = 1e6;  // beyond any picture
+  if (end == text || *end || !(std::fabs(value) < FARTHEST))
     throw std::runtime_error(std::string(text) + " is no coordinate, in pixels");
   return value;
 }

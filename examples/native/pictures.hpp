@@ -29,8 +29,10 @@ inline Picture read_ppm(const std::string& path) {
   int most = 0;
   Picture picture{};
   stream >> magic;
-  while ((stream >> std::ws).peek() == '#') stream.ignore(1000, '\n');  // as GIMP writes
-  stream >> picture.width >> picture.height >> most;
+  for (int* number : {&picture.width, &picture.height, &most}) {
+    while ((stream >> std::ws).peek() == '#') stream.ignore(1000, '\n');  // as GIMP writes
+    stream >> *number;
+  }
   stream.get();
   constexpr int LARGEST = 1 << 15;
   if (magic != "P6" || most != 255 || std::min(picture.width, picture.height) < 1 ||

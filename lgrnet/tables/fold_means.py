@@ -186,7 +186,8 @@ def _require_alike(trained: dict[str, Any], folder: Path, scores: dict[str, Any]
     sources = dict(zip(_SOURCES, (experiment.get("init"), distil.get("teacher")), strict=True))
     told = ("out", "data", "save_every", "init", "distil")
     plain = {key: value for key, value in experiment.items() if key not in told}
-    plain["distil.weight"] = distil.get("weight") if distil.get("teacher") else None
+    if distil.get("teacher"):
+        plain |= {f"distil.{key}": value for key, value in distil.items() if key != "teacher"}
     plain["prepared data"] = scores["recipe"]
     # Where the data lie is no matter: what they are has been compared.
     apart = ("fold", "workers", "root")

@@ -9,7 +9,7 @@ from pathlib import Path
 from runtime.backends import open_backend
 from runtime.help import purpose
 from runtime.packaged import DEFAULT, MODELS, model_path
-from runtime.spec import ModelSpec
+from runtime.spec import METADATA_KEY, ModelSpec
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,7 +25,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", default=list(MODELS), help="names, or exported files"
     )
-    parser.add_argument("--json", action="store_true", help="all that the files say, as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="all that the files say of themselves, as a JSON list"
+    )
     args = parser.parse_args(argv)
     told, code = [], 0
     for name in args.models:
@@ -38,7 +40,8 @@ def main(argv: Sequence[str]) -> int:
             text = f"  cannot be opened here: {error}"
             code = 2
         else:
-            told.append({"model": name, "file": str(path), **spec.to_dict()})
+            said = json.loads(spec.to_metadata()[METADATA_KEY])
+            told.append({"model": name, "file": str(path), **said})
             text = _describe(name, path, spec)
         if not args.json:
             print(f"{name}{', the default' if name == DEFAULT else ''}\n{text}\n")

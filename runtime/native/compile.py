@@ -81,7 +81,8 @@ def compile_command(target: str) -> list[str]:
         CompileError: There is no compiler.
     """
     command = compiler()
-    flags = ZIG.get(target, TARGETS[target]) if "ziglang" in command else TARGETS[target]
+    zig = "ziglang" in command or Path(command[0]).stem == "zig"
+    flags = ZIG.get(target, TARGETS[target]) if zig else TARGETS[target]
     return [*command, *FLAGS, *flags]
 
 

@@ -101,7 +101,7 @@ def survey(
     if not counts:
         raise InputError(f"{path} holds no face")
     # The last frame is as long as they are on average.
-    end += ((end - start) / (frames - 1) if timed and frames > 1 else 1) or 1
+    end += ((end - start) / (frames - 1) if frames > 1 else 1) or 1
     return tuple(aus or known), Span(start, end, timed, mixed), parts, counts
 
 

@@ -1,7 +1,7 @@
 """The timeline of a finished run as a picture: a row an action unit, a block a face.
 
-Of many files the parts of a block lie side by side, one a video, each with its longest face in the
-first block.
+Of many files the parts of a block lie side by side, one a video; further faces of a video are in
+further blocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ def plot(
     curves = read_curves(path, shown, blocks, span, columns)
     heads: list[dict[int, list[str]]] = [{} for _ in curves]
     for (part, face), block in blocks.items():
-        heads[block][part] = _heads(parts[part].name, face, counts[part, face])
+        heads[block][part] = _heads(parts[part].name, face, counts[part, face], block)
     many = f"; the {len(blocks)} faces seen longest of {len(counts)}"
     note = many if len(counts) > len(blocks) else ""
     picture = _page(curves, heads, parts, shown, span, label, width, style, note)
@@ -94,24 +94,20 @@ def _blocks(counts: Mapping[Face, int]) -> dict[Face, int]:
     return blocks
 
 
-def _heads(part: str, face: str, rows: int) -> list[str]:
+def _heads(part: str, face: str, rows: int, block: int) -> list[str]:
     """Say what a face's curves are of: in full, and shorter for parts that are narrow."""
-    name = ", ".join(filter(None, (part, f"face {face}" if face else "")))
-    return [f"{name}   {rows} frame{'s' * (rows != 1)}", name, part or name]
+    number = f"face {face}" if face else ""
+    name = ", ".join(filter(None, (part, number)))
+    # The first block tells the file, which is above the others.
+    return [f"{name}   {rows} frame{'s' * (rows != 1)}", name, number if block else part or number]
 
 
-def _fitting(texts: Sequence[Sequence[str]], widths: Sequence[int], style: Style) -> list[str]:
-    """Choose the longest form in which all fit; of names too long for it the end, which differs."""
-    for form in zip(*texts, strict=True):
-        measured = [text_width(text, style.font) for text in form]
-        if all(each <= width for each, width in zip(measured, widths, strict=True)):
-            return list(form)
-    return [_end(forms[-1], width, style) for forms, width in zip(texts, widths, strict=True)]
-
-
-def _end(text: str, width: int, style: Style) -> str:
-    if text_width(text, style.font) <= width:
-        return text
+def _fitting(forms: Sequence[str], width: int, style: Style) -> str:
+    """Choose the longest form that fits; of a name that is too long the end, which differs."""
+    for text in forms:
+        if text_width(text, style.font) <= width:
+            return text
+    text = forms[-1]
     while text and text_width(f"...{text}", style.font) > width:
         text = text[1:]
     return f"...{text}" if text else ""
@@ -148,9 +144,8 @@ def _page(
     edges.insert(0, left)
     for head, curve in zip(heads, curves, strict=True):
         places = {part: edges[part] + pad * (part > 0) for part in head}
-        widths = [edges[part + 1] - place - pad for part, place in places.items()]
-        texts = _fitting([head[part] for part in places], widths, style)
-        for place, text in zip(places.values(), texts, strict=True):
+        for part, place in places.items():
+            text = _fitting(head[part], edges[part + 1] - place - pad, style)
             write(page, text, (place, y), style, INK)
         y += style.row + pad
         for x in at.values():

@@ -1,7 +1,6 @@
 // LGRNet, from a face to its action units and landmarks: lgrnet.network.model.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -26,12 +25,13 @@ struct Shape {
 // What the parts rely on; runtime.native.model checks the same before.
 inline const Shape& checked(const Shape& shape) {
   constexpr int WIDEST = 4096;
-  bool sound = shape.input % (16 * std::max(shape.stride, 1)) == 0;
+  bool sound = true;
   for (int size : {shape.aus, shape.crop, shape.input, shape.stride, shape.grid, shape.cells,
                    shape.radius, shape.stem[0], shape.stem[1], shape.feature[0], shape.feature[1],
                    shape.feature[2], shape.refine[0], shape.refine[1], shape.refine[2]})
     sound = sound && size > 0 && size <= WIDEST;
-  sound = sound && shape.grid == shape.input / (4 * shape.stride) && shape.grid >= 8 &&
+  sound = sound && shape.input % (16 * shape.stride) == 0 &&
+          shape.grid == shape.input / (4 * shape.stride) && shape.grid >= 8 &&
           (shape.cells == shape.grid || shape.cells == shape.grid + 8) && shape.stem[0] % 4 == 0 &&
           shape.stem[1] % 4 == 0;
   for (float factor : {shape.cells_per_pixel, shape.slope})
@@ -69,8 +69,12 @@ class Network {
     strength_weight_ = weights.find("strength.weight", shape.aus * cells * shape.refine[2]);
     if (strength_weight_) strength_bias_ = weights.get("strength.bias", shape.aus);
     order_ = weights.get("heads.order", shape.aus);
-    for (int i = 0; i < shape.aus; ++i)
-      if (!(order_[i] >= 0 && order_[i] < shape.aus)) unusable("array heads.order is no order");
+    std::vector<bool> taken(shape.aus);
+    for (int i = 0; i < shape.aus; ++i) {
+      const bool place = order_[i] >= 0 && order_[i] < shape.aus;
+      if (!place || taken[static_cast<int>(order_[i])]) unusable("array heads.order is no order");
+      taken[static_cast<int>(order_[i])] = true;
+    }
     for (int thread = 0; thread < threads; ++thread) {
       refine_maps_.push_back(refine_.make_maps(shape.grid, shape.grid));
       fused_.emplace_back(shape.grid, shape.grid, shape.stem[1]);
