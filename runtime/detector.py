@@ -144,7 +144,7 @@ class Detector(Described):
         self._closed = False
         self._stream: object | None = None  # what is being followed: the last that was begun
         self._picture = False  # whether what is tracked is one of a run's, which has no baseline
-        self._next_index = 0
+        self._next_index, self._over = 0, False  # whether a stream has come to its end
         self._faces = FaceMaker(self.spec)
         self.signals, self.flip_test = signals, settings.flip_test
         self._bank: SignalBank | None = None
@@ -217,7 +217,7 @@ class Detector(Described):
     def reset(self) -> None:
         """Forget the faces that are being tracked; call it where one video ends."""
         with self._alone:
-            self._next_index = 0
+            self._next_index, self._over = 0, False
             self._tracker.reset()
             if self._bank:
                 self._bank.reset()
@@ -314,13 +314,16 @@ class Detector(Described):
 
         Returns:
             The faces by id; none is not an error. Frames are numbered from 0, or from the last
-            `reset`. A stream in progress on this detector cannot go on afterwards.
+            `reset`; behind the end of a stream they begin anew. A stream in progress on this
+            detector cannot go on afterwards.
 
         Raises:
             InputError: The frame is not an image, or the time no number.
             RuntimeError: The detector is closed, or in use in another thread.
         """
         seconds = None if timestamp is None else _seconds(timestamp)
+        if self._over:
+            self.reset()
         with self._alone:
             self._check_open()
             self._stream = None
@@ -420,6 +423,7 @@ class Detector(Described):
                 self._picture = False
             self._stream = mine
             yield shot, shot.placed(result)
+        self._over = self._stream is mine
 
 
 def _seconds(timestamp: object) -> float:

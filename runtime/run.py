@@ -190,6 +190,16 @@ class Run:
             )
         return ""
 
+    def _tell_joint(self, source: Source) -> None:
+        """Say what a run that goes on learns anew."""
+        signals = self.detector.signals
+        if signals is not None and signals.baseline:
+            print(
+                f"{printable(source.name)}: from there on each face's baseline is learned anew, of "
+                "what it shows then; --overwrite runs all of it with one",
+                file=sys.stderr,
+            )
+
     def _base(self, source: Source) -> Path:
         return self.wanted.folder / source.stem
 
@@ -207,7 +217,7 @@ class Run:
         if not record.get("complete", True):
             reopen(base)
             return False
-        return all_written(source, self.wanted)
+        return all_written(source, self.wanted, record.get("files"))
 
     def _without(self, source: Source) -> str:
         """Say which files the finished run of a source had to leave out; they count as failures."""
@@ -229,6 +239,7 @@ class Run:
                 outputs = stack.enter_context(files)
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
+                    self._tell_joint(source)
             shots = stack.enter_context(closing(_progress(source))) if self.progress else source
             annotator, fewer = Annotator(), self.aus != self.detector.aus
             undone = _Undone(every_nth(shots, self.every), source, outputs, agreement, tally)
@@ -275,6 +286,7 @@ class Run:
                 "source": source.name,
                 "complete": whole and source.name not in source.failures,
                 "left_out": source.failures if source.many else [],
+                "files": self.wanted.names(source),
                 "detector": repr(self.detector),
                 "model": self.detector.spec.to_dict(),
                 "options": self._options(),

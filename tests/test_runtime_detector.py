@@ -404,3 +404,13 @@ def test_times_of_any_kind_are_those_of_floats(model, finder, kind, tmp_path):
     with open_writer("srt", tmp_path / "clip", Layout(("AU06", "AU12"))) as writer:
         for result in results[:2]:
             writer.write(result)
+
+
+def test_a_frame_behind_a_stream_begins_a_video_of_its_own(detector):
+    frames = [spot(150 + 2 * n, 120) for n in range(4)]
+    assert [result.index for result in detector.stream(frames)] == [0, 1, 2, 3]
+    looks = [detector.track(frame) for frame in frames]
+    assert [look.index for look in looks] == [0, 1, 2, 3], "not 4, 5, 6, 7"
+    assert {face.id for look in looks for face in look} == {0}
+    assert next(detector.stream(frames)).index == 0
+    assert detector.track(frames[1]).index == 1, "a stream that was left is gone on with"

@@ -187,6 +187,36 @@ def test_resume_with_a_file_that_was_not_wanted_before(tmp_path, capsys, model):
     assert "done before" in run(capsys, *given)[2]
 
 
+def test_files_that_another_run_left_are_not_done(tmp_path, capsys, model):
+    """The events are of the first run, the table and the record of the second."""
+    clip, out = write_clip(tmp_path / "clip.avi", 3), tmp_path / "out"
+    given = (clip, "--out", out, "--model", model, "--no-video")
+    assert run(capsys, *given, "--format", "jsonl", "--every", 2)[0] == 0
+    assert run(capsys, *given)[0] == 0
+    assert len((out / "clip.jsonl").read_text().splitlines()) == 2, "of the first run"
+    again = run(capsys, *given, "--format", "jsonl", "--resume")
+    assert again[0] == 0
+    assert "done before" not in again[2]
+    assert len((out / "clip.jsonl").read_text().splitlines()) == 3
+    assert "done before" in run(capsys, *given, "--format", "jsonl", "--resume")[2]
+    record = json.loads((out / "clip.latency.json").read_text())
+    assert record["files"] == ["clip.csv", "clip.jsonl"]
+    del record["files"]  # as older versions wrote it
+    (out / "clip.latency.json").write_text(json.dumps(record))
+    assert "done before" in run(capsys, *given, "--format", "jsonl", "--resume")[2]
+
+
+def test_a_baseline_that_begins_anew_is_told(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi", 6), tmp_path / "out"
+    for signals, told in ((["--baseline", 2], True), (["--smooth", "ema"], False)):
+        given = (clip, "--out", out, "--model", model, "--no-video", "--overwrite", *signals)
+        break_off(monkeypatch, capsys, 3, *given)
+        resumed = run(capsys, *(each for each in given if each != "--overwrite"), "--resume")
+        assert resumed[0] == 0
+        assert "going on behind frame" in resumed[2]
+        assert ("each face's baseline is learned anew" in resumed[2]) is told
+
+
 def test_faces_keep_their_numbers_behind_a_cut_in_one_of_many_files(
     tmp_path, capsys, monkeypatch, model
 ):

@@ -66,6 +66,10 @@ class Wanted:
             paths.append(Path(f"{base}.annotated{ends}"))
         return list(dict.fromkeys(paths))  # both kinds of subtitles of many files share a folder
 
+    def names(self, source: Source) -> list[str]:
+        """Name the same files without their folder, for the record."""
+        return [path.relative_to(self.folder).as_posix() for path in self.paths(source)]
+
     def check(self, source: Source) -> None:
         """See whether a source can be written like this.
 
@@ -301,6 +305,13 @@ def reopen(base: Path) -> None:
         take_name(table, partial_path(table))
 
 
-def all_written(source: Source, wanted: Wanted) -> bool:
-    """Tell whether every file that is wanted of a source is there."""
-    return all(path.exists() for path in wanted.paths(source))
+def all_written(source: Source, wanted: Wanted, files: object) -> bool:
+    """Tell whether every file that is wanted of a source is there, and of the run that is done.
+
+    Args:
+        source: The source.
+        wanted: What is wanted.
+        files: What the record of that run names, as of `Wanted.names`; None in older records.
+    """
+    others = set(wanted.names(source)).difference(files) if isinstance(files, list) else ()
+    return not others and all(path.exists() for path in wanted.paths(source))
