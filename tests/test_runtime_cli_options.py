@@ -34,6 +34,10 @@ def test_what_cannot_be_meant_is_told(capsys, options, said):
         (("--device", "tpu"), "unknown device 'tpu'"),
         (("--finder", "no.onnx"), "face finder no.onnx does not exist"),
         (("--truth", "no.csv"), "no.csv does not exist"),
+        (("--aus", "AU99"), "this model knows no AU99: choose from AU06, AU12, AU25"),
+        (("--hysteresis", "1.5"), "hysteresis must be from 0 to below 1"),
+        (("--threshold", "AU99=0.5"), "thresholds of AU99 are given"),
+        (("--resume", "--overwrite"), "give one of them"),
     ],
 )
 def test_bad_options(tmp_path, capsys, model, arguments, message):
@@ -120,22 +124,6 @@ def test_nonsense_on_the_command_line(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--aus", "AU99"), "this model knows no AU99: choose from AU06, AU12, AU25"),
-        (("--hysteresis", "1.5"), "hysteresis must be from 0 to below 1"),
-        (("--threshold", "AU99=0.5"), "thresholds of AU99 are given"),
-        (("--resume", "--overwrite"), "give one of them"),
-    ],
-)
-def test_more_bad_options(tmp_path, capsys, model, options, message):
-    clip = write_clip(tmp_path / "clip.avi", 2)
-    code, _, err = run(capsys, clip, "--out", tmp_path / "out", "--model", model, *options)
-    assert code == 2
-    assert message in err
 
 
 @pytest.mark.parametrize("option", ["--every", "--max-faces", "--search-side", "--search-every"])

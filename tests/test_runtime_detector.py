@@ -1,8 +1,6 @@
 import json
-import math
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import pytest
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall, write_model
@@ -243,103 +241,6 @@ def test_no_frame_at_all(model, finder, frame):
             call(frame)
 
 
-def test_stream_follows_a_moving_face(model, finder):
-    frames = [spot(100 + 3 * i, 90 + 2 * i) for i in range(25)]
-    results = list(Detector(model, finder=finder).stream(frames))
-    assert [result.index for result in results] == list(range(25))
-    for i, result in enumerate(results[1:], 1):
-        (face,) = result
-        assert face.id == 0
-        np.testing.assert_allclose(where(face), [100 + 3 * i, 90 + 2 * i], atol=0.6)
-    assert finder.finds == 1
-
-
-def test_stream_of_every_fourth_frame(model, finder):
-    frames = [spot(100 + 2 * i, 90 + i) for i in range(25)]
-    results = list(Detector(model, finder=finder).stream(frames, every=4))
-    assert [result.index for result in results] == list(range(0, 25, 4))
-    for result in results[1:]:
-        (face,) = result
-        assert face.id == 0
-        np.testing.assert_allclose(where(face), [100 + 2 * result.index, 90 + result.index], atol=1)
-    alone = list(Detector(model, finder=finder).stream(frames[::4]))
-    for here, there in zip(results, alone, strict=True):
-        assert [face.aus for face in here] == [face.aus for face in there]
-    with pytest.raises(ValueError, match="every must be 1 or more, got 0"):
-        next(Detector(model, finder=finder).stream(frames, every=0))
-
-
-def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):
-    for i in range(3):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100 + 3 * i, 120))
-    detector = Detector(model, finder=finder)
-    results = list(detector.stream(tmp_path / ""))
-    assert [result.name for result in results] == ["0.png", "1.png", "2.png"]
-    assert [round(where(result.faces[0])[0]) for result in results] == [100, 103, 106]
-    assert finder.finds == 3
-    followed = list(detector.stream(tmp_path, track=True))
-    assert finder.finds == 4, "only the first is searched, the others follow"
-    assert [result.faces[0].id for result in followed] == [0, 0, 0]
-
-
-def test_each_file_of_several_begins_anew(model, finder, tmp_path):
-    clips = [
-        write_video(tmp_path / f"{name}.avi", [spot(x, 120), spot(x + 3, 120)])
-        for name, x in (("a", 100), ("b", 104))
-    ]
-    results = list(Detector(model, finder=finder).stream(clips))
-    assert [result.faces[0].id for result in results] == [0, 0, 1, 1]
-    assert [result.ended for result in results] == [(), (), (0,), ()]
-    assert finder.finds == 2, "the second file's face is near the first's, and another's"
-
-
-def logit(p: float) -> float:
-    return math.log(p / (1 - p))
-
-
-def test_a_picture_among_videos_has_no_baseline(model, finder, tmp_path, monkeypatch):
-    monkeypatch.setattr("runtime.signals.baseline.REST", 0.01)  # the tiny model says little
-    write_video(tmp_path / "a.avi", [spot(100, 120)] * 3)
-    cv2.imwrite(str(tmp_path / "b.png"), spot(100, 120))
-    write_video(tmp_path / "c.avi", [spot(100, 120)] * 2)
-    with Detector(model, finder=finder, signals=Signals(baseline=1)) as detector:
-        results = list(detector.stream(tmp_path))
-        names = [result.name for result in results]
-        assert names == ["a.avi"] * 3 + ["b.png"] + ["c.avi"] * 2
-        for result in results:
-            (face,) = result
-            rest = results[names.index(result.name)].faces[0].aus
-            for au, value in face.aus.items():
-                taken = 0 if result.name == "b.png" else max(0, logit(rest[au]) - logit(0.01))
-                assert logit(face.adjusted[au]) == pytest.approx(logit(value) - taken)
-            assert min(rest.values()) > 0.02, "there is something to take off"
-        assert (detector.faces_followed, detector.baselines) == (2, 2)
-        assert len(list(detector.stream(tmp_path / "b.png"))) == 1
-        detector.reset()
-        (face,) = detector.track(spot(100, 120))  # of a video that knows no time
-        assert face.adjusted != face.aus
-
-
-def write_video(path, frames):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, frames[0].shape[1::-1])
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    return path
-
-
-def test_single_frames_do_not_disturb_the_track(model, finder):
-    detector = Detector(model, finder=finder)
-    detector.track(spot(100, 120))
-    detector(wall())
-    (face,) = detector.track(spot(103, 120))
-    assert face.id == 0
-    assert finder.finds == 2
-    detector.reset()
-    detector.track(spot(103, 120))
-    assert finder.finds == 3
-
-
 def test_time_is_booked_on_what_took_it(model, finder, monkeypatch):
     """A clock that only the face finder and the network move: 3 s and 7 s a call."""
     detector = Detector(model, finder=finder)
@@ -404,13 +305,3 @@ def test_times_of_any_kind_are_those_of_floats(model, finder, kind, tmp_path):
     with open_writer("srt", tmp_path / "clip", Layout(("AU06", "AU12"))) as writer:
         for result in results[:2]:
             writer.write(result)
-
-
-def test_a_frame_behind_a_stream_begins_a_video_of_its_own(detector):
-    frames = [spot(150 + 2 * n, 120) for n in range(4)]
-    assert [result.index for result in detector.stream(frames)] == [0, 1, 2, 3]
-    looks = [detector.track(frame) for frame in frames]
-    assert [look.index for look in looks] == [0, 1, 2, 3], "not 4, 5, 6, 7"
-    assert {face.id for look in looks for face in look} == {0}
-    assert next(detector.stream(frames)).index == 0
-    assert detector.track(frames[1]).index == 1, "a stream that was left is gone on with"
