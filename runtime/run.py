@@ -281,12 +281,14 @@ class Run:
     ) -> None:
         said = f"\n{printable(source.name)}\n{tally.table()}"
         if self.wanted:
-            base = self._base(source)
+            base, names = self._base(source), self.wanted.names(source)
+            old = begun.left_beside(base, names)
             record = {
                 "source": source.name,
                 "complete": whole and source.name not in source.failures,
                 "left_out": source.failures if source.many else [],
-                "files": self.wanted.names(source),
+                "files": names,
+                "files_of_earlier_runs": old,
                 "detector": repr(self.detector),
                 "model": self.detector.spec.to_dict(),
                 "options": self._options(),
@@ -305,6 +307,9 @@ class Run:
         if agreement:
             said += f"\n\nagreement with the ground truth\n{agreement.table()}"
         self.say(said)
+        if self.wanted and old:
+            also = f"still in {self.wanted.folder}, of an earlier run: {', '.join(old)}"
+            tell(printable(f"{source.name}: {also}"))
 
     def _identity(self, source: Source) -> dict[str, object]:
         """Say what decides over the results, for whoever goes on."""
