@@ -105,6 +105,18 @@ class SignalBank:
             self._tracks = {n: track for n, track in self._tracks.items() if track.seen > oldest}
         return replace(result, faces=faces)
 
+    def recall(self, result: Result) -> None:
+        """Take in a frame from the table of a run that was cut off, to go on behind it.
+
+        Args:
+            result: The frame. Its faces may lack AUs, of which nothing is asked behind it either.
+        """
+        lacking = dict.fromkeys(self._aus, 0.0)
+        faces = tuple(replace(face, aus={**lacking, **face.aus}) for face in result)
+        # Pictures among videos have no time.
+        picture = bool(result.name) and result.timestamp is None
+        self.apply(replace(result, faces=faces), picture)
+
     def _follow(self, face: Face, seconds: float, learns: bool) -> Face:
         track = self._track(face.id, learns)
         values = self._values(face)
