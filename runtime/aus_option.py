@@ -6,6 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.action_units import au_number
+from runtime.errors import InputError
+
 OPTION = "--aus"
 METAVAR = "AU12,AU06"
 
@@ -26,10 +29,10 @@ def read_aus(text: str) -> tuple[int, ...]:
     """
     numbers = set()
     for word in text.replace(",", " ").split():
-        number = word.upper().removeprefix("AU")
-        if not number.isdecimal():
-            raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
-        numbers.add(int(number))
+        try:
+            numbers.add(au_number(word))
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
     if not numbers:
         raise argparse.ArgumentTypeError(
             "names no action unit: write AU12, or leave it out for all"

@@ -36,7 +36,7 @@ def test_what_cannot_be_meant_is_told(capsys, options, said):
         (("--truth", "no.csv"), "no.csv does not exist"),
         (("--aus", "AU99"), "this model knows no AU99: choose from AU06, AU12, AU25"),
         (("--hysteresis", "1.5"), "hysteresis must be from 0 to below 1"),
-        (("--threshold", "AU99=0.5"), "thresholds of AU99 are given"),
+        (("--threshold", "AU99=0.5"), "thresholds: this model knows no AU99: choose from AU06"),
         (("--resume", "--overwrite"), "give one of them"),
     ],
 )

@@ -40,7 +40,7 @@ _FRAMES = tuple(digit * 10**zeros for zeros in range(9) for digit in (1, 2, 5))
 def plot(
     table: str | Path,
     output: str | Path | None = None,
-    aus: Sequence[str] | None = None,
+    aus: Sequence[str | int] | None = None,
     width: int = 1600,
 ) -> np.ndarray:
     """Draw the timeline of a native table.
@@ -52,7 +52,7 @@ def plot(
         table: CSV of a run, ``out/clip.csv``, or one that is being written,
             ``out/clip.partial.csv``.
         output: Image to write as well; its suffix says the format.
-        aus: Keys of the AUs to draw; None for all.
+        aus: The AUs to draw, ``"AU12"`` or ``12``; None for all.
         width: Width of the picture, pixels, from :data:`NARROWEST` to :data:`WIDEST`.
 
     Returns:

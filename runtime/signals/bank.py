@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from runtime.errors import InputError
+from runtime.action_units import choose_aus
 from runtime.results import FRAME_SECONDS, Face, Result
 from runtime.signals.baseline import Baseline
 from runtime.signals.hysteresis import Hysteresis
@@ -43,12 +43,7 @@ class SignalBank:
     """
 
     def __init__(self, signals: Signals, aus: Sequence[str], thresholds: Sequence[float]) -> None:
-        unknown = sorted(set(signals.thresholds) - set(aus))
-        if unknown:
-            raise InputError(
-                f"thresholds of {', '.join(unknown)} are given, but this model knows only "
-                f"{', '.join(aus)}"
-            )
+        choose_aus(signals.thresholds, aus, "thresholds: this model knows")
         self._signals, self._aus = signals, tuple(aus)
         self._thresholds = np.array(
             [signals.thresholds.get(au, own) for au, own in zip(aus, thresholds, strict=True)]
