@@ -10,6 +10,7 @@ from runtime.action_units import au_number
 from runtime.errors import InputError
 
 OPTION = "--aus"
+_WRITTEN = (OPTION, "--au")  # which argparse takes for it
 METAVAR = "AU12,AU06"
 
 _WORDS = re.compile(r"(AU)?\d+([, ]+(AU)?\d+)*[, ]*", re.IGNORECASE | re.ASCII)
@@ -54,7 +55,7 @@ def join_aus(argv: Sequence[str] | None) -> list[str]:
     """
     joined: list[str] = []
     for word in sys.argv[1:] if argv is None else argv:
-        follows = len(joined) > 1 and joined[-2] == OPTION and _WORDS.fullmatch(joined[-1])
+        follows = len(joined) > 1 and joined[-2] in _WRITTEN and _WORDS.fullmatch(joined[-1])
         if follows and _WORDS.fullmatch(word) and not Path(word).exists():
             joined[-1] += f" {word}"
         else:

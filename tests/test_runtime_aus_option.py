@@ -17,23 +17,25 @@ from runtime.formats import Layout, open_writer
 WRITINGS = [["1", "2", "12"], ["AU12,AU02,AU01"], ["au1", "AU02", "12"], ["1, 2", "12"]]
 
 
+@pytest.mark.parametrize("option", ["--aus", "--au"])
 @pytest.mark.parametrize("written", WRITINGS, ids=" ".join)
 @pytest.mark.parametrize("first", [True, False])
-def test_the_lab_reads_numbers_and_keys(written, first):
+def test_the_lab_reads_numbers_and_keys(written, first, option):
     for command, what in ((evaluate, ["a.pt"]), (heatmaps, ["a.pt", "12.png"])):
-        aus = ["--aus", *written]
+        aus = [option, *written]
         args = command([*aus, *what] if first else [*what, *aus])
         assert args.aus == (1, 2, 12)
     assert evaluate(["a.pt"]).aus is None
 
 
+@pytest.mark.parametrize("option", ["--aus", "--au"])
 @pytest.mark.parametrize("written", WRITINGS, ids=" ".join)
 @pytest.mark.parametrize("first", [True, False])
-def test_the_runtime_reads_numbers_and_keys(written, first, monkeypatch):
+def test_the_runtime_reads_numbers_and_keys(written, first, option, monkeypatch):
     seen = []
     monkeypatch.setattr("runtime.cli._run", lambda args: seen.append(args) or 0)
     monkeypatch.setattr(plot, "plot", lambda table, out, aus, width: seen.append((table, aus)))
-    aus = ["--aus", *written]
+    aus = [option, *written]
     assert main([*aus, "clip.mp4"] if first else ["clip.mp4", *aus]) == 0
     assert (seen[0].sources, seen[0].aus) == (["clip.mp4"], ("AU01", "AU02", "AU12"))
     assert main(["plot", *aus, "a.csv"] if first else ["plot", "a.csv", *aus]) == 0
