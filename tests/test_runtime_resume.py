@@ -233,7 +233,7 @@ def test_signals_go_on_behind_the_joint(tmp_path, capsys, monkeypatch, model, af
             assert float(row[f"{au}_adj"]) == pytest.approx(smooth, abs=2e-4)
 
 
-@pytest.mark.parametrize("after", [2, 5])
+@pytest.mark.parametrize("after", [3, 5])
 def test_hysteresis_goes_on_behind_the_joint(tmp_path, capsys, monkeypatch, model, after):
     clip = write_clip(tmp_path / "clip.avi", 6, [1, 1, 0.8, 0.8, 0.8, 0.8])
     given = (clip, "--model", model, "--no-video", "--aus", "AU12", "--out")
