@@ -3,6 +3,12 @@
 Names are those of the FACS manual (Ekman & Friesen 1978; Ekman, Friesen & Hager 2002).
 """
 
+import operator
+import re
+from collections.abc import Iterable
+
+from runtime.errors import InputError
+
 AU_NAMES: dict[int, str] = {
     1: "Inner Brow Raiser",
     2: "Outer Brow Raiser",
@@ -39,6 +45,67 @@ MAX_INTENSITY = 5
 def au_key(number: int) -> str:
     """Write an AU as users of this field do: ``au_key(6) == "AU06"``."""
     return f"AU{number:02d}"
+
+
+def au_number(name: str | int) -> int:
+    """Read an AU as people write it: ``12``, ``"12"``, ``"AU12"``, ``"au6"``.
+
+    Args:
+        name: As written.
+
+    Returns:
+        Its FACS number.
+
+    Raises:
+        InputError: It is no action unit.
+    """
+    if isinstance(name, str):
+        if found := re.fullmatch(r"(?:AU)?(\d+)", name, re.IGNORECASE | re.ASCII):
+            return int(found[1])
+    elif not isinstance(name, bool):
+        try:
+            return operator.index(name)
+        except TypeError:
+            pass
+    raise InputError(f"{name!r} is no action unit: write AU12 or 12")
+
+
+def au_keys(aus: Iterable[str | int]) -> tuple[str, ...]:
+    """Make the keys of AUs that are named one way or another, see `au_number`.
+
+    Args:
+        aus: The AUs.
+
+    Returns:
+        Keys in the order given, each once: ``("AU06", "AU12")`` of ``[6, "au12", "AU06"]``.
+
+    Raises:
+        InputError: One is no action unit, or they are no list.
+    """
+    if isinstance(aus, str) or not isinstance(aus, Iterable):
+        raise InputError(f"action units are given as a list, [{aus!r}] and not {aus!r}")
+    return tuple(dict.fromkeys(au_key(au_number(au)) for au in aus))
+
+
+def choose_aus(aus: Iterable[str | int], known: Iterable[str] | None, who: str) -> tuple[str, ...]:
+    """Make keys as `au_keys`, of AUs that are known.
+
+    Args:
+        aus: The AUs.
+        known: Keys of those that there are; None where nobody knows.
+        who: Who knows them, for the message: ``"this model knows"``.
+
+    Returns:
+        Keys in the order given, each once.
+
+    Raises:
+        InputError: One is not known, or is no action unit.
+    """
+    keys = au_keys(aus)
+    unknown = [] if known is None else [key for key in keys if key not in known]
+    if unknown:
+        raise InputError(f"{who} no {', '.join(unknown)}: choose from {', '.join(known or ())}")
+    return keys
 
 
 def au_name(key: str) -> str:

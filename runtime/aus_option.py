@@ -6,7 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.action_units import au_number
+from runtime.errors import InputError
+
 OPTION = "--aus"
+_WRITTEN = (OPTION, "--au")  # which argparse takes for it
 METAVAR = "AU12,AU06"
 
 _WORDS = re.compile(r"(AU)?\d+([, ]+(AU)?\d+)*[, ]*", re.IGNORECASE | re.ASCII)
@@ -26,10 +30,10 @@ def read_aus(text: str) -> tuple[int, ...]:
     """
     numbers = set()
     for word in text.replace(",", " ").split():
-        number = word.upper().removeprefix("AU")
-        if not number.isdecimal():
-            raise argparse.ArgumentTypeError(f"{word!r} is no action unit: write AU12 or 12")
-        numbers.add(int(number))
+        try:
+            numbers.add(au_number(word))
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
     if not numbers:
         raise argparse.ArgumentTypeError(
             "names no action unit: write AU12, or leave it out for all"
@@ -51,7 +55,7 @@ def join_aus(argv: Sequence[str] | None) -> list[str]:
     """
     joined: list[str] = []
     for word in sys.argv[1:] if argv is None else argv:
-        follows = len(joined) > 1 and joined[-2] == OPTION and _WORDS.fullmatch(joined[-1])
+        follows = len(joined) > 1 and joined[-2] in _WRITTEN and _WORDS.fullmatch(joined[-1])
         if follows and _WORDS.fullmatch(word) and not Path(word).exists():
             joined[-1] += f" {word}"
         else:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 
+from runtime.action_units import choose_aus
 from runtime.aus_option import join_aus
 from runtime.closed_pipe import redirect_to_nowhere
 from runtime.commands import find_command
@@ -219,12 +220,8 @@ def _wanted(args: argparse.Namespace) -> Wanted | None:
 
 def _chosen(wanted: tuple[str, ...] | None, detector: Detector) -> tuple[str, ...]:
     """Choose the AUs to report, in the model's order."""
-    unknown = [key for key in wanted or () if key not in detector.aus]
-    if unknown:
-        raise InputError(
-            f"this model knows no {', '.join(unknown)}: choose from {', '.join(detector.aus)}"
-        )
-    return tuple(key for key in detector.aus if key in wanted) if wanted else detector.aus
+    keys = choose_aus(wanted or detector.aus, detector.aus, "this model knows")
+    return tuple(key for key in detector.aus if key in keys)
 
 
 def _check_thresholds(args: argparse.Namespace) -> None:

@@ -3,7 +3,8 @@
 import itertools
 import math
 import numbers
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -144,6 +145,7 @@ class Detector(Described):
         self._closed = False
         self._stream: object | None = None  # what is being followed: the last that was begun
         self._picture = False  # whether what is tracked is one of a run's, which has no baseline
+        self._number: Callable[[Result], Result] | None = None
         self._next_index, self._over = 0, False  # whether a stream has come to its end
         self._faces = FaceMaker(self.spec)
         self.signals, self.flip_test = signals, settings.flip_test
@@ -337,6 +339,8 @@ class Detector(Described):
             said = {"timestamp": seconds, "ended": self._tracker.ended, "holds": self._holds}
             result = Result(faces, watch.timings(), size, index=self._next_index, **said)
             self._next_index += 1
+            if self._number:
+                result = self._number(result)
             return self._bank.apply(result, self._picture) if self._bank else result
 
     def stream(
@@ -375,7 +379,11 @@ class Detector(Described):
                 yield result
 
     def run(
-        self, shots: Source, track: bool | None = None, every: int = 1
+        self,
+        shots: Source,
+        track: bool | None = None,
+        every: int = 1,
+        number: Callable[[Shot, Result], Result] | None = None,
     ) -> Generator[tuple[Shot, Result], None, None]:
         """Detect in an opened source, and give the frames beside the results.
 
@@ -388,6 +396,8 @@ class Detector(Described):
                 frames and times stay those of the source. What counts in frames, such as
                 ``verify_every``, counts those that are taken; faces that move far between two of
                 these are searched again.
+            number: Gives faces that are followed other numbers, by which signals know them: those
+                of a run that was cut off, whose frames `recall` has told.
 
         Yields:
             Frame and result, in order.
@@ -417,13 +427,28 @@ class Detector(Described):
                 self._cut()
                 picture = shot.timestamp is None  # files without times are those
             self._picture = picture
+            self._number = partial(number, shot) if number else None
             try:
                 result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             finally:
-                self._picture = False
+                self._picture, self._number = False, None
             self._stream = mine
             yield shot, shot.placed(result)
         self._over = self._stream is mine
+
+    def recall(self, result: Result) -> None:
+        """Take in a frame that an earlier run has done, so that signals go on behind it.
+
+        Args:
+            result: The frame, as the table of that run tells it; they come in order, while `run`
+                waits for the frame behind them.
+
+        Raises:
+            RuntimeError: The detector is in use in another thread.
+        """
+        with self._alone:
+            if self._bank:
+                self._bank.recall(result)
 
 
 def _seconds(timestamp: object) -> float:

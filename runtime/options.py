@@ -1,6 +1,7 @@
 """Options of the command line: what there are, and how what is typed is read."""
 
 import argparse
+import os
 from pathlib import Path
 
 from runtime.action_units import au_key
@@ -13,7 +14,8 @@ from runtime.installed import version_of
 from runtime.option_types import at_least, count, finite, not_negative, positive, whole
 from runtime.packaged import DEFAULT, MODELS
 from runtime.signals.smoothing import SMOOTHING
-from runtime.sources import GIVE_UP
+from runtime.sources import GIVE_UP, IMAGE_SUFFIXES
+from runtime.sources.playlist import VIDEO_SUFFIXES
 from runtime.spec import ENGINES
 
 EXIT_CODES = """
@@ -129,7 +131,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "-o",
         "--out",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="folder of the outputs; 'out' if not given, none for --jsonl alone",
     )
@@ -162,6 +164,20 @@ def parser() -> argparse.ArgumentParser:
 
 class _Help(DefaultsHelp, argparse.RawDescriptionHelpFormatter):
     """Help with the defaults, and the exit codes as they are written."""
+
+
+def _folder(text: str) -> Path:
+    """Read where the files go, and refuse what was meant as the name of one of them."""
+    ends = {".json", *VIDEO_SUFFIXES, *IMAGE_SUFFIXES}
+    ends.update(Path(f"clip{end}").suffix for end, _ in FORMATS.values())
+    path = Path(text)
+    if path.suffix.lower() in ends and text[-1] not in "/\\" and not os.path.isdir(path):
+        raise argparse.ArgumentTypeError(
+            f"{text} is named like a file, and this is the folder of the files, which are named "
+            f"after the source and chosen by --format: give one, or {text}/ for a folder of that "
+            "name"
+        )
+    return path
 
 
 def _search_side(text: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runtime.errors import InputError
+from runtime.action_units import choose_aus
 from runtime.pose import HeadPose, head_pose
 
 if TYPE_CHECKING:
@@ -107,11 +107,12 @@ class Face:
             object.__setattr__(self, "_pose", pose)  # several files ask for it
         return self._pose
 
-    def only(self, aus: Iterable[str]) -> "Face":
+    def only(self, aus: Iterable[str | int]) -> "Face":
         """Leave out action units.
 
         Args:
-            aus: Keys of those that stay, in the order wanted; one that is given twice stays once.
+            aus: Those that stay, ``"AU12"`` or ``12``, in the order wanted; one that is given twice
+                stays once.
 
         Returns:
             A copy.
@@ -119,7 +120,7 @@ class Face:
         Raises:
             InputError: The face has no such action unit.
         """
-        keys = _known(aus, self.aus)
+        keys = choose_aus(aus, self.aus, "this face has")
 
         def some(values: Mapping[str, float]) -> dict[str, float]:
             return {key: values[key] for key in keys if key in values}
@@ -287,9 +288,10 @@ class Result:
 
         save(self, Path(path), frame)
 
-    def only(self, aus: Iterable[str]) -> "Result":
+    def only(self, aus: Iterable[str | int]) -> "Result":
         """Leave out action units of all faces, see `Face.only`."""
-        keys = _known(aus, self.holds.aus or (self.faces[0].aus if self.faces else None))
+        known = self.holds.aus or (self.faces[0].aus if self.faces else None)
+        keys = choose_aus(aus, known, "this result has")
         faces = tuple(face.only(keys) for face in self.faces)
         return replace(self, faces=faces, holds=self.holds._replace(aus=keys))
 
@@ -297,17 +299,6 @@ class Result:
         width, height = self.size
         faces = ", ".join(map(repr, self.faces)) or "no face"
         return f"Result(frame {self.index}, {width}x{height}, {self.timings.total:.1f} ms: {faces})"
-
-
-def _known(wanted: Iterable[str], known: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the keys that are asked for; ``known`` is None where nobody knows which there are."""
-    if isinstance(wanted, str):
-        raise InputError(f"{wanted!r} is one text: give a list of keys, as in [{wanted!r}]")
-    keys = tuple(dict.fromkeys(wanted))
-    unknown = [] if known is None else [str(key) for key in keys if key not in known]
-    if unknown:
-        raise InputError(f"no {', '.join(unknown)} here: choose from {', '.join(known or ())}")
-    return keys
 
 
 def _rounded(values: Mapping[str, float], digits: int) -> dict[str, float]:

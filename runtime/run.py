@@ -160,8 +160,7 @@ class Run:
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             stopped = stop
         if len(tally.latency) or goes_on:
-            # Of frames before the joint it is not known here.
-            if not goes_on and (
+            if len(tally.latency) and (
                 idle := self._idle_signals(
                     source,
                     self.detector.baselines - learned,
@@ -189,16 +188,6 @@ class Run:
                 "frames: the others have none, and their probabilities are as they were"
             )
         return ""
-
-    def _tell_joint(self, source: Source) -> None:
-        """Say what a run that goes on learns anew."""
-        signals = self.detector.signals
-        if signals is not None and signals.baseline:
-            print(
-                f"{printable(source.name)}: from there on each face's baseline is learned anew, of "
-                "what it shows then; --overwrite runs all of it with one",
-                file=sys.stderr,
-            )
 
     def _base(self, source: Source) -> Path:
         return self.wanted.folder / source.stem
@@ -239,16 +228,17 @@ class Run:
                 outputs = stack.enter_context(files)
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
-                    self._tell_joint(source)
             shots = stack.enter_context(closing(_progress(source))) if self.progress else source
             annotator, fewer = Annotator(), self.aus != self.detector.aus
-            undone = _Undone(every_nth(shots, self.every), source, outputs, agreement, tally)
-            for shot, result in self.detector.run(undone):
+            taken = every_nth(shots, self.every)
+            undone = _Undone(taken, source, self.detector, outputs, agreement, tally)
+            number = outputs.number if outputs else None
+            for shot, result in self.detector.run(undone, number=number):
                 tally.add(result)
                 if fewer:
                     result = result.only(self.aus)
                 if outputs:
-                    result = outputs.write(shot, result)
+                    outputs.write(shot, result)
                 if agreement:
                     agreement.add(result)
                 try:
@@ -281,12 +271,14 @@ class Run:
     ) -> None:
         said = f"\n{printable(source.name)}\n{tally.table()}"
         if self.wanted:
-            base = self._base(source)
+            base, names = self._base(source), self.wanted.names(source)
+            old = begun.left_beside(base, names)
             record = {
                 "source": source.name,
                 "complete": whole and source.name not in source.failures,
                 "left_out": source.failures if source.many else [],
-                "files": self.wanted.names(source),
+                "files": names,
+                "files_of_earlier_runs": old,
                 "detector": repr(self.detector),
                 "model": self.detector.spec.to_dict(),
                 "options": self._options(),
@@ -305,6 +297,9 @@ class Run:
         if agreement:
             said += f"\n\nagreement with the ground truth\n{agreement.table()}"
         self.say(said)
+        if self.wanted and old:
+            also = f"still in {self.wanted.folder}, of an earlier run: {', '.join(old)}"
+            tell(printable(f"{source.name}: {also}"))
 
     def _identity(self, source: Source) -> dict[str, object]:
         """Say what decides over the results, for whoever goes on."""
@@ -346,6 +341,7 @@ class _Undone(Source):
         self,
         shots: Iterable[Shot],
         source: Source,
+        detector: Detector,
         outputs: SourceFiles | None,
         agreement: Agreement | None,
         tally: _Tally,
@@ -353,13 +349,14 @@ class _Undone(Source):
         super().__init__(source.name, source.stem, source.fps, source.count)
         self._take_after(source)
         self._shots, self._outputs, self._agreement = shots, outputs, agreement
-        self._tally = tally
+        self._detector, self._tally = detector, tally
 
     def __iter__(self) -> Iterator[Shot]:
         for shot in self._shots:
             if not (self._outputs and self._outputs.knows(shot)):
                 yield shot
             elif (result := self._outputs.recall(shot)) is not None:
+                self._detector.recall(result)
                 self._tally.recalled += 1
                 self._tally.recalled_with_face += bool(result)
                 if self._agreement:

@@ -1,9 +1,11 @@
 """Runs of the command line that several tests share."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from test_runtime_fixtures import astronaut
 
@@ -11,11 +13,12 @@ from runtime.cli import main
 from runtime.detector import Detector
 
 
-def write_clip(path: Path, frames: int = 6) -> Path:
+def write_clip(path: Path, frames: int = 6, light: Sequence[float] = ()) -> Path:
+    """Write a video of a face, all frames alike or darkened by ``light``, a factor each."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 320))
     picture = astronaut()[:320, 80:400]
-    for _ in range(frames):
-        writer.write(picture)
+    for factor in light or [1] * frames:
+        writer.write(picture if factor == 1 else (picture * factor).astype(np.uint8))
     writer.release()
     return path
 

@@ -36,7 +36,7 @@ def test_what_cannot_be_meant_is_told(capsys, options, said):
         (("--truth", "no.csv"), "no.csv does not exist"),
         (("--aus", "AU99"), "this model knows no AU99: choose from AU06, AU12, AU25"),
         (("--hysteresis", "1.5"), "hysteresis must be from 0 to below 1"),
-        (("--threshold", "AU99=0.5"), "thresholds of AU99 are given"),
+        (("--threshold", "AU99=0.5"), "thresholds: this model knows no AU99: choose from AU06"),
         (("--resume", "--overwrite"), "give one of them"),
     ],
 )
@@ -124,6 +124,21 @@ def test_nonsense_on_the_command_line(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.csv", "a/out.parquet", "Out.MP4", "out.jsonl", "out.json"])
+def test_a_file_is_no_folder_of_the_outputs(tmp_path, capsys, model, name):
+    clip, out = write_clip(tmp_path / "clip.avi", 1), tmp_path / name
+    given = [clip, "--model", model, "--no-video", "--out"]
+    with pytest.raises(SystemExit, match="2"):
+        run(capsys, *given, out)
+    said = capsys.readouterr().err
+    assert f"argument -o/--out: {out} is named like a file" in said
+    assert "--format" in said
+    assert not out.exists()
+    assert run(capsys, *given, f"{out}/")[0] == 0
+    assert (out / "clip.csv").is_file()
+    assert run(capsys, *given, out)[0] == 0  # which is a folder now
 
 
 @pytest.mark.parametrize("option", ["--every", "--max-faces", "--search-side", "--search-every"])

@@ -3,15 +3,18 @@
 import json
 import logging
 import os
+import struct
+import subprocess
 import sys
 import zipfile
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 from native_engine import require_native, write_native
 from some_videos import write_video
-from test_runtime_cli import names, rows, run, write_clip
+from test_runtime_cli import ROOT, names, rows, run, write_clip
 from tiny_network import tiny_network
 
 from runtime.errors import InputError, ModelError, SpecError
@@ -21,6 +24,7 @@ from runtime.messages import OneLine
 from runtime.native import library
 from runtime.native.model import read_model
 from runtime.sources import Video, open_source
+from runtime.sources.images import read_image
 from runtime.sources.live import stem_of, without_password
 from runtime.spec import METADATA_KEY, ModelSpec
 
@@ -43,6 +47,37 @@ def test_a_list_of_other_files_is_no_video(tmp_path, text, mark):
     path.write_text(content.format(mark), encoding="utf-8")
     with pytest.raises(InputError, match=name):
         list(open_source(path))
+
+
+@pytest.mark.parametrize("end", [".png", ".bmp"])
+def test_a_small_file_of_a_huge_picture_is_left_out(tmp_path, capsys, model, end):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "b.png"), np.zeros((60, 60, 3), np.uint8))
+    data = bytearray(cv2.imencode(end, np.zeros((60, 60, 3), np.uint8))[1].tobytes())
+    if end == ".png":
+        data[16:24] = struct.pack(">II", 60_000, 60_000)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    else:
+        data[18:26] = struct.pack("<ii", 60_000, 60_000)
+    (folder / f"a{end}").write_bytes(data)
+    code, *_ = run(capsys, folder, "--out", out, "--model", model, "--no-video")
+    assert code == 2
+    assert [row["input"] for row in rows(out / "in.csv")] == ["b.png"]
+    with pytest.raises(InputError, match=rf"a{end} has more pixels than OpenCV takes .*: scale it"):
+        read_image(folder / f"a{end}")
+
+
+def test_how_many_pixels_a_picture_may_have_can_be_said(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 60, 3), np.uint8))
+    code = "import sys; from runtime.sources.images import read_image; read_image(sys.argv[1])"
+    for most, said in (("3600", ""), ("3599", "OPENCV_IO_MAX_IMAGE_PIXELS says): scale it down")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "a.png")],
+            env={**os.environ, "OPENCV_IO_MAX_IMAGE_PIXELS": most},
+            capture_output=True, text=True, cwd=ROOT, timeout=100, check=False,
+        )  # fmt: skip
+        assert (done.returncode, said in done.stderr) == (bool(said), True), done.stderr
 
 
 @pytest.mark.parametrize("name", ["..avi", "..jpg"])

@@ -112,7 +112,8 @@ def test_every_frame_of_the_video_is_drawn_with_its_own_result(tmp_path):
     with SourceFiles(Film("film", "film"), LAYOUT, Wanted(tmp_path)) as files:
         for index in range(12):
             here, result = shot(index), some_result(index, some_face(0, x=30 + index, y=10))
-            picture = files.picture(here, files.write(here, result))
+            files.write(here, result)
+            picture = files.picture(here, result)
             np.testing.assert_array_equal(picture, pen.draw(here.frame, result))
     assert (picture != draw(here.frame, result)).any(), "a video has a timeline"
 
@@ -131,7 +132,9 @@ def test_behind_a_cut_nobody_gets_a_number_that_was_given_anywhere_before_it(tmp
     with SourceFiles(Film("film", "film"), LAYOUT, wanted) as files:
         assert files.resumed_behind == 2
         assert [files.recall(shot(index)) is None for index in range(3)] == [False, True, False]
-        new = files.write(shot(3), some_result(3, some_face(0, x=400), some_face(1, x=100)))
+        faces = (some_face(0, x=400), some_face(1, x=100))
+        new = files.number(shot(3), some_result(3, *faces))
+        files.write(shot(3), new)
     assert [face.id for face in new] == [0, 6]
     assert [(row["frame"], row["face_id"]) for row in rows(tmp_path / "film.csv")] == [
         *(("0", "5"), ("0", "0"), ("2", "0"), ("3", "0"), ("3", "6")),

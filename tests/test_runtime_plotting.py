@@ -241,6 +241,24 @@ def test_bad_tables(tmp_path, capsys):
     says("400 to 30000 pixels wide, not 100", table(tmp_path), "--width", 100)
 
 
+def test_of_a_folder_the_tables_are_named(tmp_path, capsys):
+    def said() -> str:
+        assert main(["plot", str(tmp_path)]) == 2
+        return capsys.readouterr().err
+
+    (tmp_path / "clip.openface.csv").touch()
+    assert said() == f"error: {tmp_path} is a folder that holds no table: give the CSV of a run\n"
+    paths = [tmp_path / f"{letter}.csv" for letter in "cba"]
+    for path in paths:
+        path.touch()
+    listed = ", ".join(map(str, reversed(paths)))
+    assert said() == f"error: {tmp_path} is a folder: give one of its tables, {listed}\n"
+    for number in range(20):
+        (tmp_path / f"d{number}.csv").touch()
+    assert "d0.csv" in (more := said())
+    assert more.endswith(" and 13 more\n")
+
+
 @pytest.mark.parametrize("adjusted", [False, True])
 @pytest.mark.parametrize("columns", [7, 19, 53])
 def test_columns_hold_the_highest_of_their_frames(tmp_path, columns, adjusted):

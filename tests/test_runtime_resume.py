@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from runtime import cli
 from runtime.errors import InputError
 from runtime.formats import FORMATS, Layout
 from runtime.outputs import SourceFiles, Wanted
+from runtime.signals.smoothing import EMA_SECONDS
 from runtime.sources import Source
 
 TEXT = tuple(name for name in FORMATS if name != "parquet")
@@ -206,15 +209,50 @@ def test_files_that_another_run_left_are_not_done(tmp_path, capsys, model):
     assert "done before" in run(capsys, *given, "--format", "jsonl", "--resume")[2]
 
 
-def test_a_baseline_that_begins_anew_is_told(tmp_path, capsys, monkeypatch, model):
-    clip, out = write_clip(tmp_path / "clip.avi", 6), tmp_path / "out"
-    for signals, told in ((["--baseline", 2], True), (["--smooth", "ema"], False)):
-        given = (clip, "--out", out, "--model", model, "--no-video", "--overwrite", *signals)
+@pytest.mark.parametrize("after", [2, 4, 8])
+def test_signals_go_on_behind_the_joint(tmp_path, capsys, monkeypatch, model, after):
+    """Each adjusted value of the joined table is that of the probabilities beside it."""
+    light = [0.9, 0.95, 1.0, 0.85, 0.7, 0.8, 0.75, 0.6, 0.65, 0.7, 0.9, 0.8]
+    clip, out = write_clip(tmp_path / "clip.avi", len(light), light), tmp_path / "out"
+    signals = ("--baseline", 4, "--smooth", "ema", "--aus", "AU12,AU25")
+    given = (clip, "--out", out, "--model", model, "--no-video", *signals)
+    break_off(monkeypatch, capsys, after, *given)
+    code, _, err = run(capsys, *given, "--resume")
+    assert (code, "going on behind frame" in err, "baseline" in err) == (0, True, False)
+    table = rows(out / "clip.csv")
+    assert [(row["frame"], row["face_id"]) for row in table] == [(str(i), "0") for i in range(12)]
+    for au in ("AU12", "AU25"):
+        raw = [float(row[au]) for row in table]
+        odds = [math.log(p / (1 - p)) for p in raw]
+        excess = statistics.median(odds[:4]) - math.log(0.1 / 0.9)
+        assert excess > 1
+        rest = [*raw[:3], *(1 / (1 + math.exp(excess - each)) for each in odds[3:])]
+        share, smooth = 1 - math.exp(-0.1 / EMA_SECONDS), rest[0]
+        for row, value in zip(table, rest, strict=True):
+            smooth += share * (value - smooth)
+            assert float(row[f"{au}_adj"]) == pytest.approx(smooth, abs=2e-4)
+
+
+@pytest.mark.parametrize("after", [3, 5])
+def test_hysteresis_goes_on_behind_the_joint(tmp_path, capsys, monkeypatch, model, after):
+    clip = write_clip(tmp_path / "clip.avi", 6, [1, 1, 0.8, 0.8, 0.8, 0.8])
+    given = (clip, "--model", model, "--no-video", "--aus", "AU12", "--out")
+    assert run(capsys, *given, tmp_path)[0] == 0
+    raw = [float(row["AU12"]) for row in rows(tmp_path / "clip.csv")]
+    threshold = (raw[0] + raw[-1]) / 2
+    given = (*given, tmp_path / "out", "--hysteresis", 0.4, "--threshold", f"AU12={threshold}")
+    break_off(monkeypatch, capsys, after, *given)
+    assert run(capsys, *given, "--resume")[0] == 0
+    assert [row["AU12_c"] for row in rows(tmp_path / "out" / "clip.csv")] == ["1"] * 6
+
+
+def test_a_baseline_that_nobody_gets_is_told_behind_a_joint(tmp_path, capsys, monkeypatch, model):
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    for frames, told in ((7, True), (5, False)):
+        given = (clip, "--out", out / str(frames), "--model", model, "--baseline", frames)
         break_off(monkeypatch, capsys, 3, *given)
-        resumed = run(capsys, *(each for each in given if each != "--overwrite"), "--resume")
-        assert resumed[0] == 0
-        assert "going on behind frame" in resumed[2]
-        assert ("each face's baseline is learned anew" in resumed[2]) is told
+        err = run(capsys, *given, "--resume")[2]
+        assert (f"no face was followed for --baseline {frames} frames" in err) is told
 
 
 def test_faces_keep_their_numbers_behind_a_cut_in_one_of_many_files(

@@ -102,9 +102,12 @@ def test_a_baseline_of_no_whole_number_is_refused(frames):
         Signals(baseline=frames)
 
 
-def test_thresholds_without_keys_are_refused():
-    with pytest.raises(ValueError, match="keys such as 'AU12', not by 12"):
-        Signals(thresholds={12: 0.5})
+def test_thresholds_are_of_action_units():
+    assert Signals(thresholds={12: 0.5, "au6": 0.4}).thresholds == {"AU12": 0.5, "AU06": 0.4}
+    with pytest.raises(InputError, match="'nose' is no action unit: write AU12 or 12"):
+        Signals(thresholds={"nose": 0.5})
+    with pytest.raises(InputError, match="thresholds name an action unit twice"):
+        Signals(thresholds={12: 0.5, "AU12": 0.6})
     with pytest.raises(TypeError, match=r'thresholds must be a dict, {"AU12": 0.6}, got 0.5'):
         Signals(thresholds=0.5)
 
@@ -228,7 +231,7 @@ def test_other_thresholds():
     assert signals.apply(frame(0, 0.7)).faces[0].present == ("AU06", "AU24")
     assert signals.judge(frame(0, 0.7)).faces[0].present == ("AU06", "AU24")
     assert signals.apply(frame(1, 0.7)).faces[0].adjusted == {}
-    with pytest.raises(InputError, match=r"thresholds of AU99 are given, .* knows only AU06"):
+    with pytest.raises(InputError, match="thresholds: this model knows no AU99: choose from AU06"):
         bank(thresholds={"AU99": 0.5})
 
 

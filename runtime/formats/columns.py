@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.action_units import au_keys
 from runtime.errors import InputError
 from runtime.formats.growing import GrowingText, TextWriter
 from runtime.results import Result
@@ -24,7 +25,7 @@ class Layout:
     """What the results of a run hold, which the columns follow from.
 
     Attributes:
-        aus: Keys of the AUs, `Detector.aus`.
+        aus: The AUs, `Detector.aus`; of ``12`` it makes ``"AU12"``.
         intensity: Whether faces have intensities, `Detector.tells_intensity`.
         adjusted: Whether faces have adjusted probabilities (`runtime.signals`).
         named: Whether frames come from many files, whose names are a column ``input``.
@@ -36,6 +37,10 @@ class Layout:
     adjusted: bool = False
     named: bool = False
     source: str = ""
+
+    def __post_init__(self) -> None:
+        """Make keys of the AUs, see `runtime.action_units.au_keys`."""
+        object.__setattr__(self, "aus", au_keys(self.aus))
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,26 @@ def read_record(path: Path) -> dict[str, Any]:
     return said
 
 
+def left_beside(base: Path, files: Sequence[str]) -> list[str]:
+    """Name the files of earlier runs that a new run has not replaced.
+
+    Args:
+        base: Path of the new run's files without their suffixes, whose record is not written yet.
+        files: Names of those files, as of `runtime.outputs.Wanted.names`.
+
+    Returns:
+        Names of what earlier records tell of and is still there; nothing where they are damaged.
+    """
+    try:
+        before = read_record(record_path(base))
+    except InputError:  # of what a run overwrites, nobody has to know more
+        return []
+    lists = (before.get(key) for key in ("files", "files_of_earlier_runs"))
+    told = [name for names in lists if isinstance(names, list) for name in names]
+    old = dict.fromkeys(name for name in told if isinstance(name, str) and name not in files)
+    return [name for name in old if (base.parent / name).exists()]
+
+
 def note(base: Path, run: Mapping[str, object]) -> None:
     """Note what the run is of whose table grows beside it."""
     write_whole(_noted(base), (json.dumps({"run": run}, indent=2) + "\n").encode())

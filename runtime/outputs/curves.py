@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runtime.action_units import choose_aus
 from runtime.errors import InputError
 from runtime.formats.columns import read_number
 
@@ -59,13 +60,13 @@ Face = tuple[int, str]
 
 
 def survey(
-    path: Path, aus: Sequence[str] | None
+    path: Path, aus: Sequence[str | int] | None
 ) -> tuple[tuple[str, ...], Span, list[Part], dict[Face, int]]:
     """Look through a table.
 
     Args:
         path: The table.
-        aus: Keys of the AUs that are asked for; None for all.
+        aus: The AUs that are asked for; None for all.
 
     Returns:
         The AUs to show, what the table is about, its parts in order, and how many rows each face
@@ -86,9 +87,7 @@ def survey(
             f"{path} is no table of a run: give the native CSV, such as out/clip.csv (not "
             "clip.openface.csv or clip.pyfeat.csv)"
         )
-    missing = [au for au in aus or () if au not in known]
-    if missing:
-        raise InputError(f"{path} has no {', '.join(missing)}: choose from {', '.join(known)}")
+    shown = choose_aus(aus, known, f"{path} has") if aus else tuple(known)
     mixed = "input" in first and any(row["timestamp"] for _, row in _rows(path))
     for row, part, face in _by_part(path, mixed):
         time = _time(row, timed)
@@ -102,7 +101,7 @@ def survey(
         raise InputError(f"{path} holds no face")
     # The last frame is as long as they are on average.
     end += ((end - start) / (frames - 1) if frames > 1 else 1) or 1
-    return tuple(aus or known), Span(start, end, timed, mixed), parts, counts
+    return shown, Span(start, end, timed, mixed), parts, counts
 
 
 def _rows(path: Path) -> Iterator[tuple[list[str], dict[str, str]]]:

@@ -200,30 +200,35 @@ class SourceFiles:
         self._write_others(shot, result)
         return result
 
-    def write(self, shot: Shot, result: Result) -> Result:
-        """Add a frame.
+    def number(self, shot: Shot, result: Result) -> Result:
+        """Number the faces of the next frame: behind a cut, so that numbers go on.
 
         Args:
             shot: The frame.
             result: What was found in it.
+        """
+        if not self._joined:
+            return result
+        if self._ids is None:
+            self._ids = ContinuedIds(self._last, self._highest, cut=shot.first)
+        return self._ids.apply(result)
 
-        Returns:
-            The result as it was written: behind a cut, with ids that go on.
+    def write(self, shot: Shot, result: Result) -> None:
+        """Add a frame.
+
+        Args:
+            shot: The frame.
+            result: What was found in it, with numbers from `number`.
 
         Raises:
             OutputError: A file cannot be written.
             InputError: A format needs a time, and the frame has none.
         """
-        if self._joined:
-            if self._ids is None:
-                self._ids = ContinuedIds(self._last, self._highest, cut=shot.first)
-            result = self._ids.apply(result)
         self._table.write(result)
         if self._run is not None:
             begun.note(self._base, self._run)
             self._run = None
         self._write_others(shot, result)
-        return result
 
     def check_end(self) -> None:
         """Check that all frames of an earlier run have been recalled, where the source has ended.

@@ -13,6 +13,7 @@ import numpy as np
 from runtime.action_units import au_name
 from runtime.drawing.style import Style, text_width, write
 from runtime.errors import InputError
+from runtime.formats import FORMATS
 from runtime.outputs.curves import Curves, Face, Part, Span, read_curves, survey
 from runtime.outputs.pictures import write_image
 
@@ -26,6 +27,9 @@ NARROWEST, WIDEST = 400, 30_000
 FACES = 4
 """Faces at most that get a block, of each file: those that are there longest."""
 
+NAMED = 10
+"""Most tables of a folder that are named, where one is to be chosen."""
+
 _TICKS = (
     *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900),
     *(1800, 3600, 7200, 14400, 86400),
@@ -36,7 +40,7 @@ _FRAMES = tuple(digit * 10**zeros for zeros in range(9) for digit in (1, 2, 5))
 def plot(
     table: str | Path,
     output: str | Path | None = None,
-    aus: Sequence[str] | None = None,
+    aus: Sequence[str | int] | None = None,
     width: int = 1600,
 ) -> np.ndarray:
     """Draw the timeline of a native table.
@@ -48,7 +52,7 @@ def plot(
         table: CSV of a run, ``out/clip.csv``, or one that is being written,
             ``out/clip.partial.csv``.
         output: Image to write as well; its suffix says the format.
-        aus: Keys of the AUs to draw; None for all.
+        aus: The AUs to draw, ``"AU12"`` or ``12``; None for all.
         width: Width of the picture, pixels, from :data:`NARROWEST` to :data:`WIDEST`.
 
     Returns:
@@ -56,13 +60,15 @@ def plot(
 
     Raises:
         FileNotFoundError: There is no such table.
-        InputError: It is no native table, holds no face or lacks an AU, a number in it is
-            none, or the width is out of range.
+        InputError: It is a folder or no native table, holds no face or lacks an AU, a number in
+            it is none, or the width is out of range.
         OSError: The image cannot be written.
     """
     if not NARROWEST <= width <= WIDEST:
         raise InputError(f"a timeline can be {NARROWEST} to {WIDEST} pixels wide, not {width}")
     path = Path(table)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder{_tables_in(path)}")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give the CSV of a run")
     shown, span, parts, counts = survey(path, aus)
@@ -80,6 +86,16 @@ def plot(
     if output is not None:
         write_image(output, picture)
     return picture
+
+
+def _tables_in(folder: Path) -> str:
+    """Name the native tables of a folder, for a message."""
+    others = tuple(end for name, (end, _) in FORMATS.items() if name != "native")
+    found = sorted(str(each) for each in folder.glob("*.csv") if not each.name.endswith(others))
+    if not found:
+        return " that holds no table: give the CSV of a run"
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f": give one of its tables, {', '.join(found[:NAMED])}{more}"
 
 
 def _blocks(counts: Mapping[Face, int]) -> dict[Face, int]:

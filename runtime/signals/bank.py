@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from runtime.errors import InputError
+from runtime.action_units import choose_aus
 from runtime.results import FRAME_SECONDS, Face, Result
 from runtime.signals.baseline import Baseline
 from runtime.signals.hysteresis import Hysteresis
@@ -43,12 +43,7 @@ class SignalBank:
     """
 
     def __init__(self, signals: Signals, aus: Sequence[str], thresholds: Sequence[float]) -> None:
-        unknown = sorted(set(signals.thresholds) - set(aus))
-        if unknown:
-            raise InputError(
-                f"thresholds of {', '.join(unknown)} are given, but this model knows only "
-                f"{', '.join(aus)}"
-            )
+        choose_aus(signals.thresholds, aus, "thresholds: this model knows")
         self._signals, self._aus = signals, tuple(aus)
         self._thresholds = np.array(
             [signals.thresholds.get(au, own) for au, own in zip(aus, thresholds, strict=True)]
@@ -104,6 +99,18 @@ class SignalBank:
             oldest = self._updates - FORGET
             self._tracks = {n: track for n, track in self._tracks.items() if track.seen > oldest}
         return replace(result, faces=faces)
+
+    def recall(self, result: Result) -> None:
+        """Take in a frame from the table of a run that was cut off, to go on behind it.
+
+        Args:
+            result: The frame. Its faces may lack AUs, of which nothing is asked behind it either.
+        """
+        lacking = dict.fromkeys(self._aus, 0.0)
+        faces = tuple(replace(face, aus={**lacking, **face.aus}) for face in result)
+        # Pictures among videos have no time.
+        picture = bool(result.name) and result.timestamp is None
+        self.apply(replace(result, faces=faces), picture)
 
     def _follow(self, face: Face, seconds: float, learns: bool) -> Face:
         track = self._track(face.id, learns)

@@ -4,6 +4,8 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from runtime.action_units import au_keys
+from runtime.errors import InputError
 from runtime.signals.smoothing import SMOOTHING
 
 
@@ -19,19 +21,20 @@ class Signals:
             baseline. They should show a resting face: the first frames of each face are taken.
         baseline_quantile: Quantile of those frames that is the rest, 0 to 1. The median, 0.5, is
             for faces that rest in most of them; less, such as 0.2, for faces that are busy.
-        thresholds: Key such as ``"AU12"`` → probability from which the AU counts as present, for
-            AUs whose threshold in the model's file is not to hold.
+        thresholds: ``"AU12"``, or ``12`` → probability from which the AU counts as present, for
+            AUs whose threshold in the model's file is not to hold. The keys become ``"AU12"``.
 
     Raises:
         TypeError: ``baseline`` is not whole, or ``thresholds`` is no mapping.
-        ValueError: A value is out of its range, or a key no text.
+        InputError: A key is no action unit, or two are the same one.
+        ValueError: A value is out of its range.
     """
 
     smooth: str | None = None
     hysteresis: float = 0.0
     baseline: int = 0
     baseline_quantile: float = 0.5
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str | int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -45,9 +48,12 @@ class Signals:
             raise ValueError(f"baseline must be a number of frames, got {self.baseline}")
         if not 0 <= self.baseline_quantile <= 1:
             raise ValueError(f"baseline_quantile must be 0 to 1, got {self.baseline_quantile}")
-        for key, value in self.thresholds.items():
-            if not isinstance(key, str):
-                raise ValueError(f"the thresholds are given by keys such as 'AU12', not by {key!r}")
+        keys = au_keys(self.thresholds)
+        if len(keys) < len(self.thresholds):
+            raise InputError(f"thresholds name an action unit twice: {dict(self.thresholds)}")
+        values = dict(zip(keys, self.thresholds.values(), strict=True))
+        object.__setattr__(self, "thresholds", values)
+        for key, value in values.items():
             if not 0 < value <= 1:
                 raise ValueError(f"the threshold of {key} must be above 0 to 1, got {value}")
 

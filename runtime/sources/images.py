@@ -114,8 +114,8 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is a folder, not an image, truncated, HEIC, or of fractions (PFM, OpenEXR),
-            or its name is not in UTF-8.
+        InputError: It is a folder, not an image, truncated, too large, HEIC, or of fractions (PFM,
+            OpenEXR), or its name is not in UTF-8.
     """
     path = Path(path)
     check_name(path)
@@ -142,6 +142,11 @@ def read_image(path: str | Path) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
         pictures = cv2.imcount(str(path))
     except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in error.err:
+            raise InputError(
+                f"{path} has more pixels than OpenCV takes (2^30, or what the environment's "
+                "OPENCV_IO_MAX_IMAGE_PIXELS says): scale it down"
+            ) from error
         raise InputError(f"{path}: OpenCV cannot decode it ({error.err})") from error
     if image is None:
         raise InputError(
