@@ -428,6 +428,7 @@ class Detector(Described):
                 picture = shot.timestamp is None  # files without times are those
             self._picture = picture
             self._number = partial(number, shot) if number else None
+            self._next_index = shot.index
             try:
                 result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             finally:

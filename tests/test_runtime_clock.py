@@ -31,6 +31,8 @@ def test_frames_at_one_time_lie_before_the_next_which_keeps_its_own(copies):
 
 def test_without_times_frames_have_a_step_between():
     assert given(*[0.0] * 4, step=0.1) == pytest.approx([0, 0.1, 0.2, 0.3])
+    clock = Clock(0.1)
+    assert [bool(clock(0.0) + 1) and clock.guesses for _ in range(25)] == [False] * 21 + [True] * 4
     assert given(*[math.nan] * 3, step=0.1) == pytest.approx([0, 0.1, 0.2])
     # Times that are lost on the way.
     lost = given(0, 0.1, 0.2, *[0.2] * 20, step=0.1)
@@ -41,6 +43,8 @@ def test_without_times_frames_have_a_step_between():
 def test_times_in_whole_seconds_are_never_left_behind():
     times = given(*np.repeat([0.0, 1.0, 2.0], 20), step=0.05)
     assert times[::20] == [0, 1, 2]
+    clock = Clock(0.05)
+    assert not any(clock(time) and clock.guesses for time in np.repeat([0.0, 1.0, 2.0], 20))
     assert (np.diff(times) > 0).all()
     assert times[-1] < 3
 

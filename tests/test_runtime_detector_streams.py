@@ -50,6 +50,21 @@ def test_stream_of_every_fourth_frame(model, finder):
         next(Detector(model, finder=finder).stream(frames, every=0))
 
 
+def test_smoothing_heeds_the_frames_that_every_leaves_out(model, finder):
+    # Every second of those taken is darker, which the model's AUs are about.
+    frames = [spot(100, 90) // (1 + i // 4 % 2) for i in range(40)]
+    signals = Signals(smooth="ema")
+    with Detector(model, finder=finder, signals=signals) as detector:
+        thinned = list(detector.stream(frames, every=4))
+        timed = [detector.track(frames[i], i / 30) for i in range(0, 40, 4)]
+    changes = 0.0
+    for here, there in zip(thinned, timed, strict=True):
+        (face,), (other,) = here.faces, there.faces
+        assert face.adjusted == pytest.approx(other.adjusted, abs=1e-9)
+        changes += abs(face.adjusted["AU06"] - face.aus["AU06"])
+    assert changes > 0.01, "or nothing is smoothed here"
+
+
 def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100 + 3 * i, 120))

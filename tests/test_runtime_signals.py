@@ -204,6 +204,17 @@ def test_smoothing_begins_anew_behind_a_gap():
     assert signals.apply(frame(2, 1.0)).faces[0].adjusted["AU12"] == 1.0
 
 
+@pytest.mark.parametrize("smooth", ["ema", "one-euro"])
+def test_frames_without_a_time_are_as_far_apart_as_their_numbers(smooth):
+    probabilities, numbers = noise(20)[:, 0].tolist(), np.cumsum([0, *[5, 1, 2] * 7])[:20].tolist()
+    timed, timeless = bank(smooth=smooth), bank(smooth=smooth)
+    for number, p in zip(numbers, probabilities, strict=True):
+        plain = replace(frame(number, p), timestamp=None)
+        (face,) = timeless.apply(plain)
+        (other,) = timed.apply(replace(plain, timestamp=number / 30))
+        assert face.adjusted["AU12"] == pytest.approx(other.adjusted["AU12"], abs=1e-9)
+
+
 def test_a_clock_that_goes_back_smooths_all_the_same():
     signals = bank(smooth="ema")
     signals.apply(replace(frame(0, 0.2), timestamp=10.0))

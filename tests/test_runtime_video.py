@@ -157,8 +157,7 @@ def test_variable_frame_rate_has_the_true_times(tmp_path):
     np.testing.assert_allclose([shot.frame.mean() for shot in shots], np.arange(20) * 10, atol=4.9)
 
 
-def test_video_without_times_has_those_of_its_rate(tmp_path, monkeypatch):
-    path = write_video(tmp_path / "a.avi", code="MJPG", frames=4)
+def timeless(path):
     source = open_source(path)
     capture = source._capture
 
@@ -169,7 +168,20 @@ def test_video_without_times_has_those_of_its_rate(tmp_path, monkeypatch):
             return 0.0 if what == cv2.CAP_PROP_POS_MSEC else capture.get(what)
 
     source._capture = Timeless()
+    return source
+
+
+def test_video_without_times_has_those_of_its_rate(tmp_path):
+    source = timeless(write_video(tmp_path / "a.avi", code="MJPG", frames=4))
     np.testing.assert_allclose([shot.timestamp for shot in source], [0, 0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(("fps", "told"), [(5, 1), (20, 0)])
+def test_a_video_that_tells_no_times_is_named_once(tmp_path, caplog, fps, told):
+    source = timeless(write_video(tmp_path / "a.avi", code="MJPG", fps=fps))
+    assert len(list(source)) == 20
+    assert caplog.text.count("a.avi tells no times: its frames are taken for 5 a second") == told
+    assert caplog.text.count("tells no times") == told
 
 
 @pytest.mark.parametrize("code", ["mp4v", "MJPG"])

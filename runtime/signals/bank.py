@@ -59,6 +59,7 @@ class SignalBank:
         self._tracks: dict[int, _Track] = {}
         self._updates = 0
         self._time: float | None = None
+        self._index = -1
 
     @property
     def followed(self) -> int:
@@ -84,10 +85,11 @@ class SignalBank:
             The same with `Face.adjusted` and `Face.present` as asked for.
         """
         self._updates += 1
-        seconds = FRAME_SECONDS
+        # Of frames without a time, numbers tell how many were left out between two.
+        seconds = FRAME_SECONDS * max(1, result.index - self._index)
         if result.timestamp is not None and self._time is not None:
             seconds = max(0.0, result.timestamp - self._time)
-        self._time = result.timestamp
+        self._time, self._index = result.timestamp, result.index
         known = self._tracks.keys()
         if not picture:
             self.faces += sum(face.id not in known for face in result)

@@ -46,7 +46,8 @@ class Baseline:
             probability: (n,), 0 to 1.
 
         Returns:
-            The probability without the rest, (n,); as it was while the rest is being learned.
+            The probability without the rest, (n,); as it was before the last of the frames that
+            tell the rest.
         """
         odds = _logit(probability)
         if self._excess is None:

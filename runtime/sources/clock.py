@@ -5,6 +5,9 @@ import math
 FEW = 4
 """Frames in a row that may stand at one time; with more of them a container has lost its times."""
 
+SURE = 2.0
+"""Seconds at one time after which a container tells none; some tell whole seconds."""
+
 BACK = 8
 """Steps by which a time may fall back, as where frames come out of order."""
 
@@ -31,6 +34,11 @@ class Clock:
         self._shift = 0.0
         self._fell: float | None = None  # to where, if the last fall may be a new beginning
         self._repeats = 0
+
+    @property
+    def guesses(self) -> bool:
+        """Whether all times are made of the step, as the container tells none."""
+        return self._gap is None and self._repeats * self._step > SURE
 
     def __call__(self, said: float) -> float:
         """Tell the time of the next frame.

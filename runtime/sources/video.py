@@ -156,7 +156,8 @@ class Video(Source):
         index = bad = 0
         stalled = False
         last, gap, begin = None, 0.0, 0.0
-        clock = Clock(1 / (self.fps or FALLBACK_FPS))
+        rate = self.fps or FALLBACK_FPS
+        clock, told = Clock(1 / rate), False
         while True:
             start = time.perf_counter()
             frame = self._read()
@@ -175,6 +176,13 @@ class Video(Source):
             before, last = last, clock(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
             begin = self._begin(last) if before is None else begin
             gap = max(gap, last - (before or 0.0))
+            if clock.guesses and not told:
+                told = True
+                logger.warning(
+                    "%s tells no times: its frames are taken for %g a second; if they are not, "
+                    "give a copy that tells them, of ffmpeg -r RATE -i %s with_times.mp4",
+                    *(self.name, rate, quoted(self.name)),
+                )
             if not self._counted:
                 self._estimate(index + 1, last, begin)
             yield taken(check_frame(frame, f"frame {index} of {self.name}"), index, last, start)
