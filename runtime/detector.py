@@ -5,7 +5,7 @@ import math
 import numbers
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -210,7 +210,7 @@ class Detector(Described):
         return Detector(finder=finder, **self._settings.arguments())
 
     @property
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """The settings it was opened with, as plain values: the finder by name, no signals."""
         return {**self._settings.plain(), "finder": self._finder.name}
 
@@ -334,8 +334,11 @@ class Detector(Described):
             make = self._faces.make
             faces = tuple(make(track.id, track.look, track.score, size) for track in tracks)
             watch.lap("post")
-            said = {"timestamp": seconds, "ended": self._tracker.ended, "holds": self._holds}
-            result = Result(faces, watch.timings(), size, index=self._next_index, **said)
+            result = Result(
+                *(faces, watch.timings(), size, self._next_index, seconds),
+                ended=self._tracker.ended,
+                holds=self._holds,
+            )
             self._next_index += 1
             return self._bank.apply(result, self._picture) if self._bank else result
 

@@ -56,7 +56,7 @@ def size_of(frame: np.ndarray) -> tuple[int, int]:
     return frame.shape[1], frame.shape[0]
 
 
-def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
+def check_frame(frame: object, name: str = "frame") -> np.ndarray:
     """Turn whatever cameras and files give into BGR, or say what is wrong with it.
 
     Args:

@@ -41,7 +41,7 @@ class SubtitleWriter:
         if self._many:
             make_folder(folder_of_many(path))
         else:
-            self._begin(path)
+            self._file = self._begin(path)
 
     def __enter__(self) -> Self:
         return self
@@ -50,23 +50,24 @@ class SubtitleWriter:
         if self._file is not None:
             self._file.finish(exception)
 
-    def _begin(self, path: Path) -> None:
-        self._file = GrowingText(path)
-        self._file.append(self.head, counts=False)
+    def _begin(self, path: Path) -> GrowingText:
+        file = GrowingText(path)
+        file.append(self.head, counts=False)
         self._number = 1
         self._text, self._start = "", 0.0
+        return file
 
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         now = time_of(result)
         again = result.name == self._name and now < self._now
-        if self._many and (self._file is None or result.name != self._name or again):
+        if self._file is None or (self._many and (result.name != self._name or again)):
             if self._file is not None:
                 self._file.finish(None)
                 self._file = None  # it is closed, should the next one fail to open
             self._name = result.name
             folder = folder_of_many(self._path)
-            self._begin(folder / named_after(result.name, self._path.suffix))
+            self._file = self._begin(folder / named_after(result.name, self._path.suffix))
         self._now = now
         text = caption(result)
         done = ""

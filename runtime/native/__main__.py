@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         path = compile_engine(args.target)
         library = open_library(path)
+        if library is None:
+            raise CompileError(f"{path} was compiled for another processor")
     except (CompileError, InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, CompileError) else 2
