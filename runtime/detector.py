@@ -49,6 +49,10 @@ BATCH = 8
 """Pictures that `Detector.batch` takes together if nothing else is asked for."""
 
 
+Seconds = float | numbers.Real | np.floating | np.integer
+"""A time; type checkers do not know that NumPy's numbers are real ones."""
+
+
 class Detector(Described):
     """Finds faces and their action units.
 
@@ -146,7 +150,8 @@ class Detector(Described):
         self._picture = False  # whether what is tracked is one of a run's, which has no baseline
         self._next_index, self._over = 0, False  # whether a stream has come to its end
         self._faces = FaceMaker(self.spec)
-        self.signals, self.flip_test = signals, settings.flip_test
+        self.signals = signals
+        self.flip_test = settings.flip_test
         self._bank: SignalBank | None = None
         if signals:
             try:
@@ -303,7 +308,7 @@ class Detector(Described):
         ]
         return [self._bank.judge(result) for result in results] if self._bank else results
 
-    def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
+    def track(self, frame: np.ndarray, timestamp: Seconds | None = None) -> Result:
         """Detect in the next frame of a video, following the faces of the last one.
 
         Args:
