@@ -48,7 +48,6 @@ VERIFY_EVERY = 10
 BATCH = 8
 """Pictures that `Detector.batch` takes together if nothing else is asked for."""
 
-
 Seconds = float | numbers.Real | np.floating | np.integer
 """A time; type checkers do not know that NumPy's numbers are real ones."""
 

@@ -41,7 +41,7 @@ class SubtitleWriter:
         if self._many:
             make_folder(folder_of_many(path))
         else:
-            self._file = self._begin(path)
+            self._begin(path)
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +51,7 @@ class SubtitleWriter:
             self._file.finish(exception)
 
     def _begin(self, path: Path) -> GrowingText:
-        file = GrowingText(path)
+        self._file = file = GrowingText(path)
         file.append(self.head, counts=False)
         self._number = 1
         self._text, self._start = "", 0.0
@@ -61,13 +61,14 @@ class SubtitleWriter:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         now = time_of(result)
         again = result.name == self._name and now < self._now
-        if self._file is None or (self._many and (result.name != self._name or again)):
-            if self._file is not None:
-                self._file.finish(None)
+        file = self._file
+        if file is None or (self._many and (result.name != self._name or again)):
+            if file is not None:
+                file.finish(None)
                 self._file = None  # it is closed, should the next one fail to open
             self._name = result.name
             folder = folder_of_many(self._path)
-            self._file = self._begin(folder / named_after(result.name, self._path.suffix))
+            file = self._begin(folder / named_after(result.name, self._path.suffix))
         self._now = now
         text = caption(result)
         done = ""
@@ -76,7 +77,7 @@ class SubtitleWriter:
                 done = self._cue(now)
                 self._number += 1
             self._text, self._start = text, now
-        self._file.append(done, tail=self._cue(now) if text else "")
+        file.append(done, tail=self._cue(now) if text else "")
 
     def _cue(self, end: float) -> str:
         # Cues of no length, which a cue in its first frame is, are left out by players.

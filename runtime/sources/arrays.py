@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sized
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Arrays(Source):
         strict: As given; may be changed before the first frame.
     """
 
-    def __init__(self, frames: np.ndarray | Iterable[object], strict: bool = False) -> None:
+    def __init__(self, frames: np.ndarray | Iterable[Any], strict: bool = False) -> None:
         self.still = isinstance(frames, np.ndarray) and frames.ndim < 4
         self.moving = not self.still
         self._frames = (frames,) if self.still else frames
@@ -47,10 +48,10 @@ class Arrays(Source):
                 return
             index += 1
             try:
-                image = check_frame(frame, f"frame {index}")
+                frame = check_frame(frame, f"frame {index}")
             except InputError as error:
                 if self.strict or index == self.skipped:
                     raise
                 self._skip(error)
                 continue
-            yield taken(image, index, None, start)
+            yield taken(frame, index, None, start)
