@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -120,7 +121,7 @@ def _sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None is one set from C
 
 
-def _settings(args: argparse.Namespace) -> dict[str, object]:
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """Collect what the detector is opened with; options have the names of its arguments."""
     worked_out = {"signals": _signals(args), "search_every": args.search_every or None}
     names = (field.name for field in fields(Settings))

@@ -6,7 +6,7 @@ import numbers
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -48,6 +48,9 @@ VERIFY_EVERY = 10
 
 BATCH = 8
 """Pictures that `Detector.batch` takes together if nothing else is asked for."""
+
+Seconds = float | numbers.Real | np.floating | np.integer
+"""A time; type checkers do not know that NumPy's numbers are real ones."""
 
 
 class Detector(Described):
@@ -148,7 +151,8 @@ class Detector(Described):
         self._number: Callable[[Result], Result] | None = None
         self._next_index, self._over = 0, False  # whether a stream has come to its end
         self._faces = FaceMaker(self.spec)
-        self.signals, self.flip_test = signals, settings.flip_test
+        self.signals = signals
+        self.flip_test = settings.flip_test
         self._bank: SignalBank | None = None
         if signals:
             try:
@@ -212,7 +216,7 @@ class Detector(Described):
         return Detector(finder=finder, **self._settings.arguments())
 
     @property
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """The settings it was opened with, as plain values: the finder by name, no signals."""
         return {**self._settings.plain(), "finder": self._finder.name}
 
@@ -305,7 +309,7 @@ class Detector(Described):
         ]
         return [self._bank.judge(result) for result in results] if self._bank else results
 
-    def track(self, frame: np.ndarray, timestamp: float | None = None) -> Result:
+    def track(self, frame: np.ndarray, timestamp: Seconds | None = None) -> Result:
         """Detect in the next frame of a video, following the faces of the last one.
 
         Args:
@@ -336,8 +340,11 @@ class Detector(Described):
             make = self._faces.make
             faces = tuple(make(track.id, track.look, track.score, size) for track in tracks)
             watch.lap("post")
-            said = {"timestamp": seconds, "ended": self._tracker.ended, "holds": self._holds}
-            result = Result(faces, watch.timings(), size, index=self._next_index, **said)
+            result = Result(
+                *(faces, watch.timings(), size, self._next_index, seconds),
+                ended=self._tracker.ended,
+                holds=self._holds,
+            )
             self._next_index += 1
             if self._number:
                 result = self._number(result)

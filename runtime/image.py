@@ -1,6 +1,7 @@
 """Frames as the detector wants them."""
 
 import logging
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,6 +9,9 @@ import numpy as np
 from runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+Picture = np.ndarray[tuple[Any, ...], np.dtype[np.uint8]]
+"""What is handed out as a picture: (H, W, 3) uint8, BGR."""
 
 MAX_SIDE = 32766
 """Longest side of a frame, pixels: OpenCV's warps count in 16 bits."""
@@ -56,7 +60,7 @@ def size_of(frame: np.ndarray) -> tuple[int, int]:
     return frame.shape[1], frame.shape[0]
 
 
-def check_frame(frame: np.ndarray, name: str = "frame") -> np.ndarray:
+def check_frame(frame: object, name: str = "frame") -> np.ndarray:
     """Turn whatever cameras and files give into BGR, or say what is wrong with it.
 
     Args:

@@ -14,7 +14,7 @@ from runtime.align import (
     transform,
     warp,
 )
-from runtime.backends import Backend, FrameBackend
+from runtime.backends import FrameBackend
 from runtime.backends.base import Outputs
 from runtime.boxes import Box, alignment_box, face_box, same_face
 from runtime.finders import FaceFinder, FoundFace
@@ -68,7 +68,7 @@ class Pipeline:
 
     def __init__(
         self,
-        backend: Backend | Callable[[np.ndarray], Outputs],
+        backend: Callable[[np.ndarray], Outputs] | FrameBackend,
         finder: FaceFinder,
         max_faces: int,
         min_face: float = 0,

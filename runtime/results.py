@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from runtime.action_units import choose_aus
+from runtime.image import Picture
 from runtime.pose import HeadPose, head_pose
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Face:
     id: int
     box: tuple[float, float, float, float]
     score: float
-    landmarks: np.ndarray
+    landmarks: np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
     aus: Mapping[str, float]
     present: tuple[str, ...]
     intensities: Mapping[str, float] = field(default_factory=dict)
@@ -256,7 +257,7 @@ class Result:
 
         return detections(self)
 
-    def plot(self, frame: np.ndarray) -> np.ndarray:
+    def plot(self, frame: np.ndarray) -> Picture:
         """Draw the result onto a copy of its frame, see `runtime.drawing.draw`.
 
         Args:

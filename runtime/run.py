@@ -4,11 +4,10 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TextIO
 
 import cv2
@@ -144,11 +143,11 @@ class Run:
             self.wanted.check(source)
             # Before any frame is read: what comes meanwhile is not what was looked at.
             self._run, self._maker = self._identity(source), self._made_by()
-        if self.wanted and self.wanted.resume and self._finished(source):
-            tell(printable(f"{source.name}: done before{self._without(source)}"))
+        if self.wanted and self.wanted.resume and self._finished(source, self.wanted):
+            tell(printable(f"{source.name}: done before{_without(source, self.wanted)}"))
             return True
         # Going on may be cut off again before it has come to a frame that is new.
-        goes_on = self.wanted and self.wanted.resume and cut_off(self._base(source))
+        goes_on = self.wanted and self.wanted.resume and cut_off(self.wanted.base(source))
         tally = _Tally(self.detector.options["min_face"])
         began = time.perf_counter()
         self.detector.reset()
@@ -189,12 +188,9 @@ class Run:
             )
         return ""
 
-    def _base(self, source: Source) -> Path:
-        return self.wanted.folder / source.stem
-
-    def _finished(self, source: Source) -> bool:
+    def _finished(self, source: Source, wanted: Wanted) -> bool:
         """Look at what an earlier run said of itself; make an interrupted one fit to go on with."""
-        base = self._base(source)
+        base = wanted.base(source)
         if cut_off(base):
             return False  # a later one was killed; what is whole is of an earlier one
         record = begun.read_record(begun.record_path(base))
@@ -206,15 +202,7 @@ class Run:
         if not record.get("complete", True):
             reopen(base)
             return False
-        return all_written(source, self.wanted, record.get("files"))
-
-    def _without(self, source: Source) -> str:
-        """Say which files the finished run of a source had to leave out; they count as failures."""
-        names = begun.read_record(begun.record_path(self._base(source))).get("left_out")
-        if not names or not isinstance(names, list):
-            return ""
-        source.failures.extend(map(str, names))
-        return f", without {', '.join(source.failures)}: --overwrite begins anew"
+        return all_written(source, wanted, record.get("files"))
 
     def _detect(self, source: Source, tally: _Tally, agreement: Agreement | None) -> bool:
         """Take every frame; whether they all came, or somebody closed the window."""
@@ -271,7 +259,7 @@ class Run:
     ) -> None:
         said = f"\n{printable(source.name)}\n{tally.table()}"
         if self.wanted:
-            base, names = self._base(source), self.wanted.names(source)
+            base, names = self.wanted.base(source), self.wanted.names(source)
             old = begun.left_beside(base, names)
             record = {
                 "source": source.name,
@@ -330,6 +318,15 @@ class Run:
         }
 
 
+def _without(source: Source, wanted: Wanted) -> str:
+    """Say which files the finished run of a source had to leave out; they count as failures."""
+    names = begun.read_record(begun.record_path(wanted.base(source))).get("left_out")
+    if not names or not isinstance(names, list):
+        return ""
+    source.failures.extend(map(str, names))
+    return f", without {', '.join(source.failures)}: --overwrite begins anew"
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -363,7 +360,7 @@ class _Undone(Source):
                     self._agreement.add(result)
 
 
-def _progress(source: Source) -> Iterator[Shot]:
+def _progress(source: Source) -> Generator[Shot, None, None]:
     """Give the frames of a source, and show on standard error how many there have been."""
     try:
         from tqdm import tqdm

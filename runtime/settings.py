@@ -5,6 +5,7 @@ import numbers
 import operator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,11 +61,11 @@ class Settings:
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
-    def arguments(self) -> dict[str, object]:
+    def arguments(self) -> dict[str, Any]:
         """Return them by name, as a detector takes them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def plain(self) -> dict[str, object]:
+    def plain(self) -> dict[str, Any]:
         """Return what JSON can hold of them: the model by name, no signals."""
         told = self.arguments() | {"model": str(self.model or "the packaged model")}
         return {name: value for name, value in told.items() if name != "signals"}

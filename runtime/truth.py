@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,13 +127,12 @@ class Agreement:
             ``landmark_error``, mean distance over inter-ocular distance. None where undefined.
         """
         aus = {au: self._row(counts) for au, counts in self._counts.items()}
-        rows = [row for row in aus.values() if row["support"]]
         return {
             "frames": self._frames,
             "found": len(self._errors),
             "aus": aus,
-            "mean_f1": _mean([row["f1"] for row in rows]),
-            "mean_always_on_f1": _mean([row["always_on_f1"] for row in rows]),
+            "mean_f1": _mean(row["f1"] for row in aus.values()),
+            "mean_always_on_f1": _mean(row["always_on_f1"] for row in aus.values()),
             "landmark_error": _mean(self._errors),
         }
 
@@ -176,8 +175,10 @@ def _nearest(result: Result, points: np.ndarray) -> tuple[Face | None, float]:
     return best
 
 
-def _mean(values: list[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Average what is defined."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def _figure(value: float | None) -> str:

@@ -1,8 +1,10 @@
 """What holds for every backend, and ONNX Runtime's own; OpenVINO's is in test_runtime_openvino."""
 
+import gc
 import logging
 import re
 import sys
+import weakref
 
 import numpy as np
 import onnx
@@ -126,6 +128,18 @@ def test_closed(tmp_path, engine):
     backend.close()
     with pytest.raises(RuntimeError, match="has been closed"):
         backend(faces(1))
+
+
+def test_a_model_that_nobody_holds_leaves_memory_at_once(tmp_path, engine):
+    backend = open_backend(write_model(tmp_path / "m.onnx"), backend=engine)
+    backend(faces(1))
+    there = weakref.ref(backend)
+    gc.disable()
+    try:
+        del backend
+        assert there() is None, "it must not wait for Python's collector, which sees no memory of C"
+    finally:
+        gc.enable()
 
 
 def test_missing_model(tmp_path, engine):

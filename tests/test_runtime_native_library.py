@@ -95,6 +95,15 @@ def test_no_compiler_at_all(monkeypatch):
     assert compiling.compiler()[1:] == ["-m", "ziglang", "c++"]
 
 
+def test_an_engine_that_does_not_run_here_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("runtime.native.__main__.compile_engine", lambda _: tmp_path / "made.so")
+    monkeypatch.setattr("runtime.native.__main__.open_library", lambda _: None)
+    assert main(["--target", "portable"]) == 1
+    assert (
+        "made.so does not run on this processor: give another --target" in capsys.readouterr().err
+    )
+
+
 def test_a_library_of_other_sources_or_flags_is_not_taken(tmp_path, monkeypatch):
     here = library.digest.__wrapped__()
     monkeypatch.setattr(library, "FLAGS", (*library.FLAGS, "-O1"))

@@ -81,6 +81,10 @@ class Backend(Protocol):
 class FrameBackend(Protocol):
     """A backend that can also cut the faces out of the frame, on its own device."""
 
+    def __call__(self, faces: np.ndarray) -> Outputs:
+        """Run the network on crops; see `Backend`."""
+        ...
+
     def from_frame(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> Outputs:
         """Run the network on faces of a frame.
 

@@ -10,6 +10,7 @@ import ctypes
 import ctypes.util
 import struct
 import sys
+from collections.abc import Callable
 
 _CORE = 0  # RelationProcessorCore
 _HEAD = struct.Struct("<II")  # what a record is about, and its length in bytes
@@ -21,7 +22,7 @@ def counted_cores() -> int | None:
         if sys.platform == "darwin":
             return _of_macos()
         if sys.platform == "win32":
-            return _of_windows()
+            return _of_windows(ctypes.windll.kernel32.GetLogicalProcessorInformationEx)
     except (AttributeError, OSError, struct.error):  # a system older than these calls
         pass
     return None
@@ -37,8 +38,7 @@ def _of_macos() -> int | None:
     return None
 
 
-def _of_windows() -> int | None:
-    ask = ctypes.windll.kernel32.GetLogicalProcessorInformationEx
+def _of_windows(ask: Callable[..., int]) -> int | None:
     length = ctypes.c_ulong(0)
     ask(_CORE, None, ctypes.byref(length))  # tells how long the answer is
     answer = ctypes.create_string_buffer(length.value)

@@ -39,8 +39,9 @@ def with_flip_test(backend: Backend) -> Backend:
     Returns:
         One that cuts faces out of frames itself if the given one does.
     """
-    kind = _FlipTestedFrames if isinstance(backend, FrameBackend) else _FlipTested
-    return kind(backend)
+    if isinstance(backend, FrameBackend):
+        return _FlipTestedFrames(backend, backend.from_frame)
+    return _FlipTested(backend)
 
 
 class _FlipTested:
@@ -63,9 +64,15 @@ class _FlipTested:
 class _FlipTestedFrames(_FlipTested):
     """The same around a `FrameBackend`, which cuts out mirrored faces by mirrored matrices."""
 
+    def __init__(
+        self, backend: Backend, ask: Callable[[np.ndarray, Sequence[np.ndarray]], Outputs]
+    ) -> None:
+        super().__init__(backend)
+        self._ask = ask
+
     def from_frame(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> Outputs:
         mirrored = [_MIRROR @ np.vstack([each, [0, 0, 1]]) for each in matrices]
-        return _mean_of_halves(self._backend.from_frame(frame, [*matrices, *mirrored]))
+        return _mean_of_halves(self._ask(frame, [*matrices, *mirrored]))
 
 
 def _mean_of_halves(said: Outputs) -> Outputs:

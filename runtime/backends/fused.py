@@ -13,7 +13,7 @@ from runtime.backends.recorded import RecordedBatch, require_gpu
 from runtime.cuda.device import open_gpu
 from runtime.cuda.driver import NO_SUCH_CODE, DriverError
 from runtime.cuda.frame import FramePart
-from runtime.cuda.graph import CudaGraph
+from runtime.cuda.graph import CudaGraph, Unrecorded
 from runtime.cuda.kernel import Kernel
 from runtime.cuda.launch_plan import FRAME_NAME, TABLE_NAME, Code, Launch, read_launch_plan
 from runtime.cuda.memory import Mirror
@@ -37,7 +37,7 @@ class FusedBackend(RecordedBatch):
     """
 
     engine = "fused"
-    _frame_graph: CudaGraph | None = None
+    _frame_graph: CudaGraph | Unrecorded | None = None
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         require_gpu(path, device)
@@ -74,10 +74,11 @@ class FusedBackend(RecordedBatch):
         def run(start: int) -> list[np.ndarray]:
             with self._gpu.current():
                 moved = self._part.stage(frame, matrices[start : start + batch])
-                if moved or self._frame_graph is None:
-                    self._record_cut()
+                graph = None if moved else self._frame_graph
+                if graph is None:
+                    graph = self._record_cut()
                 self._part.upload(self._stream)
-                self._frame_graph.launch()
+                graph.launch()
                 self._stream.synchronize()
             return self._hosts
 
@@ -176,7 +177,7 @@ class FusedBackend(RecordedBatch):
             self._hosts.append(part.view(each.dtype).reshape(each.shape))
         return whole
 
-    def _record_cut(self) -> None:
+    def _record_cut(self) -> CudaGraph | Unrecorded:
         if self._frame_graph is not None:
             self._frame_graph.free()
             self._frame_graph = None  # for good, where recording fails
@@ -189,6 +190,7 @@ class FusedBackend(RecordedBatch):
             self._download()
 
         self._frame_graph = self._recorded(work)
+        return self._frame_graph
 
     def _address(self, name: str) -> int:
         if name == FRAME_NAME:

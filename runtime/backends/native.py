@@ -4,6 +4,7 @@ import ctypes
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,8 @@ class NativeBackend(FixedBatch):
         self.provider = f"native {self._library.lgrnet_instruction_set().decode()}"
         self._process, self._alone = os.getpid(), OneThread("model", "open one for each")
         self._arrays = model.arrays  # the engine reads some of them where they are
-        self._handle = self._open(model, path if isinstance(path, Path) else "in memory")
+        name = path if isinstance(path, Path) else "in memory"
+        self._handle: int | None = self._open(model, name)
 
     def _open(self, model: NativeModel, name: Path | str) -> int:
         arrays = list(model.arrays.values())
@@ -80,7 +82,7 @@ class NativeBackend(FixedBatch):
         """
         found = {}
 
-        def take(name: bytes, groups: int, positions: int, counts) -> None:
+        def take(name: bytes, groups: int, positions: int, counts: Any) -> None:
             shape = (groups, positions, 256)
             found[name.decode()] = np.ctypeslib.as_array(counts, shape).copy()
 
@@ -138,6 +140,6 @@ class _Shape(ctypes.Structure):
     def of(cls, shape: NetworkShape) -> "_Shape":
         values = [
             kind(*value) if isinstance(value := getattr(shape, name), tuple) else value
-            for name, kind in cls._fields_
+            for name, kind, *_ in cls._fields_
         ]
         return cls(*values)

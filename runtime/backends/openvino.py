@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def _settings(threads: int, bf16: bool) -> dict[str, object]:
     }
 
 
-def _floats(compiled, bf16: bool) -> str:
+def _floats(compiled: Any, bf16: bool) -> str:
     """Ask what floating point became active, which a hint does not promise."""
     active = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     name = {"f32": "fp32", "bf16": "bf16"}.get(active, active)
@@ -114,7 +115,7 @@ def _floats(compiled, bf16: bool) -> str:
     return name
 
 
-def _metadata(model, path: Path) -> dict[str, str]:
+def _metadata(model: Any, path: Path) -> dict[str, str]:
     """OpenVINO's ONNX reader puts the file's string properties under "framework"."""
     place = ["framework", METADATA_KEY]
     try:
@@ -123,12 +124,12 @@ def _metadata(model, path: Path) -> dict[str, str]:
         raise ModelError(f"model {path} is damaged ({error}): export or copy it again") from error
 
 
-def _dtype(port) -> str:
+def _dtype(port: Any) -> str:
     name = port.element_type.get_type_name()
     return _DTYPES.get(name, name)
 
 
-def _length(dimension) -> int | str:
+def _length(dimension: Any) -> int | str:
     return dimension.get_length() if dimension.is_static else str(dimension)
 
 

@@ -1,7 +1,6 @@
 """ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ class OrtBackend(FixedBatch):
         self.engine = "tensorrt" if tensorrt else "onnxruntime"
         self.threads = threads
         self._wanted = TENSORRT if tensorrt else CUDA
-        self._call: Callable[[np.ndarray], list[np.ndarray]] | None = self._plainly
+        self._bound: BoundSession | None = None
         remember(self)
         self._session, self.device, recorded = self._open(
             path, "cuda" if tensorrt and device == "auto" else device
@@ -80,14 +79,13 @@ class OrtBackend(FixedBatch):
         if tensorrt:
             self.precision = tensorrt_precision(self.precision)
 
-    def _plainly(self, faces: np.ndarray) -> list[np.ndarray]:
+    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
+        if self._bound is not None:
+            return self._bound(faces)
         return self._session.run(list(self.spec.outputs), {INPUT_NAME: faces})
 
-    def _run(self, faces: np.ndarray) -> list[np.ndarray]:
-        return self._call(faces)
-
     def _release(self) -> None:
-        self._session = self._call = None
+        self._session = self._bound = None
 
     def _open(self, path: Path, device: str) -> tuple[Any, str, bool]:
         """Open the file on the device, and know that it is really there.
@@ -158,16 +156,16 @@ class OrtBackend(FixedBatch):
         spec = _checked(session, path)
         bound = BoundSession(self._ort, session, spec, "cuda", index)
         bound(np.zeros((spec.batch, spec.crop_size, spec.crop_size, 3), np.uint8))
-        self._call = bound
+        self._bound = bound
 
-    def _session_on(self, path: Path, chosen: list):
+    def _session_on(self, path: Path, chosen: list[Any]) -> Any:
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         return self._ort.InferenceSession(str(path), options, providers=chosen)
 
 
-def _checked(session, path: Path) -> ModelSpec:
+def _checked(session: Any, path: Path) -> ModelSpec:
     """Read a session's metadata, and check that the graph is what it says."""
     spec = _spec(session, path)
     ports = [*session.get_inputs(), *session.get_outputs()]
@@ -176,7 +174,7 @@ def _checked(session, path: Path) -> ModelSpec:
     return spec
 
 
-def _spec(session, path: Path) -> ModelSpec:
+def _spec(session: Any, path: Path) -> ModelSpec:
     try:
         metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError as error:

@@ -3,7 +3,6 @@
 import ctypes
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ NAMES = {CUDA: "CUDA", TENSORRT: "TensorRT"}
 """Execution provider → what its makers call what it uses."""
 
 
-def providers(kind: str, index: int, precision: str, graph: bool, path: Path) -> list:
+def providers(kind: str, index: int, precision: str, graph: bool, path: Path) -> list[Any]:
     """List execution providers, the wanted one first.
 
     Args:
@@ -70,12 +69,12 @@ def _may_use_tf32() -> bool:
     return os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
 
 
-def missing_library(kind: str, ort: ModuleType) -> str:
+def missing_library(kind: str, ort: Any) -> str:
     """Find out why ONNX Runtime, which only logs it, could not load a provider.
 
     Args:
         kind: `CUDA` or `TENSORRT`.
-        ort: The module.
+        ort: The module ``onnxruntime``.
 
     Returns:
         What the system's loader says, such as ``"libcudnn.so.9: cannot open shared object file"``;
@@ -108,9 +107,7 @@ class BoundSession:
         index: Number of the GPU.
     """
 
-    def __init__(
-        self, ort: ModuleType, session: Any, spec: ModelSpec, device: str, index: int
-    ) -> None:
+    def __init__(self, ort: Any, session: Any, spec: ModelSpec, device: str, index: int) -> None:
         self._session = session
         self._binding = session.io_binding()
 

@@ -46,7 +46,7 @@ class RecordedBatch(FixedBatch):
     threads = 1
     _gpu: Gpu
     _owned: ExitStack  # frees what is on the GPU, what was made last first
-    _graph: CudaGraph | Unrecorded | None
+    _graph: CudaGraph | Unrecorded  # from `_record` to `_free`
     _stream: Any
     _input: Mirror
     _hosts: list[np.ndarray]  # of the outputs, after `_download`
@@ -77,7 +77,8 @@ class RecordedBatch(FixedBatch):
             self._owned.close()
         except Exception as error:  # after a fault on the GPU every call fails; all were tried
             logger.debug("a part of a model stays on the GPU: %s", error)
-        self._hosts, self._graph, self._stream = [], None, None
+        self._hosts, self._stream = [], None
+        vars(self).pop("_graph", None)  # which there is not where opening failed
 
     def __del__(self) -> None:
         if "_owned" in self.__dict__ and not sys.is_finalizing():

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from typing import Any
 
 _ONNXRUNTIME = "ORT_DISABLE_TELEMETRY"
 _OPENVINO = "openvino_telemetry"
@@ -26,7 +26,7 @@ def silence_onnxruntime() -> None:
     os.environ.setdefault(_ONNXRUNTIME, "1")
 
 
-def import_onnxruntime() -> ModuleType:
+def import_onnxruntime() -> Any:
     """Import ONNX Runtime, silenced.
 
     Raises:
@@ -50,7 +50,8 @@ def openvino_silenced() -> Iterator[None]:
     if _OPENVINO in sys.modules:
         yield
         return
-    sys.modules[_OPENVINO] = None  # what `import` takes for a module that is not there
+    # What `import` takes for a module that is not there, which the stubs do not know.
+    sys.modules[_OPENVINO] = None  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class TensorRtBackend(RecordedBatch):
         with self._opening(gpu):
             self._open(library, path)
 
-    def _open(self, library, path: Path) -> None:
+    def _open(self, library: Any, path: Path) -> None:
         self._log = library.Logger(library.Logger.ERROR)
         self._runtime = library.Runtime(self._log)
         self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())

@@ -68,7 +68,7 @@ class FramePart:
 
     Attributes:
         table: See above.
-        address: Of the part on the GPU; None before the first frame.
+        address: Of the part on the GPU.
     """
 
     def __init__(self, gpu: Gpu, table: Mirror) -> None:
@@ -77,9 +77,15 @@ class FramePart:
         self._used = 0
 
     @property
-    def address(self) -> int | None:
-        """Where the part lies on the GPU."""
-        return None if self._memory is None else self._memory.address
+    def address(self) -> int:
+        """Where the part lies on the GPU.
+
+        Raises:
+            RuntimeError: There has been no frame.
+        """
+        if self._memory is None:
+            raise RuntimeError("no part of a frame has been staged")
+        return self._memory.address
 
     def stage(self, frame: np.ndarray, matrices: Sequence[np.ndarray]) -> bool:
         """Write the part and the table down in pinned memory.
@@ -97,19 +103,19 @@ class FramePart:
         edges = [_pixels(*each) for each in zip(hows, bounds, strict=True)]
         edges = [each for each in edges if each[0] < each[2] and each[1] < each[3]] or [(0,) * 4]
         lows, highs = np.min(edges, 0), np.max(edges, 0)
-        left, top, right, bottom = part = (*map(int, lows[:2]), *map(int, highs[2:]))
-        moved = self._make_room(frame.size)
+        (left, top), (right, bottom) = map(int, lows[:2]), map(int, highs[2:])
+        memory, moved = self._make_room(frame.size)
         self._used = 3 * (right - left) * (bottom - top)
-        room = self._memory.host[: self._used].reshape(bottom - top, right - left, 3)
+        room = memory.host[: self._used].reshape(bottom - top, right - left, 3)
         room[:] = frame[top:bottom, left:right]
         self.table.host[:] = 0  # faces that are not there are cut out of nothing
         for row, how, bound in zip(self.table.host, hows, bounds, strict=False):
-            row[:] = describe(how, part, bound)
+            row[:] = describe(how, (left, top, right, bottom), bound)
         return moved
 
     def upload(self, stream: Any) -> None:
         """Copy the part to the GPU; the table is copied by the recording, as its size is fixed."""
-        if self._used:
+        if self._memory is not None and self._used:
             self._memory.upload(stream, self._used)
 
     def free(self) -> None:
@@ -122,12 +128,13 @@ class FramePart:
             self._memory.free()
         self._memory = None
 
-    def _make_room(self, size: int) -> bool:
+    def _make_room(self, size: int) -> tuple[Mirror, bool]:
+        """Have memory for a part, bytes; return it, and whether it is new."""
         if self._memory is not None and len(self._memory.host) >= size:
-            return False
+            return self._memory, False
         self._free_part()
         self._memory = Mirror(self._gpu, (size,), np.uint8)
-        return True
+        return self._memory, True
 
 
 def _pixels(how: Sampling, bounds: Sequence[int]) -> tuple[int, int, int, int]:

@@ -245,14 +245,11 @@ def write_launch_plan(path: Path, plan: LaunchPlan, weights: bytes, code: bytes)
     """
     fields = {"format": FORMAT, **asdict(plan), "spec": plan.spec.to_metadata()}
     text = json.dumps(fields, separators=(",", ":")).encode()
+    plan_bytes, weight_bytes, code_bytes = (
+        np.frombuffer(content, np.uint8) for content in (text, weights, code)
+    )
     with path.open("wb") as file:
-        np.savez(
-            file,
-            **{
-                name: np.frombuffer(content, np.uint8)
-                for name, content in (("plan", text), ("weights", weights), ("code", code))
-            },
-        )
+        np.savez(file, plan=plan_bytes, weights=weight_bytes, code=code_bytes)
 
 
 def read_launch_plan(path: Path) -> tuple[LaunchPlan, np.ndarray, np.ndarray]:
@@ -302,10 +299,15 @@ def read_launch_plan(path: Path) -> tuple[LaunchPlan, np.ndarray, np.ndarray]:
 
 
 def _launch(fields: Mapping[str, Any]) -> Launch:
-    lists = (tuple(fields[name]) for name in ("arguments", "writes", "grid"))
-    return Launch(fields["code"], *lists, fields["cooperative"])
+    return Launch(
+        fields["code"],
+        tuple(fields["arguments"]),
+        tuple(fields["writes"]),
+        tuple(fields["grid"]),
+        fields["cooperative"],
+    )
 
 
-def _arrays(fields: Mapping[str, Mapping]) -> Iterator[tuple[str, Array]]:
+def _arrays(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Array]]:
     for name, each in fields.items():
         yield name, Array(tuple(each["shape"]), each["dtype"], each["place"], each["offset"])

@@ -27,8 +27,11 @@ class Mirror:
     ) -> None:
         self._driver = gpu.driver
         self.host: np.ndarray = gpu.driver.pagelocked_empty(shape, dtype)
-        self._own: Any = None if address is not None else gpu.driver.mem_alloc(self.host.nbytes)
-        self.address = int(self._own) if address is None else address
+        self._own: Any = None
+        if address is None:
+            self._own = gpu.driver.mem_alloc(self.host.nbytes)
+            address = int(self._own)
+        self.address = address
 
     def upload(self, stream: Any, count: int | None = None) -> None:
         """Copy to the GPU: all, or the first `count` of the first axis."""
@@ -42,4 +45,4 @@ class Mirror:
         """Give back what was allocated here; the host's side goes with the last who holds it."""
         if self._own is not None:
             self._own.free()
-        self._own = self.host = None
+        self._own, self.host = None, np.empty(0, self.host.dtype)

@@ -8,13 +8,13 @@ from runtime.drawing.panel import Plan, draw_panel, features, plan_panel
 from runtime.drawing.places import is_free
 from runtime.drawing.style import Style, tag, text_width
 from runtime.drawing.timeline import History, draw_timeline
-from runtime.image import check_frame, size_of
+from runtime.image import Picture, check_frame, size_of
 from runtime.results import Result
 
 __all__ = ["Annotator", "draw"]
 
 
-def draw(frame: np.ndarray, result: Result) -> np.ndarray:
+def draw(frame: np.ndarray, result: Result) -> Picture:
     """Draw faces, action units and the latency onto a copy of a frame.
 
     The panel shows the first face, where it hides nobody; other faces carry the AUs that are
@@ -46,7 +46,7 @@ class Annotator:
         self._plan: Plan | None = None
         self._size = (0, 0)
 
-    def draw(self, frame: np.ndarray, result: Result) -> np.ndarray:
+    def draw(self, frame: np.ndarray, result: Result) -> Picture:
         """Draw the next frame, as `draw` does, with the timeline.
 
         Args:

@@ -168,7 +168,7 @@ class CascadeFinder:
         zoom *= further
         side = min(small.shape[:2])
         margin = round(CLOSE_UP_MARGIN * side)
-        wider = cv2.copyMakeBorder(small, *4 * [margin], cv2.BORDER_REPLICATE)
+        wider = cv2.copyMakeBorder(small, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
         limits = (max(CASCADE_MIN_SIDE, round(CLOSE_UP_FACE * side)), max(wider.shape[:2]))
         found = _search(self._cascade, wider, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
         if not found:
@@ -267,4 +267,4 @@ def _search(
         outputRejectLevels=True,
     )
     scores = 1 - np.exp(-np.maximum(np.ravel(weights) - FAINTEST, 0) / CLEAR)
-    return list(zip(boxes, scores.tolist(), strict=True))
+    return list(zip(np.reshape(boxes, (-1, 4)), scores.tolist(), strict=True))

@@ -49,7 +49,7 @@ class YuNetFinder:
         if not Path(path).is_file():
             raise InputError(f"face finder {path} is not a file: give a YuNet ONNX file")
         model = np.fromfile(path, np.uint8)
-        self.sha256 = hashlib.sha256(model).hexdigest()
+        self.sha256 = hashlib.sha256(model.data).hexdigest()
         try:
             self._network = cv2.FaceDetectorYN.create(
                 "onnx", model, np.empty(0, np.uint8), (64, 64), threshold

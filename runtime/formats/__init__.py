@@ -7,7 +7,8 @@ called ``NAME.partial.SUFFIX``; see `growing` for what stays after errors and ki
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from runtime.errors import InputError
 from runtime.formats.columns import Layout
@@ -26,9 +27,15 @@ __all__ = ["FORMATS", "Layout", "ResultWriter", "open_writer", "output_path"]
 class ResultWriter(Protocol):
     """What writes results to a file; a context manager."""
 
-    def __enter__(self) -> "ResultWriter": ...
+    def __enter__(self) -> Self: ...
 
-    def __exit__(self, *exception: object) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
 
     def write(self, result: Result) -> None:
         """Add one frame.

@@ -64,6 +64,7 @@ class Column:
         if cell is None:
             return ""
         if self.native is not None:
+            assert not isinstance(cell, str)  # those columns are of numbers
             cell = round(cell, self.native)
         return str(cell) if self.digits is None else f"{cell:.{self.digits}f}"
 

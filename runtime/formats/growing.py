@@ -64,13 +64,15 @@ class GrowingText:
         OutputError: The file cannot be written.
     """
 
+    _file: int | None = None  # its descriptor, while it is open
+
     def __init__(self, target: str | Path, keep: int = 0) -> None:
         self._partial = PartialFile(target)
         path = self._partial.path
         # A link that somebody has put there would lead to another file.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
-            self._file: int | None = os.open(path, flags, 0o666)
+            self._file = os.open(path, flags, 0o666)
         except OSError as error:
             raise OutputError(f"{path} cannot be written ({error.strerror})") from error
         try:
@@ -87,7 +89,7 @@ class GrowingText:
 
     def __del__(self) -> None:
         """Close the file of a writer that nobody finished, which would stay locked."""
-        if getattr(self, "_file", None) is not None:
+        if self._file is not None:
             os.close(self._file)
 
     @property
@@ -107,38 +109,40 @@ class GrowingText:
         Raises:
             OutputError: It does not fit, or the disc fails; the file ends with the last piece.
         """
-        if self._file is None:  # its number may be another file's by now
-            raise ValueError(f"{self._partial.target} is finished: open another writer")
+        file = self._require_open()
         settled, data = text.encode(), (text + tail).encode()
         try:
-            os.lseek(self._file, self._settled, os.SEEK_SET)
+            os.lseek(file, self._settled, os.SEEK_SET)
             left = memoryview(data)
             while left:
-                left = left[os.write(self._file, left) :]
+                left = left[os.write(file, left) :]
         except OSError as error:
-            self._cut_back()
+            self._cut_back(file)
             raise OutputError(
                 f"{self.path} cannot be written further ({error.strerror}): what is in it is "
                 "valid and stays; make room, then resume the run (--resume)"
             ) from error
         end = self._settled + len(data)
         if end < self._end:
-            os.ftruncate(self._file, end)
+            os.ftruncate(file, end)
         self._settled, self._end = self._settled + len(settled), end
         self._pieces += counts
 
-    def _cut_back(self) -> None:
+    def _require_open(self) -> int:
+        if self._file is None:  # its number may be another file's by now
+            raise ValueError(f"{self._partial.target} is finished: open another writer")
+        return self._file
+
+    def _cut_back(self, file: int) -> None:
         try:
-            os.ftruncate(self._file, self._settled)
+            os.ftruncate(file, self._settled)
             self._end = self._settled
         except OSError:  # a disc that is gone; there is nothing to save on it
             pass
 
     def finish(self, exception: type[BaseException] | None) -> None:
         """Close the file and give it its name, unless an error ended the block."""
-        if self._file is None:
-            raise ValueError(f"{self._partial.target} is finished: open another writer")
-        os.close(self._file)
+        os.close(self._require_open())
         self._file = None
         self._partial.finish(exception, worth_keeping=self._pieces > 0)
 

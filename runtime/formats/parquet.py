@@ -6,7 +6,7 @@ of the table that runs keep beside it.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from runtime.atomic import drop
 from runtime.errors import OutputError
@@ -49,14 +49,14 @@ class ParquetWriter:
         self._schema = pyarrow.schema([(c.name, self._type(c)) for c in self._columns])
         self._rows: list[list[Cell]] = []
         self._any = False
-        self._packs: list = []
+        self._packs: list[Any] = []  # Arrow's record batches
         self._partial = PartialFile(path)
         try:
             self._writer = pyarrow.parquet.ParquetWriter(self._partial.path, self._schema)
         except OSError as error:
             raise OutputError(f"{self._partial.path} cannot be written ({error})") from error
 
-    def _type(self, column: Column):
+    def _type(self, column: Column) -> Any:
         if column.text:
             return self._arrow.string()
         if column.digits is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runtime.formats import dlib68
 from runtime.formats.columns import TIME, Cell, Column, CsvWriter, Layout, numbered, require_aus
+from runtime.pose import HeadPose
 from runtime.results import Face, Result
 
 BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
@@ -47,7 +48,7 @@ class PyFeatWriter(CsvWriter):
     def rows(self, result: Result) -> list[list[Cell]]:
         """Turn a frame into rows."""
         require_aus(self._layout, result)
-        end = [result.name or self._layout.source, result.index, result.timestamp]
+        end: list[Cell] = [result.name or self._layout.source, result.index, result.timestamp]
         if not result.faces:
             return [[*[None] * (len(self.header) - len(end)), *end]]
         return [[*self._cells(face), face.id, *end] for face in result]
@@ -64,5 +65,5 @@ class PyFeatWriter(CsvWriter):
         ]
 
 
-def _pose(pose) -> tuple[float, ...]:
+def _pose(pose: HeadPose) -> tuple[float, ...]:
     return (-radians(pose.pitch), radians(pose.roll), -radians(pose.yaw), *pose.translation)

@@ -1,7 +1,7 @@
 """Reading the native table back: the frames of a run that was cut off."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -111,7 +111,7 @@ class StoredFrames:
         )
 
 
-def _first(file, count: int) -> Iterator[bytes]:
+def _first(file: Iterable[bytes], count: int) -> Iterator[bytes]:
     """Yield the lines of the first ``count`` bytes."""
     for line in file:
         count -= len(line)

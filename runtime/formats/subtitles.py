@@ -50,23 +50,25 @@ class SubtitleWriter:
         if self._file is not None:
             self._file.finish(exception)
 
-    def _begin(self, path: Path) -> None:
-        self._file = GrowingText(path)
-        self._file.append(self.head, counts=False)
+    def _begin(self, path: Path) -> GrowingText:
+        self._file = file = GrowingText(path)
+        file.append(self.head, counts=False)
         self._number = 1
         self._text, self._start = "", 0.0
+        return file
 
     def write(self, result: Result) -> None:
         """Add one frame, see `runtime.formats.ResultWriter`."""
         now = time_of(result)
         again = result.name == self._name and now < self._now
-        if self._many and (self._file is None or result.name != self._name or again):
-            if self._file is not None:
-                self._file.finish(None)
+        file = self._file
+        if file is None or (self._many and (result.name != self._name or again)):
+            if file is not None:
+                file.finish(None)
                 self._file = None  # it is closed, should the next one fail to open
             self._name = result.name
             folder = folder_of_many(self._path)
-            self._begin(folder / named_after(result.name, self._path.suffix))
+            file = self._begin(folder / named_after(result.name, self._path.suffix))
         self._now = now
         text = caption(result)
         done = ""
@@ -75,7 +77,7 @@ class SubtitleWriter:
                 done = self._cue(now)
                 self._number += 1
             self._text, self._start = text, now
-        self._file.append(done, tail=self._cue(now) if text else "")
+        file.append(done, tail=self._cue(now) if text else "")
 
     def _cue(self, end: float) -> str:
         # Cues of no length, which a cue in its first frame is, are left out by players.

@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         path = compile_engine(args.target)
         library = open_library(path)
+        if library is None:
+            raise CompileError(f"{path} does not run on this processor: give another --target")
     except (CompileError, InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, CompileError) else 2

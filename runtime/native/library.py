@@ -116,11 +116,11 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     if not library.lgrnet_runs_here():
         return None
     pointer, text, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
-    message = [text, whole]
+    message = (text, whole)
     library.lgrnet_instruction_set.restype = text
     library.lgrnet_open.restype = pointer
-    library.lgrnet_open.argtypes = [pointer] * 4 + [whole, whole, *message]
-    library.lgrnet_run.argtypes = [pointer] * 5 + message
+    library.lgrnet_open.argtypes = [*4 * (pointer,), whole, whole, *message]
+    library.lgrnet_run.argtypes = [*5 * (pointer,), *message]
     library.lgrnet_observe.argtypes = [pointer, *message]
     library.lgrnet_histograms.argtypes = [pointer, HistogramCallback, *message]
     library.lgrnet_close.argtypes = [pointer]

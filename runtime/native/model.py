@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,8 +56,8 @@ class NetworkShape:
     def __post_init__(self) -> None:
         """Check what the engine relies on."""
         widths = (*self.stem, *self.feature, *self.refine)
-        sizes = (self.aus, self.crop, self.input, self.stride, self.radius, *widths)
-        sizes = (*sizes, self.grid, self.cells)
+        sides = (self.crop, self.input, self.grid, self.cells)
+        sizes = (self.aus, self.stride, self.radius, *sides, *widths)
         sound = (
             all(type(size) is int and 0 < size <= WIDEST for size in sizes)
             and (len(self.stem), len(self.feature), len(self.refine)) == (2, 3, 3)
@@ -104,9 +105,11 @@ def write_model(path: Path, model: NativeModel) -> None:
         }
     _check_finite(arrays)
     texts = {**model.spec.to_metadata(), SHAPE_KEY: json.dumps(asdict(model.shape))}
+    # Any, as a type checker cannot know that none of the names is an option of NumPy's.
+    content: dict[str, Any] = {key: np.array(text) for key, text in texts.items()} | arrays
     # Through a file object, as NumPy would add a suffix to a name.
     with path.open("wb") as file:
-        np.savez(file, **{key: np.array(text) for key, text in texts.items()}, **arrays)
+        np.savez(file, **content)
 
 
 def read_model(path: Path) -> NativeModel:
@@ -142,10 +145,11 @@ def read_model(path: Path) -> NativeModel:
     texts = {key: str(content.pop(key)) for key in (METADATA_KEY, SHAPE_KEY) if key in content}
     spec = ModelSpec.from_metadata(texts, str(path))
     try:
-        values = dict(json.loads(texts[SHAPE_KEY]))
-        shape = NetworkShape(
-            **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        )
+        told = dict(json.loads(texts[SHAPE_KEY]))
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
+        }
+        shape = NetworkShape(**values)
         others = [name for name, array in content.items() if array.dtype.kind not in "fiu"]
         if others:
             raise ValueError(f"{', '.join(others)}: no numbers")
@@ -154,8 +158,8 @@ def read_model(path: Path) -> NativeModel:
         _check_indices(arrays, shape)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ModelError(f"model {path} is not usable ({error}): export it again") from error
-    told = (shape.aus, shape.crop, "strength.weight" in arrays)
-    if (*told, spec.batch) != (len(spec.aus), spec.crop_size, spec.intensity, 1):
+    network = (shape.aus, shape.crop, "strength.weight" in arrays)
+    if (*network, spec.batch) != (len(spec.aus), spec.crop_size, spec.intensity, 1):
         raise SpecError(f"{path}: its metadata do not fit its network: export it again")
     return NativeModel(spec, shape, arrays)
 

@@ -37,9 +37,9 @@ def record_path(base: Path) -> Path:
 
 def identity(
     source: Source,
-    model: Mapping,
+    model: Mapping[str, object],
     precision: str,
-    options: Mapping,
+    options: Mapping[str, object],
     finder_sha256: str | None = None,
 ) -> dict[str, object]:
     """Say what decides over the results of a run.
@@ -145,7 +145,7 @@ def forget(base: Path) -> None:
     drop(_noted(base))
 
 
-def of_source(record: Mapping, source: Source, run: Mapping[str, object]) -> bool:
+def of_source(record: Mapping[str, Any], source: Source, run: Mapping[str, object]) -> bool:
     """Tell whether a record is of this source, whatever the model and options were.
 
     Args:
@@ -176,8 +176,9 @@ def check_same(base: Path, run: Mapping[str, object]) -> None:
     else:
         return  # of an older version, which noted nothing
     run = {name: value for name, value in run.items() if name in before or name not in _LATER}
-    if isinstance(before.get("options"), Mapping) and "options" in run:
-        later = {name: value for name, value in _LATER_OPTIONS.items() if name in run["options"]}
+    options = run.get("options")
+    if isinstance(before.get("options"), Mapping) and isinstance(options, Mapping):
+        later = {name: value for name, value in _LATER_OPTIONS.items() if name in options}
         before = {**before, "options": {**later, **before["options"]}}
     other = _difference(before, run)
     if other:
@@ -187,7 +188,7 @@ def check_same(base: Path, run: Mapping[str, object]) -> None:
         )
 
 
-def _difference(before: Mapping, now: Mapping, where: str = "") -> str:
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> str:
     """Tell the first thing that differs, as words; empty where nothing does."""
     for name in (*before, *(name for name in now if name not in before)):
         then, here = before.get(name), now.get(name)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -53,9 +55,13 @@ class Wanted:
         if unknown:
             raise InputError(f"unknown formats {', '.join(unknown)}: give {', '.join(FORMATS)}")
 
+    def base(self, source: Source) -> Path:
+        """Name the files of a source, but for their suffixes."""
+        return self.folder / source.stem
+
     def paths(self, source: Source) -> list[Path]:
         """Name the files, and folders of files, that are made of a source; without the record."""
-        base = self.folder / source.stem
+        base = self.base(source)
         names = dict.fromkeys(("native", *self.formats))
         paths = [
             folder_of_many(path) if source.many and name in SUBTITLES else path
@@ -121,7 +127,7 @@ class SourceFiles:
     ) -> None:
         wanted.check(source)
         self._source, self._wanted, self._run = source, wanted, run
-        self._base = wanted.folder / source.stem
+        self._base = wanted.base(source)
         table = output_path(self._base, "native")
         stored = _left_behind(partial_path(table), layout, wanted)
         if stored is not None and run is not None:
@@ -153,12 +159,17 @@ class SourceFiles:
                 self._video = stack.enter_context(video)
             self._stack = stack.pop_all()
 
-    def __enter__(self) -> "SourceFiles":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> bool | None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
         try:
-            return self._stack.__exit__(*exception)
+            return self._stack.__exit__(kind, error, trace)
         finally:
             if not cut_off(self._base):
                 begun.forget(self._base)

@@ -1,6 +1,7 @@
 """Pictures as files: an annotated video, annotated images; and whether a folder takes files."""
 
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ SLOWEST = 1.0
 
 MOST_LAG = 0.25
 """Seconds that a video may be behind its frames' times."""
+
+_MPEG4 = cv2.VideoWriter.fourcc(*"mp4v")
 
 
 class VideoWriter:
@@ -48,12 +51,12 @@ class VideoWriter:
         self._size = (0, 0)
         self._writer: cv2.VideoWriter | None = None
         self._frames = 0
-        self._last: np.ndarray | None = None
+        self._last = np.empty((0, 0, 3), np.uint8)  # frame, fitted
         self._time: float | None = None
         self._origin = 0.0  # number of the frame at time 0
         self._gap = self._step  # to the last frame, seconds
 
-    def __enter__(self) -> "VideoWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
@@ -61,7 +64,7 @@ class VideoWriter:
             drop(self._partial.path)
             return
         if self._time is not None:  # the last one stands for as long as the others
-            self._repeat(self._missing(self._time + self._step))
+            self._repeat(self._writer, self._missing(self._time + self._step))
         self._writer.release()
         # OpenCV does not say whether anything could be written.
         whole = frames_in(self._partial.path) >= self._frames
@@ -89,16 +92,16 @@ class VideoWriter:
             self._writer = self._open()
         if time is None and self._step * self._fps > 1:  # more seldom than the file's rate
             time = (-self._step if self._time is None else self._time) + self._step
-        self._repeat(self._missing(time))
+        self._repeat(self._writer, self._missing(time))
         self._last = _fit(frame, self._size)
         if self._late(time):
             return
         self._writer.write(self._last)
         self._frames += 1
 
-    def _repeat(self, times: int) -> None:
+    def _repeat(self, writer: cv2.VideoWriter, times: int) -> None:
         for _ in range(times):
-            self._writer.write(self._last)
+            writer.write(self._last)
             self._frames += 1
 
     def _late(self, time: float | None) -> bool:
@@ -128,10 +131,9 @@ class VideoWriter:
         return max(0, round(self._origin + time * self._fps) - self._frames)
 
     def _open(self) -> cv2.VideoWriter:
-        code = cv2.VideoWriter_fourcc(*"mp4v")
         drop(self._partial.path)  # a link that somebody has put there would lead to another file
         # Absolute, or FFmpeg would take what stands before a colon for a protocol.
-        writer = cv2.VideoWriter(str(self._partial.path.absolute()), code, self._fps, self._size)
+        writer = cv2.VideoWriter(str(self._partial.path.absolute()), _MPEG4, self._fps, self._size)
         if not writer.isOpened():
             width, height = self._size
             raise OpenCVError(

@@ -14,6 +14,7 @@ from runtime.action_units import au_name
 from runtime.drawing.style import Style, text_width, write
 from runtime.errors import InputError
 from runtime.formats import FORMATS
+from runtime.image import Picture
 from runtime.outputs.curves import Curves, Face, Part, Span, read_curves, survey
 from runtime.outputs.pictures import write_image
 
@@ -42,7 +43,7 @@ def plot(
     output: str | Path | None = None,
     aus: Sequence[str | int] | None = None,
     width: int = 1600,
-) -> np.ndarray:
+) -> Picture:
     """Draw the timeline of a native table.
 
     The table is read a few times, row by row, so that its length is no matter. A column of pixels

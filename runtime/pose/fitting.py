@@ -7,6 +7,7 @@ longer lens makes the distance come out too short by that factor; angles change 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,7 +54,7 @@ class HeadPose:
     translation: tuple[float, float, float]
     rotation: tuple[float, float, float]
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Write it as plain values, rounded: degrees to 2 digits, mm to 1, radians to 4."""
         return {
             "yaw": round(self.yaw, 2),
@@ -63,7 +64,7 @@ class HeadPose:
             "rotation": [round(value, 4) for value in self.rotation],
         }
 
-    def openface(self) -> tuple[float, ...]:
+    def openface(self) -> tuple[float, float, float, float, float, float]:
         """Write it as OpenFace does.
 
         Returns:

@@ -97,7 +97,7 @@ SMOOTHING: dict[str, Callable[[], Filter]] = {"ema": Ema, "one-euro": OneEuro}
 """Name of a way of smoothing → what makes a filter for a face."""
 
 
-def _share(cutoff, seconds: float):
+def _share(cutoff: float | np.ndarray, seconds: float) -> float | np.ndarray:
     """Give the share of the new sample in a low-pass with a cut-off in Hz."""
     time_constant = 1 / (2 * math.pi * cutoff)
     return 1 / (1 + time_constant / seconds)

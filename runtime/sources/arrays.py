@@ -1,7 +1,8 @@
 """Frames that the caller has, or makes."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +25,12 @@ class Arrays(Source):
         strict: As given; may be changed before the first frame.
     """
 
-    def __init__(self, frames: np.ndarray | Iterable[np.ndarray], strict: bool = False) -> None:
+    def __init__(self, frames: np.ndarray | Iterable[Any], strict: bool = False) -> None:
         self.still = isinstance(frames, np.ndarray) and frames.ndim < 4
         self.moving = not self.still
         self._frames = (frames,) if self.still else frames
         self.strict = strict
-        count = len(self._frames) if hasattr(self._frames, "__len__") else None
+        count = len(self._frames) if isinstance(self._frames, Sized) else None
         super().__init__("frames", "frames", count=count)
 
     def __iter__(self) -> Iterator[Shot]:

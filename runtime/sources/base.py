@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from runtime.errors import InputError
+from runtime.image import Picture
 from runtime.results import Result
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class Shot:
         first: Whether another file begins with it, so that no face goes on from the frame before.
     """
 
-    frame: np.ndarray = field(repr=False)
+    frame: Picture = field(repr=False)
     index: int
     timestamp: float | None
     decode_ms: float
@@ -89,21 +91,26 @@ class Source:
         files: Names and paths of the files that it holds, where these are many.
     """
 
-    moving = False
-    still = False
-    many = False
-    live = False
-    ahead = False
+    name: str
+    stem: str
+    moving: bool = False
+    still: bool = False
+    many: bool = False
+    live: bool = False
+    ahead: bool = False
+    fps: float | None
+    count: int | None
+    failures: list[str]
+    skipped: int
     files: Sequence[tuple[str, Path]] = ()
 
     def __init__(
         self, name: str, stem: str, fps: float | None = None, count: int | None = None
     ) -> None:
         self.name, self.stem, self.fps, self.count = name, stem, fps, count
-        self.failures: list[str] = []
-        self.skipped = 0
+        self.failures, self.skipped = [], 0
 
-    def __enter__(self) -> "Source":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

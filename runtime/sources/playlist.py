@@ -78,15 +78,16 @@ class Playlist(Source):
         Where their rates differ it is `FASTEST` at most: one slow-motion clip, or a header that
         is wrong, must not blow up the video that is made of all.
         """
-        rates = []
+        rates: list[float] = []
         videos = (path for _, path in self.files if not _is_image(path))
         for path in itertools.islice(videos, PACED_FILES):
             try:
                 with open_file(path) as video:
-                    rates.append(video.pace())
+                    rate = video.pace()
             except (InputError, OSError):
                 continue  # it is told when its turn comes
-        rates = [rate for rate in rates if rate]
+            if rate:
+                rates.append(rate)
         fastest = max(rates, default=None)
         return min(fastest, max(FASTEST, min(rates))) if fastest else None
 

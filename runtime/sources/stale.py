@@ -98,7 +98,7 @@ class Watch:
             return
         if not run & (run + 1):  # the next one is looked at
             self._before = frame.copy()
-        if run & (run - 1) or not np.array_equal(self._before, frame):
+        if self._before is None or run & (run - 1) or not np.array_equal(self._before, frame):
             return
         if _move(self._last_packets(index), frame):
             since = index - run + 1
@@ -234,7 +234,8 @@ def _is_blank(frame: np.ndarray) -> bool:
 
 
 def _packets(again: Opener, count: int) -> list[bytes]:
-    capture, packets = undecoded(again), []
+    capture = undecoded(again)
+    packets: list[bytes] = []
     while len(packets) < count and capture.grab():
         packets.append(_packet(capture))
     capture.release()

@@ -82,8 +82,8 @@ class Video(Source):
         self._capture, self._path, self._again = capture, path, again
         self._shown = AsShown(capture, path)
         fps = capture.get(cv2.CAP_PROP_FPS)
-        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        count = int(count) if 0 < count < 2**53 else None
+        said = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        count = int(said) if 0 < said < 2**53 else None
         super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
         self._counted, self._said = counted, count
         # Such as it is: of some containers of variable rate it is one of clock ticks.
@@ -247,7 +247,7 @@ class Video(Source):
         if self._path is None:
             return self.fps
         capture = _open(self._path)
-        times = []
+        times: list[float] = []
         while len(times) < PACED and capture.grab():
             times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
         capture.release()

@@ -126,8 +126,8 @@ def _common_colours(one: np.ndarray, other: np.ndarray) -> float:
 def _colours(pixels: np.ndarray) -> np.ndarray:
     """Count colours, as shares; smoothed, as those at the edge of a bin may change a little."""
     lit = cv2.convertScaleAbs(pixels, alpha=_MIDDLE / max(1.0, float(pixels.mean())))
-    shares = cv2.calcHist([lit], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
-    shares /= lit.shape[0] * lit.shape[1]
+    counts = cv2.calcHist([lit], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
+    shares = counts / (lit.shape[0] * lit.shape[1])
     for axis in (0, 1, 2, 0, 1, 2):
         first, last = (shares.take([end], axis) for end in (0, -1))
         wide = np.concatenate([first, shares, last], axis)

@@ -305,12 +305,13 @@ class Tracker:
     def _must_search(self, lost: bool, cut: bool) -> bool:
         if lost or not self._tracks:
             return True
-        newcomers = self._search_every and len(self._tracks) < self._pipeline.max_faces
+        full = len(self._tracks) >= self._pipeline.max_faces
+        newcomers = None if full else self._search_every  # frames between two searches for them
         if cut and newcomers:
             return True
         pauses = [min(self._pause, self._verify_every)] if self._missing else []
         if newcomers:
-            pauses.append(self._search_every)
+            pauses.append(newcomers)
         return self._since_search >= min(pauses, default=np.inf)
 
     def _search(self, frame: np.ndarray, watch: Stopwatch) -> None:
