@@ -116,13 +116,13 @@ async function run({ spec, names }) {
     video.srcObject = null;
     video.removeAttribute("src");
     video.load();
-    await looking.catch(() => {});
     overlay.width = 0;
     show(table, names, null);
     chosen = null;
     pace.textContent = "";
     mean = 0;
     say("");
+    await looking.catch(() => {}); // the worker takes one question at a time
     return of;
   }
   async function play(stream, url) {
@@ -141,7 +141,10 @@ async function run({ spec, names }) {
   document.getElementById("camera").onclick = async () => {
     if (!navigator.mediaDevices)
       throw new Error("browsers give cameras only to https:// pages and to http://localhost: serve the page by one");
-    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+    const wanted = { video: { width: 640, height: 480 } };
+    const stream = await navigator.mediaDevices.getUserMedia(wanted).catch((error) => {
+      throw new Error(`The camera cannot be opened: ${error.message}`);
+    });
     stream.getVideoTracks()[0].onended = () => say("The camera has ended.");
     await play(stream);
   };

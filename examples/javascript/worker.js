@@ -23,12 +23,13 @@ async function open({ model, finder, provider, threads, faces }) {
   const gpu = provider === "webgpu";
   if (gpu && !navigator.gpu)
     throw new Error("provider=webgpu: this browser has no WebGPU; leave it out to compute on the CPU");
-  const ort = await import(`./node_modules/onnxruntime-web/dist/ort${gpu ? ".webgpu" : ".wasm"}.min.mjs`);
-  ort.env.wasm.numThreads = whole("threads", threads);
-  if (ort.env.wasm.numThreads > 1 && !crossOriginIsolated)
+  const numThreads = whole("threads", threads);
+  if (numThreads > 1 && !crossOriginIsolated)
     throw new Error(`threads=${threads}: browsers give one thread only to this page; serve it by serve.py`);
   maxFaces = whole("faces", faces);
   const files = await Promise.all([bytes(model), bytes(finder)]);
+  const ort = await import(`./node_modules/onnxruntime-web/dist/ort${gpu ? ".webgpu" : ".wasm"}.min.mjs`);
+  ort.env.wasm.numThreads = numThreads;
   const executor = gpu ? { name: provider, forceCpuNodeNames: wideSplits(files[0]) } : provider;
   detector = await Detector.open(ort, ...files, { executionProviders: [executor] });
   return { spec: detector.spec, names: detector.names };
@@ -42,7 +43,8 @@ function look(frame, first) {
 }
 
 function whole(name, text) {
-  if (!(Number.isInteger(Number(text)) && text >= 1)) throw new Error(`${name}=${text}: give 1 or more`);
+  if (!(Number.isInteger(Number(text)) && text >= 1))
+    throw new Error(`${name}=${text}: give a whole number, 1 or more`);
   return Number(text);
 }
 
