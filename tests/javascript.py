@@ -28,11 +28,13 @@ console.log(JSON.stringify(answer, (_, value) =>
 def javascript(code: str, **given: object) -> object:
     """Run code that sets `answer`, with `given` and the functions of the folder at hand."""
     names = {
+        "boxes": "alignmentBox, faceBox, overlap, sameFace",
         "geometry": "alignmentMatrix, anchorMatrix, cropMatrix, invert, isPlausible, transform",
         "pictures": "cut, fromBytes, shrink",
-        "metadata": "readSpec",
+        "metadata": "readSpec, wideSplits",
         "yunet": "FaceFinder",
         "detector": "Detector",
+        "tracker": "Tracker",
     }
     imports = "".join(
         f'import {{ {what} }} from "{(FOLDER / f"{module}.js").as_uri()}";\n'

@@ -10,6 +10,7 @@ from javascript import flat, javascript, needs_node, picture
 
 from runtime.align import alignment_matrix, crop_matrix, invert, transform, warp
 from runtime.backends import open_backend
+from runtime.boxes import alignment_box, face_box, overlap, same_face
 from runtime.packaged import model_path
 from runtime.spec import ModelSpec
 from runtime.tracking.lost import why_lost
@@ -44,6 +45,28 @@ def test_alignment_is_the_runtimes():
         np.testing.assert_allclose(crop, flat(crop_matrix(matrix)), atol=1e-9)
         np.testing.assert_allclose(back, flat(invert(matrix)), atol=1e-9)
         np.testing.assert_allclose(point, transform(np.array([3.0, 5.0]), matrix), atol=1e-9)
+
+
+def test_boxes_are_the_runtimes():
+    rng = np.random.default_rng(4)
+    faces = [a_face(rng, rng.uniform(20, 60), tuple(rng.uniform(100, 140, 2))) for _ in range(30)]
+    pairs = [
+        (tuple(rng.uniform(0, 40, 2)) + tuple(rng.uniform(5, 60, 2)), (20.0, 20.0, 30.0, 40.0))
+        for _ in range(200)
+    ] + [((0.0, 0.0, 5.0, 5.0), (9.0, 9.0, 5.0, 5.0))]
+    boxes, aligned, overlaps, same = javascript(
+        "answer = [given.faces.map(faceBox), given.faces.map(alignmentMatrix).map(alignmentBox),"
+        " ...[overlap, sameFace].map((what) => given.pairs.map(([a, b]) => what(a, b)))];",
+        faces=faces, pairs=pairs,
+    )  # fmt: skip
+    np.testing.assert_allclose(boxes, [face_box(face) for face in faces], atol=1e-9)
+    wanted = [alignment_box(alignment_matrix(face)) for face in faces]
+    np.testing.assert_allclose(aligned, wanted, atol=1e-9)
+    np.testing.assert_allclose(overlaps, [overlap(a, b) for a, b in pairs], atol=1e-12)
+    assert same == [same_face(a, b) for a, b in pairs]
+    within = [same_face(a, b) and overlap(a, b) < 0.5 for a, b in pairs]
+    assert any(within)
+    assert not all(same)
 
 
 def test_eyes_at_one_place_are_refused():
@@ -130,6 +153,17 @@ def test_the_metadata_of_the_packaged_model_is_read():
     read = ModelSpec.from_metadata({"lgrnet": json.dumps(spec)}, "javascript")
     with closing(open_backend(path, threads=1)) as backend:
         assert read == backend.spec
+
+
+@pytest.mark.parametrize("name", ["edge", "edge-int8"])
+def test_nodes_that_webgpu_cannot_compute_are_found(name):
+    onnx = pytest.importorskip("onnx")
+    path = model_path(name)
+    nodes = onnx.load(path).graph.node
+    wanted = [n.name for n in nodes if n.op_type == "Split" and 1 + len(n.output) > 8]
+    assert wanted
+    assert len(wanted) < sum(node.op_type == "Split" for node in nodes)
+    assert javascript("answer = wideSplits(given.model);", model=path.read_bytes()) == wanted
 
 
 def test_a_model_is_given_as_bytes():

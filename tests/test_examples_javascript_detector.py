@@ -1,4 +1,4 @@
-"""The detector of examples/javascript: finding by YuNet's outputs, and following a face."""
+"""The detector of examples/javascript: finding by YuNet's outputs, and looking at faces."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from test_examples_javascript import a_face
 
 from runtime import Detector, open_source
 from runtime.align import alignment_matrix, anchor_matrix, crop_matrix, transform
+from runtime.boxes import face_box
 from runtime.latency import Stopwatch
 from runtime.packaged import DEMO_CLIP, model_path
 
@@ -100,19 +101,16 @@ def test_the_finder_gets_bgr_planes_padded_with_grey():
     assert (planes[0, :, :, 50:] == 128).all()
 
 
-FOLLOW = (
+STUBBED = (
     STUBS
     + """
 const spec = { aus: [1, 12], thresholds: [0.5, 0.75], batch: 1, crop_size: 176 };
-let searches = 0, looks = 0, seen = true, shown = given.crop;
-const finder = { async find(picture) {
-  if (picture.width !== 100) searches++;
-  return seen ? [{ box: [0, 0, 9, 9], score: 1, alignment: given.alignment }] : [];
-} };
+let looks = 0;
+const finder = { find: async () => [{ box: [0, 0, 9, 9], score: 1, alignment: given.alignment }] };
 const session = { async run({ face }) {
   looks++;
   if (face.type !== "uint8" || face.shape.join() !== "1,176,176,3") throw new Error("no face");
-  return { landmarks: { data: shown.flat() }, au_probability: { data: [0.5, 0.74] } };
+  return { landmarks: { data: given.crop.flat() }, au_probability: { data: [0.5, 0.74] } };
 } };
 const detector = new Detector(ort, spec, session, finder);
 const { picture } = given;
@@ -134,7 +132,7 @@ def face():
 
 
 def test_a_look_names_the_aus_and_puts_landmarks_into_the_picture(face):
-    said = javascript(FOLLOW + "answer = await detector.look(picture, given.alignment);", **face)
+    said = javascript(STUBBED + "answer = await detector.look(picture, given.alignment);", **face)
     np.testing.assert_allclose(said["landmarks"], face["landmarks"], atol=1e-9)
     assert said["probability"] == {"AU01": 0.5, "AU12": 0.74}
     assert said["present"] == ["AU01"]
@@ -142,66 +140,16 @@ def test_a_look_names_the_aus_and_puts_landmarks_into_the_picture(face):
 
 
 def test_a_picture_by_itself_is_looked_at_twice(face):
-    faces, looks = javascript(FOLLOW + "answer = [await detector.detect(picture), looks];", **face)
+    faces, looks = javascript(STUBBED + "answer = [await detector.detect(picture), looks];", **face)
     assert len(faces) == 1
     assert looks == 2
-    assert faces[0]["box"] == [0, 0, 9, 9]
-
-
-def test_a_video_is_searched_once_and_each_frame_looked_at_once(face):
-    found, searches, looks = javascript(
-        FOLLOW + "let found = 0; for (let n = 0; n < 12; n++)"
-        " found += Boolean(await detector.follow(picture)); answer = [found, searches, looks];",
-        **face,
-    )
-    assert (found, searches, looks) == (12, 1, 2 + 11)
-
-
-def test_a_face_that_the_finder_misses_three_times_is_lost(face):
-    """The finder looks at the tenth frame that is followed, and then at each."""
-    found = javascript(
-        FOLLOW + "answer = []; for (let n = 0; n < 14; n++) {"
-        " seen = n === 0; answer.push(Boolean(await detector.follow(picture))); }",
-        **face,
-    )
-    assert found == [True] * 12 + [False] * 2
-
-
-def test_one_that_is_seen_again_is_kept(face):
-    found = javascript(
-        FOLLOW + "answer = []; for (let n = 0; n < 40; n++) {"
-        " seen = n !== 10 && n !== 11; answer.push(Boolean(await detector.follow(picture))); }",
-        **face,
-    )
-    assert found == [True] * 40
-
-
-def test_landmarks_that_jump_lose_the_face_at_once_and_a_search_begins(face):
-    found, searches = javascript(
-        FOLLOW + "const found = []; for (let n = 0; n < 4; n++) {"
-        " shown = n === 2 ? given.crop.map(([x, y]) => [x + 90, y]) : given.crop;"
-        " if (n === 3) detector.reset();"
-        " found.push(Boolean(await detector.follow(picture))); } answer = [found, searches];",
-        **face,
-    )
-    assert found == [True, True, False, True]
-    assert searches == 3
-
-
-def test_a_reset_while_a_look_is_under_way_forgets_that_face_too(face):
-    forgotten, kept = javascript(
-        FOLLOW + "await detector.follow(picture); const look = detector.follow(picture);"
-        " detector.reset(); await look; const forgotten = detector.track.landmarks === null;"
-        " await detector.follow(picture); answer = [forgotten, detector.track.landmarks !== null];",
-        **face,
-    )
-    assert forgotten
-    assert kept
+    np.testing.assert_allclose(faces[0]["box"], face_box(face["landmarks"]), atol=1e-9)
+    assert faces[0]["score"] == 1
 
 
 def test_two_finds_of_one_face_are_one(face):
     faces = javascript(
-        FOLLOW + "const { find } = finder; finder.find = async (picture) =>"
+        STUBBED + "const { find } = finder; finder.find = async (picture) =>"
         " [...await find(picture), ...await find(picture)];"
         "answer = await detector.detect(picture);",
         **face,
@@ -209,23 +157,25 @@ def test_two_finds_of_one_face_are_one(face):
     assert len(faces) == 1
 
 
-@pytest.mark.parametrize("method", ["detect", "follow"])
+def test_faces_that_are_known_are_left_out_and_enough_is_enough(face):
+    counts = javascript(
+        STUBBED + "const [{ box }] = await detector.detect(picture);"
+        " const count = async (...rest) => (await detector.detect(picture, ...rest)).length;"
+        " answer = [await count(0), await count(1), await count(9, [box]),"
+        " await count(9, [[900, 0, 50, 50]])];",
+        **face,
+    )
+    assert counts == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("method", ["detector.detect", "new Tracker(detector).follow"])
 def test_other_bytes_than_rgba_are_refused(face, method):
     said = javascript(
-        FOLLOW + f"try {{ await detector.{method}({{ ...picture, data: new Uint8Array(9) }}); }}"
+        STUBBED + f"try {{ await {method}({{ ...picture, data: new Uint8Array(9) }}); }}"
         " catch (error) { answer = error.message; }",
         **face,
     )
     assert "320 × 240 has 307200 bytes, RGBA; this has 9" in said
-
-
-def test_an_empty_picture_is_searched_only_now_and_then(face):
-    searches = javascript(
-        FOLLOW + "seen = false; for (let n = 0; n < 13; n++) await detector.follow(picture);"
-        " answer = searches;",
-        **face,
-    )
-    assert searches == 3  # the first, the seventh, the thirteenth
 
 
 ORT = FOLDER / "node_modules" / "onnxruntime-web" / "dist" / "ort.node.min.mjs"

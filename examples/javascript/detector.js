@@ -1,16 +1,16 @@
 // The detector: a picture in, action units out. `ort` is onnxruntime-web or onnxruntime-node.
 
-import { ALIGNED_SIZE, alignmentMatrix, cropMatrix, interOcular, invert, isPlausible, transform } from "./geometry.js";
+import { alignmentBox, area, faceBox, overlap, sameFace } from "./boxes.js";
+import { ALIGNED_SIZE, alignmentMatrix, cropMatrix, invert, isPlausible, transform } from "./geometry.js";
 import { readSpec } from "./metadata.js";
-import { cut, fromBytes, shrink } from "./pictures.js";
+import { check, cut, fromBytes, shrink } from "./pictures.js";
 import { FaceFinder } from "./yunet.js";
 
-const SEARCH_EVERY = 5; // pictures between two searches while no face is followed
-const VERIFY_EVERY = 10; // pictures between two looks of the finder at a face that is followed
-const MAX_MISSES = 3; // misses in a row at which it is lost
+const AGAIN = 0.3; // overlap of a found face with a known one from which the two are the same
 
 /** Finds the action units of faces. What a look at a face says:
- *  {landmarks: 49 points, probability: {AU01: 0 to 1, …}, intensity: {AU01: 0 to 5, …} or null, present: ["AU12", …]}. */
+ *  {landmarks: 49 points, box: [left, top, width, height] around them, probability: {AU01: 0 to 1, …},
+ *  intensity: {AU01: 0 to 5, …} or null, present: ["AU12", …]}. */
 export class Detector {
   /** Open a model of `python -m export.onnx`, and a YuNet model, both given as bytes.
    *  Options are those of ort.InferenceSession, such as {executionProviders: ["webgpu"]}. */
@@ -25,48 +25,28 @@ export class Detector {
   constructor(ort, spec, session, finder) {
     Object.assign(this, { ort, spec, session, finder });
     this.names = spec.aus.map((au) => `AU${String(au).padStart(2, "0")}`);
-    this.reset();
   }
 
-  /** Forget the face that `follow` follows. */
-  reset() {
-    this.track = { landmarks: null, age: 0, misses: 0, wait: 0 }; // an answer under way goes on with the old one
-  }
-
-  /** All faces of a picture, by itself: each is looked at in the finder's alignment, then in that of its landmarks. */
-  async detect(picture) {
+  /** Faces of a picture by itself, `score` of the finder with each, the largest found first: each is looked at in the
+   *  finder's alignment, then in that of its landmarks. `most` ends the search, boxes of `known` faces are left out. */
+  async detect(picture, most = Infinity, known = []) {
     check(picture);
+    const found = (await this.finder.find(picture))
+      .filter(({ alignment }) => known.every((box) => overlap(alignmentBox(alignment), box) < AGAIN))
+      .sort((a, b) => area(b.box) - area(a.box));
     const faces = [];
-    for (const { box, score, alignment } of await this.finder.find(picture)) {
+    for (const { score, alignment } of found) {
+      if (faces.length >= most) break;
       const first = await this.look(picture, alignment);
-      if (!isPlausible(first.landmarks, alignment, picture) || !(await this.#confirm(picture, first.landmarks)))
+      if (!isPlausible(first.landmarks, alignment, picture) || !(await this.confirm(picture, first.landmarks)))
         continue;
       const used = alignmentMatrix(first.landmarks);
       const second = await this.look(picture, used);
-      const apart = 0.5 * interOcular(second.landmarks); // finders take a nose and a mouth for a face now and then
-      const known = faces.some((other) => distance(other.landmarks[13], second.landmarks[13]) < apart);
-      if (!known && isPlausible(second.landmarks, used, picture)) faces.push({ ...second, box, score });
+      const boxes = [...known, ...faces.map((face) => face.box)];
+      if (boxes.some((box) => sameFace(box, second.box)) || !isPlausible(second.landmarks, used, picture)) continue;
+      faces.push({ ...second, score });
     }
     return faces;
-  }
-
-  /** The largest face of the next picture of a video, or null. It is found once and then followed by its landmarks. */
-  async follow(picture) {
-    check(picture);
-    const track = this.track;
-    if (track.landmarks) {
-      const used = alignmentMatrix(track.landmarks);
-      const face = await this.look(picture, used);
-      track.landmarks = isPlausible(face.landmarks, used, picture) ? face.landmarks : null;
-      if (track.landmarks && ++track.age >= VERIFY_EVERY) await this.#verify(picture, track);
-      if (track.landmarks) return face;
-      Object.assign(track, { age: 0, misses: 0, wait: 0 });
-    }
-    if (track.wait-- > 0) return null;
-    const [face] = (await this.detect(picture)).sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
-    if (face) track.landmarks = face.landmarks;
-    track.wait = SEARCH_EVERY;
-    return face ?? null;
   }
 
   /** What the network says of one face, given its alignment. */
@@ -77,34 +57,21 @@ export class Detector {
     const said = await this.session.run({ face });
     const back = invert(matrix);
     const flat = said.landmarks.data;
+    const landmarks = Array.from({ length: 49 }, (_, n) => transform(back, [flat[2 * n], flat[2 * n + 1]]));
     const named = (values) => Object.fromEntries(this.names.map((name, n) => [name, values[n]]));
     const probabilities = said.au_probability.data;
     return {
-      landmarks: Array.from({ length: 49 }, (_, n) => transform(back, [flat[2 * n], flat[2 * n + 1]])),
+      landmarks,
+      box: faceBox(landmarks),
       probability: named(probabilities),
       intensity: said.au_intensity ? named(said.au_intensity.data) : null,
       present: this.names.filter((_, n) => probabilities[n] >= thresholds[n]),
     };
   }
 
-  // The network puts a mean face on a wall, too; the finder tells a wall from a face.
-  async #verify(picture, track) {
-    track.misses = (await this.#confirm(picture, track.landmarks)) ? 0 : track.misses + 1;
-    if (track.misses === 0) track.age = 0;
-    if (track.misses >= MAX_MISSES) track.landmarks = null;
-  }
-
-  async #confirm(picture, landmarks) {
+  /** Whether the finder sees a face under landmarks. */
+  async confirm(picture, landmarks) {
     const upright = fromBytes(cut(picture, alignmentMatrix(landmarks), ALIGNED_SIZE), ALIGNED_SIZE);
     return (await this.finder.find(shrink(upright, ALIGNED_SIZE / 2, ALIGNED_SIZE / 2))).length > 0;
   }
-}
-
-const distance = ([ax, ay], [bx, by]) => Math.hypot(ax - bx, ay - by);
-
-function check({ data, width, height }) {
-  if (data?.length !== 4 * width * height)
-    throw new RangeError(
-      `a picture of ${width} × ${height} has ${4 * width * height} bytes, RGBA; this has ${data?.length}`,
-    );
 }

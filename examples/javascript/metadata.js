@@ -1,10 +1,13 @@
-// What a model says of itself: AUs, thresholds, sizes, licence; see ModelSpec of runtime/spec.py.
+// What a model says of itself: AUs, thresholds, sizes, licence; see ModelSpec of runtime/spec.py. And which of its
+// nodes are not for WebGPU.
 //
-// ONNX Runtime does not show a model's metadata in JavaScript, so it is read out of the file, which is a protobuf
-// message: fields one after another, each a key (its number and its kind) and a value.
+// ONNX Runtime shows neither in JavaScript, so they are read out of the file, which is a protobuf message: fields one
+// after another, each a key (its number and its kind) and a value.
 
 const SPEC_VERSION = 2;
 const METADATA = 14; // ModelProto.metadata_props, each a message {1: key, 2: value}
+const [GRAPH, NODE] = [7, 1]; // ModelProto.graph, GraphProto.node
+const [NODE_OUTPUT, NODE_NAME, NODE_OPERATOR] = [2, 3, 4]; // of NodeProto
 
 /** Read the spec of a model of `python -m export.onnx`, given as a Uint8Array. */
 export function readSpec(model) {
@@ -23,6 +26,23 @@ export function readSpec(model) {
     return spec;
   }
   throw new RangeError("the model holds no lgrnet metadata: only files of `python -m export.onnx` can be opened");
+}
+
+/** Names of the nodes that ONNX Runtime's WebGPU fails at: Split, where its input and outputs are more than the 8
+ *  buffers that every GPU lets a shader have. Its option `forceCpuNodeNames` leaves them to the CPU. */
+export function wideSplits(model) {
+  const text = new TextDecoder();
+  const names = [];
+  for (const [part, graph] of fields(model)) {
+    if (part !== GRAPH) continue;
+    for (const [part, node] of fields(graph)) {
+      if (part !== NODE) continue;
+      const of = (wanted) => [...fields(node)].filter(([part]) => part === wanted).map(([, value]) => value);
+      if (text.decode(of(NODE_OPERATOR)[0]) === "Split" && of(NODE_OUTPUT).length > 7)
+        names.push(text.decode(of(NODE_NAME)[0]));
+    }
+  }
+  return names;
 }
 
 function* fields(bytes) {

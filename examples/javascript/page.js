@@ -1,48 +1,38 @@
-// The page: a camera's or a file's frames, the face in them, and a bar for each of its action units.
+// The page: a camera's or a file's frames, the faces in them, and a bar for each action unit of one of them.
 //
-// index.html?model=…&finder=… opens other files, ?threads=4 and ?provider=webgpu compute on more threads or the GPU.
-
-import { Detector } from "./detector.js";
+// index.html?model=…&finder=… opens other files, ?faces=8 follows more people, ?threads=4 and ?provider=webgpu compute
+// on more threads or the GPU.
 
 const settings = {
   model: "../../runtime/models/lgrnet_edge.onnx",
   finder: "yunet.onnx",
   provider: "wasm",
   threads: "1",
+  faces: "4",
   ...Object.fromEntries(new URLSearchParams(location.search)),
 };
 const [video, overlay, status, pace, units] = ["video", "overlay", "status", "pace", "units"].map((id) =>
   document.getElementById(id),
 );
-const frame = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
 const say = (text) => (status.textContent = text);
 // Whatever fails is told, and nothing goes on as if it had not.
 addEventListener("error", (event) => say(String(event.error?.message ?? event.message)));
 addEventListener("unhandledrejection", (event) => say(String(event.reason?.message ?? event.reason)));
 
-async function bytes(path) {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path} is not there (${answer.status}): docs/embedding.md says where to get it`);
-  return new Uint8Array(await answer.arrayBuffer());
-}
+const worker = new Worker("worker.js", { type: "module" });
 
-async function open() {
-  const gpu = settings.provider === "webgpu";
-  if (gpu && !navigator.gpu)
-    throw new Error("provider=webgpu: this browser has no WebGPU; leave it out to compute on the CPU");
-  const ort = await import(`./node_modules/onnxruntime-web/dist/ort${gpu ? ".webgpu" : ".wasm"}.min.mjs`);
-  const threads = Number(settings.threads);
-  if (!(Number.isInteger(threads) && threads >= 1)) throw new Error(`threads=${settings.threads}: give 1 or more`);
-  if (threads > 1 && !crossOriginIsolated)
-    throw new Error(`threads=${threads}: browsers give one thread only to this page; serve it by serve.py`);
-  ort.env.wasm.numThreads = threads;
-  const [model, finder] = await Promise.all([bytes(settings.model), bytes(settings.finder)]);
-  return Detector.open(ort, model, finder, { executionProviders: [settings.provider] });
+// Gives the worker's answer; the next question waits for it.
+function ask(question, transfer = []) {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data));
+    worker.onerror = ({ message }) => reject(new Error(`worker.js: ${message ?? "a file of it is not there"}`));
+    worker.postMessage(question, transfer);
+  });
 }
 
 function rows({ aus, au_names: names, thresholds }, keys) {
-  units.innerHTML = "<tr><th>AU<th>Name<th><th>p<th>0–5";
+  units.innerHTML = "<caption></caption><tr><th>AU<th>Name<th><th>p<th>0–5";
   return keys.map((key, n) => {
     const row = units.insertRow();
     row.innerHTML = '<td><td><td><div class="bar"><i></i><b></b></div><td><td>';
@@ -53,7 +43,9 @@ function rows({ aus, au_names: names, thresholds }, keys) {
   });
 }
 
+// The bars of one face; of none, they are empty.
 function show(table, keys, face) {
+  units.caption.textContent = face ? `Face ${face.id}` : "";
   for (const [n, row] of table.entries()) {
     const probability = face?.probability[keys[n]];
     row.className = face?.present.includes(keys[n]) ? "present" : "";
@@ -61,69 +53,98 @@ function show(table, keys, face) {
     row.cells[3].textContent = probability?.toFixed(2) ?? "";
     row.cells[4].textContent = face?.intensity?.[keys[n]].toFixed(1) ?? "";
   }
-  const paint = overlay.getContext("2d");
-  [overlay.width, overlay.height] = [frame.canvas.width, frame.canvas.height];
-  if (!frame.canvas.width) return; // nothing is open
-  paint.drawImage(frame.canvas, 0, 0); // the frame that was looked at, as the video has gone on since
-  paint.fillStyle = "#7fdbff";
-  for (const [x, y] of face?.landmarks ?? []) paint.fillRect(x - 1, y - 1, 3, 3);
 }
 
-async function run(detector) {
-  const table = rows(detector.spec, detector.names);
-  const { preset, precision, training_data: trained } = detector.spec;
+// The frame that was looked at, as the video has gone on since; the face with the bars has a colour.
+function draw(frame, faces, chosen) {
+  const paint = overlay.getContext("2d");
+  [overlay.width, overlay.height] = [frame.width, frame.height];
+  paint.drawImage(frame, 0, 0);
+  frame.close();
+  const letter = Math.max(11, Math.round(overlay.width / 45));
+  paint.font = `600 ${letter}px system-ui, sans-serif`;
+  paint.lineWidth = letter / 5;
+  for (const { id, landmarks, present, box } of faces) {
+    paint.fillStyle = id === chosen.id ? "#7fdbff" : "#fff";
+    for (const [x, y] of landmarks) paint.fillRect(x - 1, y - 1, 3, 3);
+    const units = present.map((key) => Number(key.slice(2))).join(" ");
+    const label = units ? `Face ${id}: ${units}` : `Face ${id}`;
+    const room = overlay.width - paint.measureText(label).width;
+    const place = [Math.max(Math.min(box[0], room), 0), Math.max(box[1], letter)];
+    paint.strokeText(label, ...place);
+    paint.fillText(label, ...place);
+  }
+}
+
+function release(stream, url) {
+  for (const track of stream?.getTracks() ?? []) track.stop(); // or the camera's light stays on
+  if (url) URL.revokeObjectURL(url);
+}
+
+async function run({ spec, names }) {
+  const table = rows(spec, names);
+  const { preset, precision, training_data: trained } = spec;
   const compute = settings.provider === "wasm" ? `WebAssembly, threads: ${settings.threads}` : settings.provider;
   let mean = 0; // milliseconds a frame, smoothed
+  let chosen = null; // the face whose bars are shown
   let source = 0; // which of the videos that were opened is looked at
   let looking = Promise.resolve(); // the look that is under way
-  const next = (of) =>
+  // The worker has one frame at a time; those that the video shows meanwhile are left out.
+  const next = (of, first = false) =>
     video.requestVideoFrameCallback(() => {
-      if (of === source) looking = look(of);
+      if (of === source) looking = look(of, first);
     });
-  async function look(of) {
+  async function look(of, first) {
     const begun = performance.now();
-    [frame.canvas.width, frame.canvas.height] = [video.videoWidth, video.videoHeight];
-    frame.drawImage(video, 0, 0);
-    const face = await detector.follow(frame.getImageData(0, 0, video.videoWidth, video.videoHeight));
-    if (of !== source) return;
-    show(table, detector.names, face);
+    const bitmap = await createImageBitmap(video);
+    const { faces, frame } = await ask({ frame: bitmap, first }, [bitmap]);
+    if (of !== source) return frame.close();
+    const size = ({ box: [, , width, height] }) => width * height;
+    const [largest] = faces.toSorted((a, b) => size(b) - size(a));
+    chosen = faces.find(({ id }) => id === chosen?.id) ?? largest ?? null;
+    show(table, names, chosen);
+    draw(frame, faces, chosen);
     const took = performance.now() - begun;
     mean = mean ? 0.9 * mean + 0.1 * took : took;
-    pace.textContent = `${preset}, ${precision}, ${compute}: ${mean.toFixed(0)} ms a frame${face ? "" : "; no face"}\nTrained on: ${trained}`;
+    pace.textContent = `${preset}, ${precision}, ${compute}: ${mean.toFixed(0)} ms a frame; faces: ${faces.length}\nTrained on: ${trained}`;
     next(of);
   }
   // Ends what is looked at; gives the number of what comes next.
   async function stop() {
     const of = ++source;
-    for (const track of video.srcObject?.getTracks() ?? []) track.stop(); // or the camera's light stays on
-    if (video.src) URL.revokeObjectURL(video.src);
+    release(video.srcObject, video.src);
     video.srcObject = null;
     video.removeAttribute("src");
     video.load();
-    await looking.catch(() => {});
-    detector.reset();
-    frame.canvas.width = 0;
-    show(table, detector.names, null);
+    overlay.width = 0;
+    show(table, names, null);
+    chosen = null;
     pace.textContent = "";
     mean = 0;
     say("");
+    await looking.catch(() => {}); // the worker takes one question at a time
     return of;
   }
   async function play(stream, url) {
     const of = await stop();
-    if (of !== source) return;
+    if (of !== source) return release(stream, url); // another was opened meanwhile
     video.srcObject = stream;
     if (url) video.src = url;
-    await video.play();
+    await video.play().catch((error) => {
+      if (of === source) throw error;
+    });
     if (of !== source) return;
     if (!video.videoWidth) throw new Error("there are no pictures in it");
-    next(of);
+    next(of, true);
   }
   document.getElementById("stop").onclick = stop;
   document.getElementById("camera").onclick = async () => {
     if (!navigator.mediaDevices)
       throw new Error("browsers give cameras only to https:// pages and to http://localhost: serve the page by one");
-    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+    const wanted = { video: { width: 640, height: 480 } };
+    const stream = await navigator.mediaDevices.getUserMedia(wanted).catch((error) => {
+      throw new Error(`The camera cannot be opened: ${error.message}`);
+    });
     stream.getVideoTracks()[0].onended = () => say("The camera has ended.");
     await play(stream);
   };
@@ -131,7 +152,6 @@ async function run(detector) {
     const [file] = target.files;
     if (!file) return;
     await play(null, URL.createObjectURL(file)).catch((error) => {
-      if (error.name === "AbortError") return; // another was opened meanwhile
       throw new Error(
         `${file.name}: this browser does not play it (${error.message}); H.264 in MP4 is what all of them play`,
       );
@@ -140,4 +160,4 @@ async function run(detector) {
   say("Ready: start the camera or choose a video file. Nothing leaves this page.");
 }
 
-await run(await open());
+await run(await ask({ open: settings }));

@@ -6,6 +6,14 @@ import { CROP_SIZE, invert, transform } from "./geometry.js";
 
 export const OUTSIDE = 128; // grey, which lies outside the picture
 
+/** Refuse other pictures. */
+export function check({ data, width, height }) {
+  if (data?.length !== 4 * width * height)
+    throw new RangeError(
+      `a picture of ${width} × ${height} has ${4 * width * height} bytes, RGBA; this has ${data?.length}`,
+    );
+}
+
 /** Cut a square out of a picture: (size, size, 3) bytes, BGR, sampled bilinearly. */
 export function cut(picture, matrix, size = CROP_SIZE) {
   const source = coarse(picture, matrix, size);

@@ -1,5 +1,6 @@
 // Where faces are: YuNet, a small network of OpenCV Zoo (MIT), as runtime/finders/yunet.py runs it through OpenCV.
 
+import { overlap } from "./boxes.js";
 import { anchorMatrix } from "./geometry.js";
 import { OUTSIDE, shrink } from "./pictures.js";
 
@@ -82,16 +83,10 @@ const clamp = (value) => Math.min(Math.max(value, 0), 1);
 const filled = (side) => Math.max(96, Math.ceil(side / 32) * 32); // OpenCV's YuNet wants no narrower ones
 
 // Of candidates that overlap, the surest.
-function apart(candidates, overlap) {
+function apart(candidates, most) {
   const kept = [];
   for (const face of candidates.sort((a, b) => b.score - a.score)) {
-    if (kept.every((other) => intersectionOverUnion(face.box, other.box) <= overlap)) kept.push(face);
+    if (kept.every((other) => overlap(face.box, other.box) <= most)) kept.push(face);
   }
   return kept;
-}
-
-function intersectionOverUnion([ax, ay, aw, ah], [bx, by, bw, bh]) {
-  const width = Math.max(0, Math.min(ax + aw, bx + bw) - Math.max(ax, bx));
-  const height = Math.max(0, Math.min(ay + ah, by + bh) - Math.max(ay, by));
-  return (width * height) / (aw * ah + bw * bh - width * height);
 }
