@@ -40,6 +40,7 @@ from lgrnet.network.variants import VARIANTS, make_variant
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")
@@ -219,6 +220,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     return run_command(parse_args(argv))

@@ -26,6 +26,7 @@ from runtime.errors import DeviceError, InputError
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
 from runtime.spec import ENGINES
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-agreement-1"
 
@@ -175,6 +176,7 @@ _COLUMNS: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

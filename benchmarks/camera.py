@@ -18,6 +18,7 @@ import cv2
 from runtime import open_source
 from runtime.errors import InputError
 from runtime.option_types import positive
+from runtime.stoppable import stoppable
 
 
 class Frames(http.server.BaseHTTPRequestHandler):
@@ -84,6 +85,7 @@ def serve(clip: Path, frames: int) -> http.server.ThreadingHTTPServer:
     return http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Frames,), said))
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -23,6 +23,7 @@ from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.evaluation.strength import LEVELS
 from runtime.action_units import BP4D_AUS
 from runtime.help import purpose
+from runtime.stoppable import stoppable
 
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")
@@ -289,6 +290,7 @@ def filled(text: str, root: Path) -> str:
     return _MARKED.sub(table, text)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 1 if ``--check`` finds an old table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.card", description=purpose(__doc__))

@@ -11,6 +11,7 @@ from benchmarks.shared.noise import LEVEL
 from benchmarks.shared.record import RecordError, read_record
 from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
+from runtime.stoppable import stoppable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -170,6 +171,7 @@ def _draw_words(figure: "Figure", record: dict) -> None:
     figure.text(0.012, 0.12 / height, caption, va="bottom", fontsize=7.5, color=_FAINT)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -25,6 +25,7 @@ from runtime.help import purpose
 from runtime.option_types import output_file, positive
 from runtime.signals import Signals
 from runtime.signals.baseline import Baseline
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-clips-3"
 ANNOTATIONS = Path(__file__).with_name("clips.toml")
@@ -174,6 +175,7 @@ _RESTING: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -42,6 +42,7 @@ from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import not_negative, positive
 from runtime.packaged import DEMO_CLIP
+from runtime.stoppable import stoppable
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
 DEFAULT_JSON = Path("out/fps.json")
@@ -201,6 +202,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.shared.record import RecordError, read_record
 from runtime.help import purpose
+from runtime.stoppable import stoppable
 
 FUSED = ("cuda-fused", "cuda-fused-persistent")
 """Our own engine; the faster of them counts."""
@@ -143,6 +144,7 @@ def as_record(records: Sequence[dict]) -> dict:
     }
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

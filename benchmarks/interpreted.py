@@ -15,6 +15,7 @@ import numpy as np
 
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-interpreted-1"
 
@@ -73,6 +74,7 @@ def measure(checkpoint: Path, faces: np.ndarray, recurrence: str = "steps") -> d
     return record
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported

@@ -21,6 +21,7 @@ from runtime import Detector, Result, open_source
 from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-noise-floor-2"
 
@@ -121,6 +122,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

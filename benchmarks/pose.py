@@ -27,6 +27,7 @@ from runtime.errors import DeviceError, InputError, ModelError
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
 from runtime.pose import FOCAL_LENGTH, HeadPose, head_pose
+from runtime.stoppable import stoppable
 
 FIRST_PERSON = 90_001_000
 WIDTH, HEIGHT = 640, 480
@@ -98,6 +99,7 @@ def _summary(errors: list[np.ndarray]) -> dict:
     }
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pose", description=purpose(__doc__))

@@ -33,6 +33,7 @@ from runtime.errors import DeviceError, InputError
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
 from runtime.spec import ModelSpec
+from runtime.stoppable import stoppable
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
 """Half precision is for GPUs: here its accuracy counts, not its speed."""
@@ -151,6 +152,7 @@ def unjudged(rows: Sequence[dict]) -> list[str]:
     return [row["name"] for row in rows if "aus" in row and None in (row[key] for key in keys)]
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -28,6 +28,7 @@ from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.help import purpose
 from runtime.option_types import positive
+from runtime.stoppable import GOES_ON, stoppable
 
 STEPS = Path(__file__).with_suffix(".toml")
 
@@ -239,6 +240,7 @@ def _from_root(path: Path | None) -> Path | None:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -283,11 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{state:8} {step.name}: python -m {shlex.join(step.command)}")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the steps as Ctrl-C does
-    try:
-        outcome = release.run(args.lanes, args.force)
-    except KeyboardInterrupt:
-        print("interrupted: run the same command again to go on", file=sys.stderr)
-        return 130
+    outcome = release.run(args.lanes, args.force)
     for state in ("current", "done", "failed", "skipped"):
         names = [name for name, what in outcome.items() if what == state]
         if names:

@@ -16,6 +16,7 @@ import numpy as np
 from runtime.errors import InputError, OutputError
 from runtime.option_types import count, output_file, positive
 from runtime.outputs.pictures import write_whole
+from runtime.stoppable import stoppable
 
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
@@ -54,6 +55,7 @@ def sheet(video: Path, frames: Sequence[int], columns: int) -> np.ndarray:
     return page
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(

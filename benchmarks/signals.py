@@ -33,6 +33,7 @@ from runtime.option_types import output_file, positive
 from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
+from runtime.stoppable import stoppable
 from runtime.truth import Agreement, read_truth
 
 WAYS = {
@@ -142,6 +143,7 @@ def _true(active: dict[int, float], landmarks: np.ndarray) -> set[str]:
     return {au_key(au) for au, label in zip(FACE_AUS, labels, strict=True) if label == 1}
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

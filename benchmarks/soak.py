@@ -26,6 +26,7 @@ from runtime import Detector
 from runtime.errors import InputError
 from runtime.option_types import output_file, positive, positive_real
 from runtime.packaged import DEMO_CLIP
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +140,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 1 if a frame was lost or a thread stopped."""
     args = parse_args(argv)

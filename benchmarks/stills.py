@@ -33,6 +33,7 @@ from runtime.errors import InputError
 from runtime.help import purpose
 from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import write_image
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-stills-2"
 ANNOTATIONS = Path(__file__).with_name("stills.toml")
@@ -285,6 +286,7 @@ _RESTING: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -33,6 +33,7 @@ from runtime.backends import open_backend
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import not_negative, output_file, positive
+from runtime.stoppable import stoppable
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -214,6 +215,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     return run_command(parse_args(argv))

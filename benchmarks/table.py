@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.shared.machine import machine_line
 from benchmarks.shared.record import RecordError, read_record
 from runtime.help import purpose
+from runtime.stoppable import stoppable
 
 Column = tuple[str, str, Callable[[dict], str]]
 """Heading, alignment (``"---"`` left, ``"---:"`` right), and cell of a row."""
@@ -222,6 +223,7 @@ def _reasons(run: dict) -> str:
     return "; ".join(f"{each['name']} ({each['reason']})" for each in run["unavailable"])
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

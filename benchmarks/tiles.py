@@ -27,6 +27,7 @@ from runtime.atomic import PendingFile
 from runtime.errors import DeviceError
 from runtime.help import purpose
 from runtime.option_types import positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-tiles-1"
 SHARED = 99 * 1024
@@ -196,6 +197,7 @@ def measure(
     return dict(times)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

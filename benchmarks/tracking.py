@@ -31,6 +31,7 @@ from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
 from runtime.installed import how_to_install
 from runtime.option_types import count, output_file, positive
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +196,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -20,6 +20,7 @@ from runtime import Detector
 from runtime.atomic import write_json
 from runtime.help import purpose
 from runtime.option_types import count, positive
+from runtime.stoppable import stoppable
 
 
 def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
@@ -60,6 +61,7 @@ def code_digest() -> str:
     return total.hexdigest()[:16]
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=purpose(__doc__))

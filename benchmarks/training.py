@@ -30,6 +30,7 @@ from lgrnet.training.losses import joint_loss
 from lgrnet.training.optimiser import make_optimiser
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import at_least, not_negative, positive, whole
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")
@@ -189,6 +190,7 @@ def _batch(text: str) -> int:
     return int(at_least(2, whole(text)))
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

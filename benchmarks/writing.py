@@ -28,6 +28,7 @@ from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import VideoWriter
 from runtime.pose.face_model import FACE_MM
 from runtime.results import Face, Result, Timings
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

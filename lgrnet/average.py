@@ -23,6 +23,7 @@ from lgrnet.network.build import build_network
 from lgrnet.network.model import LGRNet
 from lgrnet.training.warm_start import warm_start
 from lgrnet.unseen import as_plain, seen_by, tuned_on
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ def _for_aus(network: LGRNet, path: Path, aus: tuple[int, ...]) -> LGRNet:
     return part
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

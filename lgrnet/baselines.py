@@ -27,6 +27,7 @@ from runtime.align import ALIGNED_SIZE
 from runtime.atomic import PendingFile
 from runtime.help import DefaultsHelp
 from runtime.option_types import count, output_file
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +145,7 @@ def scores(aus: Sequence[int], f1: np.ndarray, truth: np.ndarray) -> dict:
     return {**means, "f1": {au_key(au): float(f1[i]) for i, au in enumerate(aus)}}
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def halve(path: Path, output: Path) -> float:
     return worst
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

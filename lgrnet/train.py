@@ -33,6 +33,7 @@ from lgrnet.training.trainer import STATE_NAME, Trainer
 from lgrnet.unseen import check_sources
 from runtime.errors import DeviceError
 from runtime.option_types import positive
+from runtime.stoppable import GOES_ON, stoppable
 
 __all__ = ["Trainer", "main"]
 
@@ -94,6 +95,7 @@ def _train(experiments: Sequence[Experiment], device: torch.device, progress: bo
         trainer.together.free_memory()
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 1 where the loss did not stay finite."""
     args = parse_args(argv)
@@ -115,9 +117,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DeviceError, ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
-    except KeyboardInterrupt:
-        logger.error("interrupted: run the same command again to go on")
-        return 130
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()

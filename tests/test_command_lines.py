@@ -4,6 +4,7 @@ import argparse
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -92,6 +93,24 @@ def test_numbers_are_read_by_types_that_say_what_is_wrong(all_options):
     for name, actions in all_options.items():
         for action in actions:
             assert action.type not in (int, float), f"{name} {action.option_strings}"
+
+
+@pytest.mark.parametrize("name", commands())
+def test_no_command_ends_with_a_traceback_by_ctrl_c_or_without_a_reader(name, monkeypatch, capsys):
+    if name.startswith("runtime.commands."):  # `runtime.cli` runs them
+        name, given = "runtime.cli", [name.rpartition(".")[2]]
+    else:
+        given = []
+    for error, code, lines in ((KeyboardInterrupt, 130, 1), (BrokenPipeError, 141, 0)):
+        monkeypatch.setattr(
+            argparse.ArgumentParser, "parse_known_args", mock.Mock(side_effect=error)
+        )
+        monkeypatch.setattr("runtime.stoppable.redirect_to_nowhere", lambda stream: None)
+        assert import_module(name).main(given) == code
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert len(said.err.splitlines()) == lines
+        assert "interrupted" in said.err or not lines
 
 
 @pytest.mark.parametrize(("text", "number"), [("cuda", 0), ("cuda:1", 1), ("2", 2), ("0", 0)])

@@ -31,6 +31,7 @@ from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.landmarks import COUNT
 from runtime.outputs.pictures import frames_in
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -164,6 +165,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -21,6 +21,7 @@ from lgrnet.faces.head.obj import ObjError, ObjMesh, read_obj, read_vertices
 from lgrnet.faces.head.rig import Part
 from runtime.atomic import PendingFile
 from runtime.option_types import whole
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +198,7 @@ def _how_to_clone() -> str:
     )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

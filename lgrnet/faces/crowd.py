@@ -30,6 +30,7 @@ from runtime.boxes import face_box
 from runtime.landmarks import COUNT
 from runtime.option_types import count
 from runtime.outputs.pictures import frames_in
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -265,6 +266,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

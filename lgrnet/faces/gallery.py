@@ -25,6 +25,7 @@ from runtime.align import ALIGNED_SIZE, alignment_matrix
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
     return np.vstack(rows)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

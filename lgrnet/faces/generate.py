@@ -44,6 +44,7 @@ from runtime.atomic import STALE
 from runtime.digest import file_sha256
 from runtime.help import DefaultsHelp
 from runtime.option_types import count, not_negative, positive
+from runtime.stoppable import GOES_ON, stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -319,6 +320,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -336,9 +338,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenProcessPool:
         logger.error(KILLED)
         return 2
-    except KeyboardInterrupt:
-        logger.error("interrupted: run the same command again to go on")
-        return 130
     return 0
 
 

@@ -41,6 +41,7 @@ from runtime.latency import Stopwatch
 from runtime.option_types import count, positive
 from runtime.pipeline import Pipeline
 from runtime.sources import open_source
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -190,6 +191,7 @@ def _write(args: argparse.Namespace, model: nn.Module) -> None:
     logger.info("numbers in %s", path)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -11,6 +11,7 @@ from lgrnet.faces.lookalike.write import FRAMES, write_lookalike
 from lgrnet.workers import KILLED
 from runtime.errors import OpenCVError
 from runtime.option_types import count, positive
+from runtime.stoppable import GOES_ON, stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -50,9 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenProcessPool:
         logger.error(KILLED)
         return 2
-    except KeyboardInterrupt:
-        logger.error("interrupted: run the same command again to go on")
-        return 130
     return 0
 
 
