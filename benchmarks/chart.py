@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.shared.machine import machine_line
 from benchmarks.shared.noise import LEVEL
-from benchmarks.shared.record import RecordError, read_record
+from benchmarks.shared.record import RecordError, complete, read_record
 from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
 from runtime.stoppable import stoppable
@@ -186,7 +186,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"argument -o/--output/--out: give a name that ends in .png or .svg, not {output}"
         )
     try:
-        write_chart(read_record(args.record), output)
+        record = read_record(args.record)
+        with complete(f"record {args.record}"):
+            write_chart(record, output)
     except (ImportError, RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -11,18 +11,18 @@ the comparison says which network learns more from as much, not how good it gets
 """
 
 import argparse
-import json
 import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.record import write_record
+from benchmarks.shared.record import complete, read_record, write_record
 from benchmarks.shared.series import run_command, train_network
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
@@ -34,6 +34,9 @@ from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import not_negative, output_file, positive
 from runtime.stoppable import stoppable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -113,7 +116,7 @@ def measure(args: argparse.Namespace) -> None:
         for name in trained:
             folder = folder_of(args.runs, name)
             model, meta = load_checkpoint(folder / "last.pt")
-            scores = json.loads((folder / "test.json").read_text("utf-8"))
+            scores = read_record(folder / "test.json", None)
             rows.append(
                 {
                     "name": name,
@@ -138,9 +141,16 @@ def draw(args: argparse.Namespace) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    record = read_record(args.json, None)
+    with complete(f"record {args.json}"):
+        figure = _figure(record)
+    with PendingFile(args.png) as part:
+        figure.savefig(part, dpi=120, bbox_inches="tight")
+
+
+def _figure(record: dict) -> "Figure":
     from matplotlib import pyplot
 
-    record = json.loads(args.json.read_text("utf-8"))
     rows, machine = record["candidates"], record["machine"]
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, engine in zip(axes, ENGINES, strict=True):
@@ -156,8 +166,7 @@ def draw(args: argparse.Namespace) -> None:
     figure.suptitle(
         f"Each candidate after {seen}; {machine['cpu']}, {machine['date'][:10]}", size=9
     )
-    with PendingFile(args.png) as part:
-        figure.savefig(part, dpi=120, bbox_inches="tight")
+    return figure
 
 
 PLACES = (

@@ -11,7 +11,6 @@ among the tracks is judged as well, such as those of another revision (`benchmar
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.record import write_record
+from benchmarks.shared.record import RecordError, complete, read_record, write_record
 from benchmarks.tracks import keep_tracks
 from lgrnet.faces.crowd import TrueHead, read_crowd, render_crowd
 from lgrnet.faces.crowd_scenes import SCENES
@@ -131,14 +130,16 @@ def judge(name: str, tracks: Path, clips: Sequence[tuple[Path, Path]]) -> dict:
     """
     events, spent, cpu, detectors = {}, [], [], set()
     for video, truth in clips:
-        record = json.loads((tracks / f"{video.stem}.json").read_text("utf-8"))
-        found = {
-            frame: [(number, tuple(box)) for number, box in faces]
-            for frame, faces in record["tracks"]
-        }
-        spent += record["ms"]
-        cpu += [record["cpu_ms"]] * len(record["ms"])
-        detectors.add(record["detector"])
+        path = tracks / f"{video.stem}.json"
+        record = read_record(path, None)
+        with complete(f"record {path}"):
+            found = {
+                frame: [(number, tuple(box)) for number, box in faces]
+                for frame, faces in record["tracks"]
+            }
+            spent += record["ms"]
+            cpu += [record["cpu_ms"]] * len(record["ms"])
+            detectors.add(record["detector"])
         events[video.stem] = accumulate(read_crowd(truth), found, _length(video))
     return {
         "name": name,
@@ -203,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         record = _run(args)
-    except (RigError, InputError, OSError, ImportError) as error:
+    except (RigError, InputError, RecordError, OSError, ImportError) as error:
         logger.error("%s", error)
         return 2
     print(table(record))

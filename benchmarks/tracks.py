@@ -20,7 +20,6 @@ from runtime import Detector
 from runtime.atomic import write_json
 from runtime.help import purpose
 from runtime.option_types import count, positive
-from runtime.stoppable import stoppable
 
 
 def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:
@@ -61,7 +60,6 @@ def code_digest() -> str:
     return total.hexdigest()[:16]
 
 
-@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=purpose(__doc__))
