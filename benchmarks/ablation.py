@@ -210,11 +210,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seeds", type=positive, default=3, help="how many of each")
     add("--epochs", type=positive, default=1, help="passes over the faces")
     commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="train what is not trained yet")
+    training = commands.add_parser(
+        "train", help="train what is not trained yet", formatter_class=DefaultsHelp
+    )
     training.add_argument("--threads", type=positive, default=1, help="CPU threads")
     training.set_defaults(run=train)
-    judging = commands.add_parser("judge", help="judge all, write tables and JSON")
-    judging.add_argument("--json", type=output_file, default=Path("out/ablation.json"))
+    judging = commands.add_parser(
+        "judge", help="judge all, write tables and JSON", formatter_class=DefaultsHelp
+    )
+    judging.add_argument(
+        "--json", type=output_file, default=Path("out/ablation.json"), help="where the record goes"
+    )
     judging.add_argument("--shards", type=positive, help="most shards of a split to judge on")
     judging.set_defaults(run=judge)
     return parser.parse_args(argv)

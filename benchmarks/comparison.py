@@ -201,7 +201,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     add("--split", nargs="+", default=["test", "control"], metavar="NAME", help="splits")
     add("--answers", type=Path, default=Path("out/comparison"), help="where answers are kept")
-    add("--json", type=output_file, default=Path("out/comparison.json"))
+    add(
+        "--json",
+        type=output_file,
+        default=Path("out/comparison.json"),
+        help="where the record goes",
+    )
     args = parser.parse_args(argv)
     try:
         networks = [

@@ -167,9 +167,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     keys = [row.key for row in (*ROWS, *GPU_ROWS)]
-    add("--presets", nargs="+", default=["edge", "paper"], choices=list(PRESETS))
+    add(
+        "--presets",
+        nargs="+",
+        default=["edge", "paper"],
+        choices=list(PRESETS),
+        help="which networks",
+    )
     add("--checkpoint", type=Path, help="another network, instead of the presets")
-    add("--engines", nargs="+", choices=keys, metavar="ENGINE", help=f"of {', '.join(keys)}")
+    add(
+        "--engines",
+        nargs="+",
+        choices=keys,
+        metavar="ENGINE",
+        help=f"of {', '.join(keys)}; all of the device if not given",
+    )
     add("--device", choices=["cpu", "cuda"], default="cpu", help="which engines to measure")
     add("--threads", type=positive, nargs="+", default=[1, 2], help="one run for each")
     add("--batch", type=positive, default=1, help="faces of one call of a network")

@@ -258,8 +258,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     rig = os.environ.get("LGRNET_FACE_RIG")
     add("--rig", type=Path, default=rig, help="face rig; else $LGRNET_FACE_RIG")
     add("--real", type=Path, help="what `python -m benchmarks.fetch` has fetched")
-    add("--data", type=Path, default=Path("data/faces"), help="rendered faces, all splits")
-    add("--work", type=Path, default=Path("out/release"), help="folder of logs")
+    add(
+        "--data",
+        type=Path,
+        default=Path("data/faces"),
+        help="rendered faces, all splits (default: %(default)s)",
+    )
+    add(
+        "--work",
+        type=Path,
+        default=Path("out/release"),
+        help="folder of logs (default: %(default)s)",
+    )
     add("--lanes", type=positive, default=2, help="steps at a time (default: 2)")
     add("--force", nargs="+", default=[], metavar="STEP", help="run these in any case")
     add("--list", action="store_true", help="only tell what would be run")

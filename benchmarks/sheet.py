@@ -62,8 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.sheet", description="Put frames of a video on one sheet."
     )
     add = parser.add_argument
-    add("video", type=Path)
-    add("--frames", type=count, nargs="+", required=True, metavar="N", help="from 0")
+    add("video", type=Path, help="any that OpenCV reads")
+    add(
+        "--frames",
+        type=count,
+        nargs="+",
+        required=True,
+        metavar="N",
+        help="numbers of frames, from 0",
+    )
     add("--columns", type=positive, default=2, help="frames of a row (default: 2)")
     add("-o", "--output", "--out", type=output_file, required=True, help="a .jpg or .png")
     args = parser.parse_args(argv)

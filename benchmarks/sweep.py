@@ -207,19 +207,39 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("runs/sweep"), help="folder of the runs")
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads")
     commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="train the candidates")
-    training.add_argument("--data", type=Path, default=Path("data/faces"))
-    training.add_argument("--only", nargs="+", choices=CANDIDATES, help="some of them, in order")
+    training = commands.add_parser(
+        "train", help="train the candidates", formatter_class=DefaultsHelp
+    )
+    training.add_argument("--data", type=Path, default=Path("data/faces"), help="data set's folder")
+    training.add_argument(
+        "--only",
+        nargs="+",
+        choices=CANDIDATES,
+        metavar="NAME",
+        help=f"some of them, in order: {'; '.join(CANDIDATES)}",
+    )
     training.add_argument("--images", type=positive, default=16000, help="faces that each one sees")
     training.add_argument("--epochs", type=positive, default=1, help="how often")
     training.set_defaults(run=train)
-    measuring = commands.add_parser("measure", help="time them, write all figures")
-    measuring.add_argument("--seconds", type=not_negative, default=60, help="least time in all")
-    measuring.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
+    measuring = commands.add_parser(
+        "measure", help="time them, write all figures", formatter_class=DefaultsHelp
+    )
+    measuring.add_argument(
+        "--seconds", type=not_negative, default=60, help="least time in all, seconds"
+    )
+    measuring.add_argument(
+        "--json", type=output_file, default=Path("out/sweep.json"), help="where the record goes"
+    )
     measuring.set_defaults(run=measure)
-    drawing = commands.add_parser("draw", help="make the picture of it")
-    drawing.add_argument("--json", type=Path, default=Path("out/sweep.json"))
-    drawing.add_argument("--png", type=Path, default=Path("out/sweep.png"))
+    drawing = commands.add_parser(
+        "draw", help="make the picture of it", formatter_class=DefaultsHelp
+    )
+    drawing.add_argument(
+        "--json", type=Path, default=Path("out/sweep.json"), help="what `measure` wrote"
+    )
+    drawing.add_argument(
+        "--png", type=Path, default=Path("out/sweep.png"), help="where the picture goes"
+    )
     drawing.set_defaults(run=draw)
     return parser.parse_args(argv)
 

@@ -28,6 +28,7 @@ from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
 from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
+from runtime.help import DefaultsHelp
 from runtime.installed import how_to_install
 from runtime.option_types import count, output_file, positive
 from runtime.stoppable import stoppable
@@ -181,19 +182,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.tracking",
         description="Measure how well faces keep their numbers.",
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("--clips", type=Path, default=Path("data/crowd"), help="folder of the rendered clips")
     add("--tracks", type=Path, help="folder of what was found; else `tracks` among the clips")
-    add("--rig", type=Path, help="face rig to render clips that are not there; $LGRNET_FACE_RIG")
+    add(
+        "--rig",
+        type=Path,
+        help="face rig to render clips that are not there; else $LGRNET_FACE_RIG",
+    )
     add("--seed", type=count, default=1, help="people, light and background of clips to render")
     names = [scene.name for scene in SCENES]
-    add("--scenes", nargs="+", choices=names, default=names)
-    add("--model", help="exported file, or a packaged model")
+    add("--scenes", nargs="+", choices=names, default=names, metavar="SCENE", help="some of them")
+    add("--model", help="packaged name or file; the packaged model if not given")
     add("--finder", type=Path, help="YuNet .onnx file, to be judged beside the cascade")
-    add("--threads", type=positive, default=1)
+    add("--threads", type=positive, default=1, help="CPU threads")
     add("--only-judge", action="store_true", help="take the tracks that are there, find none")
-    add("--json", type=output_file, default=Path("benchmarks/results/tracking.json"))
+    add(
+        "--json",
+        type=output_file,
+        default=Path("benchmarks/results/tracking.json"),
+        help="where the record goes",
+    )
     return parser.parse_args(argv)
 
 

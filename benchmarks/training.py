@@ -172,7 +172,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
-    add("--presets", nargs="+", default=["edge", "paper"], choices=list(PRESETS))
+    add(
+        "--presets",
+        nargs="+",
+        default=["edge", "paper"],
+        choices=list(PRESETS),
+        help="which networks",
+    )
     add("--threads", type=positive, nargs="+", default=[2], help="one run for each")
     add("--batch", type=_batch, default=8, help="faces of a step")
     add("--seconds", type=not_negative, default=6, help="time of each piece")

@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="two or more, which began with the same weights")
     add("--missing-from", type=Path, help="one more, for what all of them lack, a recurrence")
-    add("-o", "--output", "--out", type=Path, required=True, help="where to")
+    add("-o", "--output", "--out", type=Path, required=True, help="the checkpoint to write")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

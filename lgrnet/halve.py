@@ -54,8 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.halve", description="Store a checkpoint's weights in float16."
     )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("-o", "--output", "--out", type=Path, required=True, help="where to")
+    parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
+    parser.add_argument(
+        "-o", "--output", "--out", type=Path, required=True, help="the checkpoint to write"
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

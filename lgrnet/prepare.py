@@ -208,7 +208,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         kind.add_argument(
             "--workers", type=count, help="processes; one a core if not given, 0: none"
         )
-        kind.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+        kind.add_argument(
+            "--progress",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="show a progress bar",
+        )
     return parser.parse_args(argv)
 
 

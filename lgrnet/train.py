@@ -46,14 +46,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m lgrnet.train", description="Train LGRNet; goes on where it stopped."
     )
     add = parser.add_argument
-    add("config", type=Path, help="the experiment, a TOML file from configs/")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="such as optim.lr=0.003")
+    add(
+        "config",
+        type=Path,
+        help="the experiment, a TOML file from configs/, which says where its results go",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another value than in the file, such as optim.lr=0.003; can be given several times",
+    )
     add("--fold", choices=[*map(str, FOLDS), "all"], help="of the corpus of the experiment")
     add("--variant", action="append", choices=[*VARIANTS, "all"],
         help="train this network of the paper instead; can be given several times")  # fmt: skip
-    add("--device", default="cpu", help="cpu, cuda or cuda:N")
+    add("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
     add("--threads", type=positive, help="CPU threads; PyTorch's default if not given")
-    add("--progress", action=argparse.BooleanOptionalAction, default=True)
+    add(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     args = parser.parse_args(argv)
     return args
 

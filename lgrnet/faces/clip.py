@@ -160,7 +160,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.faces.clip", description="Render the demo clip and its truth."
     )
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="folder; clip.mp4 and clip_truth.csv are written there",
+    )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     return parser.parse_args(argv)
 

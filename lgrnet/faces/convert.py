@@ -206,16 +206,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=f"Make a face rig from a clone of ICT-FaceKit ({SOURCE}).",
     )
     parser.add_argument("clone", type=Path, help="folder of the clone")
-    parser.add_argument("-o", "--out", type=Path, default=Path("face_rig.npz"), help="rig file")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("face_rig.npz"),
+        help="rig file (default: %(default)s)",
+    )
     parser.add_argument(
         "--identity-modes",
         type=whole,
         choices=range(1, 101),
         default=100,
         metavar="1..100",
-        help="how many of the 100 to keep, the strongest first",
+        help="how many of the 100 to keep, the strongest first (default: %(default)s)",
     )
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -116,7 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=DefaultsHelp,
     )
     parser.add_argument(
-        "-o", "--out", type=Path, default=Path("docs"), help="folder for the pictures"
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("docs"),
+        help=f"folder; {AU_GALLERY} and {FACES} are written there",
     )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     args = parser.parse_args(argv)

@@ -316,7 +316,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             f"--{name}", type=not_negative, default=getattr(default, name), help=what
         )
     parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     return parser.parse_args(argv)
 
 
