@@ -40,6 +40,7 @@ from lgrnet.network.variants import VARIANTS, make_variant
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")
@@ -209,16 +210,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seeds", type=positive, default=3, help="how many of each")
     add("--epochs", type=positive, default=1, help="passes over the faces")
     commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="train what is not trained yet")
+    training = commands.add_parser(
+        "train", help="train what is not trained yet", formatter_class=DefaultsHelp
+    )
     training.add_argument("--threads", type=positive, default=1, help="CPU threads")
     training.set_defaults(run=train)
-    judging = commands.add_parser("judge", help="judge all, write tables and JSON")
-    judging.add_argument("--json", type=output_file, default=Path("out/ablation.json"))
+    judging = commands.add_parser(
+        "judge", help="judge all, write tables and JSON", formatter_class=DefaultsHelp
+    )
+    judging.add_argument(
+        "--json", type=output_file, default=Path("out/ablation.json"), help="where the record goes"
+    )
     judging.add_argument("--shards", type=positive, help="most shards of a split to judge on")
     judging.set_defaults(run=judge)
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     return run_command(parse_args(argv))

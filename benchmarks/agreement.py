@@ -23,9 +23,10 @@ from lgrnet.plots import require_matplotlib
 from runtime import Detector, Result
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError, InputError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 from runtime.spec import ENGINES
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-agreement-1"
 
@@ -175,13 +176,16 @@ _COLUMNS: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.agreement", description=purpose(__doc__)
+        prog="python -m benchmarks.agreement",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
-    add("clips", type=Path, nargs="+", metavar="CLIP")
+    add("clips", type=Path, nargs="+", metavar="CLIP", help="videos")
     add(
         "--models",
         nargs="+",
@@ -189,9 +193,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MODEL[@ENGINE[@bf16]]",
         help="packaged names or files; the first is what the others are compared with",
     )
-    add("--threads", type=positive, default=1)
-    add("--json", type=output_file, default=Path("out/agreement.json"))
-    add("--pictures", type=Path, help="folder of the curves (default: beside the JSON)")
+    add("--threads", type=positive, default=1, help="CPU threads")
+    add(
+        "--json", type=output_file, default=Path("out/agreement.json"), help="where the record goes"
+    )
+    add(
+        "--pictures",
+        type=Path,
+        help="folder of the curves, one .png a clip; beside the JSON if not given",
+    )
     args = parser.parse_args(argv)
     if len(args.models) < 2:
         parser.error("--models: give two or more, the first is what the others are compared with")

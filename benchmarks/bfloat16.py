@@ -25,6 +25,7 @@ from runtime.atomic import PendingFile
 from runtime.errors import InputError, SpecError
 from runtime.help import purpose
 from runtime.spec import ModelSpec
+from runtime.stoppable import stoppable
 
 ROUNDED = ("Conv", "MatMul", "Gemm")
 """Operators whose numbers and weights are rounded; a bias is added in float32."""
@@ -78,6 +79,7 @@ def _round(name: str, to: str) -> list[onnx.NodeProto]:
     ]
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -17,7 +17,9 @@ import cv2
 
 from runtime import open_source
 from runtime.errors import InputError
+from runtime.help import DefaultsHelp
 from runtime.option_types import positive
+from runtime.stoppable import stoppable
 
 
 class Frames(http.server.BaseHTTPRequestHandler):
@@ -84,12 +86,17 @@ def serve(clip: Path, frames: int) -> http.server.ThreadingHTTPServer:
     return http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Frames,), said))
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.camera", description="Serve a clip as a network camera."
+        prog="python -m benchmarks.camera",
+        description="Serve a clip as a network camera.",
+        formatter_class=DefaultsHelp,
     )
-    parser.add_argument("clip", type=Path)
+    parser.add_argument(
+        "clip", type=Path, help="a video; the port of this machine where it is served is printed"
+    )
     parser.add_argument("--frames", type=positive, default=500, help="frames until it hangs up")
     args = parser.parse_args(argv)
     try:

@@ -5,7 +5,6 @@ the weights is what the files hold that were measured on them; a test checks tha
 """
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -18,11 +17,12 @@ from benchmarks.documents import real as real_tables
 from benchmarks.documents import variants as variant_tables
 from benchmarks.documents.flip_test import flip_test
 from benchmarks.shared.paths import ROOT
-from benchmarks.shared.record import read_record, read_scores
+from benchmarks.shared.record import RecordError, complete, read_record, read_scores
 from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.evaluation.strength import LEVELS
 from runtime.action_units import BP4D_AUS
 from runtime.help import purpose
+from runtime.stoppable import stoppable
 
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")
@@ -156,7 +156,7 @@ def precision(root: Path) -> str:
     rows = []
     for file, name in _ENGINES:
         path = root / "runtime" / "models" / f"{file}.accuracy.json"
-        report = json.loads(path.read_text("utf-8"))
+        report = read_record(path, None)
         changes = {au: each["f1"] - each["f1_fp32"] for au, each in report["aus"].items()}
         worst = min(changes, key=changes.__getitem__)
         said = {"change": report["mean_f1"] - report["mean_f1_fp32"], "name": name}
@@ -277,6 +277,7 @@ def filled(text: str, root: Path) -> str:
         The document with every marked table made anew.
 
     Raises:
+        RecordError: A record lacks what its table shows, or cannot be read.
         ValueError: A name is unknown.
     """
 
@@ -284,11 +285,13 @@ def filled(text: str, root: Path) -> str:
         start, name, end = match.groups()
         if name not in TABLES:
             raise ValueError(f"table {name!r} is unknown: known are {', '.join(TABLES)}")
-        return f"{start}\n{TABLES[name](root)}\n{end}"
+        with complete(f"a record of table {name!r}"):
+            return f"{start}\n{TABLES[name](root)}\n{end}"
 
     return _MARKED.sub(table, text)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 1 if ``--check`` finds an old table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.card", description=purpose(__doc__))
@@ -300,7 +303,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in DOCUMENTS:
         path = ROOT / name
         before = path.read_text("utf-8")
-        after = filled(before, ROOT)
+        try:
+            after = filled(before, ROOT)
+        except RecordError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
         if after != before:
             old.append(name)
             if not args.check:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.shared.machine import machine_line
 from benchmarks.shared.noise import LEVEL
-from benchmarks.shared.record import RecordError, read_record
+from benchmarks.shared.record import RecordError, complete, read_record
 from lgrnet.plots import require_matplotlib
 from runtime.atomic import PendingFile
+from runtime.stoppable import stoppable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -170,6 +171,7 @@ def _draw_words(figure: "Figure", record: dict) -> None:
     figure.text(0.012, 0.12 / height, caption, va="bottom", fontsize=7.5, color=_FAINT)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -184,7 +186,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"argument -o/--output/--out: give a name that ends in .png or .svg, not {output}"
         )
     try:
-        write_chart(read_record(args.record), output)
+        record = read_record(args.record)
+        with complete(f"record {args.record}"):
+            write_chart(record, output)
     except (ImportError, RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -21,10 +21,11 @@ from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
 from runtime.errors import InputError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 from runtime.signals import Signals
 from runtime.signals.baseline import Baseline
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-clips-3"
 ANNOTATIONS = Path(__file__).with_name("clips.toml")
@@ -174,23 +175,30 @@ _RESTING: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.clips", description=purpose(__doc__)
+        prog="python -m benchmarks.clips",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("folder", type=Path, help="holds the clips, or some of them")
-    parser.add_argument("--model", default="edge", metavar="FILE[@ENGINE[@bf16]]")
-    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument(
+        "--model", default="edge", metavar="FILE[@ENGINE[@bf16]]", help="packaged name or file"
+    )
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads")
     parser.add_argument("--flip-test", action="store_true", help="as of Detector(flip_test=True)")
     parser.add_argument(
         "--baseline",
         type=positive,
         default=15,
         metavar="FRAMES",
-        help="first frames of a clip that a baseline learns from (default: %(default)s)",
+        help="first frames of a clip that a baseline learns from",
     )
-    parser.add_argument("--json", type=output_file, default=Path("out/clips.json"))
+    parser.add_argument(
+        "--json", type=output_file, default=Path("out/clips.json"), help="where the record goes"
+    )
     args = parser.parse_args(argv)
     ranked, resting, missing, used, active = [], [], [], [], ""
     later: dict[str, list[dict]] = {"ranked": [], "resting": []}

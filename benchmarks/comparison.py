@@ -38,6 +38,7 @@ from runtime.action_units import BP4D_AUS
 from runtime.atomic import PendingFile
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-comparison-1"
 
@@ -187,6 +188,7 @@ def columns() -> Iterator[Column]:
     yield "landmark error %", "---:", number("landmark_error", 2, 100)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -199,7 +201,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     add("--split", nargs="+", default=["test", "control"], metavar="NAME", help="splits")
     add("--answers", type=Path, default=Path("out/comparison"), help="where answers are kept")
-    add("--json", type=output_file, default=Path("out/comparison.json"))
+    add(
+        "--json",
+        type=output_file,
+        default=Path("out/comparison.json"),
+        help="where the record goes",
+    )
     args = parser.parse_args(argv)
     try:
         networks = [

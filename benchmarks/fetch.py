@@ -25,6 +25,7 @@ from benchmarks import clips, stills
 from runtime.atomic import PendingFile
 from runtime.digest import file_sha256
 from runtime.errors import InputError
+from runtime.stoppable import stoppable
 
 DIGESTS = Path(__file__).with_name("real_faces.sha256")
 PICTURES, CLIPS = "pictures", "clips"
@@ -190,6 +191,7 @@ def _is_there(path: Path, digest: str) -> bool:
     return path.is_file() and file_sha256(path) == digest
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

@@ -42,6 +42,7 @@ from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import not_negative, positive
 from runtime.packaged import DEMO_CLIP
+from runtime.stoppable import stoppable
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
 DEFAULT_JSON = Path("out/fps.json")
@@ -166,9 +167,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     keys = [row.key for row in (*ROWS, *GPU_ROWS)]
-    add("--presets", nargs="+", default=["edge", "paper"], choices=list(PRESETS))
+    add(
+        "--presets",
+        nargs="+",
+        default=["edge", "paper"],
+        choices=list(PRESETS),
+        help="which networks",
+    )
     add("--checkpoint", type=Path, help="another network, instead of the presets")
-    add("--engines", nargs="+", choices=keys, metavar="ENGINE", help=f"of {', '.join(keys)}")
+    add(
+        "--engines",
+        nargs="+",
+        choices=keys,
+        metavar="ENGINE",
+        help=f"of {', '.join(keys)}; all of the device if not given",
+    )
     add("--device", choices=["cpu", "cuda"], default="cpu", help="which engines to measure")
     add("--threads", type=positive, nargs="+", default=[1, 2], help="one run for each")
     add("--batch", type=positive, default=1, help="faces of one call of a network")
@@ -201,6 +214,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -25,6 +25,7 @@ from benchmarks.shared.paths import ROOT
 from benchmarks.shared.record import RecordError, read_record, write_record
 from runtime.help import purpose
 from runtime.option_types import positive_real
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-gpu-1"
 NEEDED = {
@@ -131,6 +132,7 @@ def run_part(part: Part, folder: Path, limit: float) -> dict:
     }
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

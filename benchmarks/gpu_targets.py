@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.shared.record import RecordError, read_record
+from benchmarks.shared.record import RecordError, complete, read_record
 from runtime.help import purpose
+from runtime.stoppable import stoppable
 
 FUSED = ("cuda-fused", "cuda-fused-persistent")
 """Our own engine; the faster of them counts."""
@@ -143,6 +144,7 @@ def as_record(records: Sequence[dict]) -> dict:
     }
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -160,7 +162,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     try:
-        found = verdicts([read_record(path) for path in args.records])
+        records = [read_record(path) for path in args.records]
+        with complete(f"one of {', '.join(map(str, args.records))}"):
+            found = verdicts(records)
     except RecordError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-interpreted-1"
 
@@ -73,6 +74,7 @@ def measure(checkpoint: Path, faces: np.ndarray, recurrence: str = "steps") -> d
     return record
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
@@ -83,12 +85,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     from lgrnet.checkpoint import CheckpointError
 
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.interpreted", description=purpose(__doc__)
+        prog="python -m benchmarks.interpreted",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
-    parser.add_argument("--recurrence", choices=("steps", "persistent"), default="steps")
-    parser.add_argument("--faces", type=positive, default=1, help="of the demo clip (default: 1)")
-    parser.add_argument("--json", type=output_file, default=Path("out/interpreted.json"))
+    parser.add_argument(
+        "--recurrence",
+        choices=("steps", "persistent"),
+        default="steps",
+        help="which form of its kernels",
+    )
+    parser.add_argument("--faces", type=positive, default=1, help="of the demo clip")
+    parser.add_argument(
+        "--json",
+        type=output_file,
+        default=Path("out/interpreted.json"),
+        help="where the record goes",
+    )
     args = parser.parse_args(argv)
     import torch
 

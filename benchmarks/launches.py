@@ -20,6 +20,7 @@ from runtime.backends.fused import FusedBackend
 from runtime.errors import DeviceError, ModelError, SpecError
 from runtime.help import purpose
 from runtime.option_types import output_file
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-launch-times-1"
 WHOLE = 200
@@ -67,6 +68,7 @@ def table(measured: dict) -> str:
     return "\n".join([*lines, f"sum {measured['sum']:.1f} us, whole {measured['whole']:.1f} us"])
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

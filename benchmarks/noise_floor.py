@@ -19,8 +19,9 @@ from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector, Result, open_source
 from runtime.errors import DeviceError, InputError, ModelError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-noise-floor-2"
 
@@ -121,17 +122,25 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.noise_floor", description=purpose(__doc__)
+        prog="python -m benchmarks.noise_floor",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
-    add("clips", type=Path, nargs="+", metavar="CLIP")
-    add("--model", default="edge", help="packaged name or file (default: %(default)s)")
-    add("--threads", type=positive, default=1)
+    add("clips", type=Path, nargs="+", metavar="CLIP", help="videos")
+    add("--model", default="edge", help="packaged name or file")
+    add("--threads", type=positive, default=1, help="CPU threads")
     add("--flip-test", action="store_true", help="as of Detector(flip_test=True)")
-    add("--json", type=output_file, default=Path("out/noise_floor.json"))
+    add(
+        "--json",
+        type=output_file,
+        default=Path("out/noise_floor.json"),
+        help="where the record goes",
+    )
     args = parser.parse_args(argv)
     record: dict = {"format": FORMAT, "machine": describe_machine(), "rows": []}
     try:

@@ -24,9 +24,10 @@ from lgrnet.faces.render import portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.errors import DeviceError, InputError, ModelError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 from runtime.pose import FOCAL_LENGTH, HeadPose, head_pose
+from runtime.stoppable import stoppable
 
 FIRST_PERSON = 90_001_000
 WIDTH, HEIGHT = 640, 480
@@ -98,13 +99,18 @@ def _summary(errors: list[np.ndarray]) -> dict:
     }
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pose", description=purpose(__doc__))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.pose", description=purpose(__doc__), formatter_class=DefaultsHelp
+    )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument("--model", default="edge-native", help="packaged model or file")
-    parser.add_argument("--people", type=positive, default=60)
-    parser.add_argument("--json", type=output_file, help="file for the record")
+    parser.add_argument("--people", type=positive, default=60, help="how many are rendered")
+    parser.add_argument(
+        "--json", type=output_file, help="where the record goes; printed only if not given"
+    )
     args = parser.parse_args(argv)
     try:
         studio = open_studio(load_rig(args.rig))

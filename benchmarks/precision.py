@@ -30,9 +30,10 @@ from lgrnet.data.shards import DatasetError
 from runtime.backends import open_backend
 from runtime.backends.base import Outputs
 from runtime.errors import DeviceError, InputError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 from runtime.spec import ModelSpec
+from runtime.stoppable import stoppable
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
 """Half precision is for GPUs: here its accuracy counts, not its speed."""
@@ -151,19 +152,35 @@ def unjudged(rows: Sequence[dict]) -> list[str]:
     return [row["name"] for row in rows if "aus" in row and None in (row[key] for key in keys)]
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.precision", description=purpose(__doc__)
+        prog="python -m benchmarks.precision",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     candidates = [row for row in (*ROWS, EMULATED, HALF) if row.library != "pytorch"]
     keys = [row.key for row in candidates]
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, default=Path("data/faces"), help="data set")
-    parser.add_argument("--faces", type=positive, default=3000, help="most test faces")
-    parser.add_argument("--engines", nargs="+", choices=keys, help="default: those not in fp32")
-    parser.add_argument("--threads", type=positive, default=1)
-    parser.add_argument("--json", type=output_file, default=Path("out/cost.json"))
+    parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/faces"),
+        help="data set's folder; its test people judge",
+    )
+    parser.add_argument("--faces", type=positive, default=3000, help="how many of them at most")
+    parser.add_argument(
+        "--engines",
+        nargs="+",
+        choices=keys,
+        metavar="ENGINE",
+        help=f"of {', '.join(keys)}; those not in fp32 if not given",
+    )
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads")
+    parser.add_argument(
+        "--json", type=output_file, default=Path("out/cost.json"), help="where the record goes"
+    )
     args = parser.parse_args(argv)
     if args.engines:
         rows = [row for row in candidates if row.key in args.engines]

@@ -28,6 +28,7 @@ from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.help import purpose
 from runtime.option_types import positive
+from runtime.stoppable import GOES_ON, stoppable
 
 STEPS = Path(__file__).with_suffix(".toml")
 
@@ -239,6 +240,7 @@ def _from_root(path: Path | None) -> Path | None:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -256,8 +258,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     rig = os.environ.get("LGRNET_FACE_RIG")
     add("--rig", type=Path, default=rig, help="face rig; else $LGRNET_FACE_RIG")
     add("--real", type=Path, help="what `python -m benchmarks.fetch` has fetched")
-    add("--data", type=Path, default=Path("data/faces"), help="rendered faces, all splits")
-    add("--work", type=Path, default=Path("out/release"), help="folder of logs")
+    add(
+        "--data",
+        type=Path,
+        default=Path("data/faces"),
+        help="rendered faces, all splits (default: %(default)s)",
+    )
+    add(
+        "--work",
+        type=Path,
+        default=Path("out/release"),
+        help="folder of logs (default: %(default)s)",
+    )
     add("--lanes", type=positive, default=2, help="steps at a time (default: 2)")
     add("--force", nargs="+", default=[], metavar="STEP", help="run these in any case")
     add("--list", action="store_true", help="only tell what would be run")
@@ -283,11 +295,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{state:8} {step.name}: python -m {shlex.join(step.command)}")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the steps as Ctrl-C does
-    try:
-        outcome = release.run(args.lanes, args.force)
-    except KeyboardInterrupt:
-        print("interrupted: run the same command again to go on", file=sys.stderr)
-        return 130
+    outcome = release.run(args.lanes, args.force)
     for state in ("current", "done", "failed", "skipped"):
         names = [name for name, what in outcome.items() if what == state]
         if names:

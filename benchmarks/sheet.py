@@ -16,6 +16,7 @@ import numpy as np
 from runtime.errors import InputError, OutputError
 from runtime.option_types import count, output_file, positive
 from runtime.outputs.pictures import write_whole
+from runtime.stoppable import stoppable
 
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
@@ -54,14 +55,22 @@ def sheet(video: Path, frames: Sequence[int], columns: int) -> np.ndarray:
     return page
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.sheet", description="Put frames of a video on one sheet."
     )
     add = parser.add_argument
-    add("video", type=Path)
-    add("--frames", type=count, nargs="+", required=True, metavar="N", help="from 0")
+    add("video", type=Path, help="any that OpenCV reads")
+    add(
+        "--frames",
+        type=count,
+        nargs="+",
+        required=True,
+        metavar="N",
+        help="numbers of frames, from 0",
+    )
     add("--columns", type=positive, default=2, help="frames of a row (default: 2)")
     add("-o", "--output", "--out", type=output_file, required=True, help="a .jpg or .png")
     args = parser.parse_args(argv)

@@ -28,11 +28,12 @@ from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.action_units import au_key
 from runtime.errors import DeviceError, InputError, ModelError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
+from runtime.stoppable import stoppable
 from runtime.truth import Agreement, read_truth
 
 WAYS = {
@@ -142,15 +143,20 @@ def _true(active: dict[int, float], landmarks: np.ndarray) -> set[str]:
     return {au_key(au) for au, label in zip(FACE_AUS, labels, strict=True) if label == 1}
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.signals", description=purpose(__doc__)
+        prog="python -m benchmarks.signals",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument("--model", default="edge-native", help="packaged model or file")
-    parser.add_argument("--people", type=positive, default=24)
-    parser.add_argument("--json", type=output_file, help="file for the record")
+    parser.add_argument("--people", type=positive, default=24, help="how many are rendered at rest")
+    parser.add_argument(
+        "--json", type=output_file, help="where the record goes; printed only if not given"
+    )
     args = parser.parse_args(argv)
     try:
         studio = open_studio(load_rig(args.rig))

@@ -26,6 +26,7 @@ from runtime import Detector
 from runtime.errors import InputError
 from runtime.option_types import output_file, positive, positive_real
 from runtime.packaged import DEMO_CLIP
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -130,15 +131,36 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("clips", nargs="*", type=Path, default=[DEMO_CLIP], help="videos; else the demo clip")
-    add("--minutes", type=positive_real, default=30.0)
-    add("--pause", type=positive_real, default=10.0, help="seconds between samples of the memory")
+    add("--minutes", type=positive_real, default=30.0, help="for how long (default: %(default)g)")
+    add(
+        "--pause",
+        type=positive_real,
+        default=10.0,
+        help="seconds between samples of the memory (default: %(default)g)",
+    )
     add("--model", help="exported file, or a packaged model")
-    add("--threads", type=positive, default=1, help="CPU threads of each network")
-    add("--copies", type=positive, default=len(PLAYERS), help="threads a clip")
-    add("--json", type=output_file, default=Path("benchmarks/results/soak.json"))
+    add(
+        "--threads",
+        type=positive,
+        default=1,
+        help="CPU threads of each network (default: %(default)s)",
+    )
+    add(
+        "--copies",
+        type=positive,
+        default=len(PLAYERS),
+        help="threads a clip (default: %(default)s)",
+    )
+    add(
+        "--json",
+        type=output_file,
+        default=Path("benchmarks/results/soak.json"),
+        help="where the record goes (default: %(default)s)",
+    )
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 1 if a frame was lost or a thread stopped."""
     args = parse_args(argv)

@@ -30,9 +30,10 @@ from runtime import Detector
 from runtime.action_units import AU_NAMES, au_key
 from runtime.atomic import PendingFile, make_folder
 from runtime.errors import InputError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import write_image
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-stills-2"
 ANNOTATIONS = Path(__file__).with_name("stills.toml")
@@ -285,10 +286,13 @@ _RESTING: tuple[Column, ...] = (
 )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.stills", description=purpose(__doc__)
+        prog="python -m benchmarks.stills",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     parser.add_argument("folder", type=Path, help="holds the pictures, or some of them")
     parser.add_argument("--list", action="store_true", help="tell which these are, and end")
@@ -298,10 +302,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         help="write the faces and a table of what they show for `lgrnet.prepare own`, and end",
     )
-    parser.add_argument("--model", default="edge", metavar="FILE")
-    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--model", default="edge", metavar="FILE", help="packaged name or file")
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads")
     parser.add_argument("--flip-test", action="store_true", help="as of Detector(flip_test=True)")
-    parser.add_argument("--json", type=output_file, default=Path("out/stills.json"))
+    parser.add_argument(
+        "--json", type=output_file, default=Path("out/stills.json"), help="where the record goes"
+    )
     args = parser.parse_args(argv)
     try:
         stills = load_annotations(ANNOTATIONS)

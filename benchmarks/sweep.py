@@ -11,18 +11,18 @@ the comparison says which network learns more from as much, not how good it gets
 """
 
 import argparse
-import json
 import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.record import write_record
+from benchmarks.shared.record import complete, read_record, write_record
 from benchmarks.shared.series import run_command, train_network
 from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
@@ -33,6 +33,10 @@ from runtime.backends import open_backend
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import not_negative, output_file, positive
+from runtime.stoppable import stoppable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CONFIG = Path("configs/sweep.toml")
 
@@ -112,7 +116,7 @@ def measure(args: argparse.Namespace) -> None:
         for name in trained:
             folder = folder_of(args.runs, name)
             model, meta = load_checkpoint(folder / "last.pt")
-            scores = json.loads((folder / "test.json").read_text("utf-8"))
+            scores = read_record(folder / "test.json", None)
             rows.append(
                 {
                     "name": name,
@@ -137,9 +141,16 @@ def draw(args: argparse.Namespace) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    record = read_record(args.json, None)
+    with complete(f"record {args.json}"):
+        figure = _figure(record)
+    with PendingFile(args.png) as part:
+        figure.savefig(part, dpi=120, bbox_inches="tight")
+
+
+def _figure(record: dict) -> "Figure":
     from matplotlib import pyplot
 
-    record = json.loads(args.json.read_text("utf-8"))
     rows, machine = record["candidates"], record["machine"]
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, engine in zip(axes, ENGINES, strict=True):
@@ -155,8 +166,7 @@ def draw(args: argparse.Namespace) -> None:
     figure.suptitle(
         f"Each candidate after {seen}; {machine['cpu']}, {machine['date'][:10]}", size=9
     )
-    with PendingFile(args.png) as part:
-        figure.savefig(part, dpi=120, bbox_inches="tight")
+    return figure
 
 
 PLACES = (
@@ -197,23 +207,44 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("runs/sweep"), help="folder of the runs")
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads")
     commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="train the candidates")
-    training.add_argument("--data", type=Path, default=Path("data/faces"))
-    training.add_argument("--only", nargs="+", choices=CANDIDATES, help="some of them, in order")
+    training = commands.add_parser(
+        "train", help="train the candidates", formatter_class=DefaultsHelp
+    )
+    training.add_argument("--data", type=Path, default=Path("data/faces"), help="data set's folder")
+    training.add_argument(
+        "--only",
+        nargs="+",
+        choices=CANDIDATES,
+        metavar="NAME",
+        help=f"some of them, in order: {'; '.join(CANDIDATES)}",
+    )
     training.add_argument("--images", type=positive, default=16000, help="faces that each one sees")
     training.add_argument("--epochs", type=positive, default=1, help="how often")
     training.set_defaults(run=train)
-    measuring = commands.add_parser("measure", help="time them, write all figures")
-    measuring.add_argument("--seconds", type=not_negative, default=60, help="least time in all")
-    measuring.add_argument("--json", type=output_file, default=Path("out/sweep.json"))
+    measuring = commands.add_parser(
+        "measure", help="time them, write all figures", formatter_class=DefaultsHelp
+    )
+    measuring.add_argument(
+        "--seconds", type=not_negative, default=60, help="least time in all, seconds"
+    )
+    measuring.add_argument(
+        "--json", type=output_file, default=Path("out/sweep.json"), help="where the record goes"
+    )
     measuring.set_defaults(run=measure)
-    drawing = commands.add_parser("draw", help="make the picture of it")
-    drawing.add_argument("--json", type=Path, default=Path("out/sweep.json"))
-    drawing.add_argument("--png", type=Path, default=Path("out/sweep.png"))
+    drawing = commands.add_parser(
+        "draw", help="make the picture of it", formatter_class=DefaultsHelp
+    )
+    drawing.add_argument(
+        "--json", type=Path, default=Path("out/sweep.json"), help="what `measure` wrote"
+    )
+    drawing.add_argument(
+        "--png", type=Path, default=Path("out/sweep.png"), help="where the picture goes"
+    )
     drawing.set_defaults(run=draw)
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     return run_command(parse_args(argv))

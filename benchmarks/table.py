@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.shared.machine import machine_line
-from benchmarks.shared.record import RecordError, read_record
+from benchmarks.shared.record import RecordError, complete, read_record
 from runtime.help import purpose
+from runtime.stoppable import stoppable
 
 Column = tuple[str, str, Callable[[dict], str]]
 """Heading, alignment (``"---"`` left, ``"---:"`` right), and cell of a row."""
@@ -222,6 +223,7 @@ def _reasons(run: dict) -> str:
     return "; ".join(f"{each['name']} ({each['reason']})" for each in run["unavailable"])
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -232,10 +234,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         record = read_record(args.record)
+        with complete(f"record {args.record}"):
+            tables = full_tables(record) if args.full else readme_tables(record)
     except RecordError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(full_tables(record) if args.full else readme_tables(record))
+    print(tables)
     return 0
 
 

@@ -25,8 +25,9 @@ from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
 from runtime.atomic import PendingFile
 from runtime.errors import DeviceError
-from runtime.help import purpose
+from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import positive
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-tiles-1"
 SHARED = 99 * 1024
@@ -196,16 +197,21 @@ def measure(
     return dict(times)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.tiles", description=purpose(__doc__)
+        prog="python -m benchmarks.tiles",
+        description=purpose(__doc__),
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="networks; speed does not depend on the weights")
     add("--batch", type=positive, nargs="+", default=[1], help="faces at once, all of each network")
     add("--processes", type=positive, default=os.cpu_count(), help="that compile at the same time")
-    add("--only", default="", metavar="REGEX", help="works to try, such as gather; default: all")
+    add(
+        "--only", default="", metavar="REGEX", help="works to try, such as gather; all if not given"
+    )
     add("--json", type=Path, default=MEASURED, help="where the tiles go, beside those there")
     args = parser.parse_args(argv)
     known = read_tiles(args.json)

@@ -11,7 +11,6 @@ among the tracks is judged as well, such as those of another revision (`benchmar
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.record import write_record
+from benchmarks.shared.record import RecordError, complete, read_record, write_record
 from benchmarks.tracks import keep_tracks
 from lgrnet.faces.crowd import TrueHead, read_crowd, render_crowd
 from lgrnet.faces.crowd_scenes import SCENES
@@ -29,8 +28,10 @@ from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
 from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
+from runtime.help import DefaultsHelp
 from runtime.installed import how_to_install
 from runtime.option_types import count, output_file, positive
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -130,14 +131,16 @@ def judge(name: str, tracks: Path, clips: Sequence[tuple[Path, Path]]) -> dict:
     """
     events, spent, cpu, detectors = {}, [], [], set()
     for video, truth in clips:
-        record = json.loads((tracks / f"{video.stem}.json").read_text("utf-8"))
-        found = {
-            frame: [(number, tuple(box)) for number, box in faces]
-            for frame, faces in record["tracks"]
-        }
-        spent += record["ms"]
-        cpu += [record["cpu_ms"]] * len(record["ms"])
-        detectors.add(record["detector"])
+        path = tracks / f"{video.stem}.json"
+        record = read_record(path, None)
+        with complete(f"record {path}"):
+            found = {
+                frame: [(number, tuple(box)) for number, box in faces]
+                for frame, faces in record["tracks"]
+            }
+            spent += record["ms"]
+            cpu += [record["cpu_ms"]] * len(record["ms"])
+            detectors.add(record["detector"])
         events[video.stem] = accumulate(read_crowd(truth), found, _length(video))
     return {
         "name": name,
@@ -179,29 +182,40 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.tracking",
         description="Measure how well faces keep their numbers.",
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("--clips", type=Path, default=Path("data/crowd"), help="folder of the rendered clips")
     add("--tracks", type=Path, help="folder of what was found; else `tracks` among the clips")
-    add("--rig", type=Path, help="face rig to render clips that are not there; $LGRNET_FACE_RIG")
+    add(
+        "--rig",
+        type=Path,
+        help="face rig to render clips that are not there; else $LGRNET_FACE_RIG",
+    )
     add("--seed", type=count, default=1, help="people, light and background of clips to render")
     names = [scene.name for scene in SCENES]
-    add("--scenes", nargs="+", choices=names, default=names)
-    add("--model", help="exported file, or a packaged model")
+    add("--scenes", nargs="+", choices=names, default=names, metavar="SCENE", help="some of them")
+    add("--model", help="packaged name or file; the packaged model if not given")
     add("--finder", type=Path, help="YuNet .onnx file, to be judged beside the cascade")
-    add("--threads", type=positive, default=1)
+    add("--threads", type=positive, default=1, help="CPU threads")
     add("--only-judge", action="store_true", help="take the tracks that are there, find none")
-    add("--json", type=output_file, default=Path("benchmarks/results/tracking.json"))
+    add(
+        "--json",
+        type=output_file,
+        default=Path("benchmarks/results/tracking.json"),
+        help="where the record goes",
+    )
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         record = _run(args)
-    except (RigError, InputError, OSError, ImportError) as error:
+    except (RigError, InputError, RecordError, OSError, ImportError) as error:
         logger.error("%s", error)
         return 2
     print(table(record))

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks/tracks.py", description=purpose(__doc__))
     add = parser.add_argument
-    add("clips", nargs="+", type=Path)
+    add("clips", nargs="+", type=Path, help="videos")
     add("-o", "--out", type=Path, required=True, help="folder of the JSON files")
     add(
         "--search-every",
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add("--model", help="exported file, or a packaged model")
     add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
-    add("--threads", type=positive, default=1)
+    add("--threads", type=positive, default=1, help="CPU threads (default: %(default)s)")
     args = parser.parse_args(argv)
     cv2.setNumThreads(args.threads)
     settings = {

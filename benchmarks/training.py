@@ -30,6 +30,7 @@ from lgrnet.training.losses import joint_loss
 from lgrnet.training.optimiser import make_optimiser
 from runtime.help import DefaultsHelp, purpose
 from runtime.option_types import at_least, not_negative, positive, whole
+from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")
@@ -171,7 +172,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
-    add("--presets", nargs="+", default=["edge", "paper"], choices=list(PRESETS))
+    add(
+        "--presets",
+        nargs="+",
+        default=["edge", "paper"],
+        choices=list(PRESETS),
+        help="which networks",
+    )
     add("--threads", type=positive, nargs="+", default=[2], help="one run for each")
     add("--batch", type=_batch, default=8, help="faces of a step")
     add("--seconds", type=not_negative, default=6, help="time of each piece")
@@ -189,6 +196,7 @@ def _batch(text: str) -> int:
     return int(at_least(2, whole(text)))
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -24,10 +24,12 @@ from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
 from runtime.boxes import face_box
 from runtime.formats import FORMATS, Layout, open_writer
+from runtime.help import DefaultsHelp
 from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import VideoWriter
 from runtime.pose.face_model import FACE_MM
 from runtime.results import Face, Result, Timings
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -125,12 +127,26 @@ def measure(kind: str, rows: int, folder: Path) -> dict:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.writing", description="See whether writers grow."
+        prog="python -m benchmarks.writing",
+        description="See whether writers grow.",
+        formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
     add("--rows", type=positive, default=200_000, help="faces, two a frame")
-    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    add("--json", type=output_file, default=Path("benchmarks/results/writing.json"))
+    add(
+        "--kinds",
+        nargs="+",
+        choices=KINDS,
+        default=list(KINDS),
+        metavar="KIND",
+        help="some of them",
+    )
+    add(
+        "--json",
+        type=output_file,
+        default=Path("benchmarks/results/writing.json"),
+        help="where the record goes",
+    )
     add("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.rows < FACES:
@@ -138,6 +154,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -30,6 +30,7 @@ from export.options import (
 from runtime.atomic import PendingFile
 from runtime.option_types import positive
 from runtime.spec import GRAPHS, ONNX_ENGINES, PRECISIONS
+from runtime.stoppable import stoppable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -225,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

@@ -23,6 +23,7 @@ from lgrnet.network.build import build_network
 from lgrnet.network.model import LGRNet
 from lgrnet.training.warm_start import warm_start
 from lgrnet.unseen import as_plain, seen_by, tuned_on
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ def _for_aus(network: LGRNet, path: Path, aus: tuple[int, ...]) -> LGRNet:
     return part
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -126,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("checkpoints", type=Path, nargs="+", help="two or more, which began with the same weights")
     add("--missing-from", type=Path, help="one more, for what all of them lack, a recurrence")
-    add("-o", "--output", "--out", type=Path, required=True, help="where to")
+    add("-o", "--output", "--out", type=Path, required=True, help="the checkpoint to write")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -27,6 +27,7 @@ from runtime.align import ALIGNED_SIZE
 from runtime.atomic import PendingFile
 from runtime.help import DefaultsHelp
 from runtime.option_types import count, output_file
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +145,7 @@ def scores(aus: Sequence[int], f1: np.ndarray, truth: np.ndarray) -> dict:
     return {**means, "f1": {au_key(au): float(f1[i]) for i, au in enumerate(aus)}}
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -151,14 +153,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Train and judge what networks must beat: always on, a perceptron, a CNN.",
         formatter_class=DefaultsHelp,
     )
-    parser.add_argument("--data", type=Path, default=Path("data/faces"))
+    parser.add_argument("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     parser.add_argument(
         "--also", type=Path, nargs="+", default=(), metavar="FOLDER",
         help="further data sets to train on, as a network with data.also was",
     )  # fmt: skip
-    parser.add_argument("--cnn-epochs", type=count, default=3, help="0 leaves the network out")
-    parser.add_argument("--json", type=output_file, help="also write the scores here")
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--cnn-epochs",
+        type=count,
+        default=3,
+        help="passes over the faces; 0 leaves the network out",
+    )
+    parser.add_argument(
+        "--json", type=output_file, help="also write the scores here; printed only if not given"
+    )
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

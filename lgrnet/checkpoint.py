@@ -40,9 +40,32 @@ def save_checkpoint(path: str | Path, model: LGRNet, meta: Mapping[str, Any] | N
         "model": model.state_dict(),
         "meta": dict(meta or {}),
     }
+    write_whole(path, content)
+
+
+def write_whole(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write what PyTorch stores; a file of that name is replaced only once the new one is complete.
+
+    Args:
+        path: Where to; the folder is made if need be.
+        content: Plain values and tensors.
+
+    Raises:
+        InputError: The folder is a file.
+        OSError: The file cannot be written.
+    """
     # Given a path, PyTorch would write its name into the file.
     with PendingFile(path, durable=True) as part, part.open("wb") as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # PyTorch ends the file in any case, and fails at that instead.
+            stop = error.__context__
+            if isinstance(stop, OSError) and stop.errno:
+                raise OSError(stop.errno, stop.strerror, str(path)) from error
+            if isinstance(stop, KeyboardInterrupt):
+                raise stop from None
+            raise
 
 
 def load_checkpoint(

@@ -9,7 +9,6 @@ and more as JSON, and with ``--page`` as a page of plots.
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,13 +24,13 @@ from lgrnet.unseen import overlap_with_fold, warnings_of
 from runtime.atomic import PendingFile
 from runtime.aus_option import METAVAR, OPTION, join_aus, read_aus
 from runtime.backends.flip_test import flip_tested
-from runtime.closed_pipe import redirect_to_nowhere
 from runtime.digest import file_sha256
 from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp
 from runtime.option_types import output_file, positive, whole
 from runtime.packaged import model_path, no_such_model
 from runtime.spec import ENGINES
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +104,7 @@ def default_record(model: Path, data: Path, split: str, flip_test: bool = False)
     return folder / f"{model.stem}{kind}_{name}{'_flip_test' * flip_test}.json"
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -157,14 +157,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         logger.error("%s", error)
         return 2
-    what = f"{args.model}, {args.data}, {name}{', with a flip test' * args.flip_test}"
-    try:
-        print(f"{what}\n{format_report(scores)}", flush=True)
-    except BrokenPipeError:  # whoever reads has enough; all is written
-        redirect_to_nowhere(sys.stdout)
     logger.info("written to %s", path)
     if args.page is not None:
         logger.info("plotted in %s", args.page)
+    what = f"{args.model}, {args.data}, {name}{', with a flip test' * args.flip_test}"
+    print(f"{what}\n{format_report(scores)}")
     return 0
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +48,16 @@ def halve(path: Path, output: Path) -> float:
     return worst
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.halve", description="Store a checkpoint's weights in float16."
     )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("-o", "--output", "--out", type=Path, required=True, help="where to")
+    parser.add_argument("checkpoint", type=Path, help="written by python -m lgrnet.train")
+    parser.add_argument(
+        "-o", "--output", "--out", type=Path, required=True, help="the checkpoint to write"
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

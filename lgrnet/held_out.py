@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a command that fits a checkpoint to held-out people."""
     add = parser.add_argument
-    add("checkpoint", type=Path)
+    add("checkpoint", type=Path, help="written by python -m lgrnet.train")
     add("--data", type=Path, default=Path("data/faces"), help="data set's folder")
     add("--split", nargs="+", default=["val"], metavar="NAME", help="splits, taken as one; in a "
         "prepared corpus each person is one. Not those that it was trained on, nor those that "
         "will judge it")  # fmt: skip
-    add("-o", "--output", "--out", type=Path, required=True, help="where to")
+    add("-o", "--output", "--out", type=Path, required=True, help="the checkpoint to write")
     add(
         "--json",
         type=output_file,

@@ -25,6 +25,7 @@ from runtime.action_units import au_key
 from runtime.atomic import write_json
 from runtime.errors import DeviceError, InputError
 from runtime.help import DefaultsHelp
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ def fit_intensities(
     return {**kept, "intensities_from": fitted_on}, rows
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

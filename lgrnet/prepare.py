@@ -21,6 +21,7 @@ from lgrnet.corpora.writing import shard_table, write_sequences
 from lgrnet.data.shards import OtherDatasetError
 from runtime.errors import InputError
 from runtime.option_types import count, whole
+from runtime.stoppable import GOES_ON, stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -207,7 +208,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         kind.add_argument(
             "--workers", type=count, help="processes; one a core if not given, 0: none"
         )
-        kind.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+        kind.add_argument(
+            "--progress",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="show a progress bar",
+        )
     return parser.parse_args(argv)
 
 
@@ -254,6 +260,7 @@ _READERS = {"bp4d": _bp4d, "disfa": _disfa}
 """Corpus, each of `lgrnet.corpora.folds.CORPORA` → what prepares some of its subjects."""
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -263,9 +270,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
-    except KeyboardInterrupt:
-        logger.error("interrupted: run the same command again to go on")
-        return 130
     return 0
 
 

@@ -42,6 +42,7 @@ from runtime.action_units import au_key
 from runtime.atomic import write_json
 from runtime.errors import DeviceError
 from runtime.help import DefaultsHelp
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +156,7 @@ def labels_of(aus: Sequence[int], own: FaceShards) -> np.ndarray:
     return presence
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -33,6 +33,7 @@ from lgrnet.training.trainer import STATE_NAME, Trainer
 from lgrnet.unseen import check_sources
 from runtime.errors import DeviceError
 from runtime.option_types import positive
+from runtime.stoppable import GOES_ON, stoppable
 
 __all__ = ["Trainer", "main"]
 
@@ -45,14 +46,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m lgrnet.train", description="Train LGRNet; goes on where it stopped."
     )
     add = parser.add_argument
-    add("config", type=Path, help="the experiment, a TOML file from configs/")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="such as optim.lr=0.003")
+    add(
+        "config",
+        type=Path,
+        help="the experiment, a TOML file from configs/, which says where its results go",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another value than in the file, such as optim.lr=0.003; can be given several times",
+    )
     add("--fold", choices=[*map(str, FOLDS), "all"], help="of the corpus of the experiment")
     add("--variant", action="append", choices=[*VARIANTS, "all"],
         help="train this network of the paper instead; can be given several times")  # fmt: skip
-    add("--device", default="cpu", help="cpu, cuda or cuda:N")
+    add("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
     add("--threads", type=positive, help="CPU threads; PyTorch's default if not given")
-    add("--progress", action=argparse.BooleanOptionalAction, default=True)
+    add(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     args = parser.parse_args(argv)
     return args
 
@@ -94,6 +110,7 @@ def _train(experiments: Sequence[Experiment], device: torch.device, progress: bo
         trainer.together.free_memory()
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 1 where the loss did not stay finite."""
     args = parse_args(argv)
@@ -115,9 +132,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DeviceError, ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2
-    except KeyboardInterrupt:
-        logger.error("interrupted: run the same command again to go on")
-        return 130
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()

@@ -1,6 +1,7 @@
 """Processes that work for a command, and end with it even when it is killed."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
@@ -89,6 +90,9 @@ def _one_a_core() -> int:
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
     cv2.setNumThreads(1)  # one process a core already
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # A terminal sends Ctrl-C to the workers as well: they end at once, and say nothing.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:
         prepare(*arguments)

@@ -38,6 +38,7 @@ from runtime.run import Run
 from runtime.settings import Settings
 from runtime.signals import Signals
 from runtime.sources import open_source, read_ahead
+from runtime.stoppable import KEPT, stoppable
 from runtime.truth import Agreement, TrueFace, read_truth
 
 BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, ImportError, OSError)
@@ -45,13 +46,14 @@ BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, Import
 CASELESS = ("darwin", "win32")
 """Systems on whose discs ``Clip.csv`` and ``clip.csv`` are one file."""
 
-FINE, BAD, CANNOT_WRITE, INTERRUPTED, READER_GONE, TERMINATED = 0, 2, 3, 130, 141, 143
+FINE, BAD, CANNOT_WRITE, TERMINATED = 0, 2, 3, 143
 
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a run as Ctrl-C does."""
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -74,12 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(join_aus(argv))
         with _sigterm():
             return _run(args)
-    except KeyboardInterrupt as stop:
-        print("interrupted; what was finished is kept", file=sys.stderr)
-        return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
+    except _Terminated:
+        print(KEPT, file=sys.stderr)
+        return TERMINATED
     except BrokenPipeError:
-        redirect_to_nowhere(sys.stdout)
-        return READER_GONE
+        raise  # an OSError, but no bad input
     except BAD_INPUT as error:
         tell(printable(f"error: {error}"))
         if not isinstance(error, OutputError):

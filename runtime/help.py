@@ -24,6 +24,9 @@ class DefaultsHelp(argparse.ArgumentDefaultsHelpFormatter):
     """Help with the defaults, but for options whose default is to be left out."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default is None or action.default is False or action.default == []:
+        default = action.default
+        if default is None or default is False or default in ([], (), ""):
             return action.help
+        if isinstance(default, list | tuple) and action.help and "%(default)" not in action.help:
+            return f"{action.help} (default: {' '.join(map(str, default))})".replace("%", "%%")
         return super()._get_help_string(action)

@@ -4,6 +4,7 @@ import argparse
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -29,8 +30,8 @@ def commands() -> list[str]:
     return sorted([*found, "runtime.cli"])
 
 
-def options(name: str) -> list[argparse.Action]:
-    """Return the options of a command, with those of its commands."""
+def parsers(name: str) -> list[argparse.ArgumentParser]:
+    """Return the parser of a command, and those of its commands."""
 
     def stop(parser, *_):
         raise _Parsing(parser)
@@ -39,14 +40,18 @@ def options(name: str) -> list[argparse.Action]:
         patch.setattr(argparse.ArgumentParser, "parse_known_args", stop)
         with pytest.raises(_Parsing) as caught:
             import_module(name).main([])
-    parsers, found = [caught.value.args[0]], []
-    for parser in parsers:  # grows
+    found = [caught.value.args[0]]
+    for parser in found:  # grows
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
-                parsers.extend(action.choices.values())
-            elif action.option_strings:
-                found.append(action)
+                found.extend(action.choices.values())
     return found
+
+
+def options(name: str) -> list[argparse.Action]:
+    """Return the options of a command, with those of its commands."""
+    actions = chain.from_iterable(parser._actions for parser in parsers(name))
+    return [action for action in actions if action.option_strings]
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +93,45 @@ def test_numbers_of_threads_workers_and_faces_are_checked_alike(all_options, opt
     assert seen >= 3
 
 
+@pytest.mark.parametrize("name", commands())
+def test_what_a_command_takes_is_explained_with_its_default(name):
+    for parser in parsers(name):
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction) or action.help == argparse.SUPPRESS:
+                continue
+            assert action.help, f"{parser.prog} {action.dest}"
+            none = action.default in (None, False, argparse.SUPPRESS) or action.nargs == 0
+            if none or action.default in ([], (), "") or not action.option_strings:
+                continue
+            shown = parser._get_formatter()._expand_help(action)
+            parts = action.default if isinstance(action.default, list) else [action.default]
+            assert "default" in shown or "if not given" in shown, f"{parser.prog} {action.dest}"
+            assert all(f"{part}".removesuffix(".0") in shown for part in parts)
+
+
 def test_numbers_are_read_by_types_that_say_what_is_wrong(all_options):
     for name, actions in all_options.items():
         for action in actions:
             assert action.type not in (int, float), f"{name} {action.option_strings}"
+
+
+# `benchmarks.tracks` also runs with other revisions of the runtime, which lack what does this.
+@pytest.mark.parametrize("name", sorted(set(commands()) - {"benchmarks.tracks"}))
+def test_no_command_ends_with_a_traceback_by_ctrl_c_or_without_a_reader(name, monkeypatch, capsys):
+    if name.startswith("runtime.commands."):  # `runtime.cli` runs them
+        name, given = "runtime.cli", [name.rpartition(".")[2]]
+    else:
+        given = []
+    for error, code, lines in ((KeyboardInterrupt, 130, 1), (BrokenPipeError, 141, 0)):
+        monkeypatch.setattr(
+            argparse.ArgumentParser, "parse_known_args", mock.Mock(side_effect=error)
+        )
+        monkeypatch.setattr("runtime.stoppable.redirect_to_nowhere", lambda stream: None)
+        assert import_module(name).main(given) == code
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert len(said.err.splitlines()) == lines
+        assert "interrupted" in said.err or not lines
 
 
 @pytest.mark.parametrize(("text", "number"), [("cuda", 0), ("cuda:1", 1), ("2", 2), ("0", 0)])

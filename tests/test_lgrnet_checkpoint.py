@@ -1,5 +1,8 @@
+import errno
+import io
 import pickle
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,6 +80,25 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(model, saved, monkeypatc
     monkeypatch.setattr(checkpoint.torch, "save", fail)
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(saved, model)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize("stop", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_a_full_disc_and_ctrl_c_are_told_as_what_they_are(model, saved, monkeypatch, stop):
+    class Full(io.BytesIO):
+        def write(self, part):
+            if self.tell() > 20_000:
+                raise stop
+            return super().write(part)
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(Path, "open", lambda *_: Full())
+    with pytest.raises(type(stop)) as caught:
+        save_checkpoint(saved, model)
+    monkeypatch.undo()
+    if isinstance(stop, OSError):
+        assert str(caught.value) == f"[Errno 28] No space left: '{saved}'"
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
 

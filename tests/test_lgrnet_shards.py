@@ -99,3 +99,13 @@ def test_what_a_further_set_lacks_is_named(folders, tmp_path):
         FaceShards(second, "train", also=[first])
     with pytest.raises(DatasetError, match=f"{second} has the splits .* not 'test'"):
         FaceShards(first, "test", also=[second])
+
+
+@pytest.mark.parametrize(
+    ("corpus", "people"), [("bp4d", True), ("a new one", True), ("own", False)]
+)
+def test_splits_of_a_corpus_are_told_to_be_people(tmp_path, corpus, people):
+    write_index(tmp_path, (1, 12), {"F001": 1}, {"corpus": corpus})
+    with pytest.raises(DatasetError, match="not 'test'") as caught:
+        FaceShards(tmp_path, "test")
+    assert ("each is a person" in str(caught.value)) == people

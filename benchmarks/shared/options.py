@@ -14,5 +14,11 @@ def add_record(parser: argparse.ArgumentParser, default: Path) -> None:
         default: Where to without one.
     """
     parser.add_argument(
-        "--json", type=output_file, nargs="?", const=default, default=default, metavar="PATH"
+        "--json",
+        type=output_file,
+        nargs="?",
+        const=default,
+        default=default,
+        metavar="PATH",
+        help="where the record goes (default: %(default)s)",
     )

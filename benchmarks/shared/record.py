@@ -1,6 +1,8 @@
 """Records of measurements: JSON files that tables and charts are made from."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lgrnet.evaluation.defined import defined
@@ -24,15 +26,15 @@ def write_record(record: dict, path: Path) -> None:
     write_json(path, defined(record))
 
 
-def read_record(path: Path, form: str = FORMAT) -> dict:
+def read_record(path: Path, form: str | None = FORMAT) -> dict:
     """Read a record.
 
     Args:
         path: Written by :func:`write_record`.
-        form: The ``format`` that it must have.
+        form: The ``format`` that it must have; None for any, or none.
 
     Returns:
-        The record.
+        The record. What is in it is not looked at: see :func:`complete`.
 
     Raises:
         RecordError: There is no such file, or it is no such record.
@@ -43,13 +45,31 @@ def read_record(path: Path, form: str = FORMAT) -> dict:
         raise RecordError(f"record {path} cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise RecordError(f"record {path} is not JSON ({error}): measure again") from error
-    found = record.get("format") if isinstance(record, dict) else None
-    if found != form:
+    if not isinstance(record, dict):
+        raise RecordError(f"record {path} is no JSON object: measure again")
+    found = record.get("format")
+    if form is not None and found != form:
         raise RecordError(
             f"record {path} has format {found!r}, not {form!r}: measure again with the benchmark "
             "that writes such records"
         )
     return record
+
+
+@contextmanager
+def complete(what: str) -> Iterator[None]:
+    """Name what the block makes something of, where that lacks a key.
+
+    Args:
+        what: A record or records, with their names.
+
+    Raises:
+        RecordError: It does.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise RecordError(f"{what} has no {error}: measure again") from error
 
 
 def read_scores(root: Path, name: str, form: str | None = None) -> dict:
@@ -58,14 +78,12 @@ def read_scores(root: Path, name: str, form: str | None = None) -> dict:
     Args:
         root: The project's.
         name: Of a file in its ``docs``, without suffix.
-        form: The ``format`` that it must have; None for a file without one, as of
-            `lgrnet.evaluate`.
+        form: As of :func:`read_record`; files of `lgrnet.evaluate` have none.
 
     Returns:
         The record.
 
     Raises:
-        RecordError: It has another ``format``, or one that it should have cannot be read.
+        RecordError: As of :func:`read_record`.
     """
-    path = root / "docs" / f"{name}.json"
-    return json.loads(path.read_text("utf-8")) if form is None else read_record(path, form)
+    return read_record(root / "docs" / f"{name}.json", form)

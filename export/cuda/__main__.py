@@ -7,6 +7,7 @@ from pathlib import Path
 
 from export.options import run_exporter
 from runtime.option_types import positive
+from runtime.stoppable import stoppable
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

@@ -12,6 +12,7 @@ from export.native.convert import (
     export_native,
 )
 from export.options import add_comparison, add_precision, run
+from runtime.stoppable import stoppable
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from export.options import run_exporter
 from runtime.backends.tensorrt_plan import FLAVOURS
 from runtime.option_types import gpu
+from runtime.stoppable import stoppable
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

@@ -181,7 +181,7 @@ def _shards_of(root: Path, index: dict, splits: Sequence[str], most: int | None)
     unknown = [name for name in splits if name not in counts]
     if unknown:
         hint = ": name those that it has"
-        if index["recipe"].get("corpus") in ("bp4d", "disfa"):
+        if index["recipe"].get("corpus") not in (None, "own"):
             hint = (
                 "; each is a person: name some of them, or choose them by --corpus and --fold "
                 "where a command takes these, or prepare the corpus with those that are missing"

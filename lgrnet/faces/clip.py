@@ -31,6 +31,7 @@ from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.landmarks import COUNT
 from runtime.outputs.pictures import frames_in
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -159,11 +160,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.faces.clip", description="Render the demo clip and its truth."
     )
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="folder; clip.mp4 and clip_truth.csv are written there",
+    )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -21,6 +21,7 @@ from lgrnet.faces.head.obj import ObjError, ObjMesh, read_obj, read_vertices
 from lgrnet.faces.head.rig import Part
 from runtime.atomic import PendingFile
 from runtime.option_types import whole
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +198,7 @@ def _how_to_clone() -> str:
     )
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -204,16 +206,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=f"Make a face rig from a clone of ICT-FaceKit ({SOURCE}).",
     )
     parser.add_argument("clone", type=Path, help="folder of the clone")
-    parser.add_argument("-o", "--out", type=Path, default=Path("face_rig.npz"), help="rig file")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("face_rig.npz"),
+        help="rig file (default: %(default)s)",
+    )
     parser.add_argument(
         "--identity-modes",
         type=whole,
         choices=range(1, 101),
         default=100,
         metavar="1..100",
-        help="how many of the 100 to keep, the strongest first",
+        help="how many of the 100 to keep, the strongest first (default: %(default)s)",
     )
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -30,6 +30,7 @@ from runtime.boxes import face_box
 from runtime.landmarks import COUNT
 from runtime.option_types import count
 from runtime.outputs.pictures import frames_in
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -259,12 +260,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m lgrnet.faces.crowd", description="Render clips of several people."
     )
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="folder; a video and a table of the truth are written there for each scene",
+    )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
-    parser.add_argument("--seed", type=count, default=1, help="other people, light and background")
+    parser.add_argument(
+        "--seed",
+        type=count,
+        default=1,
+        help="others give other people, light and background (default: %(default)s)",
+    )
     return parser.parse_args(argv)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -25,6 +25,7 @@ from runtime.align import ALIGNED_SIZE, alignment_matrix
 from runtime.atomic import PendingFile
 from runtime.errors import InputError
 from runtime.help import DefaultsHelp
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
     return np.vstack(rows)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -114,7 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=DefaultsHelp,
     )
     parser.add_argument(
-        "-o", "--out", type=Path, default=Path("docs"), help="folder for the pictures"
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("docs"),
+        help=f"folder; {AU_GALLERY} and {FACES} are written there",
     )
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     args = parser.parse_args(argv)

@@ -44,6 +44,7 @@ from runtime.atomic import STALE
 from runtime.digest import file_sha256
 from runtime.help import DefaultsHelp
 from runtime.option_types import count, not_negative, positive
+from runtime.stoppable import GOES_ON, stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -315,10 +316,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             f"--{name}", type=not_negative, default=getattr(default, name), help=what
         )
     parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     return parser.parse_args(argv)
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -336,9 +343,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenProcessPool:
         logger.error(KILLED)
         return 2
-    except KeyboardInterrupt:
-        logger.error("interrupted: run the same command again to go on")
-        return 130
     return 0
 
 

@@ -41,6 +41,7 @@ from runtime.latency import Stopwatch
 from runtime.option_types import count, positive
 from runtime.pipeline import Pipeline
 from runtime.sources import open_source
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -128,9 +129,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m lgrnet.heatmaps", description=purpose(__doc__))
     add = parser.add_argument
-    add("checkpoint", type=Path)
+    add("checkpoint", type=Path, help="written by python -m lgrnet.train")
     add("images", type=Path, nargs="+", help="images, folders of images, or videos")
-    add("-o", "--out", type=Path, default=Path("out/heatmaps"), help="(default: %(default)s)")
+    add(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("out/heatmaps"),
+        help="where to; .png, _gates.png and .npz are appended (default: %(default)s)",
+    )
     add(OPTION, type=read_aus, metavar=METAVAR,
         help=f"which to show; the {SHOWN} most present ones if not given")  # fmt: skip
     add(
@@ -141,9 +148,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--format",
         choices=("png", "jpg", "pdf", "svg"),
         default="png",
-        help="(default: %(default)s)",
+        help="of the pictures (default: %(default)s)",
     )
-    add("--device", default="cpu", help="cpu, cuda or cuda:N")
+    add("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
     add("--threads", type=positive, help="CPU threads; PyTorch's default if not given")
     return parser.parse_args(join_aus(argv))
 
@@ -190,6 +197,7 @@ def _write(args: argparse.Namespace, model: nn.Module) -> None:
     logger.info("numbers in %s", path)
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)

@@ -9,7 +9,6 @@ counts of every fold, from which all figures can be computed again.
 import argparse
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +17,9 @@ from lgrnet.tables.fold_means import find_runs
 from lgrnet.tables.paper import Table, make_tables
 from lgrnet.tables.text import to_latex, to_markdown
 from runtime.atomic import PendingFile
-from runtime.closed_pipe import redirect_to_nowhere
 from runtime.errors import InputError
 from runtime.help import purpose
+from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +53,9 @@ def to_json(tables: Sequence[Table], sources: dict[str, dict]) -> str:
     return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code, 141 if the reader of the output has gone."""
+    """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lgrnet.tables", description=purpose(__doc__))
     add = parser.add_argument
     add("runs", type=Path, nargs="+", help="folders of runs, searched with all below them")
@@ -75,11 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.error("%s", error)
         return 2
     logger.info("written to %s.md, .tex and .json", args.out)
-    try:
-        print(text[".md"], flush=True)
-    except BrokenPipeError:
-        redirect_to_nowhere(sys.stdout)
-        return 141
+    print(text[".md"])
     return 0
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from lgrnet.checkpoint import find_damage, save_checkpoint
+from lgrnet.checkpoint import find_damage, save_checkpoint, write_whole
 from lgrnet.data.batches import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.data.shards import DatasetError
 from lgrnet.evaluation.fold_scores import (
@@ -47,7 +47,7 @@ from lgrnet.training.warm_start import warm_start
 from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
 from lgrnet.unseen import VALIDATION_RECIPE, as_plain, seen_by, will_have_seen
 from runtime.action_units import au_key
-from runtime.atomic import STALE, PendingFile, write_json
+from runtime.atomic import STALE, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -352,9 +352,7 @@ class Trainer:
             "mean": None if self.mean is None else self.mean.state_dict(),
             "progress": [self.epoch, self.step, self.seconds, self.best],
         }
-        path = self.experiment.out / STATE_NAME
-        with PendingFile(path, durable=True) as part, part.open("wb") as file:
-            torch.save(state, file)
+        write_whole(self.experiment.out / STATE_NAME, state)
 
     def _load_state(self, path: Path) -> None:
         try:

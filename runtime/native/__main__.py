@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from runtime.errors import InputError
 from runtime.native.compile import CompileError, compile_engine
 from runtime.native.library import TARGETS, open_library
+from runtime.stoppable import stoppable
 
 
+@stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 

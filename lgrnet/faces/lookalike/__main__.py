@@ -11,6 +11,7 @@ from lgrnet.faces.lookalike.write import FRAMES, write_lookalike
 from lgrnet.workers import KILLED
 from runtime.errors import OpenCVError
 from runtime.option_types import count, positive
+from runtime.stoppable import GOES_ON, stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -22,19 +23,27 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Render a corpus that lies on disc as BP4D or DISFA does. Goes on where it "
         "stopped.",
     )
-    parser.add_argument("corpus", choices=FRAMES)
+    parser.add_argument("corpus", choices=FRAMES, help="which it looks like")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--rig", type=Path, help="face rig; else $LGRNET_FACE_RIG")
     parser.add_argument(
         "--frames", type=positive, help="labelled frames of a sequence; 12 in bp4d, 100 in disfa"
     )
     parser.add_argument("--subjects", nargs="+", help="names, all if not given")
-    parser.add_argument("--seed", type=count, default=0, help="other seeds give other people")
+    parser.add_argument(
+        "--seed", type=count, default=0, help="others give other people (default: %(default)s)"
+    )
     parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a progress bar",
+    )
     return parser.parse_args(argv)
 
 
+@stoppable(GOES_ON)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parse_args(argv)
@@ -50,9 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenProcessPool:
         logger.error(KILLED)
         return 2
-    except KeyboardInterrupt:
-        logger.error("interrupted: run the same command again to go on")
-        return 130
     return 0
 
 
