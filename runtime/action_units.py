@@ -47,6 +47,9 @@ def au_key(number: int) -> str:
     return f"AU{number:02d}"
 
 
+_KEYS = frozenset(map(au_key, AU_NAMES))
+
+
 def au_number(name: str | int) -> int:
     """Read an AU as people write it: ``12``, ``"12"``, ``"AU12"``, ``"au6"``.
 
@@ -60,11 +63,12 @@ def au_number(name: str | int) -> int:
         InputError: It is no action unit.
     """
     if isinstance(name, str):
-        if found := re.fullmatch(r"(?:AU)?(\d+)", name, re.IGNORECASE | re.ASCII):
+        if found := re.fullmatch(r"(?:AU)?(\d{1,3})", name, re.IGNORECASE | re.ASCII):
             return int(found[1])
     elif not isinstance(name, bool):
         try:
-            return operator.index(name)
+            if (number := operator.index(name)) >= 0:
+                return number
         except TypeError:
             pass
     raise InputError(f"{name!r} is no action unit: write AU12 or 12")
@@ -84,7 +88,9 @@ def au_keys(aus: Iterable[str | int]) -> tuple[str, ...]:
     """
     if isinstance(aus, str) or not isinstance(aus, Iterable):
         raise InputError(f"action units are given as a list, [{aus!r}] and not {aus!r}")
-    return tuple(dict.fromkeys(au_key(au_number(au)) for au in aus))
+    # Runs with ``--aus`` ask this of every face, by keys.
+    keys = (au if isinstance(au, str) and au in _KEYS else au_key(au_number(au)) for au in aus)
+    return tuple(dict.fromkeys(keys))
 
 
 def choose_aus(aus: Iterable[str | int], known: Iterable[str] | None, who: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from runtime.action_units import au_number
 from runtime.errors import InputError
 
 OPTION = "--aus"
-_WRITTEN = (OPTION, "--au")  # which argparse takes for it
+_WRITTEN = (OPTION, "--au", "--a")  # which argparse takes for it
 METAVAR = "AU12,AU06"
 
 _WORDS = re.compile(r"(AU)?\d+([, ]+(AU)?\d+)*[, ]*", re.IGNORECASE | re.ASCII)

@@ -320,8 +320,8 @@ class Detector(Described):
 
         Returns:
             The faces by id; none is not an error. Frames are numbered from 0, or from the last
-            `reset`; behind the end of a stream they begin anew. A stream in progress on this
-            detector cannot go on afterwards.
+            `reset`; behind the end of a stream they begin anew, behind one that was broken off they
+            go on. A stream in progress on this detector cannot go on afterwards.
 
         Raises:
             InputError: The frame is not an image, or the time no number.
@@ -435,7 +435,8 @@ class Detector(Described):
                 picture = shot.timestamp is None  # files without times are those
             self._picture = picture
             self._number = partial(number, shot) if number else None
-            self._next_index = shot.index
+            if follow:
+                self._next_index = shot.index
             try:
                 result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             finally:

@@ -45,6 +45,9 @@ def test_times_in_whole_seconds_are_never_left_behind():
     assert times[::20] == [0, 1, 2]
     clock = Clock(0.05)
     assert not any(clock(time) and clock.guesses for time in np.repeat([0.0, 1.0, 2.0], 20))
+    clock = Clock(0.1)
+    guessed = [bool(clock(time) + 1) and clock.guesses for time in np.repeat([0.0, 30.0, 60.0], 40)]
+    assert guessed == [False] * 21 + [True] * 19 + [False] * 80, "until the first time is told"
     assert (np.diff(times) > 0).all()
     assert times[-1] < 3
 

@@ -6,16 +6,28 @@ import pytest
 from some_results import some_face, some_result
 
 from runtime.outputs.continued import ContinuedIds
+from runtime.tracking.tracker import REMEMBER
+
+
+def behind(*faces, highest=8, away=0, cut=False):
+    """Ids behind a joint, before which faces were seen so many frames ago."""
+    before = {face.id: face for face in faces}
+    return ContinuedIds(before, dict.fromkeys(before, away), highest, cut)
+
+
+def ids(result):
+    return [face.id for face in result]
 
 
 def test_ids_go_on():
-    here = (some_face(3, x=100), some_face(7, x=400))
-    ids = ContinuedIds(some_result(9, *here), highest=8)
-    after = ids.apply(some_result(10, some_face(0, x=405), some_face(1, x=95), some_face(2, x=250)))
+    joint = behind(some_face(3, x=100), some_face(7, x=400))
+    after = joint.apply(
+        some_result(10, some_face(0, x=405), some_face(1, x=95), some_face(2, x=250))
+    )
     left = some_face(x=0).box[0]
     assert [face.id for face in after] == [3, 7, 9]
     assert [face.box[0] - left for face in after] == pytest.approx([95, 405, 250], abs=0.01)
-    later = ids.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
+    later = joint.apply(some_result(11, some_face(1, x=95), some_face(4, x=500)))
     assert [face.id for face in later] == [3, 10]
     assert after.ended == later.ended == ()
 
@@ -25,45 +37,60 @@ def test_who_has_moved_on_while_it_was_cut_off(common, same):
     """Boxes of one size side by side, whose overlap is that share of their union."""
     before = some_face(3, x=100)
     moved = before.box[2] * (1 - common) / (1 + common)
-    ids = ContinuedIds(some_result(9, before), highest=8)
-    after = ids.apply(some_result(10, some_face(0, x=100 + moved)))
-    assert [face.id for face in after] == [3 if same else 9]
-    assert after.ended == (() if same else (3,))
+    after = behind(before).apply(some_result(10, some_face(0, x=100 + moved)))
+    assert ids(after) == [3 if same else 9]
+    assert after.ended == ()
 
 
 def test_of_two_at_one_place_the_nearer_goes_on():
-    ids = ContinuedIds(some_result(9, some_face(3, x=100)), highest=8)
-    after = ids.apply(some_result(10, some_face(0, x=120), some_face(1, x=102)))
+    after = behind(some_face(3, x=100)).apply(
+        some_result(10, some_face(0, x=120), some_face(1, x=102))
+    )
     left = some_face(x=0).box[0]
     places = {face.id: face.box[0] - left for face in after}
     assert places == pytest.approx({3: 102, 9: 120}, abs=0.01)
 
 
+def test_of_two_that_were_at_one_place_the_later_one_goes_on():
+    there = {3: some_face(3, x=100), 5: some_face(5, x=104)}
+    joint = ContinuedIds(there, {3: 0, 5: 20}, highest=8)
+    assert ids(joint.apply(some_result(10, some_face(0, x=104)))) == [3]
+    assert ids(joint.apply(some_result(11, some_face(0, x=104), some_face(1, x=100)))) == [3, 5]
+
+
 def test_a_number_that_is_given_again_is_another_face():
-    ids = ContinuedIds(some_result(9, some_face(3, x=100)), highest=8)
-    assert [face.id for face in ids.apply(some_result(10, some_face(0, x=100)))] == [3]
-    gone = ids.apply(replace(some_result(11), ended=(0,)))
+    joint = behind(some_face(3, x=100))
+    assert ids(joint.apply(some_result(10, some_face(0, x=100)))) == [3]
+    gone = joint.apply(replace(some_result(11), ended=(0,)))
     assert gone.ended == (3,)
-    assert [face.id for face in ids.apply(some_result(12, some_face(0, x=100)))] == [9]
+    assert ids(joint.apply(some_result(12, some_face(0, x=100)))) == [9]
 
 
-def test_who_is_not_there_behind_the_joint_has_ended():
-    here = (some_face(3, x=100), some_face(7, x=400))
-    ids = ContinuedIds(some_result(9, *here), highest=8)
-    after = ids.apply(some_result(10, some_face(0, x=95)))
-    assert [face.id for face in after] == [3]
-    assert after.ended == (7,)
-    assert ids.apply(some_result(11, some_face(0, x=95))).ended == ()
+@pytest.mark.parametrize("away", [0, 90])
+def test_who_is_not_found_at_once_is_waited_for_as_the_tracker_waits(away):
+    joint = behind(some_face(3, x=100), some_face(7, x=400), away=away)
+    for frame in range(REMEMBER - away):
+        after = joint.apply(some_result(10 + frame, some_face(0, x=95)))
+        assert (ids(after), after.ended) == ([3], ())
+    over = joint.apply(some_result(200, some_face(0, x=95)))
+    assert over.ended == (7,)
+    assert ids(joint.apply(some_result(201, some_face(0, x=95), some_face(1, x=400)))) == [3, 9]
+
+
+def test_who_comes_back_in_time_goes_on():
+    joint = behind(some_face(3, x=100))
+    assert ids(joint.apply(some_result(10))) == []
+    assert ids(joint.apply(some_result(11, some_face(0, x=300)))) == [9]
+    assert ids(joint.apply(some_result(12, some_face(0, x=300), some_face(1, x=98)))) == [3, 9]
 
 
 def test_ids_behind_frames_without_faces():
-    ids = ContinuedIds(None, highest=-1)
-    assert [face.id for face in ids.apply(some_result(0, some_face(5)))] == [0]
+    assert ids(behind(highest=-1).apply(some_result(0, some_face(5)))) == [0]
 
 
 def test_behind_the_end_of_a_file_nobody_goes_on():
-    ids = ContinuedIds(some_result(9, some_face(3, x=100), some_face(7, x=400)), 8, cut=True)
-    first = ids.apply(some_result(10, some_face(0, x=100)))
-    assert [face.id for face in first] == [9]
+    joint = behind(some_face(3, x=100), some_face(7, x=400), cut=True)
+    first = joint.apply(some_result(10, some_face(0, x=100)))
+    assert ids(first) == [9]
     assert first.ended == (3, 7)
-    assert ids.apply(some_result(11, some_face(0, x=100))).ended == ()
+    assert joint.apply(some_result(11, some_face(0, x=100))).ended == ()

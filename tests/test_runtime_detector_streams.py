@@ -1,6 +1,7 @@
 """Frames that belong together: streams, and where one video ends and the next begins."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from test_runtime_fixtures import spot, wall
 
 from runtime.detector import Detector
 from runtime.signals import Signals
+from runtime.sources import open_source
 
 
 def logit(p: float) -> float:
@@ -63,6 +65,58 @@ def test_smoothing_heeds_the_frames_that_every_leaves_out(model, finder):
         assert face.adjusted == pytest.approx(other.adjusted, abs=1e-9)
         changes += abs(face.adjusted["AU06"] - face.aus["AU06"])
     assert changes > 0.01, "or nothing is smoothed here"
+
+
+def test_tracking_beside_pictures_and_behind_what_was_broken_off(model, finder, tmp_path):
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), spot(100, 90))
+    detector = Detector(model, finder=finder)
+    stream = detector.stream(tmp_path / "")
+    numbers = []
+    for result in stream:
+        assert result.name == f"{result.index}.png"
+        numbers += [detector.track(spot(100, 90)).index for _ in range(2)]
+    assert numbers == [0, 1, 2, 3, 4, 5], "pictures are not of the video"
+    stream = detector.stream([spot(100, 90)] * 20, every=5)
+    assert [next(stream).index for _ in range(2)] == [0, 5]
+    stream.close()
+    assert detector.track(spot(100, 90)).index == 6
+
+
+def test_numbers_that_a_run_gives_are_of_its_frames_alone(model, finder):
+    detector = Detector(model, finder=finder)
+
+    def number(shot, result):
+        assert shot.index == result.index
+        return replace(result, faces=tuple(replace(face, id=7) for face in result))
+
+    with open_source([spot(100, 90)] * 3) as shots:
+        run = detector.run(shots, number=number)
+        assert [face.id for face in next(run)[1]] == [7]
+        run.close()
+    assert [face.id for face in detector.track(spot(100, 90))] == [0]
+
+
+def test_signals_know_faces_by_the_numbers_that_a_run_gives(model, finder):
+    frames = [spot(100, 90)] * 4 + [spot(100, 90) // 10 * 8] * 4
+    detector = Detector(model, finder=finder, signals=Signals(smooth="ema"))
+    whole = list(detector.stream(frames))
+
+    def number(_, result):
+        return replace(result, faces=tuple(replace(face, id=7) for face in result))
+
+    def joined():
+        for result in whole[:4]:
+            detector.recall(number(None, result))
+        yield from frames[4:]
+
+    with open_source(joined()) as shots:
+        behind = [result for _, result in detector.run(shots, number=number)]
+    for here, there in zip(behind, whole[4:], strict=True):
+        assert here.faces[0].id == 7
+        assert here.faces[0].adjusted == pytest.approx(there.faces[0].adjusted, abs=1e-4)
+    (first,) = behind[0].faces
+    assert first.adjusted["AU06"] > first.aus["AU06"] + 1e-3
 
 
 def test_stream_of_pictures_takes_each_by_itself(model, finder, tmp_path):

@@ -68,6 +68,12 @@ def test_a_small_file_of_a_huge_picture_is_left_out(tmp_path, capsys, model, end
         read_image(folder / f"a{end}")
 
 
+def test_a_picture_that_is_too_wide_is_refused_for_that(tmp_path):
+    (tmp_path / "a.ppm").write_bytes(b"P6\n1100000 1\n255\n" + bytes(3_300_000))
+    with pytest.raises(InputError, match="a.ppm is wider or higher than OpenCV takes"):
+        read_image(tmp_path / "a.ppm")
+
+
 def test_how_many_pixels_a_picture_may_have_can_be_said(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 60, 3), np.uint8))
     code = "import sys; from runtime.sources.images import read_image; read_image(sys.argv[1])"

@@ -246,7 +246,9 @@ def test_of_a_folder_the_tables_are_named(tmp_path, capsys):
         assert main(["plot", str(tmp_path)]) == 2
         return capsys.readouterr().err
 
-    (tmp_path / "clip.openface.csv").touch()
+    for name in ("clip.openface.csv", "clip.openface.partial.csv", "clip.events.partial.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.csv").mkdir()
     assert said() == f"error: {tmp_path} is a folder that holds no table: give the CSV of a run\n"
     paths = [tmp_path / f"{letter}.csv" for letter in "cba"]
     for path in paths:

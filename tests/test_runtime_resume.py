@@ -233,6 +233,22 @@ def test_signals_go_on_behind_the_joint(tmp_path, capsys, monkeypatch, model, af
             assert float(row[f"{au}_adj"]) == pytest.approx(smooth, abs=2e-4)
 
 
+def test_a_face_that_the_search_behind_the_joint_misses_keeps_its_rest(
+    tmp_path, capsys, monkeypatch, model
+):
+    clip = write_clip(tmp_path / "clip.avi", light=[1, 1, 1, 1, 1, 0, 0, 0.8, 0.8, 0.8])
+    given = (clip, "--model", model, "--no-video", "--baseline", 4, "--out")
+    assert run(capsys, *given, tmp_path / "whole")[0] == 0
+    break_off(monkeypatch, capsys, 6, *given, tmp_path / "out")
+    assert run(capsys, *given, tmp_path / "out", "--resume")[0] == 0
+    whole, joined = (rows(tmp_path / where / "clip.csv") for where in ("whole", "out"))
+    assert [row["face_id"] for row in whole] == [*"00000", "", "", *"000"]
+    assert [row["face_id"] for row in joined] == [row["face_id"] for row in whole]
+    for here, there in zip(joined[7:], whole[7:], strict=True):
+        assert float(here["AU12_adj"]) == pytest.approx(float(there["AU12_adj"]), abs=0.01)
+        assert float(here["AU12_adj"]) < float(here["AU12"]) - 0.1
+
+
 @pytest.mark.parametrize("after", [3, 5])
 def test_hysteresis_goes_on_behind_the_joint(tmp_path, capsys, monkeypatch, model, after):
     clip = write_clip(tmp_path / "clip.avi", 6, [1, 1, 0.8, 0.8, 0.8, 0.8])

@@ -215,6 +215,13 @@ def test_frames_without_a_time_are_as_far_apart_as_their_numbers(smooth):
         assert face.adjusted["AU12"] == pytest.approx(other.adjusted["AU12"], abs=1e-9)
 
 
+def test_a_recalled_picture_is_no_face_that_rests():
+    picture, video = bank(baseline=2), bank(baseline=2)
+    picture.recall(replace(frame(0, 0.2), timestamp=None, name="a.png"))
+    video.recall(replace(frame(0, 0.2), name="a.mp4"))
+    assert (picture.faces, video.faces) == (0, 1)
+
+
 def test_a_clock_that_goes_back_smooths_all_the_same():
     signals = bank(smooth="ema")
     signals.apply(replace(frame(0, 0.2), timestamp=10.0))

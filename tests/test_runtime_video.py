@@ -176,6 +176,14 @@ def test_video_without_times_has_those_of_its_rate(tmp_path):
     np.testing.assert_allclose([shot.timestamp for shot in source], [0, 0.1, 0.2, 0.3])
 
 
+def test_bare_motion_jpeg_tells_no_times(tmp_path, caplog):
+    path = tmp_path / "a.mjpeg"
+    frames = [cv2.imencode(".jpg", np.full((48, 64, 3), 12 * i, np.uint8))[1] for i in range(5)]
+    path.write_bytes(b"".join(each.tobytes() for each in frames))
+    assert len(list(open_source(path))) == 5
+    assert caplog.text.count("a.mjpeg tells no times: its frames are taken for 25 a second") == 1
+
+
 @pytest.mark.parametrize(("fps", "told"), [(5, 1), (20, 0)])
 def test_a_video_that_tells_no_times_is_named_once(tmp_path, caplog, fps, told):
     source = timeless(write_video(tmp_path / "a.avi", code="MJPG", fps=fps))

@@ -87,7 +87,8 @@ def survey(
             f"{path} is no table of a run: give the native CSV, such as out/clip.csv (not "
             "clip.openface.csv or clip.pyfeat.csv)"
         )
-    shown = choose_aus(aus, known, f"{path} has") if aus else tuple(known)
+    chosen = () if aus is None else choose_aus(aus, known, f"{path} has")
+    shown = chosen or tuple(known)
     mixed = "input" in first and any(row["timestamp"] for _, row in _rows(path))
     for row, part, face in _by_part(path, mixed):
         time = _time(row, timed)

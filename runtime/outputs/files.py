@@ -23,7 +23,7 @@ from runtime.image import size_of
 from runtime.outputs import begun
 from runtime.outputs.continued import ContinuedIds
 from runtime.outputs.pictures import VideoWriter, write_image
-from runtime.results import Result
+from runtime.results import Face, Result
 from runtime.sources import Shot, Source
 from runtime.sources.base import FALLBACK_FPS, MOST_NAMED
 
@@ -136,8 +136,9 @@ class SourceFiles:
         self._joined = stored is not None and source.moving
         self._stored = iter(()) if stored is None else iter(stored)
         self._next = next(self._stored, None)
-        self._last: Result | None = None
-        self._highest = -1
+        self._before: dict[int, Face] = {}  # who was seen, and in which of the frames recalled
+        self._seen: dict[int, int] = {}
+        self._recalled, self._highest = 0, -1
         self._ids: ContinuedIds | None = None
         self._video: VideoWriter | None = None
         self._annotator = Annotator()
@@ -206,8 +207,12 @@ class SourceFiles:
         size = size_of(shot.frame)
         faces = tuple(replace(face, frame_size=size) for face in result)
         result = replace(result, faces=faces, size=size)
-        self._last = result
-        self._highest = max([self._highest, *(face.id for face in result)])
+        if shot.first:
+            self._before, self._seen = {}, {}
+        self._recalled += 1
+        for face in result:
+            self._before[face.id], self._seen[face.id] = face, self._recalled
+            self._highest = max(self._highest, face.id)
         self._write_others(shot, result)
         return result
 
@@ -221,7 +226,8 @@ class SourceFiles:
         if not self._joined:
             return result
         if self._ids is None:
-            self._ids = ContinuedIds(self._last, self._highest, cut=shot.first)
+            away = {number: self._recalled - seen for number, seen in self._seen.items()}
+            self._ids = ContinuedIds(self._before, away, self._highest, cut=shot.first)
         return self._ids.apply(result)
 
     def write(self, shot: Shot, result: Result) -> None:
@@ -229,7 +235,7 @@ class SourceFiles:
 
         Args:
             shot: The frame.
-            result: What was found in it, with numbers from `number`.
+            result: What was found in it, its faces numbered by `number`.
 
         Raises:
             OutputError: A file cannot be written.

@@ -14,6 +14,7 @@ from runtime.action_units import au_name
 from runtime.drawing.style import Style, text_width, write
 from runtime.errors import InputError
 from runtime.formats import FORMATS
+from runtime.formats.growing import partial_path
 from runtime.image import Picture
 from runtime.outputs.curves import Curves, Face, Part, Span, read_curves, survey
 from runtime.outputs.pictures import write_image
@@ -91,8 +92,13 @@ def plot(
 
 def _tables_in(folder: Path) -> str:
     """Name the native tables of a folder, for a message."""
-    others = tuple(end for name, (end, _) in FORMATS.items() if name != "native")
-    found = sorted(str(each) for each in folder.glob("*.csv") if not each.name.endswith(others))
+    ends = [end for name, (end, _) in FORMATS.items() if name != "native"]
+    others = (*ends, *(partial_path(end).name for end in ends))
+    found = sorted(
+        str(each)
+        for each in folder.glob("*.csv")
+        if each.is_file() and not each.name.endswith(others)
+    )
     if not found:
         return " that holds no table: give the CSV of a run"
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""

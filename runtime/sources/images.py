@@ -142,10 +142,14 @@ def read_image(path: str | Path) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
         pictures = cv2.imcount(str(path))
     except cv2.error as error:
-        if "CV_IO_MAX_IMAGE" in error.err:
+        if "CV_IO_MAX_IMAGE_PIXELS" in error.err:
             raise InputError(
                 f"{path} has more pixels than OpenCV takes (2^30, or what the environment's "
                 "OPENCV_IO_MAX_IMAGE_PIXELS says): scale it down"
+            ) from error
+        if "CV_IO_MAX_IMAGE" in error.err:
+            raise InputError(
+                f"{path} is wider or higher than OpenCV takes (2^20 pixels): scale it down"
             ) from error
         raise InputError(f"{path}: OpenCV cannot decode it ({error.err})") from error
     if image is None:

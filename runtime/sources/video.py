@@ -29,6 +29,9 @@ variable rate are far."""
 _LISTS = (b"#EXTM3U", b"ffconcat")
 """How texts begin of which FFmpeg plays the files, or addresses, that they name."""
 
+_JPEG = b"\xff\xd8"
+"""How pictures begin that follow each other in a file without anything about times."""
+
 _COVER_RATE = 90000.0  # frames a second that FFmpeg says of pictures that are no video
 
 _START = 1024  # bytes that tell what a file is
@@ -65,6 +68,7 @@ class Video(Source):
         path: The file; None for one on a server, which may stall.
         counted: Whether its container counts its frames.
         again: Opens it once more; None where its frames shall not be checked.
+        timed: False where it is known to tell no times, though FFmpeg makes some up.
     """
 
     moving = True
@@ -78,6 +82,7 @@ class Video(Source):
         path: Path | None = None,
         counted: bool = True,
         again: Opener | None = None,
+        timed: bool = True,
     ) -> None:
         self._capture, self._path, self._again = capture, path, again
         self._shown = AsShown(capture, path)
@@ -85,7 +90,7 @@ class Video(Source):
         said = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         count = int(said) if 0 < said < 2**53 else None
         super().__init__(name, stem, fps if 0 < fps < 1000 else None, count)
-        self._counted, self._said = counted, count
+        self._counted, self._said, self._timed = counted, count, timed
         # Such as it is: of some containers of variable rate it is one of clock ticks.
         self._length = count / fps if count and fps > 0 else None
         self._begun = False
@@ -120,9 +125,10 @@ class Video(Source):
         if capture.get(cv2.CAP_PROP_FPS) == _COVER_RATE and _has_one_picture(path):
             capture.release()
             raise InputError(f"{path} is sound with a cover picture, no video: give the video")
-        counted = _counts_frames(start)
         return cls(
-            *(capture, str(path), stem_of_file(path), path), counted, again=lambda: _open(path)
+            *(capture, str(path), stem_of_file(path), path, _counts_frames(start)),
+            again=lambda: _open(path),
+            timed=not start.startswith(_JPEG),
         )
 
     def __iter__(self) -> Iterator[Shot]:
@@ -176,7 +182,7 @@ class Video(Source):
             before, last = last, clock(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
             begin = self._begin(last) if before is None else begin
             gap = max(gap, last - (before or 0.0))
-            if clock.guesses and not told:
+            if not told and (clock.guesses or not self._timed):
                 told = True
                 logger.warning(
                     "%s tells no times: its frames are taken for %g a second; if they are not, "
