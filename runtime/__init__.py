@@ -23,7 +23,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"OpenCV does not load ({error}). Install the build that needs no display libraries: "
-        "pip uninstall -y opencv-python opencv-python-headless, then "
+        "pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python, then "
         f"{how_to_install('headless')}"
     ) from error
 

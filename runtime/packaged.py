@@ -52,7 +52,8 @@ def model_path(model: str | Path | None) -> Path:
     path = FOLDER / MODELS[name]
     if not path.exists():
         raise FileNotFoundError(
-            f"the packaged model {path} is not there: give one (model=, --model), made by "
-            "`python -m export.onnx CHECKPOINT`"
+            f"the packaged model {path} is not there: install lgrnet again, or give another model "
+            "(model=, --model); a program packed into one file has to bring what lies beside "
+            "`runtime`, as files (docs/live.md)"
         )
     return path

@@ -63,7 +63,9 @@ def test_tells_what_auto_has_become(model, monkeypatch):
 
 def test_missing_packaged_model(monkeypatch, tmp_path):
     monkeypatch.setattr(packaged, "FOLDER", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"lgrnet_edge\.onnx is not there: give one"):
+    with pytest.raises(
+        FileNotFoundError, match=r"lgrnet_edge\.onnx is not there: install lgrnet again"
+    ):
         Detector()
     with pytest.raises(FileNotFoundError, match=r"lgrnet_edge_int8\.onnx is not there"):
         Detector("edge-int8")

@@ -70,7 +70,7 @@ def test_a_small_file_of_a_huge_picture_is_left_out(tmp_path, capsys, model, end
 
 def test_a_picture_that_is_too_wide_is_refused_for_that(tmp_path):
     (tmp_path / "a.ppm").write_bytes(b"P6\n1100000 1\n255\n" + bytes(3_300_000))
-    with pytest.raises(InputError, match="a.ppm is wider or higher than OpenCV takes"):
+    with pytest.raises(InputError, match=r"a\.ppm is wider or higher than OpenCV takes"):
         read_image(tmp_path / "a.ppm")
 
 

@@ -148,6 +148,20 @@ def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, n
     assert library.find_library(tmp_path, library.BUILT).lgrnet_runs_here()
 
 
+def test_a_packed_program_brings_an_engine_that_was_signed(monkeypatch, tmp_path):
+    good = next(p for p in (library.library_path(t) for t in library.targets()) if p.exists())
+    (tmp_path / good.name).write_bytes(good.read_bytes() + b"signed")
+    library._checksum_of(tmp_path / good.name).write_bytes(library._checksum_of(good).read_bytes())
+    monkeypatch.setattr(library, "BUILT", tmp_path)
+    with pytest.raises(ImportError, match="it is not what was compiled"):
+        library.find_library(tmp_path)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert library.find_library(tmp_path).lgrnet_runs_here()
+    monkeypatch.setattr(library, "BUILT", tmp_path / "other")  # in a cache anyone may damage it
+    with pytest.raises(ImportError, match="it is not what was compiled"):
+        library.find_library(tmp_path)
+
+
 def test_an_installation_that_cannot_be_written_to_leaves_it_in_the_users_cache(
     tmp_path, monkeypatch, capsys
 ):

@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -107,11 +108,13 @@ def open_library(path: Path) -> ctypes.CDLL | None:
                 )
             if about.st_mode & 0o002:
                 raise OSError(f"others can write to it: chmod o-w {each}")
-    checksum = _checksum_of(path)
-    if not checksum.exists():
-        raise OSError(f"{checksum.name} is not beside it")
-    if checksum.read_bytes().strip() != file_sha256(path).encode():
-        raise OSError("it is not what was compiled")
+    # PyInstaller rewrites the libraries that it packs, on macOS all of them, to sign them.
+    if path.parent != BUILT or not getattr(sys, "frozen", False):
+        checksum = _checksum_of(path)
+        if not checksum.exists():
+            raise OSError(f"{checksum.name} is not beside it")
+        if checksum.read_bytes().strip() != file_sha256(path).encode():
+            raise OSError("it is not what was compiled")
     library = ctypes.CDLL(str(path))
     if not library.lgrnet_runs_here():
         return None
