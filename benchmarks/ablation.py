@@ -37,10 +37,10 @@ from lgrnet.evaluation.metrics import area_under_curve, f1_frame, mean_of_occurr
 from lgrnet.evaluation.scoring import evaluate
 from lgrnet.experiment import load_experiment
 from lgrnet.network.variants import VARIANTS, make_variant
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
-from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-ablation-1"
 CONFIG = Path("configs/ablation.toml")

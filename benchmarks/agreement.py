@@ -21,12 +21,12 @@ from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from lgrnet.plots import require_matplotlib
 from runtime import Detector, Result
-from runtime.atomic import PendingFile
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
+from runtime.files.atomic import PendingFile
 from runtime.spec import ENGINES
-from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-agreement-1"
 

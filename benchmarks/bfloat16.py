@@ -21,11 +21,11 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
-from runtime.atomic import PendingFile
+from runtime.console.help import purpose
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError, SpecError
-from runtime.help import purpose
+from runtime.files.atomic import PendingFile
 from runtime.spec import ModelSpec
-from runtime.stoppable import stoppable
 
 ROUNDED = ("Conv", "MatMul", "Gemm")
 """Operators whose numbers and weights are rounded; a bias is added in float32."""

@@ -16,10 +16,10 @@ from pathlib import Path
 import cv2
 
 from runtime import open_source
+from runtime.console.help import DefaultsHelp
+from runtime.console.option_types import positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.help import DefaultsHelp
-from runtime.option_types import positive
-from runtime.stoppable import stoppable
 
 
 class Frames(http.server.BaseHTTPRequestHandler):

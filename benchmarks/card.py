@@ -21,8 +21,8 @@ from benchmarks.shared.record import RecordError, complete, read_record, read_sc
 from benchmarks.table import Column, markdown, number, readme_tables
 from lgrnet.evaluation.strength import LEVELS
 from runtime.action_units import BP4D_AUS
-from runtime.help import purpose
-from runtime.stoppable import stoppable
+from runtime.console.help import purpose
+from runtime.console.stoppable import stoppable
 
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
 _RESULTS = Path("benchmarks", "results")

@@ -10,8 +10,8 @@ from benchmarks.shared.machine import machine_line
 from benchmarks.shared.noise import LEVEL
 from benchmarks.shared.record import RecordError, complete, read_record
 from lgrnet.plots import require_matplotlib
-from runtime.atomic import PendingFile
-from runtime.stoppable import stoppable
+from runtime.console.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,12 +20,12 @@ from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime.action_units import au_key
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
 from runtime.signals import Signals
 from runtime.signals.baseline import Baseline
-from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-clips-3"
 ANNOTATIONS = Path(__file__).with_name("clips.toml")

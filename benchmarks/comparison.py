@@ -35,10 +35,10 @@ from lgrnet.evaluation.scoring import Evaluation, evaluate
 from lgrnet.network.variants import VARIANTS, variant_of
 from lgrnet.unseen import seen_by, tuned_on, warnings_of
 from runtime.action_units import BP4D_AUS
-from runtime.atomic import PendingFile
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file
-from runtime.stoppable import stoppable
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file
+from runtime.console.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 FORMAT = "lgrnet-comparison-1"
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import clips, stills
-from runtime.atomic import PendingFile
-from runtime.digest import file_sha256
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.stoppable import stoppable
+from runtime.files.atomic import PendingFile
+from runtime.files.digest import file_sha256
 
 DIGESTS = Path(__file__).with_name("real_faces.sha256")
 PICTURES, CLIPS = "pictures", "clips"

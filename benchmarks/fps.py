@@ -38,11 +38,11 @@ from benchmarks.table import full_tables
 from export.faces import LabelledFaces, held_out_faces
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.network.config import PRESETS
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import not_negative, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import not_negative, positive
 from runtime.packaged import DEMO_CLIP
-from runtime.stoppable import stoppable
 
 EDGE_CHECKPOINT = ROOT / "weights" / "lgrnet_edge.pt"
 DEFAULT_JSON = Path("out/fps.json")

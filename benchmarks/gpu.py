@@ -23,9 +23,9 @@ from benchmarks.inference.rows import GPU_ROWS
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.paths import ROOT
 from benchmarks.shared.record import RecordError, read_record, write_record
-from runtime.help import purpose
-from runtime.option_types import positive_real
-from runtime.stoppable import stoppable
+from runtime.console.help import purpose
+from runtime.console.option_types import positive_real
+from runtime.console.stoppable import stoppable
 
 FORMAT = "lgrnet-gpu-1"
 NEEDED = {

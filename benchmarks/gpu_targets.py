@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.shared.record import RecordError, complete, read_record
-from runtime.help import purpose
-from runtime.stoppable import stoppable
+from runtime.console.help import purpose
+from runtime.console.stoppable import stoppable
 
 FUSED = ("cuda-fused", "cuda-fused-persistent")
 """Our own engine; the faster of them counts."""

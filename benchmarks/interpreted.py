@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
-from runtime.stoppable import stoppable
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 
 FORMAT = "lgrnet-interpreted-1"
 

@@ -17,10 +17,10 @@ from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from runtime.backends import open_backend
 from runtime.backends.fused import FusedBackend
+from runtime.console.help import purpose
+from runtime.console.option_types import output_file
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, ModelError, SpecError
-from runtime.help import purpose
-from runtime.option_types import output_file
-from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-launch-times-1"
 WHOLE = 200

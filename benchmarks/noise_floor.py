@@ -18,10 +18,10 @@ from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
 from runtime import Detector, Result, open_source
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError, ModelError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
-from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-noise-floor-2"
 

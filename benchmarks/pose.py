@@ -23,11 +23,11 @@ from lgrnet.faces.person.identity import Studio, make_identity, open_studio
 from lgrnet.faces.render import portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError, ModelError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
 from runtime.pose import FOCAL_LENGTH, HeadPose, head_pose
-from runtime.stoppable import stoppable
 
 FIRST_PERSON = 90_001_000
 WIDTH, HEIGHT = 640, 480

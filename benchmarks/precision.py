@@ -29,11 +29,11 @@ from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.data.shards import DatasetError
 from runtime.backends import open_backend
 from runtime.backends.base import Outputs
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
 from runtime.spec import ModelSpec
-from runtime.stoppable import stoppable
 
 HALF = Row("ort-fp16", "ONNX Runtime, fp16", "onnxruntime", None, "fp16")
 """Half precision is for GPUs: here its accuracy counts, not its speed."""

@@ -24,11 +24,11 @@ from pathlib import Path
 from threading import Lock
 
 from benchmarks.shared.paths import ROOT
-from runtime.atomic import PendingFile
+from runtime.console.help import purpose
+from runtime.console.option_types import positive
+from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.errors import InputError
-from runtime.help import purpose
-from runtime.option_types import positive
-from runtime.stoppable import GOES_ON, stoppable
+from runtime.files.atomic import PendingFile
 
 STEPS = Path(__file__).with_suffix(".toml")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from runtime.console.option_types import count, output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError, OutputError
-from runtime.option_types import count, output_file, positive
 from runtime.outputs.pictures import write_whole
-from runtime.stoppable import stoppable
 
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 

@@ -27,13 +27,13 @@ from lgrnet.faces.render import portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.action_units import au_key
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError, ModelError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
 from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
-from runtime.stoppable import stoppable
 from runtime.truth import Agreement, read_truth
 
 WAYS = {

@@ -23,10 +23,10 @@ from benchmarks.shared.memory import resident_megabytes
 from benchmarks.shared.players import PLAYERS, Player, length
 from benchmarks.shared.record import write_record
 from runtime import Detector
+from runtime.console.option_types import output_file, positive, positive_real
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.option_types import output_file, positive, positive_real
 from runtime.packaged import DEMO_CLIP
-from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

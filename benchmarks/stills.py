@@ -28,12 +28,12 @@ from benchmarks.table import Column, markdown, number
 from lgrnet.evaluation.bootstrap import RESAMPLES, interval
 from runtime import Detector
 from runtime.action_units import AU_NAMES, au_key
-from runtime.atomic import PendingFile, make_folder
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import output_file, positive
+from runtime.files.atomic import PendingFile, make_folder
 from runtime.outputs.pictures import write_image
-from runtime.stoppable import stoppable
 
 FORMAT = "lgrnet-stills-2"
 ANNOTATIONS = Path(__file__).with_name("stills.toml")

@@ -28,12 +28,12 @@ from benchmarks.shared.timing import Limits, interleave, summarise
 from export.onnx import export_onnx
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.plots import require_matplotlib
-from runtime.atomic import PendingFile
 from runtime.backends import open_backend
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import not_negative, output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import not_negative, output_file, positive
-from runtime.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks.shared.machine import machine_line
 from benchmarks.shared.record import RecordError, complete, read_record
-from runtime.help import purpose
-from runtime.stoppable import stoppable
+from runtime.console.help import purpose
+from runtime.console.stoppable import stoppable
 
 Column = tuple[str, str, Callable[[dict], str]]
 """Heading, alignment (``"---"`` left, ``"---:"`` right), and cell of a row."""

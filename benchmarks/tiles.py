@@ -23,11 +23,11 @@ from benchmarks.shared.machine import describe_machine
 from export.cuda.tiles import MEASURED, Tile, blocks_of, power_of_two, read_tiles, tile_of
 from export.errors import ExportError
 from lgrnet.checkpoint import CheckpointError
-from runtime.atomic import PendingFile
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import positive
-from runtime.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 FORMAT = "lgrnet-tiles-1"
 SHARED = 99 * 1024

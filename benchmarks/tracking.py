@@ -26,12 +26,12 @@ from lgrnet.faces.crowd_scenes import SCENES
 from lgrnet.faces.head.rig import RigError
 from runtime import Detector
 from runtime.boxes import Box, face_box, overlap
+from runtime.console.help import DefaultsHelp
+from runtime.console.option_types import count, output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
-from runtime.help import DefaultsHelp
 from runtime.installed import how_to_install
-from runtime.option_types import count, output_file, positive
-from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Runs the detector on clips and keeps what it found, for `benchmarks.tracking` to judge.
 
-Needs nothing of this repository but `runtime`, so that it also runs on another revision:
-``PYTHONPATH=OTHER python benchmarks/tracks.py CLIPS/*.mp4 --search-every 30 --out FOLDER``.
+Needs nothing of this repository but `runtime`, so that it also runs on another revision, if that has
+`runtime.console` already: ``PYTHONPATH=OTHER python benchmarks/tracks.py CLIPS/*.mp4 --search-every 30 --out FOLDER``.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import cv2
 
 import runtime
 from runtime import Detector
-from runtime.atomic import write_json
-from runtime.help import purpose
-from runtime.option_types import count, positive
+from runtime.console.help import purpose
+from runtime.console.option_types import count, positive
+from runtime.files.atomic import write_json
 
 
 def keep_tracks(detector: Detector, clip: Path, out: Path) -> None:

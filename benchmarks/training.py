@@ -28,9 +28,9 @@ from lgrnet.network.config import PRESETS, ModelConfig
 from lgrnet.network.model import LGRNet
 from lgrnet.training.losses import joint_loss
 from lgrnet.training.optimiser import make_optimiser
-from runtime.help import DefaultsHelp, purpose
-from runtime.option_types import at_least, not_negative, positive, whole
-from runtime.stoppable import stoppable
+from runtime.console.help import DefaultsHelp, purpose
+from runtime.console.option_types import at_least, not_negative, positive, whole
+from runtime.console.stoppable import stoppable
 
 FORMAT = "lgrnet-training-1"
 DEFAULT_JSON = Path("out/training.json")

@@ -23,13 +23,13 @@ from benchmarks.shared.record import write_record
 from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
 from runtime.boxes import face_box
+from runtime.console.help import DefaultsHelp
+from runtime.console.option_types import output_file, positive
+from runtime.console.stoppable import stoppable
 from runtime.formats import FORMATS, Layout, open_writer
-from runtime.help import DefaultsHelp
-from runtime.option_types import output_file, positive
 from runtime.outputs.pictures import VideoWriter
 from runtime.pose.face_model import FACE_MM
 from runtime.results import Face, Result, Timings
-from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

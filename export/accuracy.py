@@ -10,8 +10,8 @@ from export.bounds import Bounds
 from export.faces import LabelledFaces
 from lgrnet.evaluation.metrics import f1_frame, mean_f1, or_null, recognised
 from runtime.action_units import au_key
-from runtime.atomic import write_json
 from runtime.backends.base import Outputs
+from runtime.files.atomic import write_json
 from runtime.spec import ModelSpec
 
 FEW = 50

@@ -27,10 +27,10 @@ from export.options import (
     run,
     tell_unused,
 )
-from runtime.atomic import PendingFile
-from runtime.option_types import positive
+from runtime.console.option_types import positive
+from runtime.console.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 from runtime.spec import GRAPHS, ONNX_ENGINES, PRECISIONS
-from runtime.stoppable import stoppable
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from export.bounds import Bounds
 from export.errors import ExportError
-from runtime.atomic import PendingFile
+from runtime.console.option_types import not_negative, positive
 from runtime.errors import DeviceError, InputError
+from runtime.files.atomic import PendingFile
 from runtime.installed import how_to_install
-from runtime.option_types import not_negative, positive
 
 logger = logging.getLogger(__name__)
 

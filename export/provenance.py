@@ -11,7 +11,7 @@ import lgrnet
 from lgrnet.checkpoint import CheckpointError
 from lgrnet.network.config import ModelConfig
 from lgrnet.unseen import seen_by, tuned_on
-from runtime.digest import file_sha256
+from runtime.files.digest import file_sha256
 from runtime.spec import ModelSpec
 
 DEFAULT_THRESHOLD = 0.5

@@ -23,7 +23,7 @@ from lgrnet.network.build import build_network
 from lgrnet.network.model import LGRNet
 from lgrnet.training.warm_start import warm_start
 from lgrnet.unseen import as_plain, seen_by, tuned_on
-from runtime.stoppable import stoppable
+from runtime.console.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

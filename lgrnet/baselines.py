@@ -24,10 +24,10 @@ from lgrnet.evaluation.report import to_json
 from lgrnet.training.losses import au_weights, dice_loss, recognition_loss
 from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
-from runtime.atomic import PendingFile
-from runtime.help import DefaultsHelp
-from runtime.option_types import count, output_file
-from runtime.stoppable import stoppable
+from runtime.console.help import DefaultsHelp
+from runtime.console.option_types import count, output_file
+from runtime.console.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import torch
 from lgrnet.network.build import build_network
 from lgrnet.network.config import ModelConfig
 from lgrnet.network.model import LGRNet
-from runtime.atomic import PendingFile
+from runtime.files.atomic import PendingFile
 
 FORMAT = "lgrnet-checkpoint-1"
 """Changes whenever files of the old kind can no longer be read."""

@@ -21,16 +21,16 @@ from lgrnet.evaluation.report import format_report, report, to_json
 from lgrnet.evaluation.scoring import judge, predict
 from lgrnet.experiment import CONFIG_NAME
 from lgrnet.unseen import overlap_with_fold, warnings_of
-from runtime.atomic import PendingFile
-from runtime.aus_option import METAVAR, OPTION, join_aus, read_aus
 from runtime.backends.flip_test import flip_tested
-from runtime.digest import file_sha256
+from runtime.console.aus_option import METAVAR, OPTION, join_aus, read_aus
+from runtime.console.help import DefaultsHelp
+from runtime.console.option_types import output_file, positive, whole
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError
-from runtime.help import DefaultsHelp
-from runtime.option_types import output_file, positive, whole
+from runtime.files.atomic import PendingFile
+from runtime.files.digest import file_sha256
 from runtime.packaged import model_path, no_such_model
 from runtime.spec import ENGINES
-from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

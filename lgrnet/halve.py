@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from runtime.stoppable import stoppable
+from runtime.console.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

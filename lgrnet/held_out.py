@@ -14,7 +14,7 @@ import numpy as np
 
 from lgrnet.data.shards import DatasetError, FaceShards, labelled_aus
 from lgrnet.unseen import known_among, seen_by
-from runtime.option_types import output_file
+from runtime.console.option_types import output_file
 
 logger = logging.getLogger(__name__)
 

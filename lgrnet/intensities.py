@@ -22,10 +22,10 @@ from lgrnet.held_out import add_options, common_aus, described, held_out_faces
 from lgrnet.network.model import LGRNet
 from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
-from runtime.atomic import write_json
+from runtime.console.help import DefaultsHelp
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError
-from runtime.help import DefaultsHelp
-from runtime.stoppable import stoppable
+from runtime.files.atomic import write_json
 
 logger = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from lgrnet.corpora.problems import CorpusError
 from lgrnet.corpora.report import make_report, write_report
 from lgrnet.corpora.writing import shard_table, write_sequences
 from lgrnet.data.shards import OtherDatasetError
+from runtime.console.option_types import count, whole
+from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.errors import InputError
-from runtime.option_types import count, whole
-from runtime.stoppable import GOES_ON, stoppable
 
 logger = logging.getLogger(__name__)
 

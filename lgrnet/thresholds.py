@@ -39,10 +39,10 @@ from lgrnet.evaluation.threshold_choice import (
 from lgrnet.held_out import add_options, common_aus, described, held_out_faces
 from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
-from runtime.atomic import write_json
+from runtime.console.help import DefaultsHelp
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError
-from runtime.help import DefaultsHelp
-from runtime.stoppable import stoppable
+from runtime.files.atomic import write_json
 
 logger = logging.getLogger(__name__)
 

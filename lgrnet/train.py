@@ -31,9 +31,9 @@ from lgrnet.experiment import Experiment, fold_run, load_experiment
 from lgrnet.network.variants import VARIANTS
 from lgrnet.training.trainer import STATE_NAME, Trainer
 from lgrnet.unseen import check_sources
+from runtime.console.option_types import positive
+from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.errors import DeviceError
-from runtime.option_types import positive
-from runtime.stoppable import GOES_ON, stoppable
 
 __all__ = ["Trainer", "main"]
 

@@ -16,9 +16,11 @@ from typing import Any
 import cv2
 
 from runtime.action_units import choose_aus
-from runtime.aus_option import join_aus
-from runtime.closed_pipe import redirect_to_nowhere
 from runtime.commands import find_command
+from runtime.console.aus_option import join_aus
+from runtime.console.closed_pipe import redirect_to_nowhere
+from runtime.console.messages import OneLine, printable, tell
+from runtime.console.stoppable import KEPT, stoppable
 from runtime.detector import Detector
 from runtime.drawing.window import Window
 from runtime.errors import (
@@ -29,7 +31,6 @@ from runtime.errors import (
     OutputError,
     SpecError,
 )
-from runtime.messages import OneLine, printable, tell
 from runtime.options import parser
 from runtime.outputs import Wanted
 from runtime.outputs.pictures import check_writable
@@ -38,7 +39,6 @@ from runtime.run import Run
 from runtime.settings import Settings
 from runtime.signals import Signals
 from runtime.sources import open_source, read_ahead
-from runtime.stoppable import KEPT, stoppable
 from runtime.truth import Agreement, TrueFace, read_truth
 
 BAD_INPUT = (InputError, ModelError, SpecError, DeviceError, OpenCVError, ImportError, OSError)

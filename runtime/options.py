@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from runtime.action_units import au_key
-from runtime.aus_option import METAVAR, OPTION, read_aus
+from runtime.console.aus_option import METAVAR, OPTION, read_aus
+from runtime.console.help import DefaultsHelp
+from runtime.console.option_types import at_least, count, finite, not_negative, positive, whole
 from runtime.detector import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY
 from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
-from runtime.help import DefaultsHelp
 from runtime.installed import version_of
-from runtime.option_types import at_least, count, finite, not_negative, positive, whole
 from runtime.packaged import DEFAULT, MODELS
 from runtime.signals.smoothing import SMOOTHING
 from runtime.sources import GIVE_UP, IMAGE_SUFFIXES
@@ -196,7 +196,7 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def read_keys(text: str) -> tuple[str, ...]:
-    """Read the keys of AUs, such as ``("AU06", "AU12")``; see `runtime.aus_option.read_aus`."""
+    """Read the keys of AUs, ``("AU06", "AU12")``; see `runtime.console.aus_option.read_aus`."""
     return tuple(map(au_key, read_aus(text)))
 
 

@@ -13,17 +13,17 @@ from typing import TextIO
 import cv2
 import numpy as np
 
-from runtime.closed_pipe import has_gone, redirect_to_nowhere
+from runtime.console.closed_pipe import has_gone, redirect_to_nowhere
+from runtime.console.messages import printable, tell
 from runtime.detector import Detector
-from runtime.digest import file_sha256
 from runtime.drawing import Annotator
 from runtime.drawing.window import Window
 from runtime.errors import OutputError
+from runtime.files.digest import file_sha256
 from runtime.formats import Layout
 from runtime.formats.jsonl import JsonLinesPipe
 from runtime.installed import version_of
 from runtime.latency import LatencyStats
-from runtime.messages import printable, tell
 from runtime.outputs import SourceFiles, Wanted, all_written, begun, cut_off, reopen
 from runtime.outputs.pictures import write_whole
 from runtime.packaged import model_path

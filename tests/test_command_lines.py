@@ -126,7 +126,7 @@ def test_no_command_ends_with_a_traceback_by_ctrl_c_or_without_a_reader(name, mo
         monkeypatch.setattr(
             argparse.ArgumentParser, "parse_known_args", mock.Mock(side_effect=error)
         )
-        monkeypatch.setattr("runtime.stoppable.redirect_to_nowhere", lambda stream: None)
+        monkeypatch.setattr("runtime.console.stoppable.redirect_to_nowhere", lambda stream: None)
         assert import_module(name).main(given) == code
         said = capsys.readouterr()
         assert said.out == ""

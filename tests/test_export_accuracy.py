@@ -11,8 +11,8 @@ import pytest
 from export.accuracy import REPORT, Cost, drop_report, measure_cost, require_own_report
 from export.bounds import Bounds
 from export.faces import LabelledFaces
-from runtime.atomic import write_json
 from runtime.backends.base import Outputs
+from runtime.files.atomic import write_json
 from runtime.packaged import model_path
 
 SAME = Cost(

@@ -26,7 +26,7 @@ from export.tensorrt.network import parse, read_onnx
 from lgrnet.network.build import build_network
 from lgrnet.network.config import model_config
 from runtime.backends.tensorrt_plan import read_plan, sidecar, write_plan
-from runtime.digest import file_sha256
+from runtime.files.digest import file_sha256
 from runtime.installed import how_to_install
 from runtime.packaged import model_path
 from runtime.spec import ModelSpec

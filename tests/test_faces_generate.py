@@ -17,7 +17,7 @@ from lgrnet.faces.generate import Recipe, generate, main, render_person
 from lgrnet.faces.lookalike import __main__ as lookalike
 from lgrnet.faces.motion.action_units import FACE_AUS, PRESENT_FROM
 from lgrnet.faces.motion.cooccurrence import sample_intensities
-from runtime.atomic import STALE
+from runtime.files.atomic import STALE
 
 TINY = Recipe(
     seed=7, train=2, val=1, test=1, control=1, images=2, people_per_shard=1, decorrelated=0.5

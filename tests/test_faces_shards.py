@@ -14,7 +14,7 @@ from lgrnet.data.shards import (
     write_index,
     write_shard,
 )
-from runtime.atomic import STALE
+from runtime.files.atomic import STALE
 
 AUS = (1, 2, 12)
 RECIPE = {"seed": 0, "people": 3}

@@ -8,9 +8,9 @@ import runtime
 from lgrnet.evaluate import parse_args as evaluate
 from lgrnet.heatmaps.__main__ import parse_args as heatmaps
 from runtime.action_units import au_keys, au_number
-from runtime.aus_option import join_aus
 from runtime.cli import main
 from runtime.commands import plot
+from runtime.console.aus_option import join_aus
 from runtime.errors import InputError
 from runtime.formats import Layout, open_writer
 

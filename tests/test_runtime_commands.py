@@ -16,10 +16,10 @@ from runtime import Detector, cli
 from runtime.cli import main
 from runtime.commands import COMMANDS, doctor
 from runtime.commands.quiet import quiet_libraries
+from runtime.console.help import purpose
 from runtime.drawing import window
 from runtime.errors import OpenCVError
-from runtime.file_names import is_annotated
-from runtime.help import purpose
+from runtime.files.names import is_annotated
 from runtime.options import EXIT_CODES
 from runtime.packaged import MODELS, model_path
 from runtime.spec import ENGINES, SPEC_VERSION

@@ -4,8 +4,8 @@ import pytest
 from test_runtime_fixtures import YUNET, SpotFinder, astronaut
 
 from runtime.align import invert, transform, warp
-from runtime.digest import file_sha256
 from runtime.errors import InputError, OpenCVError
+from runtime.files.digest import file_sha256
 from runtime.finders import CascadeFinder, YuNetFinder, align_box, open_finder
 
 # Read off the picture by eye: eye centres, nose tip, mouth corners.

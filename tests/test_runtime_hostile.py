@@ -17,10 +17,10 @@ from some_videos import write_video
 from test_runtime_cli import ROOT, names, rows, run, write_clip
 from tiny_network import tiny_network
 
+from runtime.console.messages import OneLine
 from runtime.errors import InputError, ModelError, SpecError
-from runtime.file_names import named_after
+from runtime.files.names import named_after
 from runtime.formats.growing import GrowingText, partial_path
-from runtime.messages import OneLine
 from runtime.native import library
 from runtime.native.model import read_model
 from runtime.sources import Video, open_source

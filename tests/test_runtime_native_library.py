@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from native_engine import require_native
 
-from runtime.cache import cache_folder, cache_path
 from runtime.errors import InputError
+from runtime.files.cache import cache_folder, cache_path
 from runtime.native import compile as compiling
 from runtime.native import library
 from runtime.native.__main__ import main

@@ -7,7 +7,7 @@ import pytest
 
 from lgrnet import evaluate, train
 from lgrnet.heatmaps.__main__ import main as heatmaps
-from runtime.option_types import (
+from runtime.console.option_types import (
     at_least,
     count,
     finite,

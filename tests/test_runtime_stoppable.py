@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from runtime.stoppable import GOES_ON, KEPT, stoppable
+from runtime.console.stoppable import GOES_ON, KEPT, stoppable
 
 ROOT = Path(__file__).parents[1]
 
 COMMAND = """
 import argparse, signal, sys, time
-from runtime.stoppable import stoppable
+from runtime.console.stoppable import stoppable
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a script
 
 @stoppable()
@@ -32,7 +32,7 @@ raise SystemExit(main())
 WORKERS = """
 import signal, time
 from lgrnet.workers import open_pool
-from runtime.stoppable import stoppable
+from runtime.console.stoppable import stoppable
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def work():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from some_results import some_face, some_result
 
-from runtime.atomic import PendingFile
 from runtime.errors import InputError, OpenCVError, OutputError
+from runtime.files.atomic import PendingFile
 from runtime.formats import Layout, open_writer
 from runtime.outputs.pictures import VideoWriter, check_writable, write_image
 

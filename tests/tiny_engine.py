@@ -7,7 +7,7 @@ import numpy as np
 from test_runtime_fixtures import make_spec
 
 from runtime.backends.tensorrt_plan import EnginePlan, write_plan
-from runtime.digest import file_sha256
+from runtime.files.digest import file_sha256
 
 SPEC = make_spec(batch=2, engine="tensorrt", precision="fp16")
 

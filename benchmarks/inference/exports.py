@@ -21,9 +21,9 @@ from export.tensorrt.build import build_engine
 from lgrnet.checkpoint import CheckpointError, save_checkpoint
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
-from runtime.atomic import make_folder
 from runtime.backends.fused import best_target
 from runtime.errors import DeviceError, ModelError
+from runtime.files.atomic import make_folder
 from runtime.installed import version_of
 from runtime.spec import ModelSpec
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from runtime.option_types import output_file
+from runtime.console.option_types import output_file
 
 
 def add_record(parser: argparse.ArgumentParser, default: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lgrnet.evaluation.defined import defined
-from runtime.atomic import write_json
+from runtime.files.atomic import write_json
 
 FORMAT = "lgrnet-fps-2"
 """Changes whenever tables and charts can no longer be made of older files."""

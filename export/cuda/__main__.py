@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.options import run_exporter
-from runtime.option_types import positive
-from runtime.stoppable import stoppable
+from runtime.console.option_types import positive
+from runtime.console.stoppable import stoppable
 
 
 def _parser() -> argparse.ArgumentParser:

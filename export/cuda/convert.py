@@ -10,8 +10,8 @@ from pathlib import Path
 from export.options import checked_output, require_writable
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.network.model import LGRNet
-from runtime.atomic import PendingFile
 from runtime.cuda.launch_plan import SUFFIX, read_launch_plan, write_launch_plan
+from runtime.files.atomic import PendingFile
 from runtime.installed import how_to_install
 from runtime.spec import ModelSpec
 

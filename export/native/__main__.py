@@ -12,7 +12,7 @@ from export.native.convert import (
     export_native,
 )
 from export.options import add_comparison, add_precision, run
-from runtime.stoppable import stoppable
+from runtime.console.stoppable import stoppable
 
 
 def _parser() -> argparse.ArgumentParser:

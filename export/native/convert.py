@@ -15,7 +15,7 @@ from export.options import (
     require_writable,
     tell_unused,
 )
-from runtime.atomic import PendingFile
+from runtime.files.atomic import PendingFile
 
 PRECISIONS = ("int8", "fp32")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from export.options import run_exporter
 from runtime.backends.tensorrt_plan import FLAVOURS
-from runtime.option_types import gpu
-from runtime.stoppable import stoppable
+from runtime.console.option_types import gpu
+from runtime.console.stoppable import stoppable
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,6 @@ import onnx
 from export.errors import ExportError
 from export.options import checked_output
 from export.tensorrt.network import parse, read_onnx
-from runtime.atomic import PendingFile
 from runtime.backends.tensorrt_plan import (
     FLAVOURS,
     SUFFIX,
@@ -24,8 +23,9 @@ from runtime.backends.tensorrt_plan import (
     write_plan,
 )
 from runtime.cuda.device import open_gpu
-from runtime.digest import file_sha256
 from runtime.errors import ModelError, SpecError
+from runtime.files.atomic import PendingFile
+from runtime.files.digest import file_sha256
 from runtime.spec import INPUT_NAME, ModelSpec
 
 logger = logging.getLogger(__name__)

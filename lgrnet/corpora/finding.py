@@ -6,7 +6,7 @@ import numpy as np
 
 from runtime.align import alignment_matrix
 from runtime.detector import Detector
-from runtime.digest import file_sha256
+from runtime.files.digest import file_sha256
 from runtime.packaged import DEFAULT, model_path
 
 

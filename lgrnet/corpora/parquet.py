@@ -23,7 +23,7 @@ import numpy as np
 from lgrnet.corpora.writing import read_frames
 from lgrnet.data.shards import MISSING, read_labels
 from runtime.action_units import MAX_INTENSITY, au_key
-from runtime.atomic import PendingFile
+from runtime.files.atomic import PendingFile
 from runtime.installed import how_to_install
 
 NAME = "index.parquet"

@@ -11,7 +11,7 @@ from lgrnet.corpora.sequence import REASONS, FrameSequence
 from lgrnet.corpora.writing import read_frames, shard_table
 from lgrnet.data.shards import MISSING, read_labels
 from runtime.action_units import au_key
-from runtime.atomic import PendingFile, write_json
+from runtime.files.atomic import PendingFile, write_json
 
 _FEW = 20
 """Lines of a kind that the text shows; JSON has all."""

@@ -31,7 +31,7 @@ from lgrnet.data.shards import (
 )
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
-from runtime.atomic import STALE, PendingFile, make_folder
+from runtime.files.atomic import STALE, PendingFile, make_folder
 from runtime.landmarks import COUNT
 from runtime.sources.shown import AsShown
 from runtime.sources.truncation import image_damage

@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from runtime.align import ALIGNED_SIZE
-from runtime.atomic import PendingFile, write_json
+from runtime.files.atomic import PendingFile, write_json
 from runtime.landmarks import COUNT
 
 INDEX_NAME = "dataset.json"

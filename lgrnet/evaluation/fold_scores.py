@@ -19,7 +19,7 @@ from lgrnet.evaluation.scoring import Evaluation
 from lgrnet.experiment import Experiment
 from lgrnet.network.variants import VARIANTS, variant_of
 from runtime.action_units import au_key
-from runtime.atomic import write_json
+from runtime.files.atomic import write_json
 
 FORMAT = "lgrnet-fold-scores-1"
 """Changes whenever tables can no longer be made of older files."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lgrnet.plots import require_matplotlib
-from runtime.atomic import PendingFile
+from runtime.files.atomic import PendingFile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

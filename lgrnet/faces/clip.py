@@ -27,11 +27,11 @@ from lgrnet.faces.render import render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.action_units import au_key
-from runtime.atomic import PendingFile
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
+from runtime.files.atomic import PendingFile
 from runtime.landmarks import COUNT
 from runtime.outputs.pictures import frames_in
-from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

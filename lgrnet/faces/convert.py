@@ -19,9 +19,9 @@ from lgrnet.faces.drawing.occlusion import visibility
 from lgrnet.faces.head.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, LICENCE, SOURCE, Block
 from lgrnet.faces.head.obj import ObjError, ObjMesh, read_obj, read_vertices
 from lgrnet.faces.head.rig import Part
-from runtime.atomic import PendingFile
-from runtime.option_types import whole
-from runtime.stoppable import stoppable
+from runtime.console.option_types import whole
+from runtime.console.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 

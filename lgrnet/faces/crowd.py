@@ -25,12 +25,12 @@ from lgrnet.faces.person.identity import Identity, Studio, make_identity, open_s
 from lgrnet.faces.render import render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
-from runtime.atomic import PendingFile
 from runtime.boxes import face_box
+from runtime.console.option_types import count
+from runtime.console.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 from runtime.landmarks import COUNT
-from runtime.option_types import count
 from runtime.outputs.pictures import frames_in
-from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ from lgrnet.faces.render import blank, portrait, render
 from lgrnet.faces.scene.light import STUDIO
 from runtime.action_units import AU_NAMES
 from runtime.align import ALIGNED_SIZE, alignment_matrix
-from runtime.atomic import PendingFile
+from runtime.console.help import DefaultsHelp
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.help import DefaultsHelp
-from runtime.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 

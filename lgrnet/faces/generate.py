@@ -40,11 +40,11 @@ from lgrnet.faces.scene.light import sample_lighting
 from lgrnet.faces.scene.occluders import sample_occluders
 from lgrnet.workers import KILLED, open_pool
 from runtime.align import ALIGNED_SIZE
-from runtime.atomic import STALE
-from runtime.digest import file_sha256
-from runtime.help import DefaultsHelp
-from runtime.option_types import count, not_negative, positive
-from runtime.stoppable import GOES_ON, stoppable
+from runtime.console.help import DefaultsHelp
+from runtime.console.option_types import count, not_negative, positive
+from runtime.console.stoppable import GOES_ON, stoppable
+from runtime.files.atomic import STALE
+from runtime.files.digest import file_sha256
 
 logger = logging.getLogger(__name__)
 

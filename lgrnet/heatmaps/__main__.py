@@ -32,16 +32,16 @@ from runtime.align import (
     middle_crop,
     warp,
 )
-from runtime.atomic import PendingFile
-from runtime.aus_option import METAVAR, OPTION, join_aus, read_aus
+from runtime.console.aus_option import METAVAR, OPTION, join_aus, read_aus
+from runtime.console.help import purpose
+from runtime.console.option_types import count, positive
+from runtime.console.stoppable import stoppable
 from runtime.errors import DeviceError, InputError, OpenCVError
+from runtime.files.atomic import PendingFile
 from runtime.finders import open_finder
-from runtime.help import purpose
 from runtime.latency import Stopwatch
-from runtime.option_types import count, positive
 from runtime.pipeline import Pipeline
 from runtime.sources import open_source
-from runtime.stoppable import stoppable
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 from lgrnet.network.au_geometry import AU_CENTRES
 from runtime.action_units import AU_NAMES, au_key
 from runtime.align import CROP_SIZE
-from runtime.atomic import PendingFile
+from runtime.files.atomic import PendingFile
 from runtime.landmarks import LEFT_EYE_INNER, RIGHT_EYE_INNER
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from lgrnet.evaluation.fold_scores import ScoresError
 from lgrnet.tables.fold_means import find_runs
 from lgrnet.tables.paper import Table, make_tables
 from lgrnet.tables.text import to_latex, to_markdown
-from runtime.atomic import PendingFile
+from runtime.console.help import purpose
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
-from runtime.help import purpose
-from runtime.stoppable import stoppable
+from runtime.files.atomic import PendingFile
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lgrnet.data.shards import FaceShards
-from runtime.atomic import write_json
-from runtime.digest import file_sha256
+from runtime.files.atomic import write_json
+from runtime.files.digest import file_sha256
 
 NAME = "origin.json"
 GONE = "gone"

@@ -47,7 +47,7 @@ from lgrnet.training.warm_start import warm_start
 from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
 from lgrnet.unseen import VALIDATION_RECIPE, as_plain, seen_by, will_have_seen
 from runtime.action_units import au_key
-from runtime.atomic import STALE, write_json
+from runtime.files.atomic import STALE, write_json
 
 logger = logging.getLogger(__name__)
 

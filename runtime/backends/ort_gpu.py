@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from runtime.atomic import make_folder
-from runtime.cache import cache_folder
-from runtime.digest import file_sha256
+from runtime.files.atomic import make_folder
+from runtime.files.cache import cache_folder
+from runtime.files.digest import file_sha256
 from runtime.spec import INPUT_NAME, ModelSpec
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))

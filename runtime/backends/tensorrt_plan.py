@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from runtime.atomic import write_json
-from runtime.digest import file_sha256
 from runtime.errors import ModelError, SpecError
+from runtime.files.atomic import write_json
+from runtime.files.digest import file_sha256
 from runtime.installed import how_to_install
 from runtime.spec import ModelSpec
 

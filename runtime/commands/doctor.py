@@ -23,10 +23,10 @@ from runtime.backends import open_backend
 from runtime.backends.threads import default_threads
 from runtime.commands.interlaced import write_interlaced
 from runtime.commands.quiet import quiet_libraries
+from runtime.console.help import purpose
 from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
 from runtime.finders import open_finder
-from runtime.help import purpose
 from runtime.installed import how_to_install, version_of
 from runtime.outputs.pictures import VideoWriter
 from runtime.packaged import DEMO_CLIP, MADE_FOR, model_path

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from runtime.backends import open_backend
-from runtime.help import purpose
+from runtime.console.help import purpose
 from runtime.packaged import DEFAULT, MODELS, model_path
 from runtime.spec import METADATA_KEY, ModelSpec
 

@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.aus_option import METAVAR, OPTION, join_aus
-from runtime.help import purpose
-from runtime.option_types import positive
+from runtime.console.aus_option import METAVAR, OPTION, join_aus
+from runtime.console.help import purpose
+from runtime.console.option_types import positive
 from runtime.options import read_keys
 from runtime.outputs.plotting import plot
 

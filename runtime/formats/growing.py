@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Self
 
-from runtime.atomic import drop, make_folder, take_name
 from runtime.errors import InputError, OutputError
+from runtime.files.atomic import drop, make_folder, take_name
 from runtime.formats.locks import lock
 
 
@@ -18,8 +18,8 @@ def partial_path(target: str | Path) -> Path:
 class PartialFile:
     """A file that is written beside its target, in plain sight, and takes its name at the end.
 
-    Unlike `runtime.atomic.PendingFile` it outlives errors and kill -9: what was written stays under
-    `partial_path`, and an older target stays as it was.
+    Unlike `runtime.files.atomic.PendingFile` it outlives errors and kill -9: what was written stays
+    under `partial_path`, and an older target stays as it was.
 
     Attributes:
         target: Where the file will be; its folder is made if need be.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TextIO
 
-from runtime.closed_pipe import has_gone
+from runtime.console.closed_pipe import has_gone
 from runtime.errors import InputError, OutputError
 from runtime.formats.columns import Layout
 from runtime.formats.growing import GrowingText, TextWriter

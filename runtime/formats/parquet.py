@@ -8,8 +8,8 @@ of the table that runs keep beside it.
 from pathlib import Path
 from typing import Any, Self
 
-from runtime.atomic import drop
 from runtime.errors import OutputError
+from runtime.files.atomic import drop
 from runtime.formats import native
 from runtime.formats.columns import Cell, Column, Layout
 from runtime.formats.growing import PartialFile

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from runtime.action_units import au_name
-from runtime.atomic import make_folder
-from runtime.file_names import named_after
+from runtime.files.atomic import make_folder
+from runtime.files.names import named_after
 from runtime.formats.changes import time_of
 from runtime.formats.columns import Layout
 from runtime.formats.growing import GrowingText

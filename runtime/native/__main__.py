@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
 from runtime.native.compile import CompileError, compile_engine
 from runtime.native.library import TARGETS, open_library
-from runtime.stoppable import stoppable
 
 
 @stoppable()

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from runtime.atomic import PendingFile, make_folder, take_name
 from runtime.errors import InputError
+from runtime.files.atomic import PendingFile, make_folder, take_name
 from runtime.native.library import (
     ENGINE,
     FLAGS,

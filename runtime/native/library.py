@@ -8,9 +8,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from runtime.atomic import PendingFile
-from runtime.cache import cache_path
-from runtime.digest import file_sha256
+from runtime.files.atomic import PendingFile
+from runtime.files.cache import cache_path
+from runtime.files.digest import file_sha256
 
 ENGINE = Path(__file__).parent / "engine"
 BUILT = Path(__file__).parent / "built"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.atomic import drop
 from runtime.errors import InputError
+from runtime.files.atomic import drop
 from runtime.formats.growing import partial_path
 from runtime.outputs.pictures import write_whole
 from runtime.sources import Source

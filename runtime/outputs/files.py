@@ -10,10 +10,10 @@ from typing import Self
 
 import numpy as np
 
-from runtime.atomic import take_name
 from runtime.drawing import Annotator, draw
 from runtime.errors import InputError
-from runtime.file_names import named_after
+from runtime.files.atomic import take_name
+from runtime.files.names import named_after
 from runtime.formats import FORMATS, TIMED, Layout, open_writer, output_path
 from runtime.formats.growing import partial_path
 from runtime.formats.native import NativeWriter

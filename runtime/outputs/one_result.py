@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.atomic import PendingFile, write_json
 from runtime.errors import InputError
+from runtime.files.atomic import PendingFile, write_json
 from runtime.formats import native
 from runtime.formats.columns import Layout, csv_lines, table_lines
 from runtime.installed import how_to_install

@@ -6,8 +6,8 @@ from typing import Self
 import cv2
 import numpy as np
 
-from runtime.atomic import PendingFile, drop
 from runtime.errors import InputError, OpenCVError, OutputError
+from runtime.files.atomic import PendingFile, drop
 from runtime.formats.growing import PartialFile
 from runtime.image import size_of
 

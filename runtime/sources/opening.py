@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputError
-from runtime.file_names import is_annotated
+from runtime.files.names import is_annotated
 from runtime.sources.arrays import Arrays
 from runtime.sources.base import Source
 from runtime.sources.live import (

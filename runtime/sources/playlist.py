@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from runtime.errors import InputError
-from runtime.file_names import is_annotated
+from runtime.files.names import is_annotated
 from runtime.sources.base import Shot, Source, check_name, in_utf8, legible
 from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles, none_in
 from runtime.sources.video import FASTEST, Video

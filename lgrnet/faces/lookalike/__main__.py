@@ -9,9 +9,9 @@ from pathlib import Path
 from lgrnet.faces.head.rig import RigError
 from lgrnet.faces.lookalike.write import FRAMES, write_lookalike
 from lgrnet.workers import KILLED
+from runtime.console.option_types import count, positive
+from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.errors import OpenCVError
-from runtime.option_types import count, positive
-from runtime.stoppable import GOES_ON, stoppable
 
 logger = logging.getLogger(__name__)
 

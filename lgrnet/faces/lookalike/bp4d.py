@@ -10,8 +10,8 @@ import numpy as np
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.performance import Frame
 from runtime.action_units import BP4D_AUS, au_key
-from runtime.atomic import PendingFile, make_folder
 from runtime.errors import OpenCVError
+from runtime.files.atomic import PendingFile, make_folder
 
 HEIGHT, WIDTH = 264, 224
 """Size of a picture; the corpus's own are 1392 × 1040."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.performance import Frame
-from runtime.atomic import PendingFile, make_folder
 from runtime.errors import OpenCVError
+from runtime.files.atomic import PendingFile, make_folder
 from runtime.landmarks import eye_centres
 
 HEIGHT, WIDTH = 240, 320

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from runtime.closed_pipe import has_gone, redirect_to_nowhere
+from runtime.console.closed_pipe import has_gone, redirect_to_nowhere
 
 INTERRUPTED, READER_GONE = 130, 141
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from runtime.atomic import make_folder
 from runtime.errors import InputError
+from runtime.files.atomic import make_folder
 
 
 def cache_path(name: str) -> Path | None:
