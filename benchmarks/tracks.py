@@ -1,7 +1,8 @@
 """Runs the detector on clips and keeps what it found, for `benchmarks.tracking` to judge.
 
-Needs nothing of this repository but `runtime`, so that it also runs on another revision, if that has
-`runtime.console` already: ``PYTHONPATH=OTHER python benchmarks/tracks.py CLIPS/*.mp4 --search-every 30 --out FOLDER``.
+Needs nothing of this repository but `runtime`, so that it also runs on another revision, if that
+has `runtime.console` already:
+``PYTHONPATH=OTHER python benchmarks/tracks.py CLIPS/*.mp4 --search-every 30 --out FOLDER``.
 """
 
 import argparse
