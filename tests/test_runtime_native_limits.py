@@ -94,11 +94,26 @@ def opened(model, **changes):
     ],
     ids=str,
 )
-def test_the_engine_checks_shapes_itself(drawn, changes):
+def test_shapes_are_checked_in_python_and_in_the_engine(drawn, changes):
     model = native_model(drawn)
-    opened(model, slope=9e5)
+    with pytest.raises(ValueError, match="no such network"):
+        replace(model.shape, **changes)
     with pytest.raises(ModelError, match="there is no network of these sizes"):
         opened(model, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"stem": (8, 12, 16)}, {"feature": (8, 12)}, {"refine": ()}, {"radius": True}],
+    ids=str,
+)
+def test_shapes_of_another_form(drawn, changes):
+    with pytest.raises(ValueError, match="no such network"):
+        replace(native_model(drawn).shape, **changes)
+
+
+def test_the_largest_slope_is_none(drawn):
+    assert opened(native_model(drawn), slope=9e5).threads == 1
 
 
 def test_the_engine_checks_the_order_itself(drawn):
