@@ -96,6 +96,15 @@ def test_patches_at_the_border_off_the_grid_and_on_each_other(shift, scale, cell
     assert_same(NativeBackend(native_model(model), "cpu", 1)(faces), expected(model, faces))
 
 
+@pytest.mark.parametrize("input_size", [64, 80])
+def test_any_layer_may_have_large_tiles(input_size):
+    """Also where they do not fill what is pooled, 5 × 5 of 80."""
+    model, faces = tiny_network(input_size=input_size), draw_faces(2)
+    layers = (f"{name}.{i}.tile" for name in ("align", "global", "refine") for i in range(6))
+    large = native_model(model, **dict.fromkeys(layers, np.array([4], np.float32)))
+    assert_same(NativeBackend(large, "cpu", 2)(faces), expected(model, faces))
+
+
 def test_many_threads_give_the_same_every_time(network):
     # More threads than cores, so that they are stopped in the middle of loops.
     backend = NativeBackend(native_model(network), "cpu", 7)

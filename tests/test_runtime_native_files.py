@@ -79,15 +79,17 @@ def test_damaged_file(file, kind):
     [
         ({"heads.bias": None}, ModelError, "array heads.bias is missing"),
         ({"align.0.bias": np.zeros(3)}, ModelError, "align.0.bias holds 3 numbers instead of 8"),
+        ({"heads.bias": np.zeros(6)}, ModelError, "heads.bias holds 6 numbers instead of 5"),
         ({"up.hidden.range": np.ones(5)}, ModelError, "holds 5 numbers instead of 16"),
         ({"refine.1.tile": None}, ModelError, "array refine.1.tile is missing: export it again"),
         ({"align.2.tile": np.array([3])}, ModelError, r"align\.2\.tile is not 2 or 4: export it"),
         ({"down.hidden.bias": np.full(48, np.nan)}, ModelError, "holds numbers that are not fini"),
-        ({"heads.order": np.arange(5) + 1}, ModelError, "heads.order is no order"),
+        ({"heads.order": np.arange(5) + 1}, ModelError, "heads.order is no order of the AUs"),
         ({"patches.eyes": np.array([22, 49])}, ModelError, "names landmarks that there are not"),
+        ({"patches.points": np.full(10, 49)}, ModelError, "names landmarks that there are not"),
         ({"down.hidden.bias": np.full(48, "1")}, ModelError, "down.hidden.bias: no numbers"),
         ({"down.hidden.range": np.zeros(3)}, ModelError, "ranges that are not above 0"),
-        ({"shape": np.array("[" * 200_000)}, ModelError, "is not usable"),
+        pytest.param({"shape": np.array("[" * 200_000)}, ModelError, "is not usable", id="deep"),
         ({"shape": np.array("{}")}, ModelError, "is not usable"),
         ({"shape": np.array("[]")}, ModelError, "is not usable"),
         ({"lgrnet": None}, SpecError, "holds no lgrnet metadata"),
@@ -124,6 +126,41 @@ def test_shapes_of_other_kinds_of_numbers(file, field, wrong):
     np.savez(file, **content | {"shape": np.array(json.dumps(shape))})
     with pytest.raises(ModelError):
         open_backend(file)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape"),
+    [
+        *(({"batch": 2}, {}), ({"intensity": True}, {}), ({}, {"crop": 96})),
+        ({"aus": (1, 6), "thresholds": (0.5, 0.5)}, {}),
+    ],
+    ids=str,
+)
+def test_metadata_of_another_network(tmp_path, network, spec, shape):
+    model = native_model(network)
+    spec, shape = dataclasses.replace(model.spec, **spec), dataclasses.replace(model.shape, **shape)
+    write_model(tmp_path / "net.npz", dataclasses.replace(model, spec=spec, shape=shape))
+    with pytest.raises(SpecError, match="metadata do not fit its network"):
+        read_model(tmp_path / "net.npz")
+
+
+def test_arrays_may_lie_column_by_column(file):
+    wanted = read_model(file).arrays
+    with np.load(file) as archive:
+        content = dict(archive)
+    columns = {name: np.asfortranarray(array) for name, array in wanted.items()}
+    assert columns["refine.0.weight"].flags.fnc
+    np.savez(file, **content | columns)
+    for name, array in read_model(file).arrays.items():
+        assert array.flags.c_contiguous
+        np.testing.assert_array_equal(array, wanted[name])
+
+
+def test_any_landmark_may_be_named(file):
+    with np.load(file) as archive:
+        content = dict(archive)
+    np.savez(file, **content | {"patches.points": np.arange(10), "patches.eyes": np.array([0, 48])})
+    assert read_model(file).arrays["patches.eyes"].tolist() == [0, 48]
 
 
 def test_a_file_of_int8_is_stored_in_halves(tmp_path, network):

@@ -1,15 +1,19 @@
 """The native engine where numbers are large, small, or in the middle between two."""
 
-from copy import deepcopy
+import subprocess
+import sys
+from copy import copy, deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from native_engine import native_model, require_native
+from native_engine import native_model, require_native, write_native
 from tiny_network import draw_faces, tiny_network
 
 from export.plain import PlainGraph
 from runtime.backends.native import NativeBackend
+from runtime.errors import ModelError
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +70,82 @@ def test_patches_in_the_middle_between_two_cells(network, cells):
             parameter.zero_()
         network.align.mean_face.fill_(middle)
     assert_computes(network)
+
+
+def opened(model, **changes):
+    """Hand the engine another shape, of which `NetworkShape` would say that it is none."""
+    shape = copy(model.shape)
+    for field, value in changes.items():
+        object.__setattr__(shape, field, value)
+    return NativeBackend(replace(model, shape=shape), "cpu", 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({field: 0} for field in ("aus", "crop", "input", "stride", "grid", "cells", "radius")),
+        {"radius": 4097},
+        *({"stem": stem} for stem in ((0, 12), (8, 0), (6, 12), (8, 14))),
+        *({"feature": feature} for feature in ((-8, 12, 16), (8, 0, 16), (8, 12, 5000))),
+        *({"refine": refine} for refine in ((-8, 12, 16), (8, 0, 16), (8, 12, 5000))),
+        *({"input": 72, "grid": 18, "cells": 18}, {"input": 48, "grid": 12}, {"grid": 8}),
+        *({"input": 16, "grid": 4, "cells": 4}, {"cells": 20}, {"cells": 32}, {"stride": 2}),
+        *({"slope": 0.0}, {"slope": 1e6}, {"cells_per_pixel": -1.0}, {"cells_per_pixel": np.nan}),
+    ],
+    ids=str,
+)
+def test_shapes_are_checked_in_python_and_in_the_engine(drawn, changes):
+    model = native_model(drawn)
+    with pytest.raises(ValueError, match="no such network"):
+        replace(model.shape, **changes)
+    with pytest.raises(ModelError, match="there is no network of these sizes"):
+        opened(model, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"stem": (8, 12, 16)}, {"feature": (8, 12)}, {"refine": ()}, {"radius": True}],
+    ids=str,
+)
+def test_shapes_of_another_form(drawn, changes):
+    with pytest.raises(ValueError, match="no such network"):
+        replace(native_model(drawn).shape, **changes)
+
+
+def test_the_largest_slope_is_none(drawn):
+    assert opened(native_model(drawn), slope=9e5).threads == 1
+
+
+def test_the_engine_checks_the_order_itself(drawn):
+    for order in ([0, 1, 1], [0, 1, 3], [-1, 1, 2]):
+        with pytest.raises(ModelError, match=r"array heads\.order is no order"):
+            NativeBackend(native_model(drawn, **{"heads.order": np.float32(order)}), "cpu", 1)
+
+
+CROWDED = """
+import resource, sys
+from pathlib import Path
+from runtime.backends.native import NativeBackend
+from runtime.errors import ModelError
+from runtime.native.model import read_model
+
+model = read_model(Path(sys.argv[1]))
+NativeBackend(model, "cpu", 1).close()
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + (1 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+kept = []
+try:
+    while True:
+        kept.append(NativeBackend(model, "cpu", 1))
+except ValueError as error:
+    del kept
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_no_memory_left(tmp_path, drawn):
+    command = [sys.executable, "-c", CROWDED, str(write_native(tmp_path, drawn))]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.endswith("by the native engine: there is not memory enough\n")
