@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from runtime import atomic
 from runtime.errors import InputError
+from runtime.files import atomic
 from runtime.files.atomic import PendingFile, take_name, write_json
 from runtime.formats.growing import GrowingText
 

@@ -132,7 +132,7 @@ def test_behind_a_cut_nobody_gets_a_number_that_was_given_anywhere_before_it(tmp
     with SourceFiles(Film("film", "film"), LAYOUT, wanted) as files:
         assert files.resumed_behind == 2
         assert [files.recall(shot(index)) is None for index in range(3)] == [False, True, False]
-        faces = (some_face(0, x=400), some_face(1, x=100))
+        faces = (some_face(0, x=400), some_face(1, x=250))
         new = files.number(shot(3), some_result(3, *faces))
         files.write(shot(3), new)
     assert [face.id for face in new] == [0, 6]
