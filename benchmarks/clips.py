@@ -220,6 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             used.append(clip["file"])
         if not used:
             raise InputError(f"folder {args.folder} holds none of the clips named above")
+    except BrokenPipeError:
+        raise  # an OSError, but no bad input
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

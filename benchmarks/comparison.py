@@ -223,9 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         splits = {}
         for split in args.split:
             splits[split] = compare(args.checkpoints, args.data, split, args.answers)
-            said = splits[split]
-            print(f"\n{split}: {said['frames']} faces of {said['people']} people\n")
-            print(markdown(list(columns()), said["rows"]))
+    except BrokenPipeError:
+        raise  # an OSError, but no bad input
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -233,6 +232,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "format": FORMAT, "machine": describe_machine(), "networks": networks, "splits": splits
     }  # fmt: skip
     write_record(record, args.json)
+    for split, said in splits.items():
+        print(f"\n{split}: {said['frames']} faces of {said['people']} people\n")
+        print(markdown(list(columns()), said["rows"]))
     print(f"\nwritten to {args.json}")
     return 0
 

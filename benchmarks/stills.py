@@ -327,6 +327,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             return 0
         answers = ask(args.model, crops, args.threads, args.flip_test)
+    except BrokenPipeError:
+        raise  # an OSError, but no bad input
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

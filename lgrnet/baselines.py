@@ -177,11 +177,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         result = _measure(args)
-        for name, row in result["baselines"].items():
-            print(f"{name:<32} BP4D-12 {row['mean_BP4D-12']:.3f}   all {row['mean_all']:.3f}")
         if args.json:
             with PendingFile(args.json) as part:
                 part.write_text(to_json(result), "utf-8")
+        for name, row in result["baselines"].items():
+            print(f"{name:<32} BP4D-12 {row['mean_BP4D-12']:.3f}   all {row['mean_all']:.3f}")
+    except BrokenPipeError:
+        raise  # an OSError, but no bad input
     except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 2

@@ -267,6 +267,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         print(_run(args), end="")
+    except BrokenPipeError:
+        raise  # an OSError, but no bad input
     except (ImportError, ValueError, OSError) as error:
         logger.error("%s", error)
         return 2

@@ -4,8 +4,9 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process, resource_tracker
+from threading import Thread, current_thread, main_thread
 
 import cv2
 
@@ -26,10 +27,63 @@ class Pool(ProcessPoolExecutor):
     what the first has asked for (`concurrent.futures.process`, `shutdown`).
     """
 
+    def submit(self, *args, **kwargs) -> Future:
+        """Begin a job, in a new process perhaps; see `concurrent.futures.Executor.submit`."""
+        with deaf():
+            return super().submit(*args, **kwargs)
+
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         """Wait for the jobs that have begun, and let those that have not be done, or not."""
-        self.shutdown(wait=True, cancel_futures=kind is not None)
+        try:
+            self.shutdown(wait=True, cancel_futures=kind is not None)
+        except KeyboardInterrupt:  # nobody would tell the processes any more that they can end
+            for process in (self._processes or {}).values():
+                process.terminate()
+            raise
         return False
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Start processes in this block that do not hear Ctrl-C before they call `hear`.
+
+    A terminal sends it to all processes. One that is still importing would answer with a traceback.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came in the block; it is raised at its end, as those who start
+            processes are not made to be interrupted half-way.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # it would hear again on behalf of all
+    waiting = []
+    # Another thread of this process may hear what is blocked in this one.
+    interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    defers = interrupts and current_thread() is main_thread()
+    if defers:
+        signal.signal(signal.SIGINT, lambda *_: waiting.append(True))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if defers:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if waiting:
+        raise KeyboardInterrupt
+
+
+def hear(answer: signal.Handlers) -> None:
+    """Hear Ctrl-C in a process that was started in a `deaf` block.
+
+    Args:
+        answer: ``SIG_DFL`` to end at once, ``SIG_IGN`` to leave it to the parent.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, answer)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def open_pool(
@@ -90,9 +144,7 @@ def _one_a_core() -> int:
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
     cv2.setNumThreads(1)  # one process a core already
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # A terminal sends Ctrl-C to the workers as well: they end at once, and say nothing.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    hear(signal.SIG_DFL)
     Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:
         prepare(*arguments)

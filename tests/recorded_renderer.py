@@ -57,7 +57,8 @@ def differing(found: dict[str, np.ndarray], recorded: dict) -> list[str]:
     return [
         name
         for name, (_, tolerance) in KEPT.items()
-        if not np.allclose(found[name], recorded[name], rtol=0, atol=tolerance)
+        if found[name].shape != np.shape(recorded[name])
+        or not np.allclose(found[name], recorded[name], rtol=0, atol=tolerance)
     ]
 
 

@@ -1,5 +1,6 @@
 """From shards to batches: training samples with augmentation, evaluation samples without."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from lgrnet.data.augment import AugmentConfig, augment
 from lgrnet.data.shards import FaceShards
+from lgrnet.workers import deaf, hear
 from runtime.action_units import MAX_INTENSITY
 from runtime.align import CROP_OFFSET, middle_crop
 
@@ -166,7 +168,9 @@ def training_batches(
         # and wait for them for ever.
         multiprocessing_context="spawn" if workers else None,
     )
-    yield from loader
+    with deaf():
+        batches = iter(loader)
+    yield from batches
 
 
 def evaluation_batches(
@@ -180,6 +184,7 @@ def evaluation_batches(
 
 
 def _start_worker(_: int) -> None:
+    hear(signal.SIG_IGN)  # PyTorch complains of workers that end before it says so
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 

@@ -136,7 +136,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--out",
         type=Path,
         default=Path("out/heatmaps"),
-        help="where to; .png, _gates.png and .npz are appended (default: %(default)s)",
+        help="where to, without suffix: the format's, _gates and .npz are appended (default: "
+        "%(default)s)",
     )
     add(OPTION, type=read_aus, metavar=METAVAR,
         help=f"which to show; the {SHOWN} most present ones if not given")  # fmt: skip

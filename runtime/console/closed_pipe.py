@@ -10,6 +10,7 @@ def has_gone(error: OSError) -> bool:
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
-def redirect_to_nowhere(stream: TextIO) -> None:
+def redirect_to_nowhere(stream: TextIO | None) -> None:
     """Let a stream whose reader has gone swallow what comes: Python would complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if stream is not None:  # None: it is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -20,8 +20,9 @@ def tell(text: str, stream: TextIO | None = None) -> None:
         text: The message, with names through `printable` where a line must not end within them.
         stream: Where to; None for standard error.
     """
-    lines = map(printable, text.split("\n"))
-    print("\n".join(lines), file=stream or sys.stderr, flush=True)
+    target = stream or sys.stderr
+    if target is not None:  # None: it is closed; print would take standard output for it
+        print("\n".join(map(printable, text.split("\n"))), file=target, flush=True)
 
 
 class OneLine(logging.Formatter):

@@ -6,13 +6,18 @@ from functools import wraps
 from typing import ParamSpec
 
 from runtime.console.closed_pipe import has_gone, redirect_to_nowhere
+from runtime.console.messages import tell
 
-INTERRUPTED, READER_GONE = 130, 141
+CANNOT_WRITE, INTERRUPTED, READER_GONE = 3, 130, 141
 
 KEPT = "interrupted; what was finished is kept"
 GOES_ON = "interrupted: run the same command again to go on"
 
 P = ParamSpec("P")
+
+
+class _UnwritableError(Exception):
+    """What waited in standard output cannot be written."""
 
 
 def stoppable(said: str = KEPT) -> Callable[[Callable[P, int]], Callable[P, int]]:
@@ -23,7 +28,8 @@ def stoppable(said: str = KEPT) -> Callable[[Callable[P, int]], Callable[P, int]
 
     Returns:
         What makes of a function that returns the exit code one that also returns 130 after Ctrl-C,
-        and 141 where the reader of standard output has gone.
+        141 where the reader of standard output has gone, and 3 where that cannot be written for
+        another reason, such as a full disc.
     """
 
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
@@ -38,11 +44,19 @@ def stoppable(said: str = KEPT) -> Callable[[Callable[P, int]], Callable[P, int]
                 _flush()
                 return code
             except KeyboardInterrupt:
-                print(said, file=sys.stderr)
+                try:
+                    _flush()
+                except (BrokenPipeError, _UnwritableError):  # Ctrl-C ends the reader as well
+                    redirect_to_nowhere(sys.stdout)
+                tell(said)
                 return INTERRUPTED
             except BrokenPipeError:
                 redirect_to_nowhere(sys.stdout)
                 return READER_GONE
+            except _UnwritableError as error:
+                redirect_to_nowhere(sys.stdout)
+                tell(f"error: standard output cannot be written ({error})")
+                return CANNOT_WRITE
 
         return run
 
@@ -50,15 +64,17 @@ def stoppable(said: str = KEPT) -> Callable[[Callable[P, int]], Callable[P, int]
 
 
 def _flush() -> None:
-    """Write what waits in standard output, as Python does at its end.
+    """Write what waits in standard output, which Python does not always try again at its end.
 
     Raises:
         BrokenPipeError: Its reader has gone.
+        _UnwritableError: It cannot be written for another reason.
     """
     if sys.stdout is None:  # closed, as by >&-
         return
     try:
         sys.stdout.flush()
-    except OSError as error:  # a full disc, for one: Python tries once more, and says so
+    except OSError as error:
         if has_gone(error):
             raise BrokenPipeError from error
+        raise _UnwritableError(error.strerror) from error
