@@ -29,9 +29,9 @@ from runtime.boxes import Box, face_box, overlap
 from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import count, output_file, positive
 from runtime.console.stoppable import stoppable
-from runtime.detector import SEARCH_EVERY
 from runtime.errors import InputError
 from runtime.installed import how_to_install
+from runtime.settings import SEARCH_EVERY
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,6 @@
 """The detector: frames in, action units out."""
 
 import itertools
-import math
-import numbers
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +21,7 @@ from runtime.one_thread import OneThread
 from runtime.packaged import model_path
 from runtime.pipeline import Pipeline
 from runtime.results import Holds, Result, Timings
-from runtime.settings import Settings
+from runtime.settings import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY, Settings
 from runtime.signals import SignalBank, Signals
 from runtime.sources import (
     GIVE_UP,
@@ -35,22 +33,11 @@ from runtime.sources import (
     open_source,
     read_ahead,
 )
+from runtime.timestamps import Seconds, to_seconds
 from runtime.tracking.tracker import Tracker
-
-SEARCH_EVERY = 30
-"""Frames between two searches for newcomers if nothing else is asked for."""
-
-MAX_FACES = 8
-"""Most faces a frame if nothing else is asked for."""
-
-VERIFY_EVERY = 10
-"""Frames between two looks at a tracked face if nothing else is asked for."""
 
 BATCH = 8
 """Pictures that `Detector.batch` takes together if nothing else is asked for."""
-
-Seconds = float | numbers.Real | np.floating | np.integer
-"""A time; type checkers do not know that NumPy's numbers are real ones."""
 
 
 class Detector(Described):
@@ -327,7 +314,7 @@ class Detector(Described):
             InputError: The frame is not an image, or the time no number.
             RuntimeError: The detector is closed, or in use in another thread.
         """
-        seconds = None if timestamp is None else _seconds(timestamp)
+        seconds = None if timestamp is None else to_seconds(timestamp)
         if self._over:
             self.reset()
         with self._alone:
@@ -458,13 +445,3 @@ class Detector(Described):
         with self._alone:
             if self._bank:
                 self._bank.recall(result)
-
-
-def _seconds(timestamp: object) -> float:
-    """Make a plain float of a time: PyAV's are fractions, and NumPy's differences may wrap."""
-    try:
-        if isinstance(timestamp, numbers.Real) and math.isfinite(timestamp):
-            return float(timestamp)
-    except OverflowError:  # of a whole number or fraction that no float holds
-        pass
-    raise InputError(f"timestamp must be in seconds, got {timestamp!r}")

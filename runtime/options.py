@@ -8,11 +8,11 @@ from runtime.action_units import au_key
 from runtime.console.aus_option import METAVAR, OPTION, read_aus
 from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import at_least, count, finite, not_negative, positive, whole
-from runtime.detector import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY
 from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.installed import version_of
 from runtime.packaged import DEFAULT, MODELS
+from runtime.settings import MAX_FACES, SEARCH_EVERY, VERIFY_EVERY
 from runtime.signals.smoothing import SMOOTHING
 from runtime.sources import GIVE_UP, IMAGE_SUFFIXES
 from runtime.sources.playlist import VIDEO_SUFFIXES

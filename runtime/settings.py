@@ -12,6 +12,15 @@ import numpy as np
 from runtime.counts import require_count
 from runtime.signals import Signals
 
+SEARCH_EVERY = 30
+"""Frames between two searches for newcomers if nothing else is asked for."""
+
+MAX_FACES = 8
+"""Most faces a frame if nothing else is asked for."""
+
+VERIFY_EVERY = 10
+"""Frames between two looks at a tracked face if nothing else is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

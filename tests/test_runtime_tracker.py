@@ -5,8 +5,9 @@ from some_tracks import MIDDLE, far, ids, two
 from test_runtime_fixtures import SpotFinder, spot, wall, write_model
 
 from runtime.boxes import alignment_box
-from runtime.detector import SEARCH_EVERY, Detector
+from runtime.detector import Detector
 from runtime.finders import FoundFace
+from runtime.settings import SEARCH_EVERY
 from runtime.tracking import tracker
 from runtime.tracking.scene import View
 from runtime.tracking.tracker import MAX_MISSES, REMEMBER, SOON

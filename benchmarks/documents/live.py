@@ -7,7 +7,7 @@ from benchmarks import tracking as judging
 from benchmarks import writing as growing
 from benchmarks.shared.record import read_record
 from benchmarks.table import Column, markdown, number
-from runtime.detector import SEARCH_EVERY
+from runtime.settings import SEARCH_EVERY
 
 _RESULTS = Path("benchmarks", "results")
 SOAK = _RESULTS / "soak.json"
