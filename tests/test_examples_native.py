@@ -155,6 +155,13 @@ def test_wrong_files_are_named(program, picture, tmp_path):
     assert run(program, model, commented, *POINTS).returncode == 0
     assert run(program, model, picture).returncode == 2
     assert "two eyes" in run(program, model, picture, *["5"] * 10).stderr
+    swapped = [*POINTS[2:4], *POINTS[:2], *POINTS[4:]]
+    assert "the mouth is above the eyes" in run(program, model, picture, *swapped).stderr
+    outside = [str(int(number) + 300) for number in POINTS]
+    done = run(program, model, picture, *outside)
+    assert done.returncode == 1
+    assert "lie outside the picture" in done.stderr
+    assert not done.stdout
     assert "1e12 is no coordinate" in run(program, model, picture, "1e12", *["5"] * 9).stderr
     assert "x7 is no coordinate" in run(program, model, picture, "x7", *["5"] * 9).stderr
 
