@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
 import zipfile
@@ -116,6 +117,22 @@ def test_it_says_what_the_runtime_says(program, tmp_path, zoom):
             np.testing.assert_array_equal(present, probability >= thresholds.astype(np.float32))
             called += int(present.sum())
     assert called > 0
+
+
+def test_the_lines_in_the_documentation_are_what_it_prints(program, tmp_path):
+    """About: processors round differently in 8 bits."""
+    text = (FOLDER.parents[1] / "docs" / "embedding.md").read_text(encoding="utf-8")
+    (points,) = re.findall(r"^\./face \S+ frame\.ppm (.*)$", text, re.MULTILINE)
+    told = [line.split(",") for line in re.findall(r"^AU\d\d,.*$", text, re.MULTILINE)]
+    path = tmp_path / "frame.ppm"
+    frame = next(shot.frame for shot in open_source(DEMO_CLIP) if shot.index == 30)  # -ss 1
+    assert cv2.imwrite(str(path), frame)
+    done = run(program, model_path("edge-native"), path, *points.split())
+    said = {line.split(",")[0]: line.split(",")[1:] for line in done.stdout.splitlines()}
+    assert len(told) == 3
+    for unit, *values in told:
+        for value, wanted, off in zip(said[unit], values, (0.06, 0.3, 0), strict=True):
+            assert float(value) == pytest.approx(float(wanted), abs=off)
 
 
 def test_what_a_model_does_not_tell_is_left_out(program, picture, tmp_path):

@@ -123,7 +123,7 @@ async function run({ spec, names }) {
     pace.textContent = "";
     mean = 0;
     say("");
-    const late = new Error("The worker does not answer: reload the page.");
+    const late = new Error("The worker does not answer: wait, or reload the page.");
     // The worker takes one question at a time.
     await Promise.race([looking, new Promise((_, reject) => setTimeout(reject, PATIENCE, late))]);
     return of;
