@@ -16,7 +16,10 @@ pytestmark = needs_node
 STUBS = """
 class Tensor { constructor(type, data, shape) { Object.assign(this, { type, data, shape }); } }
 const ort = { Tensor };
-const yunet = (shape, run) => ({ inputNames: ["input"], inputMetadata: [{ shape }], run });
+const outputNames = ["cls", "obj", "bbox", "kps"].flatMap((name) =>
+  [8, 16, 32].map((stride) => `${name}_${stride}`));
+const yunet = (shape, run) =>
+  ({ inputNames: ["input"], inputMetadata: [{ shape }], outputNames, run });
 """
 
 
@@ -99,6 +102,31 @@ def test_the_finder_gets_bgr_planes_padded_with_grey():
     np.testing.assert_array_equal(planes[0, :, :30, :50], frame.transpose(2, 0, 1))
     assert (planes[0, :, 30:] == 128).all()
     assert (planes[0, :, :, 50:] == 128).all()
+
+
+@pytest.mark.parametrize("lacking", ["cls_8", "kps_32"])
+def test_a_network_that_is_no_yunet_is_refused(lacking):
+    said = javascript(
+        STUBS + "const session = yunet([1, 3, 64, 96]);"
+        "session.outputNames = outputNames.filter((name) => name !== given.lacking);"
+        "try { new FaceFinder(ort, session); } catch (error) { answer = error.message; }",
+        lacking=lacking,
+    )
+    assert said == f"the face finder is no YuNet of 2023: it has no output {lacking}"
+
+
+@pytest.mark.parametrize(("bad", "named"), [(0, "the model"), (1, "the face finder")])
+def test_the_file_that_cannot_be_opened_is_named(bad, named):
+    model = model_path("edge").read_bytes()
+    said = javascript(
+        "let files = 0; const create = async () => {"
+        " if (files++ === given.bad) throw new Error('protobuf parsing failed'); return {}; };"
+        "await Detector.open({ InferenceSession: { create } }, given.model, new Uint8Array(9))"
+        ".catch((error) => (answer = error.message));",
+        model=model,
+        bad=bad,
+    )
+    assert said == f"{named}: protobuf parsing failed"
 
 
 STUBBED = (

@@ -171,6 +171,29 @@ def test_an_empty_picture_is_searched_only_now_and_then():
     assert followed("await follow(tracker, 13); answer = searches;") == 3  # 1st, 7th, 13th
 
 
+def test_a_picture_before_the_faces_of_the_last_one_is_refused_and_harms_nobody():
+    said = followed(
+        "people = [HERE]; const first = follow(tracker);"
+        "await tracker.follow(picture).catch((error) => said.push(error.message));"
+        "await first; await follow(tracker);"
+    )
+    assert said == [
+        "wait for the faces of the picture before: `await tracker.follow(picture)`",
+        [[0, *HERE]],
+        [[0, *HERE]],
+    ]
+
+
+def test_a_picture_at_which_the_network_fails_does_not_end_the_following():
+    said = followed(
+        "people = [HERE]; await follow(tracker); const { look } = detector;"
+        "detector.look = async () => { throw new Error('out of memory'); };"
+        "await tracker.follow(picture).catch((error) => said.push(error.message));"
+        "detector.look = look; await follow(tracker);"
+    )
+    assert said == [[[0, *HERE]], "out of memory", [[0, *HERE]]]
+
+
 ORT = FOLDER / "node_modules" / "onnxruntime-web" / "dist" / "ort.node.min.mjs"
 
 

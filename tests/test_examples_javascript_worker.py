@@ -42,6 +42,15 @@ def test_what_cannot_be_had_is_answered_with_what_to_do(changed, words):
     assert words in said[0]["error"]
 
 
+def test_a_file_that_cannot_be_fetched_is_named():
+    said = javascript(
+        BROWSER + "fetch = async () => { throw new TypeError('Failed to fetch'); };"
+        "await onmessage({ data: { open: given.settings } }); answer = said;",
+        settings=SETTINGS,
+    )
+    assert said == [{"error": "a.onnx cannot be fetched: Failed to fetch"}]
+
+
 def test_a_frame_without_a_model_is_answered_too():
     said = javascript(
         BROWSER + "await onmessage({ data: { frame: {}, first: true } }); answer = said;"

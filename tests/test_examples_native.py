@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
 import zipfile
@@ -118,6 +119,22 @@ def test_it_says_what_the_runtime_says(program, tmp_path, zoom):
     assert called > 0
 
 
+def test_the_lines_in_the_documentation_are_what_it_prints(program, tmp_path):
+    """About: processors round differently in 8 bits."""
+    text = (FOLDER.parents[1] / "docs" / "embedding.md").read_text(encoding="utf-8")
+    (points,) = re.findall(r"^\./face \S+ frame\.ppm (.*)$", text, re.MULTILINE)
+    told = [line.split(",") for line in re.findall(r"^AU\d\d,.*$", text, re.MULTILINE)]
+    path = tmp_path / "frame.ppm"
+    frame = next(shot.frame for shot in open_source(DEMO_CLIP) if shot.index == 30)  # -ss 1
+    assert cv2.imwrite(str(path), frame)
+    done = run(program, model_path("edge-native"), path, *points.split())
+    said = {line.split(",")[0]: line.split(",")[1:] for line in done.stdout.splitlines()}
+    assert len(told) == 3
+    for unit, *values in told:
+        for value, wanted, off in zip(said[unit], values, (0.06, 0.3, 0), strict=True):
+            assert float(value) == pytest.approx(float(wanted), abs=off)
+
+
 def test_what_a_model_does_not_tell_is_left_out(program, picture, tmp_path):
     model = read_model(model_path("edge-native"))
     arrays = {name: array for name, array in model.arrays.items() if "strength" not in name}
@@ -155,6 +172,13 @@ def test_wrong_files_are_named(program, picture, tmp_path):
     assert run(program, model, commented, *POINTS).returncode == 0
     assert run(program, model, picture).returncode == 2
     assert "two eyes" in run(program, model, picture, *["5"] * 10).stderr
+    swapped = [*POINTS[2:4], *POINTS[:2], *POINTS[4:]]
+    assert "the mouth is above the eyes" in run(program, model, picture, *swapped).stderr
+    outside = [str(int(number) + 300) for number in POINTS]
+    done = run(program, model, picture, *outside)
+    assert done.returncode == 1
+    assert "lie outside the picture" in done.stderr
+    assert not done.stdout
     assert "1e12 is no coordinate" in run(program, model, picture, "1e12", *["5"] * 9).stderr
     assert "x7 is no coordinate" in run(program, model, picture, "x7", *["5"] * 9).stderr
 

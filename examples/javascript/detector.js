@@ -18,8 +18,12 @@ export class Detector {
     [model, finder] = [model, finder].map((file) => (file instanceof ArrayBuffer ? new Uint8Array(file) : file));
     const spec = readSpec(model);
     if (spec.batch !== 1) throw new RangeError(`the model takes ${spec.batch} faces a call: export it with --batch 1`);
-    const session = await ort.InferenceSession.create(model, options);
-    return new Detector(ort, spec, session, new FaceFinder(ort, await ort.InferenceSession.create(finder, options)));
+    const session = (file, what) =>
+      ort.InferenceSession.create(file, options).catch((error) => {
+        throw new Error(`${what}: ${error?.message ?? error}`, { cause: error });
+      });
+    const network = await session(model, "the model");
+    return new Detector(ort, spec, network, new FaceFinder(ort, await session(finder, "the face finder")));
   }
 
   constructor(ort, spec, session, finder) {

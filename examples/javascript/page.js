@@ -11,9 +11,9 @@ const settings = {
   faces: "4",
   ...Object.fromEntries(new URLSearchParams(location.search)),
 };
-const [video, overlay, status, pace, units] = ["video", "overlay", "status", "pace", "units"].map((id) =>
-  document.getElementById(id),
-);
+const ids = ["controls", "video", "overlay", "status", "pace", "trained", "units"];
+const [controls, video, overlay, status, pace, trained, units] = ids.map((id) => document.getElementById(id));
+const PATIENCE = 10_000; // milliseconds for the last frame of what is stopped
 
 const say = (text) => (status.textContent = text);
 // Whatever fails is told, and nothing goes on as if it had not.
@@ -32,12 +32,13 @@ function ask(question, transfer = []) {
 }
 
 function rows({ aus, au_names: names, thresholds }, keys) {
-  units.innerHTML = "<caption></caption><tr><th>AU<th>Name<th><th>p<th>0–5";
+  units.innerHTML = "<caption></caption><tr><th>AU<th>Name<th colspan=2>Probability<th>Intensity";
   return keys.map((key, n) => {
     const row = units.insertRow();
-    row.innerHTML = '<td><td><td><div class="bar"><i></i><b></b></div><td><td>';
+    row.innerHTML =
+      '<td><td><span></span><span class="heard"> (present)</span><td><div class="bar"><i></i><b></b></div><td><td>';
     row.cells[0].textContent = aus[n]; // text, as a model may come from anywhere (?model=…)
-    row.cells[1].textContent = names[key];
+    row.querySelector("span").textContent = names[key];
     row.querySelector("b").style.left = `${100 * thresholds[n]}%`;
     return row;
   });
@@ -83,7 +84,7 @@ function release(stream, url) {
 
 async function run({ spec, names }) {
   const table = rows(spec, names);
-  const { preset, precision, training_data: trained } = spec;
+  const { preset, precision } = spec;
   const compute = settings.provider === "wasm" ? `WebAssembly, threads: ${settings.threads}` : settings.provider;
   let mean = 0; // milliseconds a frame, smoothed
   let chosen = null; // the face whose bars are shown
@@ -92,7 +93,7 @@ async function run({ spec, names }) {
   // The worker has one frame at a time; those that the video shows meanwhile are left out.
   const next = (of, first = false) =>
     video.requestVideoFrameCallback(() => {
-      if (of === source) looking = look(of, first);
+      if (of === source) looking = look(of, first).catch((error) => end(of, error.message));
     });
   async function look(of, first) {
     const begun = performance.now();
@@ -106,7 +107,7 @@ async function run({ spec, names }) {
     draw(frame, faces, chosen);
     const took = performance.now() - begun;
     mean = mean ? 0.9 * mean + 0.1 * took : took;
-    pace.textContent = `${preset}, ${precision}, ${compute}: ${mean.toFixed(0)} ms a frame; faces: ${faces.length}\nTrained on: ${trained}`;
+    pace.textContent = `${preset}, ${precision}, ${compute}: ${mean.toFixed(0)} ms a frame; faces: ${faces.length}`;
     next(of);
   }
   // Ends what is looked at; gives the number of what comes next.
@@ -122,11 +123,18 @@ async function run({ spec, names }) {
     pace.textContent = "";
     mean = 0;
     say("");
-    await looking.catch(() => {}); // the worker takes one question at a time
+    const late = new Error("The worker does not answer: wait, or reload the page.");
+    // The worker takes one question at a time.
+    await Promise.race([looking, new Promise((_, reject) => setTimeout(reject, PATIENCE, late))]);
     return of;
   }
-  async function play(stream, url) {
-    const of = await stop();
+  // Old bars are not left to look like new ones.
+  function end(of, why) {
+    if (of !== source) return;
+    stop();
+    say(why);
+  }
+  async function play(of, stream, url) {
     if (of !== source) return release(stream, url); // another was opened meanwhile
     video.srcObject = stream;
     if (url) video.src = url;
@@ -141,22 +149,27 @@ async function run({ spec, names }) {
   document.getElementById("camera").onclick = async () => {
     if (!navigator.mediaDevices)
       throw new Error("browsers give cameras only to https:// pages and to http://localhost: serve the page by one");
+    const of = await stop();
     const wanted = { video: { width: 640, height: 480 } };
-    const stream = await navigator.mediaDevices.getUserMedia(wanted).catch((error) => {
-      throw new Error(`The camera cannot be opened: ${error.message}`);
-    });
-    stream.getVideoTracks()[0].onended = () => say("The camera has ended.");
-    await play(stream);
+    const stream = await navigator.mediaDevices
+      .getUserMedia(wanted)
+      .catch((error) => end(of, `The camera cannot be opened: ${error.message}`));
+    if (!stream) return;
+    stream.getVideoTracks()[0].onended = () => end(of, "The camera has ended.");
+    await play(of, stream);
   };
   document.getElementById("file").onchange = async ({ target }) => {
     const [file] = target.files;
     if (!file) return;
-    await play(null, URL.createObjectURL(file)).catch((error) => {
+    target.value = ""; // or choosing the same file again changes nothing
+    await play(await stop(), null, URL.createObjectURL(file)).catch((error) => {
       throw new Error(
         `${file.name}: this browser does not play it (${error.message}); H.264 in MP4 is what all of them play`,
       );
     });
   };
+  trained.textContent = `Trained on: ${spec.training_data}.`;
+  controls.disabled = false;
   say("Ready: start the camera or choose a video file. Nothing leaves this page.");
 }
 

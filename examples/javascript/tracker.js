@@ -16,13 +16,23 @@ const REMEMBER = 100; // pictures for which a lost face gets its number back, if
 /** Follows the faces of one video; another video takes another tracker. */
 export class Tracker {
   constructor(detector, maxFaces = 4) {
-    Object.assign(this, { detector, maxFaces, tracks: [], missing: [], wait: 0, nextId: 0 });
+    Object.assign(this, { detector, maxFaces, tracks: [], missing: [], wait: 0, nextId: 0, busy: false });
   }
 
   /** The faces of the next picture, by number: `id` and what a look says, see detector.js. Wait for it before the
    *  next picture is given. */
   async follow(picture) {
     check(picture);
+    if (this.busy) throw new Error("wait for the faces of the picture before: `await tracker.follow(picture)`");
+    this.busy = true;
+    try {
+      return await this.#next(picture);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  async #next(picture) {
     const [kept, lost] = [[], []];
     for (const track of this.tracks) ((await this.#stays(track, picture, kept)) ? kept : lost).push(track);
     this.tracks = kept;

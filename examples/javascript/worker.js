@@ -49,7 +49,9 @@ function whole(name, text) {
 }
 
 async function bytes(path) {
-  const answer = await fetch(path);
+  const answer = await fetch(path).catch((error) => {
+    throw new Error(`${path} cannot be fetched: ${error.message}`);
+  });
   if (!answer.ok) throw new Error(`${path} is not there (${answer.status}): docs/embedding.md says where to get it`);
   return new Uint8Array(await answer.arrayBuffer());
 }

@@ -6,11 +6,15 @@ import { OUTSIDE, shrink } from "./pictures.js";
 
 const SEARCH_SIDE = 400; // longer side to which larger pictures are reduced, pixels
 const STRIDES = [8, 16, 32];
+const OUTPUTS = ["cls", "obj", "bbox", "kps"]; // of each stride
 
 /** A found face: {box: [left, top, width, height], score: 0 to 1, alignment}, pixels of the picture. */
 export class FaceFinder {
   constructor(ort, session, threshold = 0.7, overlap = 0.3) {
     Object.assign(this, { ort, session, threshold, overlap });
+    const wanted = STRIDES.flatMap((stride) => OUTPUTS.map((name) => `${name}_${stride}`));
+    const lacking = wanted.find((name) => !session.outputNames.includes(name));
+    if (lacking) throw new RangeError(`the face finder is no YuNet of 2023: it has no output ${lacking}`);
     const shape = session.inputMetadata[0].shape;
     this.fixed = shape.slice(2).every((side) => typeof side === "number")
       ? { height: shape[2], width: shape[3] }
@@ -60,7 +64,7 @@ export class FaceFinder {
 
   // One candidate a cell of a grid; its five points are eyes, nose tip, mouth corners, left as the viewer sees it first.
   #decode(said, stride, columns) {
-    const [cls, obj, bbox, kps] = ["cls", "obj", "bbox", "kps"].map((name) => said[`${name}_${stride}`].data);
+    const [cls, obj, bbox, kps] = OUTPUTS.map((name) => said[`${name}_${stride}`].data);
     const found = [];
     for (let cell = 0; cell < cls.length; cell++) {
       const score = Math.sqrt(clamp(cls[cell]) * clamp(obj[cell]));

@@ -2,6 +2,7 @@
 //
 // The five points are left and right eye, nose tip, left and right mouth corner, as the viewer sees
 // them: what face finders such as YuNet give.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -114,6 +115,21 @@ double coordinate(const char* text) {
   return value;
 }
 
+// The network puts landmarks anywhere, so points that are on no face are refused here; an app asks
+// its face finder, too (docs/embedding.md).
+void check(const Anchors& points, const Landmarks& landmarks, const Picture& picture) {
+  const auto& [left, right, nose, mouth_left, mouth_right] = points;
+  const double x = mouth_left.x + mouth_right.x - left.x - right.x;
+  const double y = mouth_left.y + mouth_right.y - left.y - right.y;
+  if ((right.x - left.x) * y - (right.y - left.y) * x <= 0)
+    throw std::runtime_error("the mouth is above the eyes: left is the viewer's left");
+  const auto inside = std::count_if(landmarks.begin(), landmarks.end(), [&](Point p) {
+    return p.x >= 0 && p.y >= 0 && p.x < picture.width && p.y < picture.height;
+  });
+  if (inside < 0.6 * landmarks.size())
+    throw std::runtime_error("the points are on no face: its landmarks lie outside the picture");
+}
+
 void run(char** arguments) {
   if (!lgrnet::runs_here()) throw std::runtime_error("compiled for another processor");
   Model model(arguments[0]);
@@ -123,6 +139,7 @@ void run(char** arguments) {
     anchors[i] = {coordinate(arguments[2 + 2 * i]), coordinate(arguments[3 + 2 * i])};
   // A finder's points are a first guess; those of the network align the face as it was trained.
   const Landmarks landmarks = model.look(picture, alignment_matrix(anchors));
+  check(anchors, landmarks, picture);
   model.look(picture, alignment_matrix(landmarks));
   std::printf("AU,probability,intensity,present\n");
   for (size_t i = 0; i < model.aus.size(); ++i) {
