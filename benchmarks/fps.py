@@ -31,13 +31,12 @@ from benchmarks.inference.probe import ProbeError
 from benchmarks.inference.rows import GPU_ROWS, PIPELINES, ROWS, choose_rows
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.noise import load_warnings
-from benchmarks.shared.options import add_record
+from benchmarks.shared.options import add_presets, add_record
 from benchmarks.shared.record import FORMAT, write_record
 from benchmarks.shared.timing import BURST, Limits
 from benchmarks.table import full_tables
 from export.faces import LabelledFaces, held_out_faces
 from lgrnet.checkpoint import CheckpointError, load_checkpoint
-from lgrnet.network.config import PRESETS
 from runtime.console.help import DefaultsHelp, purpose
 from runtime.console.option_types import not_negative, positive
 from runtime.console.stoppable import stoppable
@@ -167,13 +166,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     keys = [row.key for row in (*ROWS, *GPU_ROWS)]
-    add(
-        "--presets",
-        nargs="+",
-        default=["edge", "paper"],
-        choices=list(PRESETS),
-        help="which networks",
-    )
+    add_presets(parser)
     add("--checkpoint", type=Path, help="another network, instead of the presets")
     add(
         "--engines",

@@ -18,7 +18,7 @@ from torch import nn
 from benchmarks.grouping.pieces import Piece, pieces
 from benchmarks.shared.machine import describe_machine, machine_line
 from benchmarks.shared.noise import interval, load_warnings, resampled_medians, turn_variation
-from benchmarks.shared.options import add_record
+from benchmarks.shared.options import add_presets, add_record
 from benchmarks.shared.record import write_record
 from benchmarks.shared.timing import Limits, interleave, summarise
 from benchmarks.table import Column, markdown, number
@@ -172,13 +172,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=DefaultsHelp,
     )
     add = parser.add_argument
-    add(
-        "--presets",
-        nargs="+",
-        default=["edge", "paper"],
-        choices=list(PRESETS),
-        help="which networks",
-    )
+    add_presets(parser)
     add("--threads", type=positive, nargs="+", default=[2], help="one run for each")
     add("--batch", type=_batch, default=8, help="faces of a step")
     add("--seconds", type=not_negative, default=6, help="time of each piece")

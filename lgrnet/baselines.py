@@ -26,6 +26,7 @@ from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
 from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import count, output_file
+from runtime.console.progress import add_progress
 from runtime.console.stoppable import stoppable
 from runtime.files.atomic import PendingFile
 
@@ -167,12 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--json", type=output_file, help="also write the scores here; printed only if not given"
     )
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="show a progress bar",
-    )
+    add_progress(parser)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -20,6 +20,7 @@ from lgrnet.corpora.report import make_report, write_report
 from lgrnet.corpora.writing import shard_table, write_sequences
 from lgrnet.data.shards import OtherDatasetError
 from runtime.console.option_types import count, whole
+from runtime.console.progress import add_progress
 from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.errors import InputError
 
@@ -208,12 +209,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         kind.add_argument(
             "--workers", type=count, help="processes; one a core if not given, 0: none"
         )
-        kind.add_argument(
-            "--progress",
-            action=argparse.BooleanOptionalAction,
-            default=True,
-            help="show a progress bar",
-        )
+        add_progress(kind)
     return parser.parse_args(argv)
 
 

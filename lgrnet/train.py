@@ -32,6 +32,7 @@ from lgrnet.network.variants import VARIANTS
 from lgrnet.training.trainer import STATE_NAME, Trainer
 from lgrnet.unseen import check_sources
 from runtime.console.option_types import positive
+from runtime.console.progress import add_progress
 from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.errors import DeviceError
 
@@ -63,12 +64,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="train this network of the paper instead; can be given several times")  # fmt: skip
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
     add("--threads", type=positive, help="CPU threads; PyTorch's default if not given")
-    add(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="show a progress bar",
-    )
+    add_progress(parser)
     args = parser.parse_args(argv)
     return args
 

@@ -8,6 +8,7 @@ from runtime.action_units import au_key
 from runtime.console.aus_option import METAVAR, OPTION, read_aus
 from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import at_least, count, finite, not_negative, positive, whole
+from runtime.console.progress import add_progress
 from runtime.finders import LEAST_SEARCH_SIDE, SEARCH_SIDE
 from runtime.formats import FORMATS
 from runtime.installed import version_of
@@ -43,7 +44,6 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=_Help,
         epilog=EXIT_CODES,
     )
-    flag = argparse.BooleanOptionalAction
     installed = version_of("lgrnet") or "not installed, run from its folder"
     made.add_argument("--version", action="version", version=f"lgrnet {installed}")
     made.add_argument(
@@ -145,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--video",
-        action=flag,
+        action=argparse.BooleanOptionalAction,
         help="write the annotated video or image; yes if not given, but for --jsonl alone",
     )
     add("--jsonl", action="store_true", help="a line of JSON a frame to standard output")
@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
         help="ground truth of the one source, to print the agreement: CSV with frame, x_0 ... "
         "x_48, y_0 ... y_48 and AU01_c ... (0 or 1)",
     )
-    add("--progress", action=flag, default=True, help="show a progress bar")
+    add_progress(made)
     return made
 
 

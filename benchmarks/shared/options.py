@@ -3,7 +3,23 @@
 import argparse
 from pathlib import Path
 
+from lgrnet.network.config import PRESETS
 from runtime.console.option_types import output_file
+
+
+def add_presets(parser: argparse.ArgumentParser) -> None:
+    """Add ``--presets``: which networks, both if it is not given.
+
+    Args:
+        parser: What gets it.
+    """
+    parser.add_argument(
+        "--presets",
+        nargs="+",
+        default=["edge", "paper"],
+        choices=list(PRESETS),
+        help="which networks",
+    )
 
 
 def add_record(parser: argparse.ArgumentParser, default: Path) -> None:

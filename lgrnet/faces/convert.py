@@ -20,6 +20,7 @@ from lgrnet.faces.head.ict_facekit import BLOCKS, COMMIT, EXPRESSIONS, LICENCE, 
 from lgrnet.faces.head.obj import ObjError, ObjMesh, read_obj, read_vertices
 from lgrnet.faces.head.rig import Part
 from runtime.console.option_types import whole
+from runtime.console.progress import add_progress
 from runtime.console.stoppable import stoppable
 from runtime.files.atomic import PendingFile
 
@@ -221,12 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="1..100",
         help="how many of the 100 to keep, the strongest first (default: %(default)s)",
     )
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="show a progress bar",
-    )
+    add_progress(parser)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -42,6 +42,7 @@ from lgrnet.workers import KILLED, open_pool
 from runtime.align import ALIGNED_SIZE
 from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import count, not_negative, positive
+from runtime.console.progress import add_progress
 from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.files.atomic import STALE
 from runtime.files.digest import file_sha256
@@ -316,12 +317,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             f"--{name}", type=not_negative, default=getattr(default, name), help=what
         )
     parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="show a progress bar",
-    )
+    add_progress(parser)
     return parser.parse_args(argv)
 
 

@@ -10,6 +10,7 @@ from lgrnet.faces.head.rig import RigError
 from lgrnet.faces.lookalike.write import FRAMES, write_lookalike
 from lgrnet.workers import KILLED
 from runtime.console.option_types import count, positive
+from runtime.console.progress import add_progress
 from runtime.console.stoppable import GOES_ON, stoppable
 from runtime.errors import OpenCVError
 
@@ -34,12 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--seed", type=count, default=0, help="others give other people (default: %(default)s)"
     )
     parser.add_argument("--workers", type=positive, help="processes; one a core if not given")
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="show a progress bar",
-    )
+    add_progress(parser)
     return parser.parse_args(argv)
 
 
