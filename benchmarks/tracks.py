@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="frames between searches for newcomers; 0, or not given, for none",
     )
     add("--model", help="exported file, or a packaged model")
-    add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
+    add("--finder", help="cascade, network, or a YuNet .onnx file; the default one if not given")
     add("--threads", type=positive, default=1, help="CPU threads (default: %(default)s)")
     args = parser.parse_args(argv)
     cv2.setNumThreads(args.threads)

@@ -51,7 +51,7 @@ def to_onnx(graph: nn.Module, batch: int, outputs: Sequence[str] = OUTPUT_NAMES)
         The model, with the shape of every tensor and without external data.
     """
     face = torch.zeros(batch, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
-    with torch.inference_mode(), _quiet():
+    with torch.inference_mode(), quiet_exporter():
         program = torch.onnx.export(
             graph.eval(),
             (face,),
@@ -144,7 +144,7 @@ def _add_rows(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Silence the exporter, which prints its progress and warns about packages we do not use."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

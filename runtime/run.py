@@ -62,7 +62,7 @@ class _Tally:
             text += f", smaller ones than --min-face {self.min_face:g} left out"
         return (
             f"{text}: for faces smaller than 6 % of the frame's longer side give --search-side "
-            "1600, for turned ones a YuNet model as --finder"
+            "1600, for turned ones --finder network"
         )
 
 

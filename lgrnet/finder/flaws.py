@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 _BLURRED, _MOVED, _EXPOSED, _GREY, _NOISY, _COMPRESSED = 0.25, 0.12, 0.8, 0.12, 0.6, 0.6
+_COLOURED = 0.15  # of the pictures are lit by a coloured light from one side
 _STRONGER, _STRONG_BLUR = 0.2, 1.6  # of the blurs, and how much
 _WORST_JPEG, _BEST_JPEG = 15, 95
 _LEVELS = np.linspace(0, 1, 256)
@@ -27,6 +28,8 @@ def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         image = cv2.GaussianBlur(image, (0, 0), blur)
     if rng.random() < _MOVED:
         image = cv2.filter2D(image, -1, _movement(rng))
+    if rng.random() < _COLOURED:
+        image = _light(rng, image)
     if rng.random() < _EXPOSED:
         image = cv2.LUT(image, _exposure(rng))
     if rng.random() < _GREY:
@@ -51,6 +54,17 @@ def _movement(rng: np.random.Generator) -> np.ndarray:
     start, end = (0, int(rng.integers(side))), (side - 1, int(rng.integers(side)))
     cv2.line(kernel, start, end, 1)
     return kernel / kernel.sum()
+
+
+def _light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Multiply with two colours, one at either end of a random direction."""
+    colours = np.exp(rng.normal(0, 0.35, (2, 3))).astype(np.float32)
+    angle = rng.uniform(0, 2 * np.pi)
+    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in image.shape[:2])
+    along = np.float32(np.cos(angle)) * columns + np.float32(np.sin(angle)) * rows[:, None]
+    share = np.clip(along * np.float32(0.5) + np.float32(0.5), 0, 1)[..., None]
+    lit = image * (colours[0] + share * (colours[1] - colours[0]))
+    return np.minimum(lit, 255).astype(np.uint8)
 
 
 def _exposure(rng: np.random.Generator) -> np.ndarray:

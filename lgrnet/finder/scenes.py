@@ -15,6 +15,7 @@ import numpy as np
 from lgrnet.data.shards import FaceShards
 from lgrnet.finder.backdrops import Photographs, sample_backdrop
 from lgrnet.finder.bodies import draw_body
+from lgrnet.finder.covers import cover_face
 from lgrnet.finder.flaws import spoil
 from lgrnet.finder.geometry import MIRRORED, box_size, face_box, five_points, mirror
 from lgrnet.finder.head_shards import HEAD_SIDE, Heads
@@ -163,9 +164,12 @@ class SceneMaker:
             shows[place] = opacity[..., 0]
             _hide(placed, place, opacity[..., 0])
         points = five_points(landmarks)
+        points = points[MIRRORED] if flipped else points
+        if abs(self.heads.yaw[index]) <= _COUNTS_TO:
+            cover_face(rng, image, points, lambda: self._backdrop(rng))
         placed.append(
             _Placed(
-                points[MIRRORED] if flipped else points,
+                points,
                 face_box(landmarks),
                 abs(float(self.heads.yaw[index])),
                 shows,
@@ -198,8 +202,9 @@ class SceneMaker:
             image[low[1] : high[1], low[0] : high[0]] = part
         landmarks = landmarks + offset
         points = five_points(landmarks)
-        everywhere = np.ones((SIDE, SIDE), np.float32)
         points = points[MIRRORED] if flipped else points
+        cover_face(rng, image, points, lambda: self._backdrop(rng))
+        everywhere = np.ones((SIDE, SIDE), np.float32)
         return image, _Placed(points, face_box(landmarks), 0.0, everywhere)
 
 

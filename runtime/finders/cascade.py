@@ -145,8 +145,8 @@ class CascadeFinder:
         folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
         if not hasattr(cv2, "CascadeClassifier") or folder is None:
             raise OpenCVError(
-                f"OpenCV {cv2.__version__} has no face cascade: give the path of a YuNet model as "
-                f"finder (--finder), or install OpenCV 4 with {how_to_install('headless')}"
+                f"OpenCV {cv2.__version__} has no face cascade: take 'network' as finder "
+                f"(--finder network), or install OpenCV 4 with {how_to_install('headless')}"
             )
         self._cascade = _load(Path(folder) / CASCADE)
         self._min_side = min_side
@@ -217,7 +217,7 @@ class CascadeFinder:
         return max((score for _, score in found), default=None)
 
 
-def _load(path: Path) -> cv2.CascadeClassifier:
+def _load(path: Path) -> "cv2.CascadeClassifier":
     # OpenCV gets the text and not the path, as on Windows it opens none with letters beyond ASCII.
     memory = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY
     cascade = cv2.CascadeClassifier()
@@ -249,7 +249,7 @@ def _turn(size: tuple[int, int], angle: float) -> tuple[np.ndarray, tuple[int, i
 
 
 def _search(
-    cascade: cv2.CascadeClassifier,
+    cascade: "cv2.CascadeClassifier",
     image: np.ndarray,
     limits: tuple[int, int],
     step: float,
