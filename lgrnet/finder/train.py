@@ -42,7 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--init", type=Path, help="a finder.pt to begin with")
     add("--precision", choices=PRECISIONS,
         help="if not given bf16 where the CPU computes in it, else fp32")  # fmt: skip
-    add("--workers", type=count, default=1, help="processes that put scenes together")
+    add("--workers", type=positive, default=1, help="processes that put scenes together")
     add("--threads", type=positive, default=1, help="CPU threads of the network")
     add_progress(parser)
     return parser.parse_args(argv)

@@ -52,8 +52,8 @@ class FinderRun:
         batch: Scenes a batch.
         seed: Of the first weights and all scenes.
         init: A face finder to begin with; None for random weights.
-        precision: ``"fp32"``, or ``"bf16"`` to run convolutions in bfloat16; None for what the
-            processor computes in.
+        precision: ``"fp32"``, or ``"bf16"`` to run convolutions in bfloat16; None for that of
+            :func:`native_precision`.
         save_every: Steps after which the state is saved.
     """
 
@@ -80,8 +80,11 @@ class FinderRun:
 
 
 def native_precision() -> str:
-    """Tell what convolutions are fast in on this processor: bfloat16 where it computes in that."""
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
+    """Tell what convolutions are fast in here: bfloat16 on x86 processors that compute in it.
+
+    Others are told by `_is_mkldnn_bf16_supported` too, which emulate it and are slower for that.
+    """
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
 
 
 class FinderTrainer:
@@ -99,7 +102,7 @@ class FinderTrainer:
     """
 
     def __init__(self, run: FinderRun, workers: int = 1, progress: bool = True) -> None:
-        self.run_, self.workers, self.progress = run, workers, progress
+        self.plan, self.workers, self.progress = run, workers, progress
         self.maker = SceneMaker(run.heads, run.faces, run.pictures)
         self.precision = run.precision or native_precision()
         torch.manual_seed(run.seed)
@@ -124,7 +127,7 @@ class FinderTrainer:
         Raises:
             FloatingPointError: The loss did not stay finite.
         """
-        out, total = self.run_.out, self.run_.steps
+        out, total = self.plan.out, self.plan.steps
         make_folder(out)
         for stale in out.glob(STALE):
             stale.unlink()
@@ -138,7 +141,7 @@ class FinderTrainer:
             )
         self._say_what()
         rows = self._rows_so_far()
-        batches = SceneBatches(self.maker, self.run_.batch, self.run_.seed)
+        batches = SceneBatches(self.maker, self.plan.batch, self.plan.seed)
         made = scene_batches(batches, range(self.step, total), self.workers)
         with tqdm(
             total=total, initial=self.step, unit="step", disable=not self.progress
@@ -157,7 +160,7 @@ class FinderTrainer:
                     rows.append([str(self.step), f"{self._rate(self.step - 1):.4g}", *row])
                     bar.set_postfix(zip(_COLUMNS[2:5], row[:3], strict=True))
                     sums, since = torch.zeros_like(sums), 0
-                if self.step % self.run_.save_every == 0 or self.step == total:
+                if self.step % self.plan.save_every == 0 or self.step == total:
                     self._save(rows)
         if not (out / FINDER_NAME).exists():
             self._save(rows)
@@ -201,7 +204,7 @@ class FinderTrainer:
 
     def _rate(self, step: int) -> float:
         """Tell the learning rate: up to the peak, then down along a cosine."""
-        fall = 0.5 * (1 + math.cos(math.pi * step / self.run_.steps))
+        fall = 0.5 * (1 + math.cos(math.pi * step / self.plan.steps))
         return _PEAK * min(1, (step + 1) / _WARM_UP) * (fall * (1 - _LAST) + _LAST)
 
     def _say_what(self) -> None:
@@ -218,7 +221,7 @@ class FinderTrainer:
 
     def _rows_so_far(self) -> list[list[str]]:
         """Read the log up to the step where the run goes on."""
-        path = self.run_.out / LOG_NAME
+        path = self.plan.out / LOG_NAME
         if self.step == 0 or not path.exists():
             return []
         with path.open(newline="", encoding="utf-8") as file:
@@ -226,13 +229,13 @@ class FinderTrainer:
 
     def _save(self, rows: list[list[str]]) -> None:
         """Save the state and the log, at the end also the finder."""
-        out = self.run_.out
+        out = self.plan.out
         with (
             PendingFile(out / LOG_NAME) as part,
             part.open("w", newline="", encoding="utf-8") as file,
         ):
             csv.writer(file).writerows([_COLUMNS, *rows])
-        if self.step == self.run_.steps:
+        if self.step == self.plan.steps:
             save_finder(out / FINDER_NAME, self.mean, self.settings)
         state = {
             "format": STATE_FORMAT,
