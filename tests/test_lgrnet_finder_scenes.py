@@ -22,10 +22,11 @@ def faces(tmp_path_factory):
 
 @pytest.fixture
 def plain(monkeypatch):
-    """Leave out flaws, filled scenes, bodies and what is behind the heads."""
+    """Leave out flaws, filled scenes, bodies, covers and what is behind the heads."""
     monkeypatch.setattr(scenes, "spoil", lambda _, image: image)
     monkeypatch.setattr(scenes, "FILLED", 0.0)
     monkeypatch.setattr(scenes, "_BODIES", 0.0)
+    monkeypatch.setattr(scenes, "cover_face", lambda *_: None)
     black = np.zeros((SIDE, SIDE, 3), np.uint8)
     monkeypatch.setattr(scenes, "sample_backdrop", lambda *_: black.copy())
 
@@ -166,6 +167,7 @@ def test_faces_too_small_are_ignored(tmp_path, faces, plain, monkeypatch):
 
 def test_an_aligned_face_fills_the_scene_where_its_points_say(tmp_path, faces, monkeypatch):
     monkeypatch.setattr(scenes, "spoil", lambda _, image: image)
+    monkeypatch.setattr(scenes, "cover_face", lambda *_: None)
     monkeypatch.setattr(scenes, "FILLED", 1.0)
     monkeypatch.setattr(scenes, "_CONTINUED", 0.0)
     maker = maker_of(tmp_path, faces, None)

@@ -7,15 +7,16 @@ from runtime.align import invert, transform, warp
 from runtime.errors import InputError, OpenCVError
 from runtime.files.digest import file_sha256
 from runtime.finders import CascadeFinder, YuNetFinder, align_box, open_finder
+from runtime.finders.network import MODEL
 
 # Read off the picture by eye: eye centres, nose tip, mouth corners.
 FACE = np.array([[203, 104], [247, 104], [225, 128], [204, 143], [243, 144]], float)
 
 
-@pytest.fixture(params=["cascade", "yunet"])
+@pytest.fixture(params=["cascade", "network", "yunet"])
 def finder(request):
-    if request.param == "cascade":
-        return CascadeFinder()
+    if request.param != "yunet":
+        return open_finder(request.param)
     if not YUNET.exists():
         pytest.skip(f"{YUNET} is not there: YuNet is not part of the project")
     return YuNetFinder(YUNET)
@@ -188,10 +189,10 @@ def test_small_faces_of_large_frames_are_found_on_request(finder):
     frame[500 : 500 + side, 900 : 900 + side] = cv2.resize(
         astronaut(), (side, side), interpolation=cv2.INTER_AREA
     )
-    own = None if isinstance(finder, CascadeFinder) else YUNET
+    own = YUNET if isinstance(finder, YuNetFinder) else finder.name
     found = open_finder(own, search_side=1280).find(frame)
     assert nearest(found, FACE.mean(0) * side / 512 + [900, 500]) < 8
-    if own is None:
+    if own == "cascade":
         assert open_finder(None).find(frame) == []
 
 
@@ -207,12 +208,12 @@ def test_a_class_is_no_finder():
         open_finder(SpotFinder)
 
 
-@pytest.mark.skipif(not YUNET.exists(), reason=f"{YUNET} is not here")
 def test_a_finder_of_a_file_can_be_cloned_and_tells_which_file(finder):
     """Or a run that was cut off would go on with another file."""
     if isinstance(finder, CascadeFinder):
         pytest.skip("its files are OpenCV's own")
-    assert finder.clone().sha256 == finder.sha256 == file_sha256(finder._path)
+    path = YUNET if isinstance(finder, YuNetFinder) else MODEL
+    assert finder.clone().sha256 == finder.sha256 == file_sha256(path)
 
 
 @pytest.mark.skipif(not YUNET.exists(), reason=f"{YUNET} is not here")
@@ -265,9 +266,11 @@ def test_box_becomes_an_alignment():
 
 
 def test_opencv_5_has_no_cascades(monkeypatch):
+    assert open_finder(None).name == "cascade"
     monkeypatch.delattr(cv2, "CascadeClassifier")
-    with pytest.raises(OpenCVError, match=r"YuNet.*or install OpenCV 4"):
-        open_finder(None)
+    assert open_finder(None).name == "network"
+    with pytest.raises(OpenCVError, match=r"'network' as finder.*or install OpenCV 4"):
+        open_finder("cascade")
 
 
 def test_wheel_without_cascade_files(monkeypatch, tmp_path):
