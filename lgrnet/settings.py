@@ -59,7 +59,7 @@ def check_types(config: Any) -> None:
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
     """Turn what TOML can hold into what the annotation asks for."""
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return value if isinstance(value, hint) else from_dict(hint, value, name + ".")
     choices = _members(hint)
     if Path in choices and isinstance(value, str):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.process import BaseProcess
 from threading import Thread, current_thread, main_thread
 
 import cv2
@@ -32,7 +33,7 @@ class Pool(ProcessPoolExecutor):
         with deaf():
             return super().submit(*args, **kwargs)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for the jobs that have begun, and let those that have not be done, or not."""
         try:
             self.shutdown(wait=True, cancel_futures=kind is not None)
@@ -40,7 +41,6 @@ class Pool(ProcessPoolExecutor):
             for process in (self._processes or {}).values():
                 process.terminate()
             raise
-        return False
 
 
 @contextmanager
@@ -145,11 +145,11 @@ def _one_a_core() -> int:
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
     cv2.setNumThreads(1)  # one process a core already
     hear(signal.SIG_DFL)
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
     if prepare is not None:
         prepare(*arguments)
 
 
-def _end_with_parent() -> None:
-    parent_process().join()
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
     os._exit(1)

@@ -94,7 +94,7 @@ def convert(
         "licence": np.array(LICENCE),
     }
     # Given a path that does not end in .npz, NumPy would write to another.
-    with PendingFile(out) as part, part.open("wb") as file:
+    with PendingFile(out) as pending, pending.open("wb") as file:
         np.savez_compressed(file, **rig)
     logger.info(
         "%s: %d vertices, %d triangles, %d identity modes, %d expression shapes, %.1f MB",

@@ -22,7 +22,7 @@ from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.action_units import AU_SHAPES
 from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.person.identity import Identity, Studio, make_identity, open_studio
-from lgrnet.faces.render import render
+from lgrnet.faces.render import fixed_placement, render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.boxes import face_box
@@ -92,7 +92,8 @@ def render_scene(
         canvas = background.copy()
         heads: list[tuple[TrueHead, np.ndarray]] = []
         # Far things first; what comes later hides them.
-        things = sorted([*people, *scene.pillars], key=lambda t: _nearness(t, number))
+        things: list[_Person | Pillar] = [*people, *scene.pillars]
+        things.sort(key=lambda thing: _nearness(thing, number))
         for thing in things:
             if isinstance(thing, Pillar):
                 covered = _draw_pillar(canvas, thing, scene.shift(number))
@@ -226,7 +227,7 @@ def _draw_person(studio, canvas, person: _Person, light, scene: CrowdScene, numb
         {6: 0.6 * smile, 12: 0.8 * smile}, {}, person.lean, (0.06 * sway[3], 0.03 * sway[4])
     )
     picture = render(
-        studio, person.identity, expression, pose, light, tile.copy(), lambda _: matrix, 1.5
+        studio, person.identity, expression, pose, light, tile.copy(), fixed_placement(matrix), 1.5
     )
     tile[:] = picture.linear
     covered = np.zeros(canvas.shape[:2], bool)

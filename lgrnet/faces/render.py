@@ -71,6 +71,11 @@ def aligned_placement(
     return place
 
 
+def fixed_placement(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Place the face by a given (2, 3) matrix, wherever its landmarks are."""
+    return lambda _: matrix
+
+
 def found_placement(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
     """Place the face as a face finder's box would, before any landmark is known.
 

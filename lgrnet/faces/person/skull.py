@@ -50,7 +50,9 @@ class Skull:
         away = points - CENTRE
         distance = np.linalg.norm(away, axis=1) + 1e-9
         at = self._chart(away).astype(np.float32)[:, None]
-        radius = cv2.remap(self.map, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        radius = cv2.remap(
+            self.map, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         target = radius[:, 0] + lift
         target = np.where(loose, np.maximum(target, distance), target)
         return CENTRE + away * (target / distance)[:, None]

@@ -175,7 +175,7 @@ class Slab:
             reflectance = reflectance * (1 - spot[..., None]) + 0.012 * spot[..., None]
             reflectance = reflectance + 0.15 * ring[..., None]
         height = np.where(cover > 0, frame.point[2] + 0.4, -FAR).astype(np.float32)
-        normal = self.place.to_view(across, along, np.float32(1))
+        normal = self.place.to_view(across, along, np.ones_like(across))
         relief = Relief(height, normal, cover.astype(np.float32))
         lay(canvas, frame, relief, reflectance.astype(np.float32), gloss, _MATT, 30)
 
