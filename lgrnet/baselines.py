@@ -129,7 +129,9 @@ def _points(shards: FaceShards) -> Tensor:
     return torch.from_numpy(scaled.reshape(len(scaled), -1).astype(np.float32))
 
 
-def _step(logits: Tensor, labels: Tensor, weights: Tensor, optimiser) -> None:
+def _step(
+    logits: Tensor, labels: Tensor, weights: Tensor, optimiser: torch.optim.Optimizer
+) -> None:
     loss = recognition_loss(logits, labels, weights) + dice_loss(logits, labels, weights)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from threading import Thread, current_thread, main_thread
+from typing import ParamSpec, TypeVar
 
 import cv2
 
@@ -21,6 +22,10 @@ KILLED = (
 """What a command that goes on where it stopped says to a BrokenProcessPool."""
 
 
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
+
+
 class Pool(ProcessPoolExecutor):
     """A pool whose block drops the jobs that have not begun where it ends by an exception.
 
@@ -28,10 +33,12 @@ class Pool(ProcessPoolExecutor):
     what the first has asked for (`concurrent.futures.process`, `shutdown`).
     """
 
-    def submit(self, *args, **kwargs) -> Future:
+    def submit(
+        self, function: Callable[_Given, _Answer], /, *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> Future[_Answer]:
         """Begin a job, in a new process perhaps; see `concurrent.futures.Executor.submit`."""
         with deaf():
-            return super().submit(*args, **kwargs)
+            return super().submit(function, *args, **kwargs)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for the jobs that have begun, and let those that have not be done, or not."""

@@ -7,7 +7,7 @@ are in no split of any data set.
 import argparse
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +126,9 @@ def _write(studio: Studio, video: Path, truth: Path, progress: bool) -> None:
         raise OSError(f"{video} could not be finished: the disc may be full")
 
 
-def _render_scene(studio, scene: Scene):
+def _render_scene(
+    studio: Studio, scene: Scene
+) -> Iterator[tuple[np.ndarray, list[int], np.ndarray]]:
     """Yield picture (360, 640, 3) uint8 BGR, presence of every AU, landmarks (49, 2)."""
     rng = np.random.default_rng(scene.seed)
     person = make_identity(studio, scene.person)

@@ -155,7 +155,9 @@ def _select(
     return corners, part[kept]
 
 
-def _bake(vertices, triangles, part, shape: dict[str, np.ndarray]) -> np.ndarray:
+def _bake(
+    vertices: np.ndarray, triangles: np.ndarray, part: np.ndarray, shape: dict[str, np.ndarray]
+) -> np.ndarray:
     """Bake ambient occlusion: the mouth's inside with the mouth open, the rest at rest."""
     ajar = vertices + _JAW_AJAR * shape["jawOpen"]
     ajar += _LIDS_WIDE * (shape["eyeWide_L"] + shape["eyeWide_R"])

@@ -187,7 +187,9 @@ class Glasses:
         share = cover[at][:, None]
         patch.image[at] = patch.image[at] * (1 - share) + share * colour
 
-    def _glaze(self, canvas: Canvas, patch: Patch, glass: np.ndarray, x, y) -> None:
+    def _glaze(
+        self, canvas: Canvas, patch: Patch, glass: np.ndarray, x: np.ndarray, y: np.ndarray
+    ) -> None:
         """Look through the lenses, and at the lamp and the window that they mirror."""
         at = np.nonzero(glass > 0.004)
         x, y = x[at], y[at]

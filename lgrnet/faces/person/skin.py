@@ -1,5 +1,6 @@
 """One person's skin, lips, brows, beard and hair, painted into the face's texture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -153,7 +154,9 @@ def paint_skin(
 class _Painter:
     """Paints one face's albedo, layer over layer, in sRGB."""
 
-    def __init__(self, rng, rig: Rig, chart: FaceChart, person: Complexion) -> None:
+    def __init__(
+        self, rng: np.random.Generator, rig: Rig, chart: FaceChart, person: Complexion
+    ) -> None:
         self.rng, self.chart, self.person = rng, chart, person
         self.x, self.y, self.z = np.moveaxis(chart.position, -1, 0)
         self.anatomy = rig.vertices[rig.landmarks68]  # (68, 3), cm
@@ -161,12 +164,14 @@ class _Painter:
         tone += 0.025 * fractal_noise(rng, chart.size, (48, 96, 160))
         self.albedo = person.skin * (1 + tone[..., None])
 
-    def blob(self, centre, width: float, height: float | None = None) -> np.ndarray:
+    def blob(
+        self, centre: Sequence[float] | np.ndarray, width: float, height: float | None = None
+    ) -> np.ndarray:
         """Return a soft spot around a head position, cm."""
         across = ((self.x - centre[0]) / width) ** 2
         return np.exp(-across - ((self.y - centre[1]) / (height or width)) ** 2)
 
-    def cover(self, mask: np.ndarray, colour) -> None:
+    def cover(self, mask: np.ndarray, colour: np.ndarray) -> None:
         """Lay a colour over the skin where the mask says."""
         share = np.asarray(mask)[..., None]
         self.albedo = self.albedo * (1 - share) + colour * share
@@ -352,7 +357,12 @@ def _dress(rng: np.random.Generator, colour: np.ndarray, rig: Rig) -> np.ndarray
 
 
 def _paint_vertices(
-    rng, rig: Rig, chart: FaceChart, person: Complexion, hair: Hair, hair_mask: np.ndarray
+    rng: np.random.Generator,
+    rig: Rig,
+    chart: FaceChart,
+    person: Complexion,
+    hair: Hair,
+    hair_mask: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colour the head, mouth and teeth by vertex, and lift the hair off the head."""
     count = len(rig.vertices)

@@ -45,7 +45,9 @@ class Skull:
         polar = np.arctan2(flat, away[:, 1])
         return (away[:, ::2] * (polar / flat)[:, None] / _REACH + 1) * ((_GRID - 1) / 2)
 
-    def place(self, points: np.ndarray, lift, loose=False) -> np.ndarray:
+    def place(
+        self, points: np.ndarray, lift: float | np.ndarray, loose: bool | np.ndarray = False
+    ) -> np.ndarray:
         """Put points ``lift`` above the skull; loose ones only where they are lower."""
         away = points - CENTRE
         distance = np.linalg.norm(away, axis=1) + 1e-9

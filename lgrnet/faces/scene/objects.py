@@ -186,7 +186,10 @@ def _colour(rng: np.random.Generator, low: float = 0.02, high: float = 0.7) -> n
     return np.clip(grey * np.exp(rng.normal(0, rng.choice([0.08, 0.6]), 3)), 0.01, 0.85)
 
 
-def _near(rng, landmark: int, mean: tuple[float, float, float], spread: float, angle: float):
+def _near(
+    rng: np.random.Generator, landmark: int, mean: tuple[float, float, float],
+    spread: float, angle: float,
+) -> Place:  # fmt: skip
     side = rng.choice([-1.0, 1.0])
     offset = np.array(mean) * (side, 1, 1) + rng.normal(0, spread, 3) * (1, 1, 0.2)
     return Place(landmark, offset, np.deg2rad(angle) * side)
