@@ -14,6 +14,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -32,6 +33,9 @@ from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
 from runtime.installed import how_to_install
 from runtime.settings import SEARCH_EVERY
+
+if TYPE_CHECKING:
+    from motmetrics import MOTAccumulator
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +63,7 @@ Tracks = dict[int, list[tuple[int, Box]]]
 """Frame → number and box of each face."""
 
 
-def accumulate(truth: dict[int, list[TrueHead]], found: Tracks, frames: int):
+def accumulate(truth: dict[int, list[TrueHead]], found: Tracks, frames: int) -> "MOTAccumulator":
     """Compare the tracks of a clip with the truth.
 
     Args:
@@ -68,7 +72,7 @@ def accumulate(truth: dict[int, list[TrueHead]], found: Tracks, frames: int):
         frames: Length of the clip.
 
     Returns:
-        A `motmetrics.MOTAccumulator`.
+        What `motmetrics` computes its metrics from.
     """
     import motmetrics
 

@@ -63,6 +63,7 @@ def to_onnx(graph: nn.Module, batch: int, outputs: Sequence[str] = OUTPUT_NAMES)
             optimize=False,
             verbose=False,
         )
+        assert program is not None  # as with dynamo=False alone
         model = program.model
         fold_constants(
             model, input_size_limit=FOLDED, output_size_limit=FOLDED, should_fold=_should_fold
@@ -139,8 +140,9 @@ def _add_rows(
     """
     if not accumulate or len(indices) != 1:
         raise NotImplementedError("index_put is exported for adding to rows only")
-    rows = op.Unsqueeze(indices[0], op.Constant(value_ints=[-1]))
-    return op.ScatterND(data, rows, values, reduction="add")
+    # Operators are declared for tensors of numbers alone; the exporter calls them with its values.
+    rows = op.Unsqueeze(indices[0], op.Constant(value_ints=[-1]))  # type: ignore[arg-type]
+    return op.ScatterND(data, rows, values, reduction="add")  # type: ignore[type-var]
 
 
 @contextlib.contextmanager

@@ -87,6 +87,7 @@ def _trace(network: FinderNetwork) -> onnx.ModelProto:
             dynamic_shapes=({2: STRIDES[-1] * rows, 3: STRIDES[-1] * columns},),
             verbose=False,
         )
+    assert program is not None  # as with dynamo=False alone
     proto = program.model_proto
     for node in proto.graph.node:  # stack traces and paths of our source code
         del node.metadata_props[:]

@@ -96,9 +96,9 @@ def sample_backdrop(
     """
     kind = rng.random()
     if len(photographs) and kind < _PHOTOGRAPHS:
-        return sample_part(rng, photographs[rng.integers(len(photographs))], side)
+        return sample_part(rng, photographs[int(rng.integers(len(photographs)))], side)
     if kind < 1 - _MOSAICS:
-        return sample_part(rng, rendered[rng.integers(len(rendered))], side)
+        return sample_part(rng, rendered[int(rng.integers(len(rendered)))], side)
     # Plain tiles and soft blobs of any colour, which no camera would see.
     mosaic = rng.integers(0, 256, (*rng.integers(2, 20, 2), 3), dtype=np.uint8)
     kinds = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)

@@ -81,7 +81,7 @@ def draw_body(
         return None
     place = (slice(low[1], high[1]), slice(low[0], high[0]))
     part = image[place]
-    mask = np.zeros(part.shape[:2], np.uint8)
+    mask: np.ndarray = np.zeros(part.shape[:2], np.uint8)
     corners = np.round(outline - low).astype(np.int32)
     cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA)
     if blur:
@@ -92,7 +92,8 @@ def draw_body(
     else:
         cloth = sample_cloth()[place].astype(np.float32)
     if rng.random() < _SHADED:
-        ramp = np.linspace(*rng.uniform(0.5, 1.2, 2), height, dtype=np.float32)[place[0]]
+        above, below = rng.uniform(0.5, 1.2, 2)
+        ramp = np.linspace(above, below, height, dtype=np.float32)[place[0]]
         cloth = np.minimum(cloth * ramp[:, None, None], 255)
     part[:] = part + (cloth - part) * opacity[..., None] + np.float32(0.5)
     return Patch(place, opacity)

@@ -129,7 +129,7 @@ def _draw_fingers(rng: np.random.Generator, image: np.ndarray, frame: _Frame) ->
         shade = np.clip(skin * rng.uniform(0.8, 1.1), 0, 255).astype(np.uint8)
         colour = np.broadcast_to(shade, image.shape)
         _paint(image, frame.place(outline[:, 0], outline[:, 1]), colour, 1.0)
-        _paint(image, frame.ellipse(*tip, thick / 2, thick / 2), colour, 1.0)
+        _paint(image, frame.ellipse(tip[0], tip[1], thick / 2, thick / 2), colour, 1.0)
 
 
 def _draw_blot(
@@ -138,7 +138,8 @@ def _draw_blot(
     """Draw a thing of no particular kind before a part of the face."""
     angle = rng.uniform(0, 2 * np.pi)
     x, y = frame.width * 0.9 * np.cos(angle), 0.5 + 0.9 * np.sin(angle)
-    _paint(image, frame.ellipse(x, y, *rng.uniform(0.25, 0.6, 2)), cloth, 1.0)
+    width, height = rng.uniform(0.25, 0.6, 2)
+    _paint(image, frame.ellipse(x, y, width, height), cloth, 1.0)
 
 
 def _colour_at(image: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -43,7 +43,9 @@ def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if rng.random() < _COMPRESSED:
         quality = int(rng.integers(_WORST_JPEG, _BEST_JPEG + 1))
         stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        image = cv2.imdecode(stored, cv2.IMREAD_COLOR)
+        read = cv2.imdecode(stored, cv2.IMREAD_COLOR)
+        assert read is not None  # it was just encoded
+        image = read
     return image
 
 

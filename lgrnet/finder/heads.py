@@ -26,7 +26,7 @@ from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.motion.cooccurrence import sample_intensities
 from lgrnet.faces.motion.expression import sample_expression
 from lgrnet.faces.person.identity import Studio, make_identity, open_studio
-from lgrnet.faces.render import Render, render
+from lgrnet.faces.render import Render, fixed_placement, render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from lgrnet.faces.scene.occluders import sample_occluders
@@ -112,7 +112,8 @@ def sample_pose(rng: np.random.Generator) -> tuple[Pose, float]:
     pitch = float(np.clip(rng.normal(0, 16), -45, 45))
     roll = float(np.clip(rng.normal(0, 14), -50, 50))
     distance = float(np.exp(rng.uniform(np.log(_NEAREST), np.log(_FARTHEST))))
-    return Pose(*np.deg2rad([yaw, pitch, roll]), distance=distance), float(yaw)
+    turn, nod, tilt = np.deg2rad([yaw, pitch, roll])
+    return Pose(turn, nod, tilt, distance), float(yaw)
 
 
 def cut_out(picture: Render, tone: float, target: float) -> np.ndarray:
@@ -180,7 +181,7 @@ def render_heads(
             pose,
             sample_lighting(rng),
             np.full((_FINE_SIDE, _FINE_SIDE, 3), tone, np.float32),
-            lambda _, matrix=matrix: matrix,
+            fixed_placement(matrix),
             1.0,
             overlays=sample_occluders(
                 rng, _OCCLUDED, person.complexion.skin**2.2, person.complexion.hair**2.2
@@ -214,6 +215,7 @@ def _start_worker(rig_file: Path) -> None:
 
 
 def _make_heads(root: Path, seed: int, shard: int, heads: int) -> int:
+    assert _studio is not None  # `_start_worker` came first
     write_heads(head_file(root, seed, shard), *render_heads(_studio, seed, shard, heads))
     return heads
 

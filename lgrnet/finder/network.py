@@ -116,11 +116,13 @@ class FinderNetwork(nn.Module):
                 for _ in STRIDES
             ]
         )
-        self.out = nn.ModuleList([nn.Conv2d(features, CHANNELS, 1) for _ in STRIDES])
-        for layer in self.out:
+        last = [nn.Conv2d(features, CHANNELS, 1) for _ in STRIDES]
+        for layer in last:
+            assert layer.bias is not None
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
             layer.bias.data[0] = _RARE
+        self.out = nn.ModuleList(last)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Look at pictures.

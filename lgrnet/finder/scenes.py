@@ -196,8 +196,8 @@ class SceneMaker:
         part = face[low[1] - offset[1] : high[1] - offset[1],
                     low[0] - offset[0] : high[0] - offset[0]]  # fmt: skip
         if rng.random() < _CONTINUED:
-            beyond = (low[1], SIDE - high[1], low[0], SIDE - high[0])
-            image = cv2.copyMakeBorder(part, *map(int, beyond), cv2.BORDER_REPLICATE)
+            (left, top), (right, bottom) = low.tolist(), (SIDE - high).tolist()
+            image = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
         else:
             image[low[1] : high[1], low[0] : high[0]] = part
         landmarks = landmarks + offset

@@ -22,6 +22,7 @@ from lgrnet.finder.network import FinderNetwork
 from lgrnet.finder.scenes import SceneMaker
 from lgrnet.finder.targets import Losses, finder_losses
 from lgrnet.finder.weights import load_finder, read_stored, save_finder
+from lgrnet.network.channels_last import channels_last
 from runtime.files.atomic import STALE, PendingFile, make_folder
 from runtime.files.digest import file_sha256
 
@@ -114,7 +115,7 @@ class FinderTrainer:
         if run.init is not None:
             self.network.load_state_dict(load_finder(run.init)[0].state_dict())
             self.settings["init_sha256"] = file_sha256(run.init)
-        self.network.to(memory_format=torch.channels_last)
+        channels_last(self.network)
         self.mean = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=_PEAK, weight_decay=_WEIGHT_DECAY
