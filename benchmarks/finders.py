@@ -1,27 +1,31 @@
 """Which faces the face finders see: ``python -m benchmarks.finders data/real --pictures FOLDER``.
 
-Three questions, each put to the whole detector, which looks twice before something counts:
+Two questions to the whole detector, which looks twice before something counts:
 
 * Of the photographs of real people of `benchmarks.stills`, each face cut out with what is around
   it: in how many is a face found, in how many more than one?
 * In pictures without any face, a folder of the user's own: how many things are taken for faces?
-* In every 15th frame of rendered crowds (`lgrnet.faces.crowd`): how many of the faces that are at
-  least half visible does a search alone find, what else, and how long does it take? The finders
-  take turns at each frame.
+
+Two to a search alone, in every 15th frame, at which the finders take turns:
+
+* Of the clips of real people of `benchmarks.clips`, one person each: in how many frames is
+  something found, in how many more than one thing?
+* Of rendered crowds (`lgrnet.faces.crowd`): how many of the faces that are at least half visible
+  are found, what else, and how long does a search take?
 """
 
 import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks import stills
-from benchmarks.fetch import PICTURES
+from benchmarks import clips, stills
+from benchmarks.fetch import CLIPS, PICTURES
 from benchmarks.shared.machine import describe_machine
 from benchmarks.shared.record import write_record
 from benchmarks.table import Column, markdown, number
@@ -35,6 +39,7 @@ from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
 from runtime.files.digest import file_sha256
 from runtime.finders import PACKAGED, FaceFinder, open_finder
+from runtime.sources import open_source
 from runtime.sources.images import IMAGE_SUFFIXES, read_image
 
 FORMAT = "lgrnet-finders-1"
@@ -100,7 +105,7 @@ def match(found: Sequence[np.ndarray], heads: Sequence[TrueHead]) -> tuple[int, 
 
 
 def judge_crowds(
-    finders: Mapping[str, FaceFinder], frames: Sequence[tuple[np.ndarray, list[TrueHead]]]
+    finders: Mapping[str, FaceFinder], frames: Iterable[tuple[np.ndarray, list[TrueHead]]]
 ) -> dict[str, dict]:
     """Search frames of crowds.
 
@@ -129,28 +134,65 @@ def judge_crowds(
     }
 
 
+def judge_clips(
+    finders: Mapping[str, FaceFinder], frames: Iterable[np.ndarray]
+) -> dict[str, dict[str, int]]:
+    """Search frames of one person each.
+
+    Args:
+        finders: Name → finder.
+        frames: (H, W, 3) uint8 BGR each.
+
+    Returns:
+        Name → ``frames``, ``frames_found`` and ``frames_several``.
+    """
+    counts = {
+        name: dict.fromkeys(("frames", "frames_found", "frames_several"), 0) for name in finders
+    }
+    for frame in frames:
+        for name, finder in finders.items():
+            found = len(finder.find(frame))
+            counts[name]["frames"] += 1
+            counts[name]["frames_found"] += found > 0
+            counts[name]["frames_several"] += found > 1
+    return counts
+
+
+def frames_of(clip: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Read every :data:`EVERY`-th frame of a clip, with its number."""
+    with open_source(clip) as shots:
+        for shot in shots:
+            if shot.index % EVERY == 0:
+                yield shot.index, shot.frame
+
+
+def real_frames(folder: Path) -> Iterator[np.ndarray]:
+    """Read such frames of the clips of real people that are there.
+
+    Raises:
+        InputError: There are none.
+    """
+    paths = [folder / clip["file"] for clip in clips.load_annotations()]
+    there = [path for path in paths if path.exists()]
+    if not there:
+        raise InputError(f"{folder} holds no clip of `python -m benchmarks.fetch`")
+    for path in there:
+        yield from (frame for _, frame in frames_of(path))
+
+
 def crowd_frames(folders: Sequence[Path]) -> Iterator[tuple[np.ndarray, list[TrueHead]]]:
-    """Read every :data:`EVERY`-th frame of all clips, and who is in it.
+    """Read such frames of all clips of crowds, and who is in them.
 
     Raises:
         InputError: A folder holds no clip.
     """
     for folder in folders:
-        clips = sorted(folder.glob("[!.]*.mp4"))
-        if not clips:
+        paths = sorted(folder.glob("[!.]*.mp4"))
+        if not paths:
             raise InputError(f"{folder} holds no clip: python -m lgrnet.faces.crowd --out {folder}")
-        for clip in clips:
-            truth = read_crowd(clip.with_suffix(".csv"))
-            capture = cv2.VideoCapture(str(clip))
-            place = 0
-            while True:
-                read, frame = capture.read()
-                if not read:
-                    break
-                if place % EVERY == 0:
-                    yield frame, truth.get(place, [])
-                place += 1
-            capture.release()
+        for path in paths:
+            truth = read_crowd(path.with_suffix(".csv"))
+            yield from ((frame, truth.get(number, [])) for number, frame in frames_of(path))
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -166,18 +208,19 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 TABLE: tuple[Column, ...] = (
-    ("finder", "---", lambda row: row["name"]),
-    ("real faces found", "---:", lambda row: f"{row['found']} of {row['faces']}"),
-    ("more than one there", "---:", number("several", 0)),
-    *(
-        ("pictures without a face in which one is seen", "---:",
-         lambda row: f"{row['pictures_with_any']} of {row['pictures']}"),
-        ("heads of crowds found by a search", "---:",
-         lambda row: f"{row['heads_found']} of {row['heads']}"),
+    ("finder", "---", lambda row: f"`{row['name']}`"),
+    ("photographs: a face found", "---:", lambda row: f"{row['found']} of {row['faces']}"),
+    ("more than one", "---:", number("several", 0)),
+    (
+        *("without a face: one seen", "---:"),
+        lambda row: f"{row['pictures_with_any']} of {row['pictures']}",
     ),
-    ("other finds there", "---:", number("wrong", 0)),
+    ("real clips: found", "---:", lambda row: f"{row['frames_found']} of {row['frames']}"),
+    ("more than one thing", "---:", number("frames_several", 0)),
+    ("crowds: heads found", "---:", lambda row: f"{row['heads_found']} of {row['heads']}"),
+    ("other finds", "---:", number("wrong", 0)),
     ("CPU ms a search", "---:", number("search_ms", 1)),
-)  # fmt: skip
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -219,13 +262,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         crops = [stills.cut_out(stills.place(args.folder / PICTURES, s), s) for s in there]
         paths = pictures_in(args.pictures)
         none = [read_image(path) for path in paths]
-        crowds = judge_crowds(finders, list(crowd_frames(args.crowds)))
+        alone = judge_clips(finders, real_frames(args.folder / CLIPS))
+        crowds = judge_crowds(finders, crowd_frames(args.crowds))
         rows = [
             {
                 "name": name,
                 "sha256": getattr(finder, "sha256", None),
                 **{"faces": len(crops), "pictures": len(none)},
                 **judge_detector(finder, args.model, crops, none),
+                **alone[name],
                 **crowds[name],
             }
             for name, finder in finders.items()

@@ -16,6 +16,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("checkpoint", type=Path, help="finder.pt of lgrnet.finder.train")
     add("-o", "--output", "--out", type=Path, help="default: beside it, with .onnx")
+    add("--licence", default="unknown", help="of the weights (default: %(default)s)")
     return parser
 
 

@@ -1,7 +1,9 @@
 """From a face finder's checkpoint to one ONNX file."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +20,9 @@ from runtime.files.atomic import PendingFile
 from runtime.files.digest import file_sha256
 from runtime.finders.network import INPUT, LEAST_SIDE, OUTPUTS
 
+UNKNOWN = "unknown"
+"""Licence of a finder of which none is told."""
+
 TOLERANCE = 1e-3
 """Most that an output may differ from PyTorch's: a thousandth of a stride, or of a logit."""
 
@@ -27,12 +32,15 @@ SIZES = ((96, 96), (224, 416), (416, 224), (LEAST_SIDE, 640), (640, LEAST_SIDE))
 logger = logging.getLogger(__name__)
 
 
-def export_finder(checkpoint: str | Path, output: str | Path | None = None) -> Path:
+def export_finder(
+    checkpoint: str | Path, output: str | Path | None = None, licence: str = UNKNOWN
+) -> Path:
     """Write a face finder as ONNX.
 
     Args:
         checkpoint: Written by ``python -m lgrnet.finder.train``.
         output: Where to; None for the checkpoint's name with the suffix ``.onnx``.
+        licence: Of the weights; travels with them.
 
     Returns:
         The file.
@@ -57,8 +65,8 @@ def export_finder(checkpoint: str | Path, output: str | Path | None = None) -> P
                 "strides": ", ".join(map(str, STRIDES)),
                 "channels": f"{CHANNELS}: score, box, five points; see runtime/finders/network.py",
                 "checkpoint": f"{checkpoint.name} {file_sha256(checkpoint)}",
-                "training_data": str(meta.get("training_data", "not stated")),
-                "licence": str(meta.get("licence", "not stated")),
+                "training_data": _training_data(meta),
+                "licence": licence,
                 "lgrnet": lgrnet.__version__,
             },
         )
@@ -71,6 +79,17 @@ def export_finder(checkpoint: str | Path, output: str | Path | None = None) -> P
             )
     logger.info("%s: within %.1e of PyTorch in OpenCV %s", path, worst, cv2.__version__)
     return path
+
+
+def _training_data(meta: Mapping[str, Any]) -> str:
+    """Say in a line what a finder was trained on, from what was saved with it."""
+    if "heads" not in meta:
+        return "not stated"
+    return (
+        f"{meta['heads']} rendered heads of {meta['persons']} people and {meta['faces']} rendered "
+        f"faces, over {meta['backgrounds']} rendered backgrounds and {meta['pictures']['count']} "
+        "pictures without faces; no picture of a real person"
+    )
 
 
 def _trace(network: FinderNetwork) -> onnx.ModelProto:
