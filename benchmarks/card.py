@@ -268,7 +268,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         *(speed, speed_avx512, detectors, speed_in_full, speed_avx512_in_full),
         speed_zen4_in_full,
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
-        *(live_tables.tracking, live_tables.tracking_scenes),
+        *(live_tables.finders, live_tables.tracking, live_tables.tracking_scenes),
     )
 }
 """Name → what makes the table from the files below the project's root."""

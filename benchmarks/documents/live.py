@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmarks import finders as finding
 from benchmarks import soak as soaking
 from benchmarks import tracking as judging
 from benchmarks import writing as growing
@@ -16,6 +17,8 @@ TRACKING = _RESULTS / "tracking.json"
 """On clips of the seed that the tracker's settings were chosen on."""
 HELD_OUT = _RESULTS / "tracking_held_out.json"
 """On clips of another seed: other people, light, backgrounds and motion on the same courses."""
+
+FINDERS = Path("docs", "finders.json")
 
 _DEFAULT = f"search every {SEARCH_EVERY}"
 _TRACKERS = {
@@ -69,6 +72,11 @@ def _held(row: dict, part: float) -> str:
     samples = row["samples"]
     held: float | None = samples[round(part * (len(samples) - 1))]["rss_mb"]
     return "" if held is None else f"{held:.0f}"
+
+
+def finders(root: Path) -> str:
+    """Tabulate what which face finder sees."""
+    return markdown(finding.TABLE, read_record(root / FINDERS, finding.FORMAT)["finders"])
 
 
 def tracking(root: Path) -> str:
