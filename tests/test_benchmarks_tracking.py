@@ -2,7 +2,6 @@
 
 import json
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 
@@ -160,10 +159,11 @@ def test_every_setting_follows_every_clip(tmp_path, monkeypatch, finder):
     clips = [(tmp_path / f"{name}.mp4", tmp_path / f"{name}.csv") for name in "ab"]
     args = tracking.parse_args(["--finder", finder] if finder else [])
     tracking._find(args, clips, tmp_path)
-    cascade = {"no search": None, "search every 10": 10, "search every 30": 30}
-    wanted = {name: (every, None) for name, every in cascade.items()}
+    network = {"no search": None, "search every 10": 10, "search every 30": 30}
+    wanted = {name: (every, None) for name, every in network.items()}
+    wanted["search every 30, cascade"] = (30, "cascade")
     if finder:
-        wanted["search every 30, YuNet"] = (30, Path(finder))
+        wanted["search every 30, YuNet"] = (30, finder)
     assert [(one["search_every"], one["finder"]) for one in made] == list(wanted.values())
     assert {(out.parent.name, out.stem, video.name) for _, video, out in kept} == {
         (name, clip, f"{clip}.mp4") for name in wanted for clip in "ab"

@@ -25,7 +25,8 @@ _TRACKERS = {
     "no search": "no search for newcomers",
     "search every 10": "a search every 10 frames",
     _DEFAULT: f"a search every {SEARCH_EVERY} frames (default)",
-    f"{_DEFAULT}, YuNet": "the same with YuNet as `finder`",
+    f"{_DEFAULT}, cascade": "the same with OpenCV's cascade as `finder`",
+    f"{_DEFAULT}, YuNet": "the same with YuNet",
 }
 
 

@@ -26,7 +26,7 @@ from runtime.commands.quiet import quiet_libraries
 from runtime.console.help import purpose
 from runtime.cuda.device import open_gpu
 from runtime.drawing.window import why_no_window
-from runtime.finders import NetworkFinder, open_finder
+from runtime.finders import open_finder
 from runtime.installed import how_to_install, version_of
 from runtime.outputs.pictures import VideoWriter
 from runtime.packaged import DEMO_CLIP, MADE_FOR, model_path
@@ -113,8 +113,8 @@ def examine() -> Iterator[Finding]:
     for name, (model, device, backend) in TRIED.items():
         yield _try("engines", name, partial(_run, model, device, backend))
     yield _try("engines", "our GPU kernels", _gpu)
-    yield _try("faces and video", "face finder", lambda: open_finder(None).name)
-    yield _try("faces and video", "our face finder", _network)
+    yield _try("faces and video", "face finder", _finder)
+    yield _try("faces and video", "face cascade", lambda: open_finder("cascade").name)
     yield _try("faces and video", "YuNet", _yunet)
     yield _try("faces and video", "reading video", _read)
     yield _try("faces and video", "interlaced video", _read_interlaced)
@@ -177,13 +177,14 @@ def _gpu() -> str:
     return f"{gpu.name}, compute capability {gpu.capability}; give a .fused file with --model"
 
 
-def _network() -> str:
+def _finder() -> str:
     """Search the first frame of the demo clip."""
+    finder = open_finder(None)
     with open_source(DEMO_CLIP) as shots:
-        found = NetworkFinder().find(next(iter(shots)).frame)
+        found = finder.find(next(iter(shots)).frame)
     if len(found) != 1:
         raise RuntimeError(f"OpenCV {cv2.__version__} finds {len(found)} faces where there is one")
-    return "give it with --finder network"
+    return finder.name
 
 
 def _yunet() -> str:

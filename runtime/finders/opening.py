@@ -3,8 +3,6 @@
 import operator
 from pathlib import Path
 
-import cv2
-
 from runtime.errors import InputError
 from runtime.finders.base import SEARCH_SIDE, FaceFinder
 from runtime.finders.cascade import CascadeFinder
@@ -22,7 +20,7 @@ def open_finder(
 
     Args:
         finder: One of `PACKAGED`, the path of a YuNet model, or a finder itself; None for the
-            cascade or, with OpenCV 5, which has none, for the packaged network.
+            network.
         search_side: Longer side to which larger frames are reduced for the search, pixels; None
             for `SEARCH_SIDE`.
 
@@ -37,12 +35,10 @@ def open_finder(
         ValueError: ``search_side`` is too small, or given with a finder of the caller's own.
     """
     side = SEARCH_SIDE if search_side is None else operator.index(search_side)
-    if finder is None:
-        finder = CascadeFinder.name if hasattr(cv2, "CascadeClassifier") else NetworkFinder.name
+    if finder is None or finder == NetworkFinder.name:
+        return NetworkFinder(search_side=side)
     if finder == CascadeFinder.name:
         return CascadeFinder(search_side=side)
-    if finder == NetworkFinder.name:
-        return NetworkFinder(search_side=side)
     if isinstance(finder, str | Path):
         return YuNetFinder(finder, search_side=side)
     if isinstance(finder, type):
