@@ -9,7 +9,8 @@ Two questions to the whole detector, which looks twice before something counts:
 Two to a search alone, in every 15th frame, at which the finders take turns:
 
 * Of the clips of real people of `benchmarks.clips`, one person each: in how many frames is
-  something found, in how many more than one thing?
+  something found, in how many more than one thing? And once the frame is reduced until the face is
+  12, 16 or 24 pixels large?
 * Of rendered crowds (`lgrnet.faces.crowd`): how many of the faces that are at least half visible
   are found, what else, and how long does a search take?
 """
@@ -32,7 +33,7 @@ from benchmarks.table import Column, markdown, number
 from benchmarks.tracking import VISIBLE
 from lgrnet.faces.crowd import TrueHead, read_crowd
 from runtime import Detector
-from runtime.boxes import alignment_box, face_box, overlap
+from runtime.boxes import Box, alignment_box, face_box, overlap
 from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import output_file
 from runtime.console.stoppable import stoppable
@@ -46,6 +47,9 @@ FORMAT = "lgrnet-finders-1"
 
 EVERY = 15
 """Of how many frames of a crowd one is searched."""
+
+SIZES = (12, 16, 24)
+"""Sides of the boxes of small faces, pixels, in a frame of 400 × 225."""
 
 SAME = 0.4
 """Overlap of a found face's box with a true one from which they are one face. Boxes are drawn from
@@ -140,22 +144,45 @@ def judge_clips(
     """Search frames of one person each.
 
     Args:
-        finders: Name → finder.
+        finders: Name → finder. Where a small face is, the first tells that sees one in the whole
+            frame.
         frames: (H, W, 3) uint8 BGR each.
 
     Returns:
-        Name → ``frames``, ``frames_found`` and ``frames_several``.
+        Name → ``frames``, ``frames_found`` and ``frames_several``; and how often a face of each of
+        :data:`SIZES` was found, ``frames_at_12`` and so on.
     """
-    counts = {
-        name: dict.fromkeys(("frames", "frames_found", "frames_several"), 0) for name in finders
-    }
+    small = {f"frames_at_{size}": size for size in SIZES}
+    keys = ("frames", "frames_found", "frames_several", *small)
+    counts = {name: dict.fromkeys(keys, 0) for name in finders}
     for frame in frames:
-        for name, finder in finders.items():
-            found = len(finder.find(frame))
+        found = {name: finder.find(frame) for name, finder in finders.items()}
+        for name, faces in found.items():
             counts[name]["frames"] += 1
-            counts[name]["frames_found"] += found > 0
-            counts[name]["frames_several"] += found > 1
+            counts[name]["frames_found"] += len(faces) > 0
+            counts[name]["frames_several"] += len(faces) > 1
+        seen = next((faces for faces in found.values() if faces), None)
+        if seen is None:
+            continue
+        true = max((alignment_box(face.alignment) for face in seen), key=lambda box: box[2])
+        for key, size in small.items():
+            reduced, box = _reduced(frame, true, size)
+            for name, finder in finders.items():
+                boxes = [alignment_box(face.alignment) for face in finder.find(reduced)]
+                counts[name][key] += any(overlap(each, box) >= SAME for each in boxes)
     return counts
+
+
+def _reduced(frame: np.ndarray, box: Box, size: int) -> tuple[np.ndarray, Box]:
+    """Reduce a frame until a box has a size, and cut or continue it to 400 × 225 around that."""
+    zoom = size / box[2]
+    middle = np.array([box[0] + box[2] / 2, box[1] + box[3] / 2])
+    small = cv2.resize(frame, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+    shift = np.round(np.array([200.0, 112.0]) - middle * zoom)
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
+    moved = cv2.warpAffine(small, matrix, (400, 225), borderMode=cv2.BORDER_REPLICATE)
+    left, top = np.array(box[:2]) * zoom + shift
+    return moved, (float(left), float(top), float(size), float(box[3] * zoom))
 
 
 def frames_of(clip: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -217,6 +244,10 @@ TABLE: tuple[Column, ...] = (
     ),
     ("real clips: found", "---:", lambda row: f"{row['frames_found']} of {row['frames']}"),
     ("more than one thing", "---:", number("frames_several", 0)),
+    (
+        *(f"faces of {' / '.join(map(str, SIZES))} pixels", "---:"),
+        lambda row: " / ".join(str(row[f"frames_at_{size}"]) for size in SIZES),
+    ),
     ("crowds: heads found", "---:", lambda row: f"{row['heads_found']} of {row['heads']}"),
     ("other finds", "---:", number("wrong", 0)),
     ("CPU ms a search", "---:", number("search_ms", 1)),

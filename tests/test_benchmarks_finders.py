@@ -10,6 +10,7 @@ from lgrnet.faces.crowd import TrueHead
 from runtime.align import alignment_matrix
 from runtime.boxes import alignment_box, face_box, overlap
 from runtime.errors import InputError
+from runtime.finders import align_box
 from runtime.landmarks import COUNT
 
 
@@ -66,8 +67,36 @@ class Says:
 
 def test_frames_are_counted():
     frames = [np.full((4, 4, 3), number, np.uint8) for number in (0, 1, 1, 2, 3)]
-    said = judge_clips({"a": Says()}, frames)
-    assert said == {"a": {"frames": 5, "frames_found": 4, "frames_several": 2}}
+    (said,) = judge_clips({"a": Says()}, frames).values()
+    assert (said["frames"], said["frames_found"], said["frames_several"]) == (5, 4, 2)
+
+
+class Squares:
+    """A finder of bright squares with a least side."""
+
+    def __init__(self, least):
+        self.name, self.least = "squares", least
+
+    def find(self, frame):
+        rows, columns = np.nonzero((frame > 128).all(2))
+        if len(rows) < max(1, self.least**2):
+            return []
+
+        class Face:
+            box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+            alignment = align_box(box, 1.25, 0)
+
+        return [Face()]
+
+
+def test_small_faces_are_looked_for_where_the_large_one_was():
+    frame = np.zeros((300, 500, 3), np.uint8)
+    frame[40:140, 350:450] = 255
+    frames = [frame, np.zeros_like(frame)]
+    said = judge_clips({"any": Squares(0), "large": Squares(20)}, frames)
+    for size in finders.SIZES:
+        assert said["any"][f"frames_at_{size}"] == 1
+        assert said["large"][f"frames_at_{size}"] == (size >= 20)
 
 
 def test_crowds_are_summed_up_for_each_finder():
