@@ -11,6 +11,7 @@ from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall
 
 from runtime import cli
 from runtime.cli import main
+from runtime.finders import open_finder
 from runtime.packaged import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,7 @@ def test_video(tmp_path, capsys, model):
     code, said, _ = run(capsys, clip, "--out", out, "--model", model, "--threads", 1)
     assert code == 0
     first = said.splitlines()[0]
-    for part in ("tiny", "fp32", "cpu", "CPUExecutionProvider", "1 thread", "cascade"):
+    for part in ("tiny", "fp32", "cpu", "CPUExecutionProvider", "1 thread", open_finder(None).name):
         assert part in first
     assert names(out) == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
     table = rows(out / "clip.csv")

@@ -14,7 +14,7 @@ from test_runtime_fixtures import spot, write_model
 from runtime import packaged
 from runtime.detector import Detector
 from runtime.errors import SpecError
-from runtime.finders import SEARCH_SIDE
+from runtime.finders import SEARCH_SIDE, open_finder
 from runtime.settings import Settings
 
 
@@ -22,7 +22,7 @@ def test_says_what_it_is(model, finder):
     text = repr(Detector(model, finder=finder, threads=1))
     for part in ("tiny", "fp32", "cpu", "onnxruntime", "CPUExecutionProvider", "1 thread", "spot"):
         assert part in text
-    assert "cascade" in repr(Detector(model))
+    assert open_finder(None).name in repr(Detector(model))
 
 
 def test_knows_its_aus(model):

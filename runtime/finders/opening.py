@@ -3,11 +3,9 @@
 import operator
 from pathlib import Path
 
-import cv2
-
 from runtime.errors import InputError
 from runtime.finders.base import SEARCH_SIDE, FaceFinder
-from runtime.finders.cascade import CascadeFinder
+from runtime.finders.cascade import CascadeFinder, cascade_path
 from runtime.finders.network import NetworkFinder
 from runtime.finders.yunet import YuNetFinder
 
@@ -38,7 +36,7 @@ def open_finder(
     """
     side = SEARCH_SIDE if search_side is None else operator.index(search_side)
     if finder is None:
-        finder = CascadeFinder.name if hasattr(cv2, "CascadeClassifier") else NetworkFinder.name
+        finder = NetworkFinder.name if cascade_path() is None else CascadeFinder.name
     if finder == CascadeFinder.name:
         return CascadeFinder(search_side=side)
     if finder == NetworkFinder.name:
