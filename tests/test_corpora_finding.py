@@ -1,6 +1,8 @@
 """Landmarks that a corpus lacks, found by the packaged detector on frames of the demo clip."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import aligned_by_hand
 import cv2
@@ -11,8 +13,10 @@ import pytest
 import scipy.io
 from test_corpora_bp4d import prepare as prepare_bp4d
 from test_corpora_disfa import prepare as prepare_disfa
+from test_runtime_fixtures import needs_cascade
 
 import runtime
+from lgrnet.corpora.finding import finder
 from lgrnet.data.shards import FaceShards
 from runtime.packaged import DEMO_CLIP
 
@@ -26,6 +30,21 @@ def clip():
     with runtime.Detector(threads=1, max_faces=1) as detector:
         points = [np.float64(detector(picture).faces[0].landmarks) for picture in pictures]
     return pictures, points
+
+
+@needs_cascade
+def test_a_recipe_names_the_cascade_as_it_always_did():
+    digest = hashlib.sha256(Path(runtime.packaged.model_path(None)).read_bytes()).hexdigest()
+    assert finder() == f"edge {digest[:12]}, OpenCV's frontal cascade alt2"
+
+
+def test_a_recipe_names_the_face_finder_that_is_used(monkeypatch):
+    """Or a data set begun with OpenCV 4 would go on with another finder in OpenCV 5."""
+    monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
+    with runtime.Detector(threads=1) as detector:
+        used = detector.finder_sha256
+    assert used is not None
+    assert finder().endswith(f", face finder network {used[:12]}")
 
 
 def write_points(folder, frame, points):

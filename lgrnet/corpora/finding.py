@@ -7,13 +7,24 @@ import numpy as np
 from runtime.align import alignment_matrix
 from runtime.detector import Detector
 from runtime.files.digest import file_sha256
+from runtime.finders import NetworkFinder, open_finder
 from runtime.packaged import DEFAULT, model_path
 
 
 def finder() -> str:
-    """Name what finds them, for the recipe of the data set: another model makes another one."""
+    """Name what finds them, for the recipe of the data set: another model makes another one.
+
+    So does another face finder: the detector takes the packaged one where OpenCV has no cascade.
+
+    Raises:
+        OpenCVError: This OpenCV lacks what the finder needs.
+    """
     digest = file_sha256(model_path(None))
-    return f"{DEFAULT} {digest[:12]}, OpenCV's frontal cascade alt2"
+    opened = open_finder(None)
+    faces = "OpenCV's frontal cascade alt2"
+    if isinstance(opened, NetworkFinder):
+        faces = f"face finder {opened.name} {opened.sha256[:12]}"
+    return f"{DEFAULT} {digest[:12]}, {faces}"
 
 
 def require_finder() -> None:
