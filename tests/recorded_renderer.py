@@ -1,8 +1,8 @@
 """What the renderer made in its last version, coarsely: ``python tests/recorded_renderer.py``.
 
-The command records it anew once `RENDERER_VERSION` has been raised; where the toy rig has changed,
-delete ``recorded_renderer.json`` first. The pictures are of that rig, so that the test runs
-everywhere.
+The command records it anew, with OpenCV 4, once `RENDERER_VERSION` has been raised; where the toy
+rig has changed, delete ``recorded_renderer.json`` first. The pictures are of that rig, so that the
+test runs everywhere.
 """
 
 import json
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from as_warp import ROUNDS_PLACES
 
 PATH = Path(__file__).with_suffix(".json")
 
@@ -18,12 +19,14 @@ CELLS = 8
 """A picture is kept as the mean brightness of 8 × 8 parts."""
 
 # Where numba, NumPy and OpenCV do without AVX, parts differ by less than 0.02, and nothing else.
+# OpenCV 5 samples textures and backgrounds at the very place and not at the nearest 1/32 of a
+# pixel: parts differ by up to 0.22 then. Recorded is what OpenCV 4 makes.
 KEPT = {  # digits in the file, and what may differ before it is another picture
     "intensity": (4, 1e-3),
     "unscorable": (0, 0.0),
     "landmarks": (2, 0.02),  # pixels
     "conditions": (1, 0.15),  # degrees, and brightness from 0 to 255
-    "parts": (1, 0.15),  # of 255
+    "parts": (1, 0.15 if ROUNDS_PLACES else 0.4),  # of 255
 }
 
 
@@ -66,6 +69,8 @@ def main() -> str | None:
     """Record what the renderer makes; returns what is wrong, if anything."""
     import toy_rig
 
+    if not ROUNDS_PLACES:
+        return "this OpenCV makes slightly others: record them with OpenCV 4"
     from lgrnet.faces.generate import RENDERER_VERSION
     from lgrnet.faces.head.rig import load_rig
     from lgrnet.faces.person.identity import open_studio
