@@ -55,7 +55,8 @@ def code_digest() -> str:
     """Hash the runtime's code and models, whichever revision it is of."""
     folder = Path(runtime.__file__).parent
     total = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), *folder.glob("models/*"), *folder.rglob("*.?pp")]):
+    models = [*folder.glob("models/*"), *folder.glob("finders/*.onnx")]
+    for path in sorted([*folder.rglob("*.py"), *models, *folder.rglob("*.?pp")]):
         total.update(path.relative_to(folder).as_posix().encode())
         total.update(path.read_bytes())
     return total.hexdigest()[:16]

@@ -133,6 +133,7 @@ def test_other_code_tracks_anew(tmp_path, monkeypatch):
 def test_code_is_all_that_a_result_may_come_from(tmp_path, monkeypatch):
     monkeypatch.setattr(tracks.runtime, "__file__", str(tmp_path / "__init__.py"))
     names = ("__init__.py", "finders/a.py", "native/engine/b.cpp", "native/c.hpp", "models/d.npz")
+    names += ("finders/f.onnx",)
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("first")
