@@ -23,13 +23,17 @@ def _no_warning_of_targets() -> Iterator[None]:
     It does so whenever a ``FaceDetectorYN`` is made. Errors are still told. The level is that of
     the whole process, hence one thread at a time, and no longer than needed.
     """
+    logging = getattr(cv2.utils, "logging", None)
+    if logging is None:  # OpenCV 4.12, which does not warn either
+        yield
+        return
     with _levels:
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(min(level, cv2.utils.logging.LOG_LEVEL_ERROR))
+        level = logging.getLogLevel()
+        logging.setLogLevel(min(level, logging.LOG_LEVEL_ERROR))
         try:
             yield
         finally:
-            cv2.utils.logging.setLogLevel(level)
+            logging.setLogLevel(level)
 
 
 class YuNetFinder:
