@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from test_runtime_fixtures import YUNET, SpotFinder, astronaut
+from test_runtime_fixtures import YUNET, SpotFinder, astronaut, needs_cascade
 
 from runtime.align import invert, transform, warp
 from runtime.errors import InputError, OpenCVError
@@ -13,7 +13,7 @@ from runtime.finders.network import MODEL
 FACE = np.array([[203, 104], [247, 104], [225, 128], [204, 143], [243, 144]], float)
 
 
-@pytest.fixture(params=["cascade", "network", "yunet"])
+@pytest.fixture(params=[pytest.param("cascade", marks=needs_cascade), "network", "yunet"])
 def finder(request):
     if request.param != "yunet":
         return open_finder(request.param)
@@ -82,6 +82,7 @@ class BlindAtFirst:
         return self.cascade.detectMultiScale3(image, **options) if self.searches > 2 else 3 * ((),)
 
 
+@needs_cascade
 @pytest.mark.parametrize(
     ("size", "searched", "zoom"),
     [((1600, 900), (400, 225), 4), ((900, 1600), (225, 400), 4), ((320, 240), (320, 240), 1)],
@@ -99,6 +100,7 @@ def test_search_runs_on_a_reduced_frame_and_answers_in_pixels_of_the_whole(size,
     np.testing.assert_allclose(transform(middle, face.alignment), [99.5, 99.5], atol=1e-9)
 
 
+@needs_cascade
 @pytest.mark.parametrize("zoom", [1, 4])
 def test_cascade_finds_a_face_that_fills_the_picture(zoom):
     crop = cv2.resize(astronaut()[66:160, 178:272], None, fx=zoom, fy=zoom)
@@ -114,6 +116,7 @@ def test_cascade_finds_a_face_that_fills_the_picture(zoom):
     np.testing.assert_allclose(middle, [99.5, 99.5], atol=12)
 
 
+@needs_cascade
 @pytest.mark.parametrize("zoom", [0.5, 1, 2])
 @pytest.mark.parametrize("tilt", [-38, -25, 25, 38])
 def test_cascade_finds_a_tilted_face(tilt, zoom):
@@ -139,6 +142,7 @@ def test_cascade_finds_a_tilted_face(tilt, zoom):
     assert w == h
 
 
+@needs_cascade
 def test_one_that_fills_the_frame_is_looked_for_beside_others():
     """What is seen in it, nose and mouth, would keep it from being found."""
     finder, cascade = CascadeFinder(), FakeCascade([UPRIGHT, CLOSE_UP])
@@ -148,11 +152,13 @@ def test_one_that_fills_the_frame_is_looked_for_beside_others():
     assert cascade.limits[CLOSE_UP] == ((84, 84), (220, 220))
 
 
+@needs_cascade
 def test_one_that_fills_the_frame_is_found_once():
     (face,) = CascadeFinder().find(astronaut()[41:185, 153:297])
     assert 70 < face.box[2] < 120
 
 
+@needs_cascade
 @pytest.mark.parametrize("seen", [[UPRIGHT], [CLOSE_UP]])
 def test_tilted_faces_are_looked_for_only_where_no_other_was_seen(seen):
     finder, cascade = CascadeFinder(), FakeCascade(seen)
@@ -167,6 +173,7 @@ def test_tilted_faces_are_looked_for_only_where_no_other_was_seen(seen):
             assert cascade.limits[number] == ((least, least), (160, 160))
 
 
+@needs_cascade
 def test_cascade_sees_no_face_in_what_is_none():
     rng = np.random.default_rng(0)
     noise = cv2.resize(rng.integers(0, 255, (12, 16, 3), np.uint8), (320, 240))
@@ -267,18 +274,18 @@ def test_box_becomes_an_alignment():
     np.testing.assert_allclose(transform(np.array([30.0, 50.0]), matrix), [99.5, 99.5])
 
 
-def test_opencv_5_has_no_cascades(monkeypatch):
-    assert open_finder("cascade").name == "cascade"
-    monkeypatch.delattr(cv2, "CascadeClassifier")
+@pytest.mark.parametrize("lacking", ["program", "files", "folder"])
+def test_opencv_5_has_no_cascades(monkeypatch, tmp_path, lacking):
+    """Its contrib packages have the program still, but not the files."""
+    if lacking == "program":
+        monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
+    elif lacking == "files":
+        monkeypatch.setattr(cv2.data, "haarcascades", f"{tmp_path}/")
+    else:
+        monkeypatch.delattr(cv2, "data")
     assert open_finder(None).name == "network"
     with pytest.raises(OpenCVError, match=r"'network' as finder.*or install OpenCV 4"):
         open_finder("cascade")
-
-
-def test_wheel_without_cascade_files(monkeypatch, tmp_path):
-    monkeypatch.setattr(cv2.data, "haarcascades", f"{tmp_path}/")
-    with pytest.raises(OpenCVError, match=r"cannot be read .*: reinstall OpenCV"):
-        CascadeFinder()
 
 
 def test_missing_yunet_file(tmp_path):
@@ -299,6 +306,36 @@ def test_own_finder():
     assert open_finder(own) is own
     with pytest.raises(InputError, match="has no name, find, confirm"):
         open_finder(3)
+
+
+@pytest.mark.skipif(not YUNET.exists(), reason=f"{YUNET} is not here")
+def test_opening_yunet_prints_nothing(capfd):
+    YuNetFinder(YUNET).clone()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(cv2.utils, "logging"), reason="OpenCV 4.12 has no levels")
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("level", ["SILENT", "ERROR", "WARNING", "INFO"])
+def test_opencv_may_only_tell_of_errors_while_yunet_is_opened(monkeypatch, tmp_path, level, fails):
+    logging = cv2.utils.logging
+    before, given = logging.getLogLevel(), getattr(logging, f"LOG_LEVEL_{level}")
+    levels = []
+
+    def create(*_):
+        levels.append(logging.getLogLevel())
+        raise cv2.error("damaged") if fails else RuntimeError("opened")
+
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", create)
+    (tmp_path / "x.onnx").touch()
+    logging.setLogLevel(given)
+    try:
+        with pytest.raises(InputError if fails else RuntimeError):
+            YuNetFinder(tmp_path / "x.onnx")
+        assert logging.getLogLevel() == given
+    finally:
+        logging.setLogLevel(before)
+    assert levels == [min(given, logging.LOG_LEVEL_ERROR)]
 
 
 def test_yunet_drops_boxes_that_are_none(monkeypatch, tmp_path):

@@ -134,7 +134,7 @@ class CascadeFinder:
         search_side: Longer side to which larger frames are reduced for the search, pixels.
 
     Raises:
-        OpenCVError: OpenCV 5, which has no cascades.
+        OpenCVError: This OpenCV has no cascades, as OpenCV 5, or the file is damaged.
         ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`.
     """
 
@@ -142,13 +142,13 @@ class CascadeFinder:
 
     def __init__(self, min_side: int = CASCADE_MIN_SIDE, search_side: int = SEARCH_SIDE) -> None:
         self._search_side = checked_side(search_side)
-        folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
-        if not hasattr(cv2, "CascadeClassifier") or folder is None:
+        path = cascade_path()
+        if path is None:
             raise OpenCVError(
                 f"OpenCV {cv2.__version__} has no face cascade: take 'network' as finder "
                 f"(--finder network), or install OpenCV 4 with {how_to_install('headless')}"
             )
-        self._cascade = _load(Path(folder) / CASCADE)
+        self._cascade = _load(path)
         self._min_side = min_side
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
@@ -215,6 +215,18 @@ class CascadeFinder:
         limits = (int(0.65 * expected), int(1.3 * expected))
         found = _search(self._cascade, small, limits, CASCADE_STEP, CASCADE_NEIGHBOURS)
         return max((score for _, score in found), default=None)
+
+
+def cascade_path() -> Path | None:
+    """Name the cascade's file; None where this OpenCV has none or cannot run it.
+
+    Of OpenCV 5 the contrib packages still run cascades, but no package brings their files.
+    """
+    folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
+    if not hasattr(cv2, "CascadeClassifier") or folder is None:
+        return None
+    path = Path(folder, CASCADE)
+    return path if path.is_file() else None
 
 
 def _load(path: Path) -> "cv2.CascadeClassifier":

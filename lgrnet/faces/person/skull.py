@@ -52,6 +52,9 @@ class Skull:
         away = points - CENTRE
         distance = np.linalg.norm(away, axis=1) + 1e-9
         at = self._chart(away).astype(np.float32)[:, None]
+        # As OpenCV 4 rounds them. OpenCV 5 does not, and on the last digit hangs whether a strand
+        # grows, and with that all that is drawn by chance after it.
+        at = (np.rint(at * 32) / 32).astype(np.float32)
         radius = cv2.remap(
             self.map, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
