@@ -9,7 +9,7 @@ from runtime.finders.cascade import CascadeFinder
 from runtime.finders.network import NetworkFinder
 from runtime.finders.yunet import YuNetFinder
 
-PACKAGED = (CascadeFinder.name, NetworkFinder.name)
+PACKAGED = (NetworkFinder.name, CascadeFinder.name)
 """Finders that need no file of the user's, by name."""
 
 
