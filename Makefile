@@ -28,12 +28,12 @@ demo: install ## detect action units in the demo clip: annotated video, CSV, lat
 test: install lint ## lint, then all tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --max-worker-restart 0
 
-# Types twice, as there is code for Windows alone.
+# Types twice, as there is code for Windows alone; what mypy remembers of one system it cannot use for the other.
 lint: install ## style, format, types and the direction of imports
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m mypy --platform win32
+	$(RUN) -m mypy --platform win32 --cache-dir .mypy_cache/win32 runtime tests/typed_use.py
 	$(VENV)/bin/clang-format --dry-run --Werror runtime/native/engine/* tests/native_*.[ch]pp tests/native_neon/* examples/native/*
 	$(VENV)/bin/lint-imports
 

@@ -163,7 +163,7 @@ def judge(args: argparse.Namespace) -> None:
     missing = [str(folder) for _, _, folder in runs_of(args) if not is_done(folder, args.epochs)]
     if missing:
         raise InputError(f"not trained: {', '.join(missing)}; run the command `train` first")
-    splits = {}
+    splits: dict[str, dict] = {}
     for split in SPLITS:
         verdicts: dict[str, list[Verdict]] = {name: [] for name in ORDER}
         for variant, _, folder in runs_of(args):

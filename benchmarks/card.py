@@ -62,7 +62,7 @@ def scores(root: Path) -> str:
         ("base rate", "---:", lambda row: f"{row['base_rate']:.2f}" if "base_rate" in row else ""),
     ]
     for place, name in enumerate(("always on", "landmarks", "plain CNN")):
-        columns.append((name, "---:", lambda row, place=place: f"{row['bases'][place]:.3f}"))
+        columns.append((name, "---:", _base(place)))
     columns += [
         (_OURS, "---:", lambda row: f"**{row['f1']:.3f}**"),
         ("at threshold", "---:", _at_threshold),
@@ -73,6 +73,10 @@ def scores(root: Path) -> str:
         ("MAE", "---:", number("intensity_mae", 2)),
     ]
     return markdown(columns, rows)
+
+
+def _base(place: int) -> Callable[[dict], str]:
+    return lambda row: f"{row['bases'][place]:.3f}"
 
 
 def _at_threshold(row: dict) -> str:
@@ -198,7 +202,7 @@ def _paces(runs: list[dict]) -> str:
     columns: list[Column] = [("engine", "---", lambda row: row["name"])]
     for place in places:
         heading = f"`{place[0]}`, {_threads(place[1])}"
-        columns.append((heading, "---:", lambda row, place=place: _pace(row["said"][place])))
+        columns.append((heading, "---:", _pace_at(place)))
     rows = [
         {"name": name, "said": {place: found.get((*place, name)) for place in places}}
         for name in names
@@ -245,6 +249,10 @@ def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
+def _pace_at(place: tuple[str, int]) -> Callable[[dict], str]:
+    return lambda row: _pace(row["said"][place])
+
+
 def _pace(engine: dict | None) -> str:
     """Write the median in ms, and how many times as fast as eager PyTorch that is."""
     return f"{engine['p50']:.1f} ms, {engine['ratio_to_eager']:.2f} ×" if engine else ""
@@ -260,7 +268,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         *(speed, speed_avx512, detectors, speed_in_full, speed_avx512_in_full),
         speed_zen4_in_full,
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
-        *(live_tables.tracking, live_tables.tracking_scenes),
+        *(live_tables.finders, live_tables.tracking, live_tables.tracking_scenes),
     )
 }
 """Name → what makes the table from the files below the project's root."""

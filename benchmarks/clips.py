@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--json", type=output_file, default=Path("out/clips.json"), help="where the record goes"
     )
     args = parser.parse_args(argv)
-    ranked, resting, missing, used, active = [], [], [], [], ""
+    ranked, resting, missing, used, active = list[dict](), list[dict](), [], [], ""
     later: dict[str, list[dict]] = {"ranked": [], "resting": []}
     try:
         clips = load_annotations(ANNOTATIONS)

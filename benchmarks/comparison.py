@@ -64,8 +64,9 @@ def training_of(path: Path) -> dict[str, Any]:
     """
     stages: list[dict[str, Any]] = []
     while True:
-        gone = stages and not path.is_file()
-        network, meta = (None, {}) if gone else load_checkpoint(path)
+        if stages and not path.is_file():
+            return {"trunk": None, "stages": stages, "after": str(path)}
+        network, meta = load_checkpoint(path)
         if "experiment" not in meta and stages:
             return {"trunk": None, "stages": stages, "after": str(path)}
         if "experiment" not in meta:

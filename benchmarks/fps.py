@@ -64,7 +64,8 @@ def measure(args: argparse.Namespace) -> Iterator[dict]:
     faces, what = benchmark_faces()
     frame = None
     if args.device == "cuda":
-        *frame, frame_is = benchmark_frame()
+        picture, matrix, frame_is = benchmark_frame()
+        frame = picture, matrix
         what += f"; {frame_is}"
     record: dict = {
         "format": FORMAT,

@@ -64,8 +64,10 @@ def parts(folder: Path, seconds: float, engines: Sequence[str] | None) -> list[P
             what PyTorch takes minutes to compile at the end.
     """
     # `paper` first, of which most targets are: a part that runs out of time keeps what it has.
-    common = ("benchmarks/fps.py", "--device", "cuda", "--threads", "1", "--no-end-to-end")
-    common += ("--presets", "paper", "edge")
+    common = [
+        *("benchmarks/fps.py", "--device", "cuda", "--threads", "1", "--no-end-to-end"),
+        *("--presets", "paper", "edge"),
+    ]
 
     def measure(name: str, rows: Sequence[str], *more: str) -> Part:
         record = folder / f"{name}.json"

@@ -36,7 +36,9 @@ def _resized(by: float) -> Callable[[np.ndarray], np.ndarray]:
 
 def _compressed(frame: np.ndarray) -> np.ndarray:
     _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    read = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert read is not None  # it was encoded just now
+    return read
 
 
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

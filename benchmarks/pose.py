@@ -20,7 +20,7 @@ from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.person.identity import Studio, make_identity, open_studio
-from lgrnet.faces.render import portrait, render
+from lgrnet.faces.render import fixed_placement, portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.console.help import DefaultsHelp, purpose
@@ -59,19 +59,22 @@ def measure(detector: Detector, studio: Studio, people: int, seed: int = 3) -> d
         aus = rng.choice(AUS, 3, replace=False)
         active = {int(au): float(rng.uniform(0.3, 1)) for au in aus}
         angles = rng.uniform(-np.array(LARGEST), LARGEST)
-        pose = Pose(*np.deg2rad(angles), distance=rng.uniform(45, 110))
+        yaw, pitch, roll = np.deg2rad(angles)
+        pose = Pose(yaw, pitch, roll, rng.uniform(45, 110))
         zoom = FOCAL_LENGTH * WIDTH / pose.distance
         place = np.array([[zoom, 0, (WIDTH - 1) / 2], [0, zoom, (HEIGHT - 1) / 2]])
         picture = render(
             *(studio, person, Expression(active, {}, {}, (0, 0)), pose, sample_lighting(rng)),
-            *(np.full((HEIGHT, WIDTH, 3), 0.2, np.float32), lambda _, m=place: m),
+            *(np.full((HEIGHT, WIDTH, 3), 0.2, np.float32), fixed_placement(place)),
         )
         result = detector(portrait(picture))
         if not result.faces:
             continue
-        seen = result.faces[0].pose
+        seen, known = result.faces[0].pose, head_pose(picture.landmarks, (WIDTH, HEIGHT))
+        if seen is None or known is None:
+            continue
         network.append(np.subtract(_angles(seen), angles))
-        truth.append(np.subtract(_angles(head_pose(picture.landmarks, (WIDTH, HEIGHT))), angles))
+        truth.append(np.subtract(_angles(known), angles))
         distance.append(seen.translation[2] / 10 / pose.distance)
     if not network:
         raise InputError(f"{detector!r} finds none of {people} rendered faces: give --people more")

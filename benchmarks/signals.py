@@ -18,12 +18,13 @@ import numpy as np
 
 from benchmarks.shared.record import write_record
 from lgrnet.faces.drawing.camera import Pose
+from lgrnet.faces.drawing.shade import Lighting
 from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.motion.labels import au_presence
-from lgrnet.faces.person.identity import Studio, make_identity, open_studio
-from lgrnet.faces.render import portrait, render
+from lgrnet.faces.person.identity import Identity, Studio, make_identity, open_studio
+from lgrnet.faces.render import Render, fixed_placement, portrait, render
 from lgrnet.faces.scene.light import sample_lighting
 from runtime import Detector
 from runtime.action_units import au_key
@@ -69,7 +70,7 @@ def demo(detector: Detector) -> dict:
 
 def onsets(present: Iterable[set[str]]) -> int:
     """Count how often an AU begins, whatever was there before the first frame."""
-    count, before = 0, set()
+    count, before = 0, set[str]()
     for now in present:
         count += len(now - before)
         before = now
@@ -102,7 +103,8 @@ def resting(detector: Detector, studio: Studio, people: int) -> dict:
         detector.reset()
         for bank in banks.values():
             bank.reset()
-        frames = [{}] * RESTING + [_some_aus(rng) for _ in range(ACTING)]
+        frames: list[dict[int, float]] = [{}] * RESTING
+        frames += [_some_aus(rng) for _ in range(ACTING)]
         for step, active in enumerate(frames):
             picture = _picture(studio, person, light, active, step)
             result = detector.track(portrait(picture))
@@ -128,13 +130,15 @@ def _some_aus(rng: np.random.Generator) -> dict[int, float]:
     return {int(au): float(rng.uniform(0.6, 1)) for au in rng.choice(AUS, 3, replace=False)}
 
 
-def _picture(studio, person, light, active: dict[int, float], step: int):
+def _picture(
+    studio: Studio, person: Identity, light: Lighting, active: dict[int, float], step: int
+) -> Render:
     pose = Pose(0.06 * np.sin(step), 0.04 * np.cos(step), 0, distance=75)
     place = PIXELS_PER_CM * np.eye(2, 3)
     place[:, 2] = (WIDTH - 1) / 2, (HEIGHT - 1) / 2
     background = np.full((HEIGHT, WIDTH, 3), 0.2, np.float32)
     expression = Expression(active, {}, {}, (0, 0))
-    return render(studio, person, expression, pose, light, background, lambda _: place, 1.2)
+    return render(studio, person, expression, pose, light, background, fixed_placement(place), 1.2)
 
 
 def _true(active: dict[int, float], landmarks: np.ndarray) -> set[str]:

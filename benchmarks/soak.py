@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.memory import resident_megabytes
+from benchmarks.shared.memory import in_words, resident_megabytes
 from benchmarks.shared.players import PLAYERS, Player, length
 from benchmarks.shared.record import write_record
 from runtime import Detector
@@ -178,11 +178,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.error("%s", error)
         return 2
     write_record(record, args.json)
-    memory = [sample["rss_mb"] for sample in record["samples"]]
+    memory: list[float | None] = [sample["rss_mb"] for sample in record["samples"]]
+    most = max((held for held in memory if held is not None), default=None)
     slope = record["growth_mb_an_hour"]
     print(
         f"{record['frames']} frames in {record['seconds']:.0f} s, {record['lost']} lost; memory "
-        f"{memory[0]:.0f} MB at first, {max(memory):.0f} at most, {memory[-1]:.0f} at last, "
+        f"{in_words(memory[0])} at first, {in_words(most)} at most, {in_words(memory[-1])} at "
+        "last, "
         + ("too short for a slope" if slope is None else f"{slope:+.1f} MB an hour in the end")
     )
     return 1 if record["lost"] or any(player["error"] for player in record["players"]) else 0

@@ -108,12 +108,12 @@ def cut_out(path: Path, still: Mapping) -> np.ndarray:
         video = cv2.VideoCapture(str(path))
         for _ in range(still["frame"]):  # seeking is not exact in every file
             video.grab()
-        read, picture = video.read()
+        read, frame = video.read()
         video.release()
+        picture = frame if read else None
     else:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        read = picture is not None
-    if not read:
+    if picture is None:
         raise InputError(f"{path} cannot be read: it comes with {still['package']}")
     left, top, width, height = still["box"]
     shift = np.array([[1.0, 0, -left], [0, 1, -top]])

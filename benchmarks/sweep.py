@@ -15,7 +15,8 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ from runtime.errors import InputError
 from runtime.files.atomic import PendingFile
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CONFIG = Path("configs/sweep.toml")
@@ -68,10 +70,10 @@ CHOSEN = "grid 16, C 32"
 """The candidate that is the ``edge`` preset."""
 
 ENGINES = {
-    "ONNX Runtime fp32": {"engine": "onnxruntime", "precision": "fp32"},
-    "OpenVINO int8": {"engine": "openvino", "precision": "int8"},
+    "ONNX Runtime fp32": ("onnxruntime", "fp32"),
+    "OpenVINO int8": ("openvino", "int8"),
 }
-"""What latency is measured on: name → arguments of :func:`export.onnx.export_onnx`."""
+"""What latency is measured on: name → engine and precision of :func:`export.onnx.export_onnx`."""
 
 
 def folder_of(runs: Path, name: str) -> Path:
@@ -103,15 +105,21 @@ def measure(args: argparse.Namespace) -> None:
         raise InputError(f"{args.runs} holds no trained candidate: run the command `train` first")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        calls = {}
+        calls: dict[str, Callable[[], object]] = {}
         face = np.random.default_rng(0).integers(0, 256, (1, 176, 176, 3), np.uint8)
         for name in trained:
             checkpoint = folder_of(args.runs, name) / "last.pt"
-            for engine, how in ENGINES.items():
-                path = Path(scratch) / f"{checkpoint.parent.name}_{how['engine']}.onnx"
-                export_onnx(checkpoint, path, judge=False, mean_change=math.inf, **how)
-                backend = open_backend(path, threads=args.threads, backend=how["engine"])
-                calls[name, engine] = lambda backend=backend: backend(face)
+            for name_of_engine, (engine, precision) in ENGINES.items():
+                path = Path(scratch) / f"{checkpoint.parent.name}_{engine}.onnx"
+                export_onnx(
+                    *(checkpoint, path),
+                    judge=False,
+                    mean_change=math.inf,
+                    engine=engine,
+                    precision=precision,
+                )
+                backend = open_backend(path, threads=args.threads, backend=engine)
+                calls[f"{name}, {name_of_engine}"] = partial(backend, face)
         samples = interleave(calls, Limits(args.seconds, rounds=5))
         for name in trained:
             folder = folder_of(args.runs, name)
@@ -127,7 +135,7 @@ def measure(args: argparse.Namespace) -> None:
                     "mean_f1": scores["mean"],
                     "landmark_error": scores["landmark_error"],
                     "frames": scores["frames"],
-                    "ms": {engine: summarise(samples[name, engine]) for engine in ENGINES},
+                    "ms": {each: summarise(samples[f"{name}, {each}"]) for each in ENGINES},
                 }
             )
     record = {"machine": describe_machine(), "threads": args.threads, "candidates": rows}
@@ -176,12 +184,12 @@ PLACES = (
 """Where a label may be: points right of and above its dot, and how it is aligned there."""
 
 
-def _label(axis, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+def _label(axis: "Axes", points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
     """Name the points, each beside its own, where no other label is yet."""
     from matplotlib.transforms import Bbox
 
-    taken = [axis.transData.transform(point) for point in points]
-    taken = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in taken]
+    dots = [axis.transData.transform(point) for point in points]
+    taken = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in dots]
     for point, name in zip(points, names, strict=True):
         for x, y, side in PLACES:
             label = axis.annotate(

@@ -5,15 +5,17 @@ On rendered clips of several people (`lgrnet.faces.crowd`), with the metrics of 
 face counts from half of its box visible; what is found on a less visible one is neither right nor
 wrong.
 
-With ``--finder`` also with another face finder. Clips and tracks are kept, and those that are there
-already are taken as they are, tracks only where the same code has found them. Whatever else lies
-among the tracks is judged as well, such as those of another revision (`benchmarks.tracks`).
+With the packaged face finder and with OpenCV's cascade, and with ``--finder`` also with YuNet.
+Clips and tracks are kept, and those that are there already are taken as they are, tracks only where
+the same code has found them. Whatever else lies among the tracks is judged as well, such as those
+of another revision (`benchmarks.tracks`).
 """
 
 import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -30,8 +32,12 @@ from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import count, output_file, positive
 from runtime.console.stoppable import stoppable
 from runtime.errors import InputError
+from runtime.finders import CascadeFinder
 from runtime.installed import how_to_install
 from runtime.settings import SEARCH_EVERY
+
+if TYPE_CHECKING:
+    from motmetrics import MOTAccumulator
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +65,7 @@ Tracks = dict[int, list[tuple[int, Box]]]
 """Frame → number and box of each face."""
 
 
-def accumulate(truth: dict[int, list[TrueHead]], found: Tracks, frames: int):
+def accumulate(truth: dict[int, list[TrueHead]], found: Tracks, frames: int) -> "MOTAccumulator":
     """Compare the tracks of a clip with the truth.
 
     Args:
@@ -68,7 +74,7 @@ def accumulate(truth: dict[int, list[TrueHead]], found: Tracks, frames: int):
         frames: Length of the clip.
 
     Returns:
-        A `motmetrics.MOTAccumulator`.
+        What `motmetrics` computes its metrics from.
     """
     import motmetrics
 
@@ -196,7 +202,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     names = [scene.name for scene in SCENES]
     add("--scenes", nargs="+", choices=names, default=names, metavar="SCENE", help="some of them")
     add("--model", help="packaged name or file; the packaged model if not given")
-    add("--finder", type=Path, help="YuNet .onnx file, to be judged beside the cascade")
+    add("--finder", help="YuNet .onnx file, to be judged as well")
     add("--threads", type=positive, default=1, help="CPU threads")
     add("--only-judge", action="store_true", help="take the tracks that are there, find none")
     add(
@@ -246,7 +252,9 @@ def _run(args: argparse.Namespace) -> dict:
 
 def _find(args: argparse.Namespace, clips: Sequence[tuple[Path, Path]], tracks: Path) -> None:
     cv2.setNumThreads(args.threads)
+    kinds: list[tuple[str, int | None, str | None]]
     kinds = [(f"search every {n}" if n else "no search", n, None) for n in SEARCHES]
+    kinds.append((f"search every {SEARCH_EVERY}, cascade", SEARCH_EVERY, CascadeFinder.name))
     if args.finder:
         kinds.append((f"search every {SEARCH_EVERY}, YuNet", SEARCH_EVERY, args.finder))
     for name, every, finder in kinds:

@@ -55,7 +55,8 @@ def code_digest() -> str:
     """Hash the runtime's code and models, whichever revision it is of."""
     folder = Path(runtime.__file__).parent
     total = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), *folder.glob("models/*"), *folder.rglob("*.?pp")]):
+    kinds = ("*.py", "*.?pp", "models/*", "finders/*.onnx")
+    for path in sorted(path for kind in kinds for path in folder.rglob(kind)):
         total.update(path.relative_to(folder).as_posix().encode())
         total.update(path.read_bytes())
     return total.hexdigest()[:16]
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="frames between searches for newcomers; 0, or not given, for none",
     )
     add("--model", help="exported file, or a packaged model")
-    add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
+    add("--finder", help="network, cascade, or a YuNet .onnx file; the network if not given")
     add("--threads", type=positive, default=1, help="CPU threads (default: %(default)s)")
     args = parser.parse_args(argv)
     cv2.setNumThreads(args.threads)

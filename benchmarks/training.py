@@ -24,6 +24,7 @@ from benchmarks.shared.timing import Limits, interleave, summarise
 from benchmarks.table import Column, markdown, number
 from lgrnet.data.batches import to_input
 from lgrnet.experiment import OptimConfig
+from lgrnet.network.channels_last import channels_last
 from lgrnet.network.config import PRESETS, ModelConfig
 from lgrnet.network.model import LGRNet
 from lgrnet.training.losses import joint_loss
@@ -84,7 +85,7 @@ def training_step(config: ModelConfig, batch: int) -> Callable[[], None]:
         A function that takes one step.
     """
     torch.manual_seed(0)
-    model = LGRNet(config).to(memory_format=torch.channels_last).train()
+    model = channels_last(LGRNet(config)).train()
     optim = OptimConfig(batch=batch)
     optimiser = make_optimiser(model, optim)
     n, size = len(config.aus), config.crop_size

@@ -11,14 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.shared.machine import describe_machine
-from benchmarks.shared.memory import resident_megabytes
+from benchmarks.shared.memory import in_words, resident_megabytes
 from benchmarks.shared.record import write_record
 from benchmarks.soak import growth
 from runtime.action_units import AU_NAMES, au_key
@@ -67,16 +68,34 @@ def frames(count: int) -> Iterator[Result]:
             aus = dict(zip(keys, rng.uniform(size=len(keys)).tolist(), strict=True))
             present = tuple(key for key in keys if aus[key] > 0.9)
             strong = {key: 5 * value for key, value in aus.items()}
-            points = points.astype(np.float32)
+            landmarks = points.astype(np.float32)
             faces.append(
                 Face(
-                    *(number, face_box(points), 0.9, points, aus, present, strong),
+                    *(number, face_box(landmarks), 0.9, landmarks, aus, present, strong),
                     frame_size=(640, 360),
                 )
             )
         stock.append(Result(tuple(faces), Timings(network=3.0), (640, 360)))
     for index in range(count):
         yield replace(stock[int(rng.integers(100))], index=index, timestamp=index / FPS)
+
+
+@contextmanager
+def _opened(kind: str, base: Path) -> Iterator[Callable[[Result], None]]:
+    """Open a file of one kind; gives what writes a result into it."""
+    if kind != VIDEO:
+        layout = Layout(tuple(au_key(au) for au in AU_NAMES), intensity=True)
+        with open_writer(kind, base, layout) as writer:
+            yield writer.write
+        return
+    picture = np.zeros((72, 128, 3), np.uint8)
+    with VideoWriter(base.with_suffix(".mp4"), FPS) as video:
+
+        def write(result: Result) -> None:
+            picture[:] = result.index % 251
+            video.write(picture, result.timestamp)
+
+        yield write
 
 
 def measure(kind: str, rows: int, folder: Path) -> dict:
@@ -91,18 +110,11 @@ def measure(kind: str, rows: int, folder: Path) -> dict:
         Its record.
     """
     count = rows // FACES
-    layout = Layout(tuple(au_key(au) for au in AU_NAMES), intensity=True)
-    picture = np.zeros((72, 128, 3), np.uint8)
     samples = []
     began = time.monotonic()
-    video = VideoWriter(folder / "made_up.mp4", FPS) if kind == VIDEO else None
-    with video or open_writer(kind, folder / "made_up", layout) as writer:
+    with _opened(kind, folder / "made_up") as write:
         for result in frames(count):
-            if video:
-                picture[:] = result.index % 251
-                video.write(picture, result.timestamp)
-            else:
-                writer.write(result)
+            write(result)
             if (result.index + 1) % max(1, count // SAMPLES) == 0:
                 samples.append(
                     {
@@ -163,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.one:  # in the process of its own
             write_record(measure(args.kinds[0], args.rows, Path(scratch)), args.json)
             return 0
-        records = []
+        records: list[dict] = []
         for kind in args.kinds:
             part = Path(scratch) / f"{len(records)}.json"
             command = [sys.executable, "-m", "benchmarks.writing", "--one", "--kinds", kind]
@@ -175,9 +187,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             said = records[-1]
             first, last = (said["samples"][i]["rss_mb"] for i in (0, -1))
             logger.info(
-                "%-15s %d rows, %.0f s, %.1f MB; memory %.0f MB at first, %.0f at last, "
+                "%-15s %d rows, %.0f s, %.1f MB; memory %s at first, %s at last, "
                 "%s bytes a row in the second half",
-                *(kind, said["rows"], said["seconds"], said["file_mb"], first, last),
+                *(kind, said["rows"], said["seconds"], said["file_mb"]),
+                *(in_words(first), in_words(last)),
                 "?" if said["growth_bytes_a_row"] is None else f"{said['growth_bytes_a_row']:.1f}",
             )
     record = {"format": FORMAT, "machine": describe_machine(), "kinds": records}

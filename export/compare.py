@@ -44,7 +44,7 @@ class Comparison:
     probability_spread: float
     landmark_spread: float
     intensity: float | None = None
-    intensity_spread: float | None = None
+    intensity_spread: float = 0.0
 
     def failures(self, tolerance: float, landmark_tolerance: float) -> list[str]:
         """Say what is wrong.
@@ -104,12 +104,9 @@ def compare(model: LGRNet, backend: Backend, faces: np.ndarray) -> Comparison:
             ties += 1
             with _patches_from(model, said.landmarks[mine][0]):
                 expected = _run(graph, face)._replace(landmarks=expected.landmarks)
+        pairs = zip(said, expected, strict=True)
         differences.append(
-            [
-                np.abs(a[mine] - b).max()
-                for a, b in zip(said, expected, strict=True)
-                if b is not None
-            ]
+            [np.abs(a[mine] - b).max() for a, b in pairs if a is not None and b is not None]
         )
     worst = [float(value) for value in np.max(differences, axis=0)]  # NaN if any is
     spreads = [float(np.ptp(each, axis=0).max()) for each in said if each is not None]
@@ -121,7 +118,7 @@ def compare(model: LGRNet, backend: Backend, faces: np.ndarray) -> Comparison:
         probability_spread=spreads[0],
         landmark_spread=spreads[1],
         intensity=worst[2] if model.config.intensity else None,
-        intensity_spread=spreads[2] if model.config.intensity else None,
+        intensity_spread=spreads[2] if model.config.intensity else 0.0,
     )
 
 

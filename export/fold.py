@@ -1,11 +1,12 @@
 """What is linear, merged: batch norms into convolutions, linear layers into each other."""
 
+import copy
 import itertools
 
-import torch
 from torch import Tensor, nn
 
 from lgrnet.network.alignment import AlignmentNet
+from lgrnet.network.bias import bias_of
 from lgrnet.network.features import FeatureBlocks
 
 Folded = list[tuple[Tensor, Tensor]]
@@ -20,7 +21,12 @@ def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
     Returns:
         Scale and shift, (C,) float64: the norm maps x to ``scale · x + shift``.
+
+    Raises:
+        ValueError: It has no statistics.
     """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a batch norm without statistics is no scale and shift")
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     return scale, norm.bias.double() - scale * norm.running_mean.double()
 
@@ -36,21 +42,18 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
         Weight, (O, C / groups, k, k), and bias, (O,), of one convolution; float64.
     """
     scale, shift = batch_norm_affine(norm)
-    bias = torch.zeros_like(shift) if conv.bias is None else conv.bias.double()
-    return conv.weight.double() * scale[:, None, None, None], scale * bias + shift
+    bias = scale * bias_of(conv).double() + shift
+    return conv.weight.double() * scale[:, None, None, None], bias
 
 
 def fold_norms(layers: nn.Sequential) -> nn.Sequential:
     """Merge the batch norms of a chain of layers into the convolutions before them."""
     merged: list[nn.Module] = []
     for layer in layers:
-        if isinstance(layer, nn.BatchNorm2d):
-            conv = merged[-1]
-            folded = nn.Conv2d(
-                conv.in_channels, conv.out_channels, conv.kernel_size,
-                padding=conv.padding, groups=conv.groups,
-            )  # fmt: skip
-            weight, bias = fold_norm(conv, layer)
+        before = merged[-1] if merged else None
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+            weight, bias = fold_norm(before, layer)
+            folded = copy.deepcopy(before)
             folded.weight = nn.Parameter(weight.float(), requires_grad=False)
             folded.bias = nn.Parameter(bias.float(), requires_grad=False)
             merged[-1] = folded
@@ -87,9 +90,11 @@ def fold_blocks(blocks: FeatureBlocks) -> Folded:
     Returns:
         Six convolutions.
     """
-    layers = list(blocks)
-    pairs = itertools.pairwise(layers)
-    return [fold_norm(conv, norm) for conv, norm in pairs if isinstance(conv, nn.Conv2d)]
+    return [
+        fold_norm(conv, norm)
+        for conv, norm in itertools.pairwise(blocks)
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    ]
 
 
 def later_blocks(folded: Folded, branches: int = 1) -> nn.Sequential:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from lgrnet.network.bias import bias_of
 from lgrnet.network.heads import AuHeads
 from runtime.action_units import MAX_INTENSITY
 
@@ -20,12 +21,16 @@ def fold_head(heads: AuHeads, last: nn.Conv2d) -> tuple[Tensor, Tensor]:
     n = last.out_channels
     hidden = heads.hidden.weight.double().flatten(1).unflatten(0, (n, -1))
     rows = last.weight.double().view(n, 1, -1)
-    bias = rows @ heads.hidden.bias.double().view(n, -1, 1)  # (n, 1, 1)
-    return (rows @ hidden)[:, 0], bias[:, 0, 0] + last.bias.double()
+    bias = rows @ bias_of(heads.hidden).double().view(n, -1, 1)  # (n, 1, 1)
+    return (rows @ hidden)[:, 0], bias[:, 0, 0] + bias_of(last).double()
 
 
 class FusedHeads(nn.Module):
     """One scalar product per AU and output, and the sigmoid."""
+
+    weight: Tensor
+    bias: Tensor
+    ascending: Tensor
 
     def __init__(self, heads: AuHeads, ascending: Tensor) -> None:
         super().__init__()

@@ -111,10 +111,9 @@ def export_onnx(
     from export.convert import Conversion, convert
     from export.faces import demo_faces, folder_faces, require_faces
     from export.judge import require_equal
-    from export.provenance import describe
+    from export.provenance import describe, load_lgrnet
     from export.recipes import fastest_graph
     from export.serialise import OPSET, find_traced, save, to_onnx
-    from lgrnet.checkpoint import load_checkpoint
 
     checkpoint = Path(checkpoint)
     suffix = "" if precision == "fp32" else f"_{precision}"
@@ -124,7 +123,7 @@ def export_onnx(
     check_limits(
         tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
     )
-    model, meta = load_checkpoint(checkpoint)
+    model, meta = load_lgrnet(checkpoint)
     graph = graph or fastest_graph(engine, precision, model.config.grid)
     spec = describe(
         checkpoint, model.config, meta,

@@ -22,6 +22,9 @@ class SharedPatches(nn.Module):
         radius: Cells that a window reaches from its centre.
     """
 
+    points: Tensor
+    drops: Tensor
+
     def __init__(self, patches: Patches, aus: tuple[int, ...], side: int) -> None:
         """Take over the geometry.
 

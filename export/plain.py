@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lgrnet.network.model import LGRNet
+from lgrnet.network.build import Network
 from runtime.landmarks import COUNT
 
 Outputs = tuple[Tensor, ...]
@@ -29,7 +29,7 @@ class PlainGraph(nn.Module):
     It is what the rewritten graphs are compared with and measured against.
     """
 
-    def __init__(self, model: LGRNet) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 

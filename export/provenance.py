@@ -8,14 +8,36 @@ import onnx
 import torch
 
 import lgrnet
-from lgrnet.checkpoint import CheckpointError
+from lgrnet.checkpoint import CheckpointError, load_checkpoint
 from lgrnet.network.config import ModelConfig
+from lgrnet.network.model import LGRNet
 from lgrnet.unseen import seen_by, tuned_on
 from runtime.files.digest import file_sha256
 from runtime.spec import ModelSpec
 
 DEFAULT_THRESHOLD = 0.5
 UNSTATED = "not stated"
+
+
+def load_lgrnet(checkpoint: Path) -> tuple[LGRNet, dict[str, Any]]:
+    """Read a checkpoint to export.
+
+    Args:
+        checkpoint: The file.
+
+    Returns:
+        As of :func:`lgrnet.checkpoint.load_checkpoint`.
+
+    Raises:
+        CheckpointError: It cannot be used, or is no LGRNet.
+    """
+    model, meta = load_checkpoint(checkpoint)
+    if not isinstance(model, LGRNet):
+        raise CheckpointError(
+            f"{checkpoint} holds a {model.config.architecture}, which only LGRNet is compared "
+            "with: exported graphs are of LGRNet"
+        )
+    return model, meta
 
 
 def describe(
@@ -46,13 +68,8 @@ def describe(
         The spec.
 
     Raises:
-        CheckpointError: The checkpoint's thresholds do not fit its AUs, or it is no LGRNet.
+        CheckpointError: The checkpoint's thresholds do not fit its AUs.
     """
-    if config.architecture != "lgrnet":
-        raise CheckpointError(
-            f"{checkpoint} holds a {config.architecture}, which only LGRNet is compared with: "
-            "exported graphs are of LGRNet"
-        )
     thresholds = meta.get("thresholds") or [DEFAULT_THRESHOLD] * len(config.aus)
     versions = {
         "lgrnet": lgrnet.__version__,

@@ -51,7 +51,7 @@ def to_onnx(graph: nn.Module, batch: int, outputs: Sequence[str] = OUTPUT_NAMES)
         The model, with the shape of every tensor and without external data.
     """
     face = torch.zeros(batch, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
-    with torch.inference_mode(), _quiet():
+    with torch.inference_mode(), quiet_exporter():
         program = torch.onnx.export(
             graph.eval(),
             (face,),
@@ -63,6 +63,7 @@ def to_onnx(graph: nn.Module, batch: int, outputs: Sequence[str] = OUTPUT_NAMES)
             optimize=False,
             verbose=False,
         )
+        assert program is not None  # as with dynamo=False alone
         model = program.model
         fold_constants(
             model, input_size_limit=FOLDED, output_size_limit=FOLDED, should_fold=_should_fold
@@ -139,12 +140,13 @@ def _add_rows(
     """
     if not accumulate or len(indices) != 1:
         raise NotImplementedError("index_put is exported for adding to rows only")
-    rows = op.Unsqueeze(indices[0], op.Constant(value_ints=[-1]))
-    return op.ScatterND(data, rows, values, reduction="add")
+    # Operators are declared for tensors of numbers alone; the exporter calls them with its values.
+    rows = op.Unsqueeze(indices[0], op.Constant(value_ints=[-1]))  # type: ignore[arg-type]
+    return op.ScatterND(data, rows, values, reduction="add")  # type: ignore[type-var]
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Silence the exporter, which prints its progress and warns about packages we do not use."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

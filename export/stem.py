@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from export.fold import batch_norm_affine, make_conv
+from lgrnet.network.bias import bias_of
 from lgrnet.network.region import RegionLayer, RegionUnit
 
 
@@ -39,13 +40,16 @@ def to_tiles(x: Tensor, tiles: int) -> Tensor:
 class FusedRegionLayer(nn.Module):
     """Scale, shift, ReLU and one grouped convolution over tiles."""
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, layer: RegionLayer) -> None:
         super().__init__()
         scale, shift = batch_norm_affine(layer.norm)
         self.register_buffer("scale", scale.float()[:, None, None])
         self.register_buffer("shift", shift.float()[:, None, None])
         conv = layer.conv
-        self.conv = make_conv(conv.weight.double(), conv.bias.double(), conv.groups)
+        self.conv = make_conv(conv.weight.double(), bias_of(conv).double(), conv.groups)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve each tile on its own: (B, tiles² · C_in, h, w) → (B, tiles² · C_out, h, w)."""
@@ -58,6 +62,10 @@ class FusedRegionUnit(nn.Module):
     The batch norm's scale is split into sign and size: pooling keeps the order of numbers, so that
     size, shift and ReLU, which keep it as well, can wait until three quarters are gone.
     """
+
+    sign: Tensor | None
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, unit: RegionUnit, first: nn.Conv2d) -> None:
         super().__init__()
@@ -97,11 +105,11 @@ class FusedStem(nn.Module):
     def __init__(self, stem: nn.Sequential, crop_size: int, input_size: int) -> None:
         super().__init__()
         self.resize = None if input_size == crop_size else (input_size, input_size)
-        first, _, second, _ = stem
+        first, second = (unit for unit in stem if isinstance(unit, RegionUnit))
         weight = first.conv.weight.double().flip(1) / 127.5
-        conv = make_conv(weight, first.conv.bias.double(), stride=first.conv.stride[0])
+        conv = make_conv(weight, bias_of(first.conv).double(), stride=first.conv.stride[0])
         self.first = FusedRegionUnit(first, conv)
-        conv = make_conv(second.conv.weight.double(), second.conv.bias.double())
+        conv = make_conv(second.conv.weight.double(), bias_of(second.conv).double())
         self.second = FusedRegionUnit(second, conv)
 
     def forward(self, face: Tensor) -> Tensor:

@@ -19,8 +19,7 @@ from pathlib import Path
 import torch
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
-from lgrnet.network.build import build_network
-from lgrnet.network.model import LGRNet
+from lgrnet.network.build import Network, build_network
 from lgrnet.training.warm_start import warm_start
 from lgrnet.unseen import as_plain, seen_by, tuned_on
 from runtime.console.stoppable import stoppable
@@ -37,7 +36,7 @@ on validation people, by training or by :mod:`lgrnet.thresholds`."""
 
 def average(
     paths: Sequence[Path], missing_from: Path | None = None
-) -> tuple[LGRNet, dict[str, object]]:
+) -> tuple[Network, dict[str, object]]:
     """Average the weights of networks.
 
     Args:
@@ -96,7 +95,7 @@ def average(
     return mean, meta
 
 
-def _for_aus(network: LGRNet, path: Path, aus: tuple[int, ...]) -> LGRNet:
+def _for_aus(network: Network, path: Path, aus: tuple[int, ...]) -> Network:
     """Leave out AUs of a network.
 
     Args:

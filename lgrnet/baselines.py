@@ -21,6 +21,7 @@ from lgrnet.data.batches import TrainingFaces, evaluation_batches, to_input, tra
 from lgrnet.data.shards import DatasetError, FaceShards
 from lgrnet.evaluation.metrics import always_on_f1, f1_frame, mean_of_occurring, recognised
 from lgrnet.evaluation.report import to_json
+from lgrnet.network.channels_last import channels_last
 from lgrnet.training.losses import au_weights, dice_loss, recognition_loss
 from runtime.action_units import BP4D_AUS, au_key
 from runtime.align import ALIGNED_SIZE
@@ -99,8 +100,7 @@ def convolutional(
         Probabilities on the test split, (frames, n).
     """
     torch.manual_seed(0)
-    model = nn.Sequential(plain_cnn(), nn.Linear(192, len(train.aus)))
-    model = model.to(memory_format=torch.channels_last)
+    model = channels_last(nn.Sequential(plain_cnn(), nn.Linear(192, len(train.aus))))
     steps = epochs * (len(train) // BATCH)
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
@@ -129,7 +129,9 @@ def _points(shards: FaceShards) -> Tensor:
     return torch.from_numpy(scaled.reshape(len(scaled), -1).astype(np.float32))
 
 
-def _step(logits: Tensor, labels: Tensor, weights: Tensor, optimiser) -> None:
+def _step(
+    logits: Tensor, labels: Tensor, weights: Tensor, optimiser: torch.optim.Optimizer
+) -> None:
     loss = recognition_loss(logits, labels, weights) + dice_loss(logits, labels, weights)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()

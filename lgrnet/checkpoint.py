@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from lgrnet.network.build import build_network
+from lgrnet.network.build import Network, build_network
 from lgrnet.network.config import ModelConfig
-from lgrnet.network.model import LGRNet
 from runtime.files.atomic import PendingFile
 
 FORMAT = "lgrnet-checkpoint-1"
@@ -26,7 +25,9 @@ class CheckpointError(ValueError):
     """A file is no checkpoint of this project, is damaged, or is of another version."""
 
 
-def save_checkpoint(path: str | Path, model: LGRNet, meta: Mapping[str, Any] | None = None) -> None:
+def save_checkpoint(
+    path: str | Path, model: Network, meta: Mapping[str, Any] | None = None
+) -> None:
     """Write a checkpoint; a file of that name is replaced only once the new one is complete.
 
     Args:
@@ -70,7 +71,7 @@ def write_whole(path: str | Path, content: Mapping[str, Any]) -> None:
 
 def load_checkpoint(
     path: str | Path, device: str | torch.device = "cpu"
-) -> tuple[LGRNet, dict[str, Any]]:
+) -> tuple[Network, dict[str, Any]]:
     """Read a checkpoint.
 
     Args:

@@ -118,9 +118,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with open_model(args.model, args.device, args.backend, args.threads) as model:
             aus = judged_aus(model.aus, args)
             name, splits = "_".join(args.split), tuple(args.split)
+            seen, tuned = set(model.seen), set(model.tuned_on)
             if args.fold is not None:
                 require_corpus(args.data, args.corpus)
-                if others := overlap_with_fold(model.seen, args.corpus, args.fold):
+                if others := overlap_with_fold(seen, args.corpus, args.fold):
                     raise ValueError(
                         f"{args.model} has seen {' and '.join(others)} of {args.corpus}, and was "
                         f"trained on people whom fold {args.fold} tests: judge the network of fold "
@@ -129,7 +130,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 name = f"{args.corpus}_fold{args.fold}"
                 splits = test_subjects(args.corpus, args.fold)
             faces = FaceShards(args.data, splits, aus)
-            seen, tuned = set(model.seen), set(model.tuned_on)
             for said in warnings_of(seen, tuned, model.meta, faces.recipe, splits):
                 logger.warning("%s", said)
             columns = [model.aus.index(au) for au in aus]

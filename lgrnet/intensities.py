@@ -39,8 +39,13 @@ def rescale(network: LGRNet, aus: Sequence[int], scale: Scale) -> None:
         network: Changed in place.
         aus: FACS numbers of the scale's columns, of those that the network knows.
         scale: Of their logits.
+
+    Raises:
+        InputError: It tells none.
     """
     last = network.heads.intensity
+    if last is None or last.bias is None:
+        raise InputError("the network tells no intensities")
     slope, offset = torch.ones(len(last.bias)), torch.zeros(len(last.bias))
     # The head's channels are in the network's inner order of AUs.
     channels = network.ascending.cpu()[[network.config.aus.index(au) for au in aus]]
@@ -67,9 +72,15 @@ def fit_intensities(
         What its checkpoint should say, and a row for each AU of ``faces``: whether it was
         ``fitted``, ``slope`` and ``offset`` of its logit, ``icc`` and ``mae`` on these people, as
         intensities are now and ``_before``; None where no intensity is known.
+
+    Raises:
+        InputError: The network tells no intensities.
     """
     columns = [network.config.aus.index(au) for au in faces.aus]
-    said, true = judge(predict(ask_network(network, device), faces), faces, columns).intensity
+    answers = judge(predict(ask_network(network, device), faces), faces, columns)
+    if answers.intensity is None:
+        raise InputError("the network tells no intensities")
+    said, true = answers.intensity
     scale = fit_scale(said, true)
     rescale(network, faces.aus, scale)
     before = intensity_agreement(said, true)
@@ -105,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         device = torch_device(args.device)
         network, meta = load_checkpoint(args.checkpoint)
-        if not network.config.intensity:
+        if not isinstance(network, LGRNet) or not network.config.intensity:
             raise InputError(
                 f"{args.checkpoint} tells no intensities: train with `intensity = true` in [model]"
             )

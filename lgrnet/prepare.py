@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lgrnet.corpora import bp4d, bp4d_labels, disfa, disfa_labels, folds, jaanet, own
 from lgrnet.corpora.checking import Corpus, check_all
-from lgrnet.corpora.corrections import read_corrections
+from lgrnet.corpora.corrections import Correction, read_corrections
 from lgrnet.corpora.finding import finder, require_finder
 from lgrnet.corpora.parquet import require_pyarrow, write_parquet
 from lgrnet.corpora.problems import CorpusError
@@ -242,7 +242,7 @@ def _bp4d(args: argparse.Namespace, names: tuple[str, ...]) -> str:
 def _disfa(args: argparse.Namespace, names: tuple[str, ...]) -> str:
     if args.first_picture is not None and args.pictures is None:
         raise ValueError("--first-picture: name the folder of the pictures with --pictures")
-    mended = ()
+    mended: tuple[Correction, ...] = ()
     if args.corrections is not None:
         mended = read_corrections(args.corrections, "disfa", disfa_labels.AUS)
     wanted = disfa.Options(

@@ -8,9 +8,12 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
-Config = TypeVar("Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 def from_dict(cls: type[Config], values: Mapping[str, Any], where: str = "") -> Config:
@@ -29,7 +32,7 @@ def from_dict(cls: type[Config], values: Mapping[str, Any], where: str = "") -> 
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{where or cls.__name__}: expected a table of settings, got {values!r}")
-    known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+    known = {field.name: field for field in fields(cls)}
     for key in values:
         if key not in known:
             raise ValueError(f"{where}{key}: unknown setting; known are {', '.join(known)}")
@@ -59,7 +62,7 @@ def check_types(config: Any) -> None:
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
     """Turn what TOML can hold into what the annotation asks for."""
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return value if isinstance(value, hint) else from_dict(hint, value, name + ".")
     choices = _members(hint)
     if Path in choices and isinstance(value, str):

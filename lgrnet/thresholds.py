@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from lgrnet.checkpoint import load_checkpoint, save_checkpoint
 from lgrnet.data.shards import MISSING, DatasetError, FaceShards
@@ -37,6 +36,7 @@ from lgrnet.evaluation.threshold_choice import (
     suited_thresholds,
 )
 from lgrnet.held_out import add_options, common_aus, described, held_out_faces
+from lgrnet.network.build import Network
 from lgrnet.unseen import tuned_on
 from runtime.action_units import au_key
 from runtime.console.help import DefaultsHelp
@@ -50,7 +50,7 @@ FORMAT = "lgrnet-thresholds-1"
 
 
 def choose_thresholds(
-    model: nn.Module,
+    model: Network,
     meta: dict[str, Any],
     faces: FaceShards,
     device: torch.device,
@@ -143,7 +143,7 @@ def compare(
     chosen = have_a_say(few) & enough_faces(many[1])  # of others thresholds stay
     return [
         {"au": au_key(aus[i])} | {name: values[i].item() for name, values in columns.items()}
-        for i in np.flatnonzero(chosen)
+        for i in np.flatnonzero(chosen).tolist()
     ]
 
 

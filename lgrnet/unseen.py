@@ -50,7 +50,7 @@ def data_set(recipe: Mapping[str, Any]) -> str | None:
 def _members(recipe: Any, splits: Iterable[str | None]) -> Seen:
     """Name splits of a data set, and of those that its recipe also names."""
     parts = [recipe, *recipe.get("also", ())] if isinstance(recipe, dict) else []
-    names = {data_set(part) for part in parts} - {None}
+    names = {name for part in parts if (name := data_set(part)) is not None}
     return {(name, split) for name in names for split in splits if split is not None}
 
 
@@ -65,8 +65,9 @@ def seen_by(meta: Mapping[str, Any]) -> Seen:
         Corpora, each with a fold or somebody's name, and other data sets, each with a split.
     """
     data = _settings(meta)
-    if data.get("corpus") is not None:
-        own: Seen = {(data["corpus"], data.get("fold"))}
+    corpus, fold = data.get("corpus"), data.get("fold")
+    if corpus is not None:
+        own: Seen = set() if fold is None else {(corpus, fold)}
     else:
         own = _members(meta.get("dataset_recipe"), [data.get("train")])
     for each in meta.get("trainings") or ():  # so means of networks told rendered faces before
@@ -115,7 +116,8 @@ def known_among(known: Seen, recipe: Mapping[str, Any], splits: Sequence[str]) -
     names = {data_set(part) for part in (recipe, *recipe.get("also", ()))}
     ours = [(name, whom) for name, whom in known if name in names]
     people = {whom for _, whom in ours if isinstance(whom, str)}
-    people = people.union(*(train_subjects(*each) for each in ours if isinstance(each[1], int)))
+    folds = [(name, whom) for name, whom in ours if isinstance(whom, int)]
+    people = people.union(*(train_subjects(*each) for each in folds))
     return [name for name in splits if name in people]
 
 

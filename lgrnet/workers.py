@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.process import BaseProcess
 from threading import Thread, current_thread, main_thread
+from typing import ParamSpec, TypeVar
 
 import cv2
 
@@ -20,6 +22,10 @@ KILLED = (
 """What a command that goes on where it stopped says to a BrokenProcessPool."""
 
 
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
+
+
 class Pool(ProcessPoolExecutor):
     """A pool whose block drops the jobs that have not begun where it ends by an exception.
 
@@ -27,12 +33,14 @@ class Pool(ProcessPoolExecutor):
     what the first has asked for (`concurrent.futures.process`, `shutdown`).
     """
 
-    def submit(self, *args, **kwargs) -> Future:
+    def submit(
+        self, function: Callable[_Given, _Answer], /, *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> Future[_Answer]:
         """Begin a job, in a new process perhaps; see `concurrent.futures.Executor.submit`."""
         with deaf():
-            return super().submit(*args, **kwargs)
+            return super().submit(function, *args, **kwargs)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for the jobs that have begun, and let those that have not be done, or not."""
         try:
             self.shutdown(wait=True, cancel_futures=kind is not None)
@@ -40,7 +48,6 @@ class Pool(ProcessPoolExecutor):
             for process in (self._processes or {}).values():
                 process.terminate()
             raise
-        return False
 
 
 @contextmanager
@@ -145,11 +152,11 @@ def _one_a_core() -> int:
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
     cv2.setNumThreads(1)  # one process a core already
     hear(signal.SIG_DFL)
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
     if prepare is not None:
         prepare(*arguments)
 
 
-def _end_with_parent() -> None:
-    parent_process().join()
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
     os._exit(1)

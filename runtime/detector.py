@@ -64,8 +64,9 @@ class Detector(Described):
             None stands for, ``"edge-int8"`` or ``"edge-native"`` (see `runtime.packaged`).
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"`` for CUDA where it works. CUDA
             that does not work is an error, never a quiet CPU.
-        finder: None for OpenCV's frontal cascade, the path of a YuNet model, or any object with
-            the members of `runtime.finders.FaceFinder`.
+        finder: ``"network"``, which None stands for too, is ours; ``"cascade"`` is OpenCV 4's, for
+            frontal faces; or the path of a YuNet model, or any object with the members of
+            `runtime.finders.FaceFinder`.
         threads: CPU threads of the network; None for one a physical core that this process may
             use, see `runtime.backends.threads`.
         max_faces: Most faces a frame; the largest count.
@@ -81,8 +82,8 @@ class Detector(Described):
         signals: What to do to the probabilities of faces that are followed: smoothing, hysteresis,
             a baseline, other thresholds; see `runtime.signals`. None for nothing.
         search_side: Longer side to which the finder reduces larger frames, pixels; None for 400.
-            The cascade sees faces from 24 pixels of that, 6 %: give 1600 for small faces in 4K,
-            which takes as many times as long as there are more pixels.
+            The network sees faces from about 12 pixels of that, 3 %, the cascade from 24: give 800
+            for small faces in 4K, which takes as many times as long as there are more pixels.
         flip_test: Whether to answer with the mean of each face and its mirror image, which is more
             accurate and takes the network twice the time; see `runtime.backends.flip_test`.
 

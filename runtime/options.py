@@ -65,7 +65,12 @@ def parser() -> argparse.ArgumentParser:
     add("--flip-test", action="store_true", help="answer with the mean of each face and its mirror "
         "image: more accurate, and the network takes twice the time")  # fmt: skip
     add("--threads", type=positive, help="CPU threads; one a physical core if not given")
-    add("--finder", type=Path, help="YuNet .onnx file instead of OpenCV's frontal cascade")
+    add(
+        "--finder",
+        metavar="NAME|FILE",
+        help="network, ours; cascade, OpenCV 4's, for frontal faces; or a YuNet .onnx file; the "
+        "network if not given",
+    )
     add("--max-faces", type=positive, default=MAX_FACES, help="most faces a frame")
     add(
         "--verify-every",

@@ -61,8 +61,8 @@ class _Tally:
         if self.min_face:
             text += f", smaller ones than --min-face {self.min_face:g} left out"
         return (
-            f"{text}: for faces smaller than 6 % of the frame's longer side give --search-side "
-            "1600, for turned ones a YuNet model as --finder"
+            f"{text}: for faces smaller than 3 % of the frame's longer side give --search-side "
+            "1600; another finder may see more, such as a YuNet model as --finder"
         )
 
 

@@ -1,8 +1,8 @@
 """What the renderer made in its last version, coarsely: ``python tests/recorded_renderer.py``.
 
-The command records it anew once `RENDERER_VERSION` has been raised; where the toy rig has changed,
-delete ``recorded_renderer.json`` first. The pictures are of that rig, so that the test runs
-everywhere.
+The command records it anew, with OpenCV 4.14, once `RENDERER_VERSION` has been raised; where the
+toy rig has changed, delete ``recorded_renderer.json`` first. The pictures are of that rig, so that
+the test runs everywhere.
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 PATH = Path(__file__).with_suffix(".json")
@@ -17,13 +18,18 @@ PATH = Path(__file__).with_suffix(".json")
 CELLS = 8
 """A picture is kept as the mean brightness of 8 × 8 parts."""
 
+AS_RECORDED = (4, 13) <= tuple(map(int, cv2.__version__.split(".")[:2])) < (5, 0)
+"""Whether this OpenCV makes the same, number for number."""
+
 # Where numba, NumPy and OpenCV do without AVX, parts differ by less than 0.02, and nothing else.
+# Of other OpenCVs the recorded numbers differ by up to 0.51 in parts with 4.12, and 0.27 with 5,
+# which samples textures and backgrounds at the very place and not at the nearest 1/32 of a pixel.
 KEPT = {  # digits in the file, and what may differ before it is another picture
     "intensity": (4, 1e-3),
     "unscorable": (0, 0.0),
     "landmarks": (2, 0.02),  # pixels
     "conditions": (1, 0.15),  # degrees, and brightness from 0 to 255
-    "parts": (1, 0.15),  # of 255
+    "parts": (1, 0.15 if AS_RECORDED else 0.7),  # of 255
 }
 
 
@@ -66,6 +72,8 @@ def main() -> str | None:
     """Record what the renderer makes; returns what is wrong, if anything."""
     import toy_rig
 
+    if not AS_RECORDED:
+        return f"OpenCV {cv2.__version__} makes slightly others: record them with 4.13 or 4.14"
     from lgrnet.faces.generate import RENDERER_VERSION
     from lgrnet.faces.head.rig import load_rig
     from lgrnet.faces.person.identity import open_studio

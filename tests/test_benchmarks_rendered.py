@@ -18,8 +18,8 @@ OFF = np.array([1.0, -2.0, 3.0])
 class Answers:
     """A detector that is told the truth of each picture, and is off by ``OFF`` degrees."""
 
-    def __init__(self, monkeypatch, blind=False):
-        self.blind = blind
+    def __init__(self, monkeypatch, blind=False, no_poses=0):
+        self.blind, self.no_poses = blind, no_poses
         render = pose.render
 
         def watch(studio, person, expression, head, *rest, **options):
@@ -36,6 +36,9 @@ class Answers:
         assert picture.shape == (pose.HEIGHT, pose.WIDTH, 3)
         if self.blind:
             return Result((), Timings(), (pose.WIDTH, pose.HEIGHT))
+        if self.no_poses:
+            self.no_poses -= 1
+            return _WithPose(None)
         yaw, pitch, roll = self.angles + OFF
         seen = HeadPose(yaw, pitch, roll, (0.0, 0.0, 12 * self.distance), (0.0, 0.0, 0.0))
         return _WithPose(seen)
@@ -70,6 +73,11 @@ def test_errors_of_a_pose_are_absolute_and_in_degrees(toy_studio, monkeypatch):
         assert record["from_network"][name] == dict.fromkeys(("mean", "median", "p95"), off)
     assert record["distance_over_true"]["mean"] == pytest.approx(1.2)
     assert record["distance_over_true"]["std"] == pytest.approx(0)
+
+
+def test_a_face_whose_landmarks_give_no_pose_is_not_found(toy_studio, monkeypatch):
+    record = pose.measure(Answers(monkeypatch, no_poses=1), toy_studio, 2)
+    assert (record["faces"], record["found"]) == (2, 1)
 
 
 def test_a_detector_that_finds_nobody_is_named(toy_studio, monkeypatch):

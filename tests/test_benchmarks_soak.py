@@ -8,7 +8,8 @@ import pytest
 from some_videos import write_video
 from test_runtime_fixtures import write_model
 
-from benchmarks import soak
+from benchmarks import soak, writing
+from benchmarks.documents import live
 from benchmarks.shared.players import WritingPlayer
 from runtime.formats.jsonl import JsonLinesWriter
 
@@ -96,3 +97,53 @@ def test_resident_memory_grows_with_what_is_held():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 38 < float(run.stdout) < 60
+
+
+def test_memory_that_the_system_does_not_tell(tmp_path, monkeypatch, capsys):
+    record = {
+        "frames": 9, "seconds": 60.0, "lost": 0, "growth_mb_an_hour": None, "players": [],
+        "samples": [{"s": 0, "rss_mb": None}, {"s": 60, "rss_mb": None}],
+    }  # fmt: skip
+    monkeypatch.setattr(soak, "soak", lambda *_, **__: record)
+    assert soak.main(["--json", str(tmp_path / "soak.json")]) == 0
+    assert "memory unknown at first, unknown at most, unknown at last" in capsys.readouterr().out
+    record["samples"] = [
+        {"s": 0, "rss_mb": 100.2},
+        {"s": 30, "rss_mb": 130.0},
+        {"s": 60, "rss_mb": 120.6},
+    ]
+    assert soak.main(["--json", str(tmp_path / "soak.json")]) == 0
+    assert "memory 100 MB at first, 130 MB at most, 121 MB at last" in capsys.readouterr().out
+
+
+def test_tables_leave_out_what_the_system_does_not_tell(tmp_path):
+    held = [100.4, None, 120.0]
+    for path, content in (
+        (
+            live.SOAK,
+            {
+                "format": soak.FORMAT,
+                "samples": [{"s": 300 * i, "rss_mb": mb} for i, mb in enumerate(held)],
+            },
+        ),
+        (
+            live.WRITING,
+            {
+                "format": writing.FORMAT,
+                "kinds": [
+                    {
+                        "kind": "vtt",
+                        "rows": 9,
+                        "file_mb": 1.0,
+                        "samples": [{"rss_mb": mb} for mb in held],
+                    }
+                ],
+            },
+        ),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(json.dumps(content))
+    cells = [line.split("|")[1:-1] for line in live.soak_memory(tmp_path).splitlines()]
+    assert [cell.strip() for cell in cells[0]] == ["after minutes", "0", "5", "10"]
+    assert [cell.strip() for cell in cells[2]] == ["resident memory, MB", "100", "", "120"]
+    assert live.writing(tmp_path).splitlines()[2] == "| vtt | 9 | 1 |  | 120 |"

@@ -2,7 +2,6 @@
 
 import json
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 
@@ -132,7 +131,14 @@ def test_other_code_tracks_anew(tmp_path, monkeypatch):
 
 def test_code_is_all_that_a_result_may_come_from(tmp_path, monkeypatch):
     monkeypatch.setattr(tracks.runtime, "__file__", str(tmp_path / "__init__.py"))
-    names = ("__init__.py", "finders/a.py", "native/engine/b.cpp", "native/c.hpp", "models/d.npz")
+    names = (
+        "__init__.py",
+        "finders/a.py",
+        "finders/e.onnx",
+        "native/engine/b.cpp",
+        "native/c.hpp",
+        "models/d.npz",
+    )
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("first")
@@ -160,10 +166,11 @@ def test_every_setting_follows_every_clip(tmp_path, monkeypatch, finder):
     clips = [(tmp_path / f"{name}.mp4", tmp_path / f"{name}.csv") for name in "ab"]
     args = tracking.parse_args(["--finder", finder] if finder else [])
     tracking._find(args, clips, tmp_path)
-    cascade = {"no search": None, "search every 10": 10, "search every 30": 30}
-    wanted = {name: (every, None) for name, every in cascade.items()}
+    network = {"no search": None, "search every 10": 10, "search every 30": 30}
+    wanted = {name: (every, None) for name, every in network.items()}
+    wanted["search every 30, cascade"] = (30, "cascade")
     if finder:
-        wanted["search every 30, YuNet"] = (30, Path(finder))
+        wanted["search every 30, YuNet"] = (30, finder)
     assert [(one["search_every"], one["finder"]) for one in made] == list(wanted.values())
     assert {(out.parent.name, out.stem, video.name) for _, video, out in kept} == {
         (name, clip, f"{clip}.mp4") for name in wanted for clip in "ab"

@@ -1,6 +1,8 @@
 """Landmarks that a corpus lacks, found by the packaged detector on frames of the demo clip."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import aligned_by_hand
 import cv2
@@ -13,6 +15,7 @@ from test_corpora_bp4d import prepare as prepare_bp4d
 from test_corpora_disfa import prepare as prepare_disfa
 
 import runtime
+from lgrnet.corpora.finding import finder
 from lgrnet.data.shards import FaceShards
 from runtime.packaged import DEMO_CLIP
 
@@ -26,6 +29,15 @@ def clip():
     with runtime.Detector(threads=1, max_faces=1) as detector:
         points = [np.float64(detector(picture).faces[0].landmarks) for picture in pictures]
     return pictures, points
+
+
+def test_a_recipe_names_the_model_and_the_face_finder_that_are_used():
+    """Or a data set begun with one would go on with another."""
+    digest = hashlib.sha256(Path(runtime.packaged.model_path(None)).read_bytes()).hexdigest()
+    with runtime.Detector(threads=1) as detector:
+        used = detector.finder_sha256
+    assert used is not None
+    assert finder() == f"edge {digest[:12]}, face finder {used[:12]}"
 
 
 def write_points(folder, frame, points):

@@ -6,6 +6,8 @@ import torch
 
 pytest.importorskip("triton")
 
+from as_warp import assert_as_warp
+
 from export.cuda.interpret import run_kernel
 from export.cuda.tiles import blocks_of
 from runtime.align import BORDER, sampling, warp
@@ -56,7 +58,7 @@ def test_every_number_is_opencvs(scale, degrees):
     ]
     got = cut(frame, matrices)
     for face, matrix in zip(got, matrices, strict=True):
-        np.testing.assert_array_equal(face, warp(frame, matrix, SIDE))
+        assert_as_warp(face, frame, matrix, SIDE)
     assert (got[1] == BORDER[0]).all(-1).any(), "no edge was met"
     assert got[0].std() > 5
 
@@ -68,7 +70,7 @@ def test_mirrored_faces_are_cut_out_as_well(scale):
     matrix = similarity(scale, 25, (120.4, 97.2))
     mirrored = np.array([[-1.0, 0, SIDE - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
     (face,) = cut(frame, [mirrored])
-    np.testing.assert_array_equal(face, warp(frame, mirrored, SIDE))
+    assert_as_warp(face, frame, mirrored, SIDE)
     if scale > 0.5:  # OpenCV rounds places to 1/32 of a pixel, which is another one in the mirror
         assert np.abs(face[:, ::-1].astype(int) - warp(frame, matrix, SIDE)).max() <= 16
 
@@ -78,9 +80,9 @@ def test_coordinates_that_lie_between_two_steps(shift):
     """Halves of a step of 1/1024, and places that OpenCV's 1/32 of a pixel cannot tell."""
     frame = noise(40, 40)
     matrix = np.array([[1.0, 0, -4 - shift], [0, 1.0, -7 + shift]])
-    np.testing.assert_array_equal(cut(frame, [matrix])[0], warp(frame, matrix, SIDE))
+    assert_as_warp(cut(frame, [matrix])[0], frame, matrix, SIDE)
     zoomed = np.array([[0.5 / (0.5 + 1 / 2048), 0, shift], [0, 0.5 / (0.5 + 1 / 2048), 0]])
-    np.testing.assert_array_equal(cut(frame, [zoomed])[0], warp(frame, zoomed, SIDE))
+    assert_as_warp(cut(frame, [zoomed])[0], frame, zoomed, SIDE)
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -94,7 +96,7 @@ def test_averages_that_lie_between_two_numbers(factor):
     squares = frame[..., 0].reshape(SIDE, factor, SIDE, factor)
     np.testing.assert_array_equal(squares.sum((1, 3)), sums)
     matrix = np.array([[1 / factor, 0, 0], [0, 1 / factor, 0]])
-    np.testing.assert_array_equal(cut(frame, [matrix])[0], warp(frame, matrix, SIDE))
+    assert_as_warp(cut(frame, [matrix])[0], frame, matrix, SIDE)
 
 
 @pytest.mark.parametrize("matrix", [[[1.0, 0, 5e8], [0, 1.0, 0]], [[0.01, 0, 500], [0, 0.01, 500]]])
@@ -111,4 +113,4 @@ def test_only_the_part_that_the_face_lies_in_is_read():
         left, top = how.left + x0, how.top + y0
         margin = (left, top, 200 - how.left - x1, 200 - how.top - y1)
         assert min(margin) > 20
-        np.testing.assert_array_equal(cut(frame, [matrix], margin)[0], warp(frame, matrix, SIDE))
+        assert_as_warp(cut(frame, [matrix], margin)[0], frame, matrix, SIDE)

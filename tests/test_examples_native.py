@@ -110,9 +110,10 @@ def test_it_says_what_the_runtime_says(program, tmp_path, zoom):
             points = transform(first.landmarks[0].astype(float), invert(matrix))
             look = detector._backend(cut(frame, crop_matrix(alignment_matrix(points)))[None])
             probability, intensity, present = np.array([row[1:] for row in rows], float).T
-            # A pixel in the middle between two levels becomes either.
-            np.testing.assert_allclose(probability, look.probability[0], atol=0.02)
-            np.testing.assert_allclose(intensity, look.intensity[0], atol=0.05)
+            # A pixel in the middle between two levels becomes either. For the faces found with
+            # OpenCV 4 it makes 0.006 and 0.05 at most, for those with OpenCV 5 0.018 and 0.1.
+            np.testing.assert_allclose(probability, look.probability[0], atol=0.03)
+            np.testing.assert_allclose(intensity, look.intensity[0], atol=0.12)
             thresholds = np.array(detector.spec.thresholds)
             np.testing.assert_array_equal(present, probability >= thresholds.astype(np.float32))
             called += int(present.sum())

@@ -11,6 +11,7 @@ from some_runs import break_off, cut, names, rows, run, write_clip
 
 from runtime.detector import Detector
 from runtime.errors import InputError
+from runtime.finders.network import MODEL
 from runtime.outputs.begun import _LATER_OPTIONS, check_same, identity, note, of_source
 from runtime.results import Result, Timings
 from runtime.sources import Source
@@ -352,7 +353,7 @@ def test_a_record_tells_what_made_it(tmp_path, capsys, model):
     assert run(capsys, clip, "--out", tmp_path / "out", "--model", model, "--no-video")[0] == 0
     told = json.loads((tmp_path / "out" / "clip.latency.json").read_text())["made_by"]
     assert told["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
-    assert told["finder_sha256"] is None  # the cascade is OpenCV's
+    assert told["finder_sha256"] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
     assert told["python"] == platform.python_version()
     assert told["numpy"] == np.__version__
     assert told["begun"] <= told["written"]

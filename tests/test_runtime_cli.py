@@ -21,7 +21,7 @@ def test_video(tmp_path, capsys, model):
     code, said, _ = run(capsys, clip, "--out", out, "--model", model, "--threads", 1)
     assert code == 0
     first = said.splitlines()[0]
-    for part in ("tiny", "fp32", "cpu", "CPUExecutionProvider", "1 thread", "cascade"):
+    for part in ("tiny", "fp32", "cpu", "CPUExecutionProvider", "1 thread", "network"):
         assert part in first
     assert names(out) == ["clip.annotated.mp4", "clip.csv", "clip.latency.json"]
     table = rows(out / "clip.csv")
@@ -65,7 +65,7 @@ def test_no_face_at_all_is_said_with_what_may_help(tmp_path, capsys, model):
     cv2.imwrite(str(tmp_path / "wall.png"), wall())
     code, out, _ = run(capsys, tmp_path / "wall.png", "--out", tmp_path / "out", "--model", model)
     assert code == 0
-    assert "a face in 0 of them: for faces smaller than 6 %" in out
+    assert "a face in 0 of them: for faces smaller than 3 %" in out
     assert "--search-side" in out
     assert "--min-face" not in out
     given = ("--out", tmp_path / "out", "--model", model, "--overwrite", "--min-face", "500")

@@ -111,7 +111,7 @@ def test_doctor(capsys, monkeypatch):
     assert "the default run works here" in said
     lines = {line[2:22].strip(): line[22:] for line in said.splitlines() if line.startswith("  ")}
     assert lines["onnxruntime on cpu"].strip().startswith("yes  onnxruntime")
-    assert lines["face cascade"].strip().startswith("yes")
+    assert lines["face finder"].strip().startswith("yes")
     assert lines["writing video"].strip() == "yes  MPEG-4 in .mp4"
     reads, words = ("yes", "reads it") if READS_INTERLACED else ("no", "converts none")
     assert lines["interlaced video"].split()[0] == reads

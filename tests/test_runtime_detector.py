@@ -164,7 +164,20 @@ def test_the_packaged_finder_finds_the_astronaut(model):
     np.testing.assert_allclose(same.landmarks, face.landmarks, atol=1)
 
 
+def align_the_larger(finder, zoom: float) -> None:
+    """Have a finder align the larger of two faces by this much nearer: it is that much smaller."""
+    find = finder.find
+
+    def zoomed(image):
+        small, large = sorted(find(image), key=lambda face: face.box[2])
+        middle = np.array([[0, 0, 99.5], [0, 0, 99.5]])
+        return [small, type(large)(large.box, 0.9, (large.alignment - middle) * zoom + middle)]
+
+    finder.find = zoomed
+
+
 def test_largest_faces_come_first(model, finder):
+    align_the_larger(finder, 0.8)
     frame = np.maximum(spot(90, 120, 640, 480), 0)
     frame[300:420, 400:520] = 255
     detector = Detector(model, finder=finder)
@@ -176,15 +189,7 @@ def test_largest_faces_are_those_of_the_largest_boxes(model, finder):
     """The finder's own boxes may tell otherwise."""
     frame = np.maximum(spot(300, 300, 1280, 960), 0)
     frame[300:420, 900:1020] = 255
-    find = finder.find
-
-    def flattered(image):
-        small, large = sorted(find(image), key=lambda face: face.box[2])
-        middle = np.array([[0, 0, 99.5], [0, 0, 99.5]])
-        nearer = (large.alignment - middle) * 1.25 + middle  # so its face is smaller
-        return [small, type(large)(large.box, 0.9, nearer)]
-
-    finder.find = flattered
+    align_the_larger(finder, 1.25)
     with Detector(model, finder=finder) as detector:
         for faces in (detector(frame), *detector.batch([frame])):
             assert [round(where(face)[0], -1) for face in faces] == [300, 960]

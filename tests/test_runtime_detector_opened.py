@@ -22,7 +22,7 @@ def test_says_what_it_is(model, finder):
     text = repr(Detector(model, finder=finder, threads=1))
     for part in ("tiny", "fp32", "cpu", "onnxruntime", "CPUExecutionProvider", "1 thread", "spot"):
         assert part in text
-    assert "cascade" in repr(Detector(model))
+    assert "finder network" in repr(Detector(model))
 
 
 def test_knows_its_aus(model):

@@ -8,7 +8,7 @@ from runtime.boxes import face_box, overlap
 from runtime.drawing import Annotator, draw
 from runtime.drawing.faces import draw_face, draw_number, draw_tag
 from runtime.drawing.panel import plan_panel
-from runtime.drawing.style import PANEL, Style, shade, tag, text_width
+from runtime.drawing.style import INK, PANEL, Style, shade, tag, text_width, write
 from runtime.errors import InputError
 from runtime.results import Face, Result, Timings
 
@@ -77,6 +77,16 @@ def test_present_aus_stand_out():
     assert np.abs(draw(grey(), result(on)).astype(int) - draw(grey(), result(off))).max() > 80
 
 
+@pytest.mark.parametrize("unit", [1, 2, 6])
+def test_capitals_are_in_the_middle_of_their_row(unit):
+    style, top = Style(unit), 20
+    canvas = np.zeros((200, 400, 3), np.uint8)
+    write(canvas, "AU12", (10, top), style, INK)
+    rows = np.flatnonzero((canvas > 125).any((1, 2)))
+    above, below = rows.min() - top, top + style.row - 1 - rows.max()
+    assert abs(above - below) <= 1 + style.line
+
+
 def test_no_face_is_said():
     there = changed(draw(grey(), result()), grey())
     assert there.any()
@@ -117,7 +127,7 @@ def test_a_face_as_small_as_its_number_is_not_written_over():
 
 
 def test_tag_is_above_where_there_is_no_room_at_the_side():
-    far, size = face(60, 150, 7), (300, 360)  # of the frame's right part only
+    far, size = face(45, 150, 7), (270, 360)  # of the frame's right part only
     there = changed(draw(grey(*size), result(face(-400), far, size=size)), grey(*size))
     x, y, _, h = np.round(far.box).astype(int)
     assert there[y - 6, x : x + 60].all()
@@ -175,7 +185,7 @@ def test_panel_grows_smaller_before_it_goes():
 
     large = plan()
     assert (large.names, large.rank, large.rows) == (True, 0, tuple(many))
-    small = plan(150, 480)
+    small = plan(130, 480)
     assert (small.names, small.rows) == (False, tuple(many))
     assert small.box[2] < 0.7 * large.box[2]
     assert plan(5, 150, 430, 540) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 from test_runtime_cli import names, write_clip
+from test_runtime_fixtures import needs_cascade
 
 from runtime.cli import main
 from runtime.errors import OpenCVError
@@ -60,6 +61,7 @@ def test_no_standard_output_at_all(tmp_path, model, monkeypatch):
     assert "clip.csv" in names(tmp_path / "out")
 
 
+@needs_cascade
 def test_the_cascade_is_read_by_us(tmp_path):
     """OpenCV opens files by names of ASCII only on Windows: it must get none."""
     place = tmp_path / "Jörg"

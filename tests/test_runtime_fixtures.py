@@ -5,13 +5,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import pytest
 import skimage.data
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.align import CROP_OFFSET, alignment_matrix
 from runtime.finders import FoundFace
+from runtime.finders.cascade import cascade_path
 from runtime.landmarks import COUNT
 from runtime.spec import INPUT_NAME, INTENSITY_NAME, OUTPUT_NAMES, ModelSpec
+
+needs_cascade = pytest.mark.skipif(
+    cascade_path() is None, reason=f"OpenCV {cv2.__version__} has no face cascade"
+)
 
 YUNET = Path(__file__).parents[2] / "shared" / "models" / "yunet_n_640_640.onnx"
 

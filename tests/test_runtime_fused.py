@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("triton")
 
+from as_warp import assert_as_warp
 from interpreted_gpu import InterpretedGpu, install, written
 from tiny_fused import agree, planned, said_by_pytorch, small_model
 from tiny_network import draw_faces
 
 from export.cuda.network import build_network
-from runtime.align import warp
 from runtime.backends import FrameBackend, open_backend
 from runtime.backends.fused import best_target
 from runtime.cuda.driver import DriverError
@@ -182,7 +182,7 @@ def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, f
     crops = np.frombuffer(block, np.uint8)[face.offset : face.offset + face.size]
     last = matrices[:faces][-1]
     crops = crops.reshape(2, 176, 176, 3)
-    np.testing.assert_array_equal(crops[0], warp(frame, last, 176))
+    assert_as_warp(crops[0], frame, last, 176)
     assert (crops[1] == 128).all(), "a face that there is not"
     # Once to load the kernel, then for each two faces; always before what reads the crops.
     rounds = 1 + (faces + 1) // 2
@@ -196,7 +196,7 @@ def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, f
     large = rng.integers(0, 256, (400, 300, 3), np.uint8)
     backend.from_frame(large, matrices[:1])
     crops = np.frombuffer(block, np.uint8)[face.offset : face.offset + face.size]
-    np.testing.assert_array_equal(crops.reshape(2, 176, 176, 3)[0], warp(large, matrices[0], 176))
+    assert_as_warp(crops.reshape(2, 176, 176, 3)[0], large, matrices[0], 176)
     assert len(gpu.memory) == len(before) == 3
     assert len(backend.from_frame(large, []).probability) == 0
 
@@ -209,7 +209,7 @@ def test_faces_of_a_frame_are_cut_out_on_the_gpu(monkeypatch, network, engine, f
         with pytest.raises(DeviceError, match="enough"):
             backend.from_frame(larger, matrices[:1])
     backend.from_frame(larger, matrices[:1])  # what was recorded for another place is not launched
-    np.testing.assert_array_equal(crops.reshape(2, 176, 176, 3)[0], warp(larger, matrices[0], 176))
+    assert_as_warp(crops.reshape(2, 176, 176, 3)[0], larger, matrices[0], 176)
     with pytest.raises(ValueError, match=r"a frame is \(H, W, 3\) uint8, got \(9, 9\)"):
         backend.from_frame(np.zeros((9, 9), np.uint8), matrices[:1])
     backend.close()

@@ -15,7 +15,7 @@ def test_faces_that_cross_keep_their_numbers(detector):
     first = where(detector.track(far(150, 1130)))
     assert first == {0: pytest.approx(150, abs=2), 1: pytest.approx(1130, abs=2)}
     # While both are in one crop the tiny model sees one bright thing between them.
-    for left in range(150, 1131, 10):
+    for left in range(150, 1131, 14):
         seen = where(detector.track(far(left, 1280 - left)))
     for _ in range(30):
         seen = where(detector.track(far(1130, 150)))

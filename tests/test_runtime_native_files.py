@@ -1,9 +1,11 @@
 """Files of the native engine: what is damaged, or fits together in no network, is refused."""
 
 import dataclasses
+import gc
 import io
 import json
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -72,6 +74,17 @@ def test_damaged_file(file, kind):
     with pytest.raises(ModelError, match=rf"net\.npz {told}") as caught:
         open_backend(file)
     assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_not_left_open(file):
+    """Windows would neither replace nor remove it."""
+    file.write_bytes(file.read_bytes()[:-500])
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(ModelError):
+            read_model(file)
+        gc.collect()
+    assert not [warning for warning in said if warning.category is ResourceWarning]
 
 
 @pytest.mark.parametrize(

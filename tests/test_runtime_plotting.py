@@ -298,7 +298,8 @@ def test_memory_does_not_grow_with_the_run(tmp_path):
         plot(path, width=800)
         sizes.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert sum(1 for _ in csv.reader(path.open())) == frames + 1
+        with path.open(encoding="utf-8", newline="") as file:
+            assert sum(1 for _ in csv.reader(file)) == frames + 1
     assert sizes[1] < 1.2 * sizes[0]
 
 

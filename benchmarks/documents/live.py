@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmarks import finders as finding
 from benchmarks import soak as soaking
 from benchmarks import tracking as judging
 from benchmarks import writing as growing
@@ -17,12 +18,15 @@ TRACKING = _RESULTS / "tracking.json"
 HELD_OUT = _RESULTS / "tracking_held_out.json"
 """On clips of another seed: other people, light, backgrounds and motion on the same courses."""
 
+FINDERS = Path("docs", "finders.json")
+
 _DEFAULT = f"search every {SEARCH_EVERY}"
 _TRACKERS = {
     "no search": "no search for newcomers",
     "search every 10": "a search every 10 frames",
     _DEFAULT: f"a search every {SEARCH_EVERY} frames (default)",
-    f"{_DEFAULT}, YuNet": "the same with YuNet as `finder`",
+    f"{_DEFAULT}, cascade": "the same with OpenCV's cascade as `finder`",
+    f"{_DEFAULT}, YuNet": "the same with YuNet",
 }
 
 
@@ -43,10 +47,14 @@ def soak_memory(root: Path) -> str:
     """Tabulate the memory of the same run, every five minutes."""
     samples = read_record(root / SOAK, soaking.FORMAT)["samples"]
     columns: list[Column] = [("after minutes", "---", lambda _: "resident memory, MB")]
-    for minute in range(0, round(samples[-1]["s"] / 60) + 1, 5):
-        near = min(samples, key=lambda one, s=60 * minute: abs(one["s"] - s))
-        columns.append((str(minute), "---:", lambda _, near=near: f"{near['rss_mb']:.0f}"))
-    return markdown(columns, [{}])
+    minutes = range(0, round(samples[-1]["s"] / 60) + 1, 5)
+    row = {str(minute): _nearest(samples, 60 * minute)["rss_mb"] for minute in minutes}
+    columns += [(minute, "---:", number(minute, 0)) for minute in row]
+    return markdown(columns, [row])
+
+
+def _nearest(samples: list[dict], seconds: float) -> dict:
+    return min(samples, key=lambda one: abs(one["s"] - seconds))
 
 
 def writing(root: Path) -> str:
@@ -55,15 +63,21 @@ def writing(root: Path) -> str:
         ("writer", "---", lambda row: row["kind"]),
         ("rows", "---:", lambda row: f"{row['rows']:,}"),
         ("file, MB", "---:", number("file_mb", 0)),
-        ("memory half way, MB", "---:", lambda row: f"{_held(row, 0.5):.0f}"),
-        ("at the end", "---:", lambda row: f"{_held(row, 1.0):.0f}"),
+        ("memory half way, MB", "---:", lambda row: _held(row, 0.5)),
+        ("at the end", "---:", lambda row: _held(row, 1.0)),
     ]
     return markdown(columns, read_record(root / WRITING, growing.FORMAT)["kinds"])
 
 
-def _held(row: dict, part: float) -> float:
+def _held(row: dict, part: float) -> str:
     samples = row["samples"]
-    return samples[round(part * (len(samples) - 1))]["rss_mb"]
+    held: float | None = samples[round(part * (len(samples) - 1))]["rss_mb"]
+    return "" if held is None else f"{held:.0f}"
+
+
+def finders(root: Path) -> str:
+    """Tabulate what which face finder sees."""
+    return markdown(finding.TABLE, read_record(root / FINDERS, finding.FORMAT)["finders"])
 
 
 def tracking(root: Path) -> str:

@@ -37,16 +37,21 @@ def rest(root: Path) -> str:
     """Tabulate what is seen in resting faces, without and with a baseline."""
     record = read_scores(root, "clips_edge", clips_of_people.FORMAT)
     later = record["with_baseline"]
+    pairs = zip(record["resting"], later["resting"], strict=True)
+    rows = [{"before": before, "after": after} for before, after in pairs]
     columns: list[Column] = [
-        ("at rest", "---", lambda pair: pair[0]["clip"]),
-        ("frames", "---:", lambda pair: str(pair[0]["frames"])),
-        ("AUs that are called, and in how many of them", "---", lambda pair: seen_at_rest(pair[0])),
+        ("at rest", "---", lambda row: row["before"]["clip"]),
+        ("frames", "---:", lambda row: str(row["before"]["frames"])),
+        (
+            "AUs that are called, and in how many of them",
+            *("---", lambda row: seen_at_rest(row["before"])),
+        ),
         (
             f"with a baseline of the clip's first {later['frames']} frames",
-            *("---", lambda pair: seen_at_rest(pair[1])),
+            *("---", lambda row: seen_at_rest(row["after"])),
         ),
     ]
-    return markdown(columns, list(zip(record["resting"], later["resting"], strict=True)))
+    return markdown(columns, rows)
 
 
 def stills(root: Path) -> str:
@@ -75,8 +80,10 @@ def _people(row: dict) -> str:
 
 def _shares(row: dict) -> str:
     """Write an interval of a share, in per cent."""
-    low, high = row["called_95"] or (None, None)
-    return "" if low is None else f"{100 * low:.0f}–{100 * high:.0f}"
+    if not row["called_95"]:
+        return ""
+    low, high = row["called_95"]
+    return f"{100 * low:.0f}–{100 * high:.0f}"
 
 
 def thresholds(root: Path) -> str:

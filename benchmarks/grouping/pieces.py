@@ -19,6 +19,7 @@ from benchmarks.grouping.straightforward import (
 )
 from lgrnet.network.alignment import MEAN_FACE
 from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.channels_last import channels_last
 from lgrnet.network.config import ModelConfig
 from lgrnet.network.features import FeatureBlocks
 from lgrnet.network.fusion import Fusion
@@ -131,7 +132,7 @@ def _normal(*shape: int) -> Tensor:
 
 def _form(module: nn.Module) -> Form:
     """Prepare a module as training does."""
-    module.train().to(memory_format=torch.channels_last)
+    channels_last(module.train())
     return Form(module, tuple(module.parameters()))
 
 
@@ -177,7 +178,7 @@ def _relation(config: ModelConfig, batch: int) -> Iterator[Piece]:
     feature = _normal(batch, channels, grid, grid)
     attention = patches(faces)
     recurrence = Recurrence(n, channels, skip=True, concat=config.gate == "concat")
-    cells = nn.ModuleList([recurrence.downward.cell, recurrence.upward.cell])
+    cells = recurrence.downward.cell, recurrence.upward.cell
     taps = tuple(cell.from_input.weight for cell in cells)
 
     def drives(feature: Tensor, attention: Tensor) -> list[Tensor]:
@@ -206,7 +207,7 @@ def _relation(config: ModelConfig, batch: int) -> Iterator[Piece]:
 
         return run
 
-    if states:
+    if states and gates is not None:
         maps = tuple(gates.parameters())
         grouped, pairs = Form(weigh(gates), maps), Form(weigh(GateLoop(gates)), maps)
         yield Piece("skip gates, one direction", grouped, pairs, (*inputs, *states))

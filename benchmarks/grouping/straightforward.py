@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lgrnet.network.au_geometry import AU_CENTRES
+from lgrnet.network.bias import bias_of
 from lgrnet.network.features import FeatureBlocks
 from lgrnet.network.fusion import Fusion, l2_normalise, resize
 from lgrnet.network.heads import AuHeads
@@ -139,6 +140,7 @@ class FusionLoop(nn.Module):
         whole = resize(whole, local.shape[-2:])
         fused = []
         for convs, s in zip(self.each, local.chunk(len(self.each), dim=1), strict=True):
+            assert isinstance(convs, nn.ModuleDict)  # PyTorch's lists do not tell what they hold
             alpha = torch.sigmoid(convs["global_gate"](whole) + convs["local_gate"](s))
             g, v = _unit(convs["global_value"](whole)), _unit(convs["local_value"](s))
             fused.append(alpha * g + (1 - alpha) * v)
@@ -163,7 +165,7 @@ class HeadLoop(nn.Module):
                 linear = nn.Linear(weight.shape[1], weight.shape[0])
                 with torch.no_grad():
                     linear.weight.copy_(weight)
-                    linear.bias.copy_(grouped.bias.chunk(count)[index])
+                    linear.bias.copy_(bias_of(grouped).chunk(count)[index])
                 linears.append(linear)
 
     def forward(self, refined: Tensor) -> Tensor:
@@ -194,7 +196,7 @@ class GateLoop(nn.Module):
 
     def forward(self, step: int, hidden: Tensor, feature: Tensor, later: Tensor) -> Tensor:
         """Compute what `SkipGates` does, (B, later, C)."""
-        linear = self.gates.maps[step]
+        linear = self.gates.layers[step]
         weight = linear.weight[..., None, None]
         factors = []
         for attention in later.split(1, dim=1):
@@ -231,7 +233,7 @@ class RecurrenceLoop(nn.Module):
                 reaching = states[-1] if states else None
             else:
                 for source, hidden in enumerate(states):
-                    linear = direction.gates.maps[source]
+                    linear = direction.gates.layers[source]
                     joined = torch.cat([hidden, v], 1) if direction.gates.concat else hidden * v
                     mapped = functional.conv2d(joined, linear.weight[..., None, None], linear.bias)
                     reached = hidden * mapped.mean((2, 3), keepdim=True).sigmoid()

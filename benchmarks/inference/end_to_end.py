@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -55,13 +56,13 @@ class ClipPlayer:
         last = time.perf_counter()
         for result in self.detector.stream(str(self.clip)):
             if self.with_drawing:
-                drawn.append(milliseconds(lambda result=result: self._draw(result)))
+                drawn.append(milliseconds(partial(self._draw, result)))
             results.append(result)
             now = time.perf_counter()
             spent.append((now - last) * 1e3)
             last = now
         if not self.with_drawing:
-            drawn = [milliseconds(lambda result=result: self._draw(result)) for result in results]
+            drawn = [milliseconds(partial(self._draw, result)) for result in results]
         self._book(results, drawn)
         return spent
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -49,6 +50,16 @@ class Engine:
     from_frame: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     gpu_seconds: Callable[[np.ndarray], float] | None = None
     kernels: Callable[[np.ndarray], int | None] | None = None
+
+
+@runtime_checkable
+class _Recorded(Protocol):
+    """A backend that is one recorded graph, see `runtime.backends.recorded`."""
+
+    @property
+    def kernels(self) -> int | None: ...
+
+    def gpu_seconds(self) -> float: ...
 
 
 def import_library(library: "Library") -> None:
@@ -116,15 +127,13 @@ def _of_backend(backend: "Backend") -> dict[str, Callable]:
     from runtime.align import warp
     from runtime.backends import FrameBackend
 
-    def crop_and_run(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    def from_frame(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        if isinstance(backend, FrameBackend):
+            return backend.from_frame(frame, [matrix]).probability
         return backend(warp(frame, matrix)[None]).probability
 
-    def on_the_gpu(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        return backend.from_frame(frame, [matrix]).probability
-
-    cuts = isinstance(backend, FrameBackend)
-    found: dict[str, Callable] = {"from_frame": on_the_gpu if cuts else crop_and_run}
-    if hasattr(backend, "gpu_seconds"):  # one recorded graph, see `runtime.backends.recorded`
+    found: dict[str, Callable] = {"from_frame": from_frame}
+    if isinstance(backend, _Recorded):
         found["gpu_seconds"] = lambda faces: backend.gpu_seconds()
         found["kernels"] = lambda faces: backend.kernels
     return found
@@ -147,7 +156,7 @@ def require_gpu() -> None:
 def _open_pytorch(path: str | Path, threads: int, compiled: bool, device: str) -> Engine:
     import torch
 
-    from export.plain import PlainGraph
+    from export.plain import Outputs, PlainGraph
     from lgrnet.checkpoint import load_checkpoint
     from runtime.align import warp
 
@@ -159,7 +168,7 @@ def _open_pytorch(path: str | Path, threads: int, compiled: bool, device: str) -
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
     model, _ = load_checkpoint(path)
-    graph = PlainGraph(model).eval().to(device)
+    graph: Callable[..., Outputs] = PlainGraph(model).eval().to(device)
     if compiled:
         # Forgets the engines before: PyTorch compiles one function only so many times.
         torch.compiler.reset()
@@ -174,14 +183,11 @@ def _open_pytorch(path: str | Path, threads: int, compiled: bool, device: str) -
     def from_frame(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         return run(warp(frame, matrix)[None])
 
-    on_gpu = {} if device == "cpu" else {
-        "gpu_seconds": lambda faces: _torch_seconds(run, faces),
-        "kernels": lambda faces: _torch_kernels(run, faces),
-    }  # fmt: skip
     return Engine(
         *(run, f"torch {torch.__version__}", "fp32", torch.get_num_threads()),
         from_frame=from_frame,
-        **on_gpu,
+        gpu_seconds=None if device == "cpu" else partial(_torch_seconds, run),
+        kernels=None if device == "cpu" else partial(_torch_kernels, run),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -118,8 +119,10 @@ class Exports:
             if row.library == "pytorch":
                 found[row.key] = ModelFile(checkpoint, None, None, checkpoint.stat().st_size / 1e6)
                 continue
-            wanted = (checkpoint, batch, row.library, row.graph, row.precision)
-            wanted = (*wanted, row.flavour, row.recurrence)
+            wanted = (
+                *(checkpoint, batch, row.library, row.graph, row.precision),
+                *(row.flavour, row.recurrence),
+            )
             if wanted not in self._made:
                 origin = sha256(checkpoint.read_bytes())
                 known = (wanted[1:], trained, _gpu_of(row), _exporters())
@@ -133,8 +136,10 @@ class Exports:
                 self._made[wanted] = file
             file = self._made[wanted]
             if isinstance(file, ModelFile):
-                kind = (row.library, file.graph, row.precision, row.active)
-                kind = (*kind, row.flavour, row.recurrence)
+                kind = (
+                    *(row.library, file.graph, row.precision, row.active),
+                    *(row.flavour, row.recurrence),
+                )
                 same = taken.setdefault(kind, row.name)
                 if same != row.name:
                     file = Unavailable(f"the exporter's choice is the graph of {same}")
@@ -201,7 +206,7 @@ def is_traced(row: Row) -> bool:
     return row.precision == "fp32" and row.library in ("onnxruntime", "openvino")
 
 
-def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **options) -> Path:
+def export_row(row: Row, checkpoint: Path, output: Path, batch: int = 1, **options: Any) -> Path:
     """Export a checkpoint as a row runs it.
 
     What the precision costs in accuracy is not judged, which takes minutes.

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,20 +71,21 @@ def measure_network(
     crops = task.folder / f"crops_{task.batch}.npy"
     np.save(crops, timed)
     probes, unavailable = {}, []
-    chosen = []
+    chosen, opened = [], dict[str, ModelFile]()
     for row in rows:
         file = files[row.key]
         if isinstance(file, ModelFile):
             try:
                 probes[row.key] = probe(_request(row, file, task.threads, crops))
                 chosen.append(row)
+                opened[row.key] = file
                 continue
             except ProbeError as error:
                 if row is eager:
                     raise
                 file = Unavailable(str(error))
         unavailable.append({"key": row.key, "name": row.name, "reason": file.reason})
-    engines = {row.key: _open(row, files[row.key], task.threads) for row in chosen}
+    engines = {row.key: _open(row, opened[row.key], task.threads) for row in chosen}
     try:
         answers = {key: _answers(engine, task.faces, task) for key, engine in engines.items()}
         scores = {key: _mean_f1(engine, task) for key, engine in engines.items()}
@@ -119,7 +121,7 @@ def measure_network(
         ],
     }
     for row in chosen:
-        file, engine = files[row.key], engines[row.key]
+        model, engine = opened[row.key], engines[row.key]
         ratios = medians[eager.name] / medians[row.name]
         difference = np.abs(answers[row.key] - answers[eager.key])
         record["engines"].append(
@@ -129,7 +131,7 @@ def measure_network(
                 "library": row.library,
                 "device": row.device,
                 "provider": engine.provider,
-                "graph": file.graph,
+                "graph": model.graph,
                 "precision": row.precision,
                 "active": engine.active,
                 "threads": engine.threads,
@@ -141,8 +143,8 @@ def measure_network(
                 "ratio_interval": interval(ratios),
                 "max_au_difference": float(difference.max()),
                 "f1_change": _points(scores[row.key], scores[eager.key]),
-                "nodes": file.nodes,
-                "megabytes": file.megabytes,
+                "nodes": model.nodes,
+                "megabytes": model.megabytes,
                 **probes[row.key],
                 **on_gpu.get(row.key, {}),
             }
@@ -181,22 +183,22 @@ def measure_gpu(
     values: dict[str, float | int | None] = dict.fromkeys(
         ("gpu_p50", "gpu_p99", "kernels", "frame_p50", "frame_p99", "frame_difference")
     )
-    if engine.gpu_seconds is not None:
+    if (gpu_seconds := engine.gpu_seconds) is not None:
         engine.run(faces)
-        times = _repeat(lambda: 1e3 * engine.gpu_seconds(faces), calls)
+        times = _repeat(lambda: 1e3 * gpu_seconds(faces), calls)
         values["gpu_p50"], values["gpu_p99"] = np.percentile(times, (50, 99)).tolist()
     if engine.kernels is not None:
         values["kernels"] = engine.kernels(faces)
-    if engine.from_frame is not None and frame is not None and len(faces) == 1:
-        cut_there, cut_here = engine.from_frame(*frame), engine.run(warp(*frame)[None])
+    if (from_frame := engine.from_frame) is not None and frame is not None and len(faces) == 1:
+        cut_there, cut_here = from_frame(*frame), engine.run(warp(*frame)[None])
         values["frame_difference"] = float(np.abs(cut_there - cut_here).max())
-        times = _repeat(lambda: milliseconds(lambda: engine.from_frame(*frame)), calls)
+        times = _repeat(lambda: milliseconds(partial(from_frame, *frame)), calls)
         values["frame_p50"], values["frame_p99"] = np.percentile(times, (50, 99)).tolist()
     return values
 
 
 def _repeat(measure: Callable[[], float], calls: int) -> list[float]:
-    until, times = time.monotonic() + GPU_SECONDS, []
+    until, times = time.monotonic() + GPU_SECONDS, list[float]()
     while len(times) < calls and (len(times) < _LEAST_CALLS or time.monotonic() < until):
         times.append(measure())
     return times

@@ -10,11 +10,15 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.shared.memory import gpu_megabytes, peak_megabytes
 from benchmarks.shared.paths import ROOT
+
+if TYPE_CHECKING:
+    from benchmarks.inference.rows import Library
 
 CALLS = 3
 """Calls after the first one: memory is sometimes taken only then."""
@@ -43,7 +47,7 @@ class NetworkRequest:
         device: What it runs on.
     """
 
-    library: str
+    library: "Library"
     path: str
     threads: int
     faces: str
@@ -96,8 +100,9 @@ def probe(request: NetworkRequest | PipelineRequest) -> dict[str, float | None]:
     started = time.perf_counter()  # system-wide, so that the process can go on counting from it
     command = [sys.executable, "-m", "benchmarks.inference.probe"]
     command += [json.dumps(asdict(request)), repr(started)]
-    ready_made = isinstance(request, NetworkRequest) and not request.compiled
-    limit = GPU_TIMEOUT_S if ready_made and request.device != "cpu" else TIMEOUT_S
+    network = request if isinstance(request, NetworkRequest) else None
+    quick = network is not None and not network.compiled and network.device != "cpu"
+    limit = GPU_TIMEOUT_S if quick else TIMEOUT_S
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=limit
@@ -156,9 +161,12 @@ def _pipeline(request: PipelineRequest, started: float) -> dict[str, float | Non
 
     imported = time.perf_counter()
     cv2.setNumThreads(request.threads)
-    # What the default is stays with the detector: only what was asked for is passed on.
-    options = {"backend": request.backend, "precision": request.precision}
-    with runtime.Detector(request.model, threads=request.threads, **options) as detector:
+    with runtime.Detector(
+        request.model,
+        threads=request.threads,
+        backend=request.backend,
+        precision=request.precision,
+    ) as detector:
         loaded = time.perf_counter()
         first = None
         for count, _ in enumerate(detector.stream(request.source), 1):
@@ -177,6 +185,7 @@ def _pipeline(request: PipelineRequest, started: float) -> dict[str, float | Non
 
 def _main(request: str, started: str) -> None:
     values = json.loads(request)
+    answer: dict[str, float | None] | dict[str, str]
     try:
         if values["kind"] == "network":
             answer = _network(NetworkRequest(**values), float(started))

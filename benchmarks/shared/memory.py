@@ -19,6 +19,11 @@ def resident_megabytes() -> float | None:
     return _status("VmRSS") if _STATUS.exists() else None
 
 
+def in_words(megabytes: float | None) -> str:
+    """Write an amount of memory; what nobody tells is said to be so."""
+    return "unknown" if megabytes is None else f"{megabytes:.0f} MB"
+
+
 def _status(entry: str) -> float | None:
     """Return an amount of memory that Linux tells of this process, 10⁶ bytes."""
     for line in _STATUS.read_text(encoding="utf-8").splitlines():

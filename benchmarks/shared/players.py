@@ -137,9 +137,12 @@ class CameraPlayer(Player):
     how = "camera on the network"
 
     def _play(self, stop: threading.Event) -> None:
-        command = [sys.executable, "-m", "benchmarks.camera", self.clip, "--frames", str(HANGS_UP)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, **pipes) as camera:
+        command = [sys.executable, "-m", "benchmarks.camera", str(self.clip)]
+        command += ["--frames", str(HANGS_UP)]
+        with subprocess.Popen(
+            command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as camera:
+            assert camera.stdout is not None  # it is a pipe
             try:
                 address = f"http://127.0.0.1:{int(camera.stdout.readline())}"
                 with open_source(f"{address}/live") as shots:

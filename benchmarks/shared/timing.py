@@ -8,6 +8,7 @@ not calls, are the independent observations.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def interleave(
         call()
         return [milliseconds(call) for _ in range(burst)]
 
-    return take_turns({name: lambda call=call: turn(call) for name, call in calls.items()}, limits)
+    return take_turns({name: partial(turn, call) for name, call in calls.items()}, limits)
 
 
 def warm_up(call: Callable[[], object], seconds: float) -> None:

@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Builder:
         grid: tuple[int, int, int],
         constants: Mapping[str, Constant],
         work: str | None = None,
-        **how,
+        **how: Any,
     ) -> None:
         """Start a kernel after those before; `work` as in `works`, else see :meth:`started`."""
         made = self.started(kernel, grid, constants, **how)
@@ -104,7 +105,7 @@ class Builder:
         cooperative: bool = False,
         warps: int = 4,
         stages: int = 3,
-        **arguments,
+        **arguments: str | int,
     ) -> Launch:
         """Describe the start of a kernel.
 
@@ -130,7 +131,8 @@ class Builder:
         values = tuple(arguments[name] for name in names)
         made = Kernel(kernel, dict(constants), tuple(map(self._type, values)), warps, stages)
         self.kernels[made.key] = made
-        writes = tuple(arguments[name] for name in WRITES.get(kernel, ("out",)))
+        written = (arguments[name] for name in WRITES.get(kernel, ("out",)))
+        writes = tuple(name for name in written if isinstance(name, str))  # numbers are read only
         return Launch(made.key, values, writes, grid, cooperative)
 
     def _type(self, value: str | int) -> str:

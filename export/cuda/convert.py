@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from export.options import checked_output, require_writable
-from lgrnet.checkpoint import load_checkpoint
 from lgrnet.network.model import LGRNet
 from runtime.cuda.launch_plan import SUFFIX, read_launch_plan, write_launch_plan
 from runtime.files.atomic import PendingFile
@@ -119,9 +118,9 @@ def read_source(path: Path) -> tuple[LGRNet, ModelSpec]:
 
 
 def _from_checkpoint(path: Path) -> tuple[LGRNet, ModelSpec]:
-    from export.provenance import describe
+    from export.provenance import describe, load_lgrnet
 
-    model, meta = load_checkpoint(path)
+    model, meta = load_lgrnet(path)
     return model, describe(
         path, model.config, meta,
         batch=1, graph="plain", engine="fused", precision="fp16", opset=None,

@@ -41,16 +41,15 @@ def add_convolution(
     """
     parts, size = groups * tiles * tiles, weight.shape[-1]
     inputs, outputs = weight.shape[1], weight.shape[0] // parts
-    kernels = weight.reshape(parts, outputs, inputs, size, size).transpose(0, 3, 4, 2, 1)
-    kernels = to.weight(f"{name}.kernels", kernels.reshape(parts, -1, outputs), "float16")
-    bias = np.zeros(parts * outputs) if bias is None else bias
-    bias = to.weight(f"{name}.bias", bias.reshape(parts, outputs), "float32")
-    scale = shift = bias  # not read
+    rows = weight.reshape(parts, outputs, inputs, size, size).transpose(0, 3, 4, 2, 1)
+    kernels = to.weight(f"{name}.kernels", rows.reshape(parts, -1, outputs), "float16")
+    added = np.zeros(parts * outputs) if bias is None else bias
+    biases = to.weight(f"{name}.bias", added.reshape(parts, outputs), "float32")
+    scale = shift = biases  # not read
     if norm is not None:
-        both = zip(("scale", "shift"), norm, strict=True)
-        scale, shift = (
-            to.weight(f"{name}.{each}", value.reshape(parts, -1), "float32") for each, value in both
-        )
+        factor, summand = (each.reshape(parts, -1) for each in norm)
+        scale = to.weight(f"{name}.scale", factor, "float32")
+        shift = to.weight(f"{name}.shift", summand, "float32")
     kept = side // step // 2 if pool else side // step
     positions = images * kept * kept * (4 if pool else 1)
     flags = (("norm", norm is not None), ("pool", pool), ("skip", attention is not None))
@@ -85,7 +84,7 @@ def add_convolution(
             "BLOCK_K": tile.k,
             "BLOCK_SEEN": power_of_two(tile.m + 2 * side + 2),
         },
-        x=x, weight=kernels, bias=bias, scale=scale, shift=shift,
+        x=x, weight=kernels, bias=biases, scale=scale, shift=shift,
         attention=attention or x, out=out, warps=tile.warps, stages=tile.stages,
         work=work,
     )  # fmt: skip

@@ -1,11 +1,12 @@
 """Runs a plan on the CPU, by Triton's interpreter: slow, and the same arithmetic as on a GPU."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from export.cuda.builder import Kernel
+from export.cuda.builder import Constant, Kernel
 from export.cuda.kernels import KERNELS
 from export.cuda.memory import view
 from runtime.cuda.launch_plan import LaunchPlan
@@ -43,7 +44,9 @@ def interpret(
     return {name: view(plan, name, block, arena).copy() for name in plan.outputs}
 
 
-def run_kernel(name: str, grid: tuple[int, int, int], values: list, constants) -> None:
+def run_kernel(
+    name: str, grid: tuple[int, int, int], values: list, constants: Mapping[str, Constant]
+) -> None:
     """Interpret one launch.
 
     Args:
@@ -61,7 +64,9 @@ def run_kernel(name: str, grid: tuple[int, int, int], values: list, constants) -
     interpreter.InterpretedFunction(KERNELS[name])[grid](*values, **constants)
 
 
-def run_cooperative(name: str, programs: int, values: list, constants) -> None:
+def run_cooperative(
+    name: str, programs: int, values: list, constants: Mapping[str, Constant]
+) -> None:
     """Interpret one launch of programs that wait for each other.
 
     The interpreter runs one after the other, so each part of their work is a launch of its own,

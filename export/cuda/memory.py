@@ -21,7 +21,12 @@ def place(builder: Builder, spec: ModelSpec) -> tuple[LaunchPlan, bytes]:
 
     Returns:
         The plan, without machine code, and the block of weights.
+
+    Raises:
+        ValueError: The builder has no cut.
     """
+    if builder.cut is None:
+        raise ValueError("nothing makes the network's input of a frame: set `cut` of the builder")
     arrays: dict[str, Array] = {}
     content = bytearray()
     for name, weight in builder.weights.items():

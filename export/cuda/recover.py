@@ -172,6 +172,10 @@ def _config(graph: _Graph, spec: ModelSpec) -> ModelConfig:
     def width(module: str, groups: int = 1) -> int:
         return len(graph.needed(graph.find(module, "Conv")[0], 1)) // groups
 
+    def widths(module: str, groups: int = 1) -> tuple[int, int, int]:
+        first, second, third = (width(f"{module}.{place}", groups) for place in (0, 7, 14))
+        return first, second, third
+
     strides = next(a.ints for a in first.attribute if a.name == "strides")
     hidden = _linear(graph, "align.hidden")[0]
     try:
@@ -184,8 +188,8 @@ def _config(graph: _Graph, spec: ModelSpec) -> ModelConfig:
             input_size=graph.side(first.input[0]),
             stem_stride=int(strides[0]),
             stem_widths=(len(graph.needed(first, 1)), len(graph.needed(second, 1))),
-            feature_widths=tuple(width(f"align.blocks.{place}") for place in (0, 7, 14)),
-            refine_widths=tuple(width(f"refine.{place}", n) for place in (0, 7, 14)),
+            feature_widths=widths("align.blocks"),
+            refine_widths=widths("refine", n),
             align_hidden=len(hidden),
             head_hidden=width("heads.hidden", n),
         )

@@ -73,7 +73,6 @@ def add_recurrence(
         **{"BLOCK_M": advance.m, "BLOCK_N": advance.n, "BLOCK_K": advance.k},
         **{"ROWS": gather.m, "BLOCK_C": least["BLOCK_C"]},
     }
-    depth = {"warps": advance.warps, "stages": advance.stages}
     if n > 1:
         kinds = (("weight", "float16"), ("bias", "float32"))
         of_gates = {
@@ -92,7 +91,8 @@ def add_recurrence(
             {**step_sizes, **least},
             **of_advance,
             gate_weight=of_gates["weight"], gate_bias=of_gates["bias"],
-            arrived=arrived, first=1, end=2 * n, cooperative=True, **depth,
+            arrived=arrived, first=1, end=2 * n, cooperative=True,
+            warps=advance.warps, stages=advance.stages,
         )  # fmt: skip
         return states
     for step in range(n):
@@ -112,7 +112,8 @@ def add_recurrence(
             "advance",
             (batch * blocks + more, of_channels, 2),
             step_sizes,
-            **of_advance | first, step=step, **depth, work=works["advance"],
+            **of_advance | first, step=step, warps=advance.warps, stages=advance.stages,
+            work=works["advance"],
         )  # fmt: skip
     return states
 

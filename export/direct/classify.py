@@ -7,6 +7,7 @@ from export.direct.rows import to_maps, to_rows
 from export.fold import fold_blocks, later_blocks, make_conv
 from export.fusion import normalise
 from export.heads import FusedHeads
+from lgrnet.network.bias import bias_of
 from lgrnet.network.features import FeatureBlocks
 from lgrnet.network.fusion import Fusion, resize
 from lgrnet.network.model import LGRNet
@@ -18,12 +19,15 @@ class GlobalTerms(nn.Module):
     What is added to every cell of the local side is added here: bilinear weights sum to 1.
     """
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, fusion: Fusion) -> None:
         super().__init__()
         convs = (fusion.global_gate, fusion.global_value)
         weight = torch.cat([conv.weight.double().flatten(1) for conv in convs])
-        gate_bias = fusion.global_gate.bias.double() + fusion.local_gate.bias.double()
-        bias = torch.cat([gate_bias, fusion.global_value.bias.double()])
+        gate_bias = bias_of(fusion.global_gate).double() + bias_of(fusion.local_gate).double()
+        bias = torch.cat([gate_bias, bias_of(fusion.global_value).double()])
         self.size = len(weight) // (2 * fusion.aus)
         self.aus = fusion.aus
         self.register_buffer("weight", weight.T.float().contiguous())
@@ -41,6 +45,8 @@ class DirectFusion(nn.Module):
     Resizing is a matrix product.
     """
 
+    resize: Tensor
+
     def __init__(self, fusion: Fusion, au: int, side: int, whole_side: int, scale: float) -> None:
         """Take over the weights of one AU.
 
@@ -56,7 +62,9 @@ class DirectFusion(nn.Module):
         part = slice(au * size, (au + 1) * size)
         gate, value = fusion.local_gate.weight.double(), fusion.local_value.weight.double()
         self.local_gate = make_conv(gate[part] / scale, torch.zeros(size))
-        self.local_value = make_conv(value[part] / scale, fusion.local_value.bias.double()[part])
+        self.local_value = make_conv(
+            value[part] / scale, bias_of(fusion.local_value).double()[part]
+        )
         self.side = side
         cells = torch.eye(whole_side**2).view(1, -1, whole_side, whole_side)
         self.register_buffer("resize", to_rows(resize(cells, (side, side)))[0])  # (h·w, h_g·w_g)
@@ -90,16 +98,16 @@ class DirectRefining(nn.Module):
             scale: How many times S the local features are.
         """
         super().__init__()
-        n, side = model.fusion.aus, model.config.grid
-        self.whole = later_blocks(fold_blocks(model.global_blocks))
-        self.terms = GlobalTerms(model.fusion)
+        global_blocks, mixing, refine = model.refining()
+        n, side = mixing.aus, model.config.grid
+        self.whole = later_blocks(fold_blocks(global_blocks))
+        self.terms = GlobalTerms(mixing)
         self.fusions = nn.ModuleList(
-            DirectFusion(model.fusion, au, side, side // FeatureBlocks.POOLING, scale)
-            for au in range(n)
+            DirectFusion(mixing, au, side, side // FeatureBlocks.POOLING, scale) for au in range(n)
         )
         per_au = [
             list(zip(weight.chunk(n), bias.chunk(n), strict=True))
-            for weight, bias in fold_blocks(model.refine)
+            for weight, bias in fold_blocks(refine)
         ]
         branches = zip(*per_au, strict=True)
         self.refine = nn.ModuleList(later_blocks(list(convs)) for convs in branches)

@@ -50,6 +50,10 @@ Drive = SparseDrive | DenseDrive
 class SparseDrives(nn.Module):
     """Computed in the windows, both directions at once, patches that AUs share only once."""
 
+    inner: Tensor
+    outer: Tensor
+    faces: Tensor
+
     def __init__(self, relation: Recurrence, shared: SharedPatches, side: int, batch: int) -> None:
         super().__init__()
         self.shared, self.side, self.batch = shared, side, batch

@@ -12,6 +12,7 @@ from export.plain import Outputs
 from export.stem import FusedStem
 from lgrnet.network.au_geometry import muscle_order
 from lgrnet.network.model import LGRNet
+from lgrnet.network.patches import RefinedAttention
 from runtime.landmarks import COUNT
 
 
@@ -26,6 +27,9 @@ class DirectGraph(nn.Module):
     directions and LSTM gates have convolutions of their own, as grouped ones are slow in 8 bits.
     """
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, model: LGRNet, batch: int) -> None:
         super().__init__()
         config = model.config
@@ -36,9 +40,10 @@ class DirectGraph(nn.Module):
         weight, bias = fold_landmarks(model.align)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
-        self.patches, self.attention = model.patches, model.attention
+        self.patches = model.patches
+        self.attention: nn.Module = model.attention
         self.shared: SharedPatches | None = None
-        if config.attention == "refined":
+        if isinstance(model.attention, RefinedAttention):
             self.attention = fold_norms(model.attention)
         else:
             self.shared = SharedPatches(model.patches, aus, side)

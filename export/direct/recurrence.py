@@ -10,6 +10,7 @@ from export.direct.drives import DenseDrives, Drive, SparseDrives
 from export.direct.rows import RowConv
 from export.gates import GATES, lstm_step
 from export.patches import SharedPatches
+from lgrnet.network.bias import bias_of
 from lgrnet.network.relation import Direction, Recurrence, SkipGates
 
 
@@ -22,10 +23,10 @@ class DirectGates(nn.Module):
         # Sums over the grid come in; the weights make averages of them.
         self.weights = nn.ParameterList(
             nn.Parameter(layer.weight.detach().T / cells, requires_grad=False)
-            for layer in gates.maps
+            for layer in gates.layers
         )
         self.biases = nn.ParameterList(
-            nn.Parameter(layer.bias.detach().clone(), requires_grad=False) for layer in gates.maps
+            nn.Parameter(layer.bias.detach().clone(), requires_grad=False) for layer in gates.layers
         )
 
     def forward(self, step: int, hidden: Tensor, feature: Tensor, maps: Tensor) -> list[Tensor]:
@@ -56,7 +57,7 @@ class DirectDirection(nn.Module):
     def __init__(self, way: Direction, side: int) -> None:
         super().__init__()
         conv = way.cell.from_hidden
-        biases = conv.bias.detach().chunk(GATES)
+        biases = bias_of(conv).detach().chunk(GATES)
         self.convs = nn.ModuleList(
             RowConv(weight, bias, side)
             for weight, bias in zip(conv.weight.chunk(GATES), biases, strict=True)

@@ -8,6 +8,7 @@ from export.errors import ExportError
 from export.fold import batch_norm_affine, fold_blocks, fold_landmarks
 from export.heads import fold_head
 from lgrnet.network.au_geometry import AU_CENTRES, muscle_order
+from lgrnet.network.bias import bias_of
 from lgrnet.network.config import ModelConfig
 from lgrnet.network.features import FeatureBlocks
 from lgrnet.network.heads import AuHeads
@@ -78,12 +79,15 @@ def network_arrays(model: LGRNet) -> dict[str, np.ndarray]:
     for number, unit in enumerate(u for u in model.stem if isinstance(u, RegionUnit)):
         arrays |= _region_unit(f"stem.{number}", unit, first=number == 0)
     arrays |= _blocks("align", model.align.blocks)
-    arrays |= _blocks("global", model.global_blocks)
-    arrays |= _blocks("refine", model.refine)
+    global_blocks, fusion, refine = model.refining()
+    arrays |= _blocks("global", global_blocks)
+    arrays |= _blocks("refine", refine)
+    if model.relation is None:
+        raise ExportError("not exported: the network has no recurrence")
     arrays |= _direction("down", model.relation.downward)
     arrays |= _direction("up", model.relation.upward)
     for part in ("local_gate", "local_value", "global_gate", "global_value"):
-        conv = getattr(model.fusion, part)
+        conv = getattr(fusion, part)
         arrays |= {f"fusion.{part}.weight": conv.weight, f"fusion.{part}.bias": conv.bias}
     weight, bias = fold_landmarks(model.align)
     side = model.config.grid // FeatureBlocks.POOLING
@@ -101,7 +105,7 @@ def _region_unit(name: str, unit: RegionUnit, first: bool) -> Arrays:
     arrays: Arrays = {
         # The first convolution reads columns of rows of colours.
         f"{name}.conv.weight": weight.permute(0, 3, 2, 1) if first else weight,
-        f"{name}.conv.bias": unit.conv.bias,
+        f"{name}.conv.bias": bias_of(unit.conv),
     }
     for part in ("fine", "middle", "coarse"):
         layer = getattr(unit, part)
@@ -126,13 +130,13 @@ def _blocks(name: str, blocks: FeatureBlocks) -> Arrays:
 
 
 def _direction(name: str, direction: Direction) -> Arrays:
-    cell, gates = direction.cell, direction.gates.maps
+    cell, gates = direction.cell, [] if direction.gates is None else direction.gates.layers
     channels = cell.from_hidden.in_channels
     none = torch.zeros(0, channels)  # a single AU has no gates
     return {
         f"{name}.input.weight": cell.from_input.weight,
         f"{name}.hidden.weight": cell.from_hidden.weight,
-        f"{name}.hidden.bias": cell.from_hidden.bias,
+        f"{name}.hidden.bias": bias_of(cell.from_hidden),
         f"{name}.gates.weight": torch.stack([each.weight for each in gates]) if gates else none,
         f"{name}.gates.bias": torch.stack([each.bias for each in gates]) if gates else none,
     }

@@ -86,8 +86,7 @@ def export_native(
     from export.judge import require_equal
     from export.native.arrays import network_arrays, network_shape
     from export.native.ranges import quantise
-    from export.provenance import describe
-    from lgrnet.checkpoint import load_checkpoint
+    from export.provenance import describe, load_lgrnet
     from runtime.backends.native import NativeBackend
     from runtime.native.model import NativeModel, write_model
 
@@ -103,7 +102,7 @@ def export_native(
         tolerance=tolerance, landmark_tolerance=landmark_tolerance, mean_change=mean_change
     )
     tell_unused(precision, calibration, held_out)
-    model, meta = load_checkpoint(checkpoint)
+    model, meta = load_lgrnet(checkpoint)
     spec = describe(
         checkpoint, model.config, meta,
         batch=1, graph="winograd", engine="native", precision=precision, opset=None,

@@ -100,7 +100,7 @@ def quantise(
 
     parts = sorted({part_of(name) for name in ranges})
     changes = {part: changed([part])[1] for part in parts}
-    kept = sorted(parts, key=changes.get)
+    kept = sorted(parts, key=changes.__getitem__)
     quantised, change = changed(kept)
     while kept and change > mean_change:
         kept.pop()

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -86,6 +86,8 @@ def build_engine(
     library = load_tensorrt(flavour)
     proto = read_onnx(path)
     spec = ModelSpec.from_metadata({p.key: p.value for p in proto.metadata_props}, str(path))
+    gpu: str | None
+    there: AbstractContextManager[None]
     if flavour == "rtx":
         chosen, gpu, there = _rtx_targets(targets), None, nullcontext()
     else:
@@ -205,7 +207,7 @@ def _timing_cache(config: Any, file: Path) -> Any:
 def _log_of(library: ModuleType, errors: list[str]) -> Any:
     """Make a logger of TensorRT's that keeps what went wrong, for messages of ours."""
 
-    class Log(library.ILogger):
+    class Log(library.ILogger):  # type: ignore[name-defined]  # found out at run time
         def log(self, severity: Any, message: str) -> None:
             if severity in (library.ILogger.ERROR, library.ILogger.INTERNAL_ERROR):
                 errors.append(message)

@@ -45,11 +45,12 @@ class Refining(nn.Module):
             scale: How many times S the local features are.
         """
         super().__init__()
-        channels, n = model.config.channels, model.fusion.aus
-        whole = fold_blocks(model.global_blocks)
+        global_blocks, mixing, refining = model.refining()
+        channels, n = model.config.channels, mixing.aus
+        whole = fold_blocks(global_blocks)
         self.global_first = FirstBlock([whole[:2]], grid)
         self.global_later = later_blocks(whole[2:])
-        refine = fold_blocks(model.refine)
+        refine = fold_blocks(refining)
         per_au = [
             list(zip(weight.chunk(n), bias.chunk(n), strict=True)) for weight, bias in refine[:2]
         ]
@@ -59,7 +60,7 @@ class Refining(nn.Module):
         self.aus = [slice(start, min(start + size, n)) for start in range(0, n, size)]
         side = grid.side // FeatureBlocks.POOLING
         self.fusions = nn.ModuleList(
-            FusedFusion(model.fusion, grid, side, aus, scale) for aus in self.aus
+            FusedFusion(mixing, grid, side, aus, scale) for aus in self.aus
         )
         self.prepares = nn.ModuleList(
             BlockInput(grid, channels, aus.stop - aus.start) for aus in self.aus

@@ -40,6 +40,8 @@ class SparseDrives(nn.Module):
     All patches, both directions and all gates are one matrix product.
     """
 
+    cells: Tensor
+
     def __init__(self, relation: Recurrence, shared: BlockPatches) -> None:
         super().__init__()
         self.shared, self.windows = shared, Windows(shared)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from export.fold import Folded, fold_blocks, fold_landmarks, later_blocks
+from export.fold import fold_blocks, fold_landmarks, later_blocks
 from export.winograd.blocks import BlockGrid
 from export.winograd.transform import BlockConv, BlockConvPool, BlockInput
 from lgrnet.network.alignment import AlignmentNet
@@ -14,7 +14,9 @@ from lgrnet.network.alignment import AlignmentNet
 class FirstBlock(nn.Module):
     """The first block, on the grid of F, of D branches: conv, ReLU, conv, ReLU, max-pool."""
 
-    def __init__(self, branches: Sequence[Folded], grid: BlockGrid) -> None:
+    def __init__(
+        self, branches: Sequence[Sequence[tuple[Tensor, Tensor]]], grid: BlockGrid
+    ) -> None:
         """Transform the weights.
 
         Args:
@@ -45,6 +47,9 @@ class FirstBlock(nn.Module):
 
 class FusedAlignment(nn.Module):
     """Landmarks from one linear layer after the blocks."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, align: AlignmentNet, grid: BlockGrid) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from export.fusion import normalise
 from export.winograd.blocks import BlockGrid
+from lgrnet.network.bias import bias_of
 from lgrnet.network.fusion import Fusion, resize
 
 
@@ -14,6 +15,15 @@ class FusedFusion(nn.Module):
     What comes from G is computed on its few cells, with all that is added to every cell: bilinear
     weights sum to 1. Resizing is a matrix product.
     """
+
+    global_gate: Tensor
+    gate_bias: Tensor
+    global_value: Tensor
+    value_bias: Tensor
+    local_gate: Tensor
+    local_value: Tensor
+    local_bias: Tensor
+    resize: Tensor
 
     def __init__(
         self, fusion: Fusion, grid: BlockGrid, side: int, aus: slice, local_scale: float
@@ -32,7 +42,9 @@ class FusedFusion(nn.Module):
 
         def per_au(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
             weight = conv.weight.double().flatten(1).unflatten(0, (n, -1))[aus]
-            return weight.transpose(1, 2)[:, None], conv.bias.double().view(n, -1)[aus, None, None]
+            return weight.transpose(1, 2)[:, None], bias_of(conv).double().view(n, -1)[
+                aus, None, None
+            ]
 
         global_gate, gate_bias = per_au(fusion.global_gate)  # (D, 1, C_g, C), (D, 1, 1, C)
         global_value, value_bias = per_au(fusion.global_value)

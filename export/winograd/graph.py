@@ -14,6 +14,7 @@ from export.winograd.transform import BlockInput
 from export.winograd.windows import BlockPatches
 from lgrnet.network.au_geometry import muscle_order
 from lgrnet.network.model import LGRNet
+from lgrnet.network.patches import RefinedAttention
 from runtime.landmarks import COUNT
 
 
@@ -30,6 +31,8 @@ class WinogradGraph(nn.Module):
     (:mod:`export.winograd.fusion`).
     """
 
+    of_au: Tensor
+
     def __init__(self, model: LGRNet, batch: int) -> None:
         super().__init__()
         config = model.config
@@ -38,8 +41,8 @@ class WinogradGraph(nn.Module):
         self.stem = FusedStem(model.stem, config.crop_size, config.input_size)
         self.prepare = BlockInput(grid, config.channels)
         self.align = FusedAlignment(model.align, grid)
-        self.attention: nn.Module
-        if config.attention == "refined":
+        self.attention: RefinedMaps | BlockPatches
+        if isinstance(model.attention, RefinedAttention):
             self.attention = RefinedMaps(model.patches, model.attention, len(aus), grid)
         else:
             self.attention = BlockPatches(model.patches, aus, grid)

@@ -9,18 +9,18 @@ from export.winograd.blocks import CELLS, BlockGrid
 from export.winograd.drives import DenseDrives, Drive, SparseDrives
 from export.winograd.transform import BlockConv, BlockInput
 from export.winograd.windows import BlockPatches
-from lgrnet.network.relation import Direction, Recurrence
+from lgrnet.network.bias import bias_of
+from lgrnet.network.relation import Direction, Recurrence, SkipGates
 
 
 class FusedGates(nn.Module):
     """How much of each hidden state reaches each later step (eq. 7 and 8)."""
 
-    def __init__(self, ways: list[Direction], grid: BlockGrid) -> None:
+    def __init__(self, gates: list[SkipGates], grid: BlockGrid) -> None:
         super().__init__()
-        gates = [way.gates for way in ways]
         self.concat = gates[0].concat
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for layers in zip(*(gate.maps for gate in gates), strict=True):
+        for layers in zip(*(gate.layers for gate in gates), strict=True):
             # Sums over the grid come in here; the weights make averages of them.
             weight = torch.stack([layer.weight.T for layer in layers]) / grid.side**2
             bias = torch.stack([layer.bias for layer in layers])
@@ -66,12 +66,13 @@ class FusedDirections(nn.Module):
         self.convs = nn.ModuleList()
         self.biases = nn.ParameterList()
         for gate in range(GATES):
-            biases = [conv.bias.chunk(GATES)[gate] for conv in convs]
+            biases = [bias_of(conv).chunk(GATES)[gate] for conv in convs]
             weights = [conv.weight.chunk(GATES)[gate] for conv in convs]
             self.convs.append(BlockConv(weights, biases, blocks))
             everywhere = torch.stack(biases)[:, None].expand(CELLS, -1, blocks, -1).flatten(0, 2)
             self.biases.append(nn.Parameter(everywhere.clone(), requires_grad=False))
-        self.gates = None if ways[0].gates is None else FusedGates(ways, grid)
+        gates = [way.gates for way in ways if way.gates is not None]
+        self.gates = FusedGates(gates, grid) if gates else None
 
     def forward(self, feature: Tensor, maps: Tensor, drives: list[Drive]) -> list[Tensor]:
         """Run over the AUs.
@@ -127,6 +128,8 @@ class FusedDirections(nn.Module):
 class FusedRecurrence(nn.Module):
     """Both directions, added up."""
 
+    orders: Tensor
+
     def __init__(self, relation: Recurrence, shared: BlockPatches | RefinedMaps) -> None:
         super().__init__()
         ways = [relation.downward, relation.upward]
@@ -155,16 +158,16 @@ class FusedRecurrence(nn.Module):
         """
         ordered = [maps.index_select(2, order)[:, None] for order in self.orders]
         size = len(self.patches[0])
-        maps = [
+        grouped = [
             torch.cat(ordered[start : start + size], dim=1)
             for start in range(0, len(ordered), size)
         ]  # of each group of directions, (16, D, B, n, T²)
         if self.sparse is not None:
             drives = self.sparse(feature, centres, self.patches)
         else:
-            drives = [dense(feature, each) for dense, each in zip(self.dense, maps, strict=True)]
+            drives = [dense(feature, each) for dense, each in zip(self.dense, grouped, strict=True)]
         states: list[tuple[Tensor, ...]] = []
-        for direction, each, drive in zip(self.directions, maps, drives, strict=True):
+        for direction, each, drive in zip(self.directions, grouped, drives, strict=True):
             steps = [hidden.split(1, dim=1) for hidden in direction(feature, each, drive)]
             states += zip(*steps, strict=True)
         down, up = states

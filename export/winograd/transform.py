@@ -35,6 +35,10 @@ def _both_axes(matrix: tuple[tuple[float, ...], ...]) -> Tensor:
 class BlockInput(nn.Module):
     """The first linear map: what the convolutions of one tensor have in common."""
 
+    rows: Tensor
+    zero: Tensor
+    transform: Tensor
+
     def __init__(self, grid: BlockGrid, channels: int, branches: int = 1) -> None:
         super().__init__()
         self.register_buffer("rows", grid.surroundings(branches).flatten())
@@ -74,6 +78,11 @@ class BlockInput(nn.Module):
 
 class BlockConv(nn.Module):
     """The products over channels and the second linear map."""
+
+    taps: Tensor
+    expand: Tensor
+    transform: Tensor
+    bias: Tensor | None
 
     def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] | None, blocks: int):
         """Transform the weights.
@@ -119,6 +128,8 @@ class BlockConvPool(nn.Module):
     The second linear map gives the four cells of each pooling window apart from each other, so that
     pooling is the maximum of four tensors; bias and ReLU, which keep order, come after it.
     """
+
+    bias: Tensor
 
     def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor], grid: BlockGrid):
         """Transform the weights.

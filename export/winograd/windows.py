@@ -18,6 +18,8 @@ from lgrnet.network.patches import Patches
 class BlockPatches(SharedPatches):
     """Their maps in block layout."""
 
+    axis: Tensor
+
     def __init__(self, patches: Patches, aus: tuple[int, ...], grid: BlockGrid) -> None:
         super().__init__(patches, aus, grid.side)
         self.grid = grid
@@ -61,6 +63,11 @@ class Windows(nn.Module):
     Attributes:
         blocks: Blocks of a patch in all faces, N = B · min(2 · m², T²).
     """
+
+    place: Tensor
+    around: Tensor
+    faces: Tensor
+    rows: Tensor
 
     def __init__(self, shared: BlockPatches) -> None:
         super().__init__()

@@ -180,7 +180,7 @@ def check(options: Options, layout: Layout, subject: str, task: str) -> Checked:
             layout.intensity, f"{subject}_{task}", frames, options.allow_missing, problems
         )
         left_out += unknown
-    if problems:
+    if problems or place is None:  # which is a problem, too
         return Checked(None, problems.lines())
     pictured = np.array([int(number) in pictures for number in numbers])
     chosen, dropped = keep(frames, presence, points, pictured, options.find_landmarks)

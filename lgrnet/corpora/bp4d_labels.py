@@ -47,7 +47,7 @@ def read_occurrence(path: Path, problems: Problems) -> tuple[np.ndarray, np.ndar
     if problems:
         return nothing
     columns = [header.index(au) for au in AUS]
-    frames, presence = [], []
+    frames, presence = list[int](), list[list[int]]()
     for line, cells in rows[1:]:
         if len(cells) != len(header):
             problems.add(path, f"has {len(cells)} cells, the header {len(header)}", line)

@@ -167,7 +167,7 @@ def check(options: Options, layout: Layout, subject: str, task: str = "") -> Che
                 left_out.append(f"{video}: {what}")
             else:
                 problems.add(video, what)
-    points, notes = np.zeros((count, COUNT, 2)), ()
+    points, notes = np.zeros((count, COUNT, 2)), tuple[str, ...]()
     if folder not in absent:
         points, notes, lacking = read_landmarks(folder, subject, count, options, problems)
         left_out += lacking

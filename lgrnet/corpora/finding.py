@@ -7,13 +7,14 @@ import numpy as np
 from runtime.align import alignment_matrix
 from runtime.detector import Detector
 from runtime.files.digest import file_sha256
+from runtime.finders.network import MODEL
 from runtime.packaged import DEFAULT, model_path
 
 
 def finder() -> str:
     """Name what finds them, for the recipe of the data set: another model makes another one."""
-    digest = file_sha256(model_path(None))
-    return f"{DEFAULT} {digest[:12]}, OpenCV's frontal cascade alt2"
+    detector, network = (file_sha256(path)[:12] for path in (model_path(None), MODEL))
+    return f"{DEFAULT} {detector}, face finder {network}"
 
 
 def require_finder() -> None:

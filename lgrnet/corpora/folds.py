@@ -126,7 +126,8 @@ def test_subjects(corpus: str, fold: int) -> tuple[str, ...]:
     return parts(corpus)[_tested(fold) - 1]
 
 
-test_subjects.__test__ = False  # its name is no test's
+# Its name is no test's. Functions have no such attribute, but for pytest.
+test_subjects.__test__ = False  # type: ignore[attr-defined]
 
 
 def train_subjects(corpus: str, fold: int) -> tuple[str, ...]:

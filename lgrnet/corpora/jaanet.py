@@ -191,13 +191,13 @@ def _read_face(
             _check_distance(stem, rows, index, points, problems)
 
     line, cells = rows["AUoccur"][index]
-    labels = [integer(cell) for cell in cells]
+    labels = [label for cell in cells if (label := integer(cell)) in {0, 1, MISSING}]
     aus = AUS[options.corpus]
-    if len(labels) != len(aus) or not set(labels) <= {0, 1, MISSING}:
+    if not len(labels) == len(cells) == len(aus):
         problems.add(
             _list_path(stem, "AUoccur"), f"is not {len(aus)} labels of 0, 1 or {MISSING}", line
         )
-        labels = None
+        return place, points, None
     return place, points, labels
 
 

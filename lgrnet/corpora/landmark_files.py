@@ -108,12 +108,12 @@ def _from_text(path: Path, count: int, problems: Problems) -> PointSets | None:
         except ValueError:
             problems.add(path, f"holds what is no number: {' '.join(cells)[:60]!r}", line)
             return None
-    widths = {len(cells) for cells in numbers}
+    widths = {len(values) for values in numbers}
     if widths == {2} and len(numbers) == count:
         return PointSets(np.array(numbers)[None], ("the whole file",))
-    for (line, _), cells in zip(rows, numbers, strict=True):
-        if len(cells) not in (2 * count, 2 * count + 1) or len(cells) != len(numbers[0]):
-            problems.add(path, f"has {len(cells)} numbers, not {count} points x y", line)
+    for (line, _), values in zip(rows, numbers, strict=True):
+        if len(values) not in (2 * count, 2 * count + 1) or len(values) != len(numbers[0]):
+            problems.add(path, f"has {len(values)} numbers, not {count} points x y", line)
             return None
     places = tuple(f"line {line}" for line, _ in rows)
     return _split(path, np.array(numbers), count, places, problems)

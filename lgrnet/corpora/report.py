@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lgrnet.corpora import folds
-from lgrnet.corpora.sequence import REASONS, FrameSequence
+from lgrnet.corpora.sequence import REASONS, Dropped, FrameSequence
 from lgrnet.corpora.writing import read_frames, shard_table
 from lgrnet.data.shards import MISSING, read_labels
 from runtime.action_units import au_key
@@ -46,7 +46,7 @@ def make_report(
         lost, mended = list(sequence.dropped), list[int]()
         for shard in shards:
             listed = read_frames(out, shard)
-            lost += [tuple(entry) for entry in listed["dropped"]]
+            lost += [Dropped(*entry) for entry in listed["dropped"]]
             mended += listed["found"]
             written[sequence.subject] = written.get(sequence.subject, 0) + len(listed["frames"])
             labels = read_labels(out / f"{shard}.labels.npz", len(aus))

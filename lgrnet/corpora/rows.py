@@ -84,16 +84,18 @@ def read_scores(
     """
     scores: dict[int, tuple[int, int]] = {}
     for line, cells in read_rows(path, problems, ","):
-        values = [integer(cell) for cell in cells]
-        if len(values) != 2 or None in values:
+        values = [value for cell in cells if (value := integer(cell)) is not None]
+        if not len(cells) == len(values) == 2:
             found = ",".join(cells)
             problems.add(path, f"is not two whole numbers frame,intensity but {found!r}", line)
-        elif values[1] not in allowed:
+            continue
+        frame, score = values
+        if score not in allowed:
             expected = ", ".join(map(str, sorted(allowed)))
-            problems.add(path, f"intensity {values[1]}, expected one of {expected}", line)
-        elif values[0] in scores:
-            first = scores[values[0]][1]
-            problems.add(path, f"frame {values[0]} is there twice, first in line {first}", line)
+            problems.add(path, f"intensity {score}, expected one of {expected}", line)
+        elif frame in scores:
+            first = scores[frame][1]
+            problems.add(path, f"frame {frame} is there twice, first in line {first}", line)
         else:
-            scores[values[0]] = (values[1], line)
+            scores[frame] = (score, line)
     return scores

@@ -89,7 +89,7 @@ def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> Non
         raise ValueError(f"shard {name}: {len(faces)} faces, but labels of another number")
     # Labels first: a shard counts as written once its faces are there.
     with PendingFile(root / f"{name}.labels.npz", durable=True) as part:
-        np.savez(part, **arrays)
+        np.savez(part, allow_pickle=False, **arrays)
     with PendingFile(root / f"{name}.faces.npy", durable=True) as part:
         np.save(part, faces)
 

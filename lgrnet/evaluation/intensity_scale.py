@@ -84,8 +84,9 @@ def _fit_one(logit: torch.Tensor, true: torch.Tensor) -> tuple[float, float]:
     least = _loss(*found, logit, true) - _ALIKE
     middles = logit.quantile(torch.tensor(_MIDDLES, dtype=torch.float64)).tolist()
     for slope in _SLOPES:
-        starts = [(slope, -slope * middle) for middle in middles]
-        other = _search(min(starts, key=lambda start: _loss(*start, logit, true)), logit, true)
+        offsets = [-slope * middle for middle in middles]
+        offset = min(offsets, key=lambda each: _loss(slope, each, logit, true))
+        other = _search((slope, offset), logit, true)
         if (loss := _loss(*other, logit, true)) < least:
             found, least = other, loss
     return found

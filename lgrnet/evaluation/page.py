@@ -70,7 +70,7 @@ def draw_page(scores: dict) -> "Figure":
         f"{', each with its mirror image (flip test)' * scores.get('flip_test', False)}",
         color=_INK, fontsize=13,
     )  # fmt: skip
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     _draw_aus(parts[0].subplots(), scores)
     _draw_reliability(parts[1], aus, lines)
     if groups:

@@ -81,8 +81,12 @@ def predict(ask: Ask, faces: FaceShards, chosen: Sequence[int] | None = None) ->
 
 def join_outputs(said: Sequence[Outputs]) -> Outputs:
     """Put answers one after the other."""
-    columns = zip(*said, strict=True)
-    return Outputs(*(None if each[0] is None else np.concatenate(each) for each in columns))
+    intensity = [each.intensity for each in said if each.intensity is not None]
+    return Outputs(
+        np.concatenate([each.probability for each in said]),
+        np.concatenate([each.landmarks for each in said]),
+        np.concatenate(intensity) if intensity else None,
+    )
 
 
 def judge(said: Outputs, faces: FaceShards, columns: Sequence[int] | None = None) -> Evaluation:

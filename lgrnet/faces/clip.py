@@ -7,7 +7,7 @@ are in no split of any data set.
 import argparse
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.motion.labels import au_presence
 from lgrnet.faces.noise import smoothstep
 from lgrnet.faces.person.identity import Studio, make_identity, open_studio
-from lgrnet.faces.render import render
+from lgrnet.faces.render import fixed_placement, render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.action_units import au_key
@@ -70,7 +70,7 @@ def intensities(scene: Scene) -> list[dict[int, float]]:
     for number, target in enumerate(scene.expressions):
         before = scene.expressions[number - 1] if number else {}
         for step in range(FRAMES_PER_EXPRESSION):
-            share = float(smoothstep(np.float64(step), 0, _RAMP))
+            share = float(smoothstep(np.array(step), 0, _RAMP))
             mixed = {
                 au: before.get(au, 0.0) * (1 - share) + target.get(au, 0.0) * share
                 for au in sorted(set(before) | set(target))
@@ -126,7 +126,9 @@ def _write(studio: Studio, video: Path, truth: Path, progress: bool) -> None:
         raise OSError(f"{video} could not be finished: the disc may be full")
 
 
-def _render_scene(studio, scene: Scene):
+def _render_scene(
+    studio: Studio, scene: Scene
+) -> Iterator[tuple[np.ndarray, list[int], np.ndarray]]:
     """Yield picture (360, 640, 3) uint8 BGR, presence of every AU, landmarks (49, 2)."""
     rng = np.random.default_rng(scene.seed)
     person = make_identity(studio, scene.person)
@@ -144,9 +146,8 @@ def _render_scene(studio, scene: Scene):
         if number % 50 in (38, 39):
             active = {**active, 43: 0.9}  # a blink
         expression = Expression(active, {}, lean, (0.08 * sway[3], 0.04 * sway[4]))
-        picture = render(
-            studio, person, expression, pose, light, background, lambda _, m=matrix: m, 2.0
-        )
+        place = fixed_placement(matrix)
+        picture = render(studio, person, expression, pose, light, background, place, 2.0)
         gain = gain or photo.meter(picture.linear, picture.covered, 0.5)
         developed = photo.develop(picture.linear, gain)
         noisy = developed + rng.normal(0, 0.006, developed.shape)

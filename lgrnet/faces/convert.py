@@ -94,7 +94,7 @@ def convert(
         "licence": np.array(LICENCE),
     }
     # Given a path that does not end in .npz, NumPy would write to another.
-    with PendingFile(out) as part, part.open("wb") as file:
+    with PendingFile(out) as pending, pending.open("wb") as file:
         np.savez_compressed(file, **rig)
     logger.info(
         "%s: %d vertices, %d triangles, %d identity modes, %d expression shapes, %.1f MB",
@@ -155,7 +155,9 @@ def _select(
     return corners, part[kept]
 
 
-def _bake(vertices, triangles, part, shape: dict[str, np.ndarray]) -> np.ndarray:
+def _bake(
+    vertices: np.ndarray, triangles: np.ndarray, part: np.ndarray, shape: dict[str, np.ndarray]
+) -> np.ndarray:
     """Bake ambient occlusion: the mouth's inside with the mouth open, the rest at rest."""
     ajar = vertices + _JAW_AJAR * shape["jawOpen"]
     ajar += _LIDS_WIDE * (shape["eyeWide_L"] + shape["eyeWide_R"])

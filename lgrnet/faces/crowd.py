@@ -7,7 +7,7 @@ pillar, leave and come back. The people are in no split of any data set.
 import argparse
 import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from tqdm import tqdm
 from lgrnet.faces.crowd_scenes import FPS, HEIGHT, SCENES, WIDTH, Actor, CrowdScene, Pillar
 from lgrnet.faces.drawing import photo
 from lgrnet.faces.drawing.camera import Pose
+from lgrnet.faces.drawing.shade import Lighting
 from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.action_units import AU_SHAPES
 from lgrnet.faces.motion.expression import Expression
 from lgrnet.faces.person.identity import Identity, Studio, make_identity, open_studio
-from lgrnet.faces.render import render
+from lgrnet.faces.render import fixed_placement, render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 from runtime.boxes import face_box
@@ -92,7 +93,8 @@ def render_scene(
         canvas = background.copy()
         heads: list[tuple[TrueHead, np.ndarray]] = []
         # Far things first; what comes later hides them.
-        things = sorted([*people, *scene.pillars], key=lambda t: _nearness(t, number))
+        things: list[_Person | Pillar] = [*people, *scene.pillars]
+        things.sort(key=lambda thing: _nearness(thing, number))
         for thing in things:
             if isinstance(thing, Pillar):
                 covered = _draw_pillar(canvas, thing, scene.shift(number))
@@ -173,7 +175,9 @@ def read_crowd(path: Path) -> dict[int, list[TrueHead]]:
     return frames
 
 
-def _write(pictures, video: Path, truth: Path, bar: tqdm) -> None:
+def _write(
+    pictures: Iterable[tuple[np.ndarray, list[TrueHead]]], video: Path, truth: Path, bar: tqdm
+) -> None:
     code = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(video), code, FPS, (WIDTH, HEIGHT))
     if not writer.isOpened():
@@ -206,7 +210,14 @@ def _nearness(thing: _Person | Pillar, number: int) -> float:
     return thing.scale if isinstance(thing, Pillar) else thing.actor.at(number)[2]
 
 
-def _draw_person(studio, canvas, person: _Person, light, scene: CrowdScene, number: int):
+def _draw_person(
+    studio: Studio,
+    canvas: np.ndarray,
+    person: _Person,
+    light: Lighting,
+    scene: CrowdScene,
+    number: int,
+) -> tuple[TrueHead, np.ndarray] | None:
     """Draw a head onto the canvas; return its truth and (H, W) mask, None if it is not there."""
     x, y, scale = person.actor.at(number)
     sway = np.sin(
@@ -226,7 +237,7 @@ def _draw_person(studio, canvas, person: _Person, light, scene: CrowdScene, numb
         {6: 0.6 * smile, 12: 0.8 * smile}, {}, person.lean, (0.06 * sway[3], 0.03 * sway[4])
     )
     picture = render(
-        studio, person.identity, expression, pose, light, tile.copy(), lambda _: matrix, 1.5
+        studio, person.identity, expression, pose, light, tile.copy(), fixed_placement(matrix), 1.5
     )
     tile[:] = picture.linear
     covered = np.zeros(canvas.shape[:2], bool)

@@ -205,13 +205,15 @@ def render_person(studio: Studio, number: int, recipe: Recipe, split: str) -> It
         )
         photo = photograph(rng, picture)
         yield Sample(
-            *(photo, np.float32([expression.intensity.get(au, 0.0) for au in FACE_AUS])),
-            *(picture.landmarks.astype(np.float32), unscorable(picture.hidden, picture.landmarks)),
-            measure_conditions(picture, photo, pose, person.complexion.skin),
+            face=photo,
+            intensity=np.array([expression.intensity.get(au, 0.0) for au in FACE_AUS], np.float32),
+            landmarks=picture.landmarks.astype(np.float32),
+            unscorable=unscorable(picture.hidden, picture.landmarks),
+            conditions=measure_conditions(picture, photo, pose, person.complexion.skin),
         )
 
 
-_studio: Studio | None = None  # of a worker process
+_studio: Studio  # of a worker process
 
 
 def _start_worker(rig_file: Path) -> None:
@@ -225,9 +227,10 @@ def _make_shard(root: Path, split: str, number: int, recipe: Recipe) -> int:
     for person in recipe.shards(split)[number]:
         samples.extend(render_person(_studio, person, recipe, split))
         subjects.extend([person] * recipe.images)
-    faces, intensity, points, unknown = (
-        np.stack([sample[part] for sample in samples]) for part in range(4)
-    )
+    faces = np.stack([sample.face for sample in samples])
+    intensity = np.stack([sample.intensity for sample in samples])
+    points = np.stack([sample.landmarks for sample in samples])
+    unknown = np.stack([sample.unscorable for sample in samples])
     presence = au_presence(intensity, points)
     # What is seen to be present, whichever muscle does it, is there at least in traces.
     intensity = np.where(presence == 1, np.maximum(intensity, PRESENT_FROM), intensity)

@@ -15,7 +15,7 @@ from lgrnet.faces.motion.cooccurrence import sample_intensities
 from lgrnet.faces.motion.expression import sample_expression
 from lgrnet.faces.motion.labels import au_presence
 from lgrnet.faces.person.identity import Identity, Studio
-from lgrnet.faces.render import render
+from lgrnet.faces.render import fixed_placement, render
 from lgrnet.faces.scene.background import sample_background
 from lgrnet.faces.scene.light import sample_lighting
 
@@ -81,12 +81,12 @@ def perform(
         matrix = np.hstack([np.eye(2) * _PIXELS_PER_CM, at[:, None]])
         drawn = render(
             *(studio, person, expression, pose, light, background),
-            lambda _, matrix=matrix: matrix,
+            fixed_placement(matrix),
             _SUPERSAMPLE,
         )
         gain = gain or photo.meter(drawn.linear, drawn.covered, 0.5)
         developed = photo.develop(drawn.linear, gain)
         noisy = developed + rng.normal(0, 0.01, developed.shape)
-        intensity = np.float32([expression.intensity.get(au, 0.0) for au in FACE_AUS])
+        intensity = np.array([expression.intensity.get(au, 0.0) for au in FACE_AUS], np.float32)
         presence = au_presence(intensity[None], drawn.landmarks[None])[0]
         yield Frame(photo.to_bgr8(noisy), intensity, presence, drawn.landmarks)

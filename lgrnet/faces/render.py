@@ -9,7 +9,13 @@ import numpy as np
 from lgrnet.faces.drawing import photo
 from lgrnet.faces.drawing.camera import PIVOT, Pose, project, rotation
 from lgrnet.faces.drawing.canvas import Canvas, Overlay
-from lgrnet.faces.drawing.raster import FAR, face_texture_buffer, rasterise, vertex_normals
+from lgrnet.faces.drawing.raster import (
+    FAR,
+    Fragments,
+    face_texture_buffer,
+    rasterise,
+    vertex_normals,
+)
 from lgrnet.faces.drawing.shade import Lighting, Surface, shade_image
 from lgrnet.faces.head.rig import SDM49_OF_68
 from lgrnet.faces.motion.expression import Expression, drawn_marks, pose_vertices
@@ -69,6 +75,11 @@ def aligned_placement(
         return alignment_matrix(seen)
 
     return place
+
+
+def fixed_placement(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Place the face by a given (2, 3) matrix, wherever its landmarks are."""
+    return lambda _: matrix
 
 
 def found_placement(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
@@ -184,8 +195,10 @@ def blank(size: int = ALIGNED_SIZE, brightness: float = 0.15) -> np.ndarray:
 
 
 def _shade(
-    studio, person, expression, pose, light, bare, positions, fragments, density, image
-) -> None:
+    studio: Studio, person: Identity, expression: Expression, pose: Pose, light: Lighting,
+    bare: np.ndarray, positions: np.ndarray, fragments: Fragments, density: float,
+    image: np.ndarray,
+) -> None:  # fmt: skip
     """Shade the fragments into the image in place."""
     rig, skin = studio.rig, person.skin
     squeeze = compression(person.vertices, bare, studio.skin_triangles, rig.uv)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.evaluation.models import ask_network, torch_device
@@ -23,6 +22,8 @@ from lgrnet.heatmaps.figure import (
     draw_heatmaps,
     write_figure,
 )
+from lgrnet.network.build import Network
+from lgrnet.network.model import LGRNet
 from lgrnet.plots import require_matplotlib
 from runtime.align import (
     ALIGNED_SIZE,
@@ -156,7 +157,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(join_aus(argv))
 
 
-def _write(args: argparse.Namespace, model: nn.Module) -> None:
+def _write(args: argparse.Namespace, model: Network) -> None:
     ask = ask_network(model, next(model.parameters()).device)
     pipeline = Pipeline(ask, open_finder(None), 1)
     names, crops = zip(*read_faces(pipeline, args.images, args.frames, args.aligned), strict=True)
@@ -179,7 +180,7 @@ def _write(args: argparse.Namespace, model: nn.Module) -> None:
     picture = args.out.with_name(f"{args.out.name}.{args.format}")
     write_figure(draw_heatmaps(faces, aus, title), picture)
     logger.info("drawn in %s", picture)
-    if model.config.relation == "skip_bilstm":
+    if isinstance(model, LGRNet) and model.config.relation == "skip_bilstm":
         order = gate_order(model)
         gates, effects = gate_matrix(model, np.stack(crops)), gate_effects(model, np.stack(crops))
         numbers |= {"gate_aus": np.array(order), "gates": gates, "gate_effects": effects}
@@ -194,7 +195,7 @@ def _write(args: argparse.Namespace, model: nn.Module) -> None:
         logger.info("no picture of gates: relation = %r has none", model.config.relation)
     path = args.out.with_name(f"{args.out.name}.npz")
     with PendingFile(path) as part:
-        np.savez(part, **numbers)
+        np.savez(part, allow_pickle=False, **numbers)
     logger.info("numbers in %s", path)
 
 

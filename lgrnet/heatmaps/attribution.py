@@ -17,14 +17,16 @@ from torch import Tensor, nn
 
 from lgrnet.data.batches import to_input
 from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.build import Network
 from lgrnet.network.model import LGRNet, Prediction
+from lgrnet.network.relation import SkipGates
 
 STEPS = 16
 """Points of the path over which gradients are averaged."""
 
 
 def relevance(
-    model: nn.Module, face: np.ndarray, aus: Sequence[int], steps: int = STEPS
+    model: Network, face: np.ndarray, aus: Sequence[int], steps: int = STEPS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find out how much each cell of F has moved the logits of AUs.
 
@@ -155,15 +157,15 @@ def _shut(step: int) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
     return lambda _module, inputs, gates: gates * (inputs[0] != step)
 
 
-def _require_gates(model: nn.Module) -> list[nn.Module]:
+def _require_gates(model: Network) -> tuple[SkipGates, SkipGates]:
     """Return the gates of both directions, downward first."""
-    relation = getattr(model, "relation", None)
-    if relation is None or relation.downward.gates is None:
+    relation = model.relation if isinstance(model, LGRNet) else None
+    if relation is None or relation.downward.gates is None or relation.upward.gates is None:
         raise ValueError(
             f"relation = {model.config.relation!r} has no skip gates: give a network with "
             "relation = 'skip_bilstm'"
         )
-    return [relation.downward.gates, relation.upward.gates]
+    return relation.downward.gates, relation.upward.gates
 
 
 def gate_order(model: LGRNet) -> tuple[int, ...]:
@@ -182,7 +184,7 @@ def _capture(module: nn.Module) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def _replace(model: nn.Module, feature: Tensor, landmarks: Tensor) -> Iterator[None]:
+def _replace(model: Network, feature: Tensor, landmarks: Tensor) -> Iterator[None]:
     """Let the network see another F, and place its patches by given landmarks."""
     hooks = [
         model.stem.register_forward_hook(lambda _module, _inputs, _output: feature),

@@ -97,13 +97,14 @@ def draw_heatmaps(faces: Sequence[FaceMaps], aus: Sequence[int], title: str) -> 
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = 1 + len(aus)
     size = (_CELL * columns + 0.8, (_CELL + 0.08) * len(faces) + 0.6)
-    figure = Figure(figsize=size, facecolor="white", layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
+    figure = Figure(figsize=size, facecolor="white", layout=layout)
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(faces), columns, squeeze=False)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     dots = colormaps["tab20"](np.linspace(0, 1, 20))
     for row, face in zip(panels, faces, strict=True):
         _bare(row[0], cv2.cvtColor(face.crop, cv2.COLOR_BGR2RGB))

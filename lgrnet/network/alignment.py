@@ -31,6 +31,8 @@ OFFSET_UNIT = 10.0
 class AlignmentNet(nn.Module):
     """Three feature blocks and two Linear layers without an activation between them (JÂA-Net)."""
 
+    mean_face: Tensor
+
     def __init__(
         self, in_channels: int, widths: tuple[int, ...], grid: int, hidden: int, crop_size: int
     ) -> None:

@@ -63,6 +63,6 @@ class Fusion(nn.Module):
         return l2_normalise(vectors).flatten(3).permute(0, 3, 1, 2)
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """Resize maps bilinearly: (B, C, h_g, w_g) → (B, C, *size)."""
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)

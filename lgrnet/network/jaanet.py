@@ -24,6 +24,8 @@ class JAANet(nn.Module):
     the final head into the local branches, which learn from heads of their own.
     """
 
+    ascending: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -34,7 +36,7 @@ class JAANet(nn.Module):
         self.stem = Stem(config.stem_widths, config.stem_stride)
         self.align = AlignmentNet(channels, widths, grid, config.align_hidden, config.crop_size)
         self.patches = Patches(aus, config.crop_size, config.cells)
-        self.attention: nn.Module
+        self.attention: RefinedAttention | PredefinedAttention
         if config.attention == "refined":
             self.attention = RefinedAttention(n, channels, config.cells, grid)
         else:

@@ -39,6 +39,8 @@ class LGRNet(nn.Module):
     Inside, AUs are in muscle order, top to bottom; the output is in ascending number.
     """
 
+    ascending: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -51,23 +53,24 @@ class LGRNet(nn.Module):
             channels, config.feature_widths, grid, config.align_hidden, config.crop_size
         )
         self.patches = Patches(aus, config.crop_size, cells)
-        self.attention: nn.Module
+        self.attention: RefinedAttention | PredefinedAttention
         if config.attention == "refined":
             self.attention = RefinedAttention(n, channels, cells, grid)
         else:
             self.attention = PredefinedAttention(cells, grid)
 
-        self.relation: nn.Module | None = None
+        self.relation: Recurrence | None = None
         if config.relation != "none":
             skip = config.relation == "skip_bilstm"
             self.relation = Recurrence(n, channels, skip, concat=config.gate == "concat")
 
-        self.global_blocks: nn.Module | None = None
-        self.fusion: nn.Module | None = None
+        self.refine: FeatureBlocks | nn.AvgPool2d
+        self.global_blocks: FeatureBlocks | None = None
+        self.fusion: Fusion | None = None
         if config.fusion:
             self.global_blocks = FeatureBlocks(channels, config.feature_widths)
             self.fusion = Fusion(n, channels, config.feature_widths[-1])
-            self.refine: nn.Module = FeatureBlocks(channels, config.refine_widths, branches=n)
+            self.refine = FeatureBlocks(channels, config.refine_widths, branches=n)
             refined = config.refine_widths[-1]
         else:
             # "Without F&R, we directly conduct classification over the output of skip-BiLSTM"
@@ -79,6 +82,20 @@ class LGRNet(nn.Module):
 
         ascending = [aus.index(au) for au in config.aus]
         self.register_buffer("ascending", torch.tensor(ascending), persistent=False)
+
+    def refining(self) -> tuple[FeatureBlocks, Fusion, FeatureBlocks]:
+        """Return the parts of fusion & refining: the blocks that make G, fusion, refining blocks.
+
+        Raises:
+            ValueError: The network is the ablation without them.
+        """
+        if (
+            self.global_blocks is None
+            or self.fusion is None
+            or not isinstance(self.refine, FeatureBlocks)
+        ):
+            raise ValueError("the network has no fusion & refining")
+        return self.global_blocks, self.fusion, self.refine
 
     def forward(self, image: Tensor) -> Prediction:
         """Recognise the AUs of faces and locate their landmarks.

@@ -33,6 +33,10 @@ class Patches(nn.Module):
     a square window around it, and is zero elsewhere; where windows overlap the larger value holds.
     """
 
+    points: Tensor
+    drops: Tensor
+    axis: Tensor
+
     def __init__(self, aus: tuple[int, ...], crop_size: int, cells: int) -> None:
         super().__init__()
         self.cells = cells

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lgrnet.network.bias import bias_of
+
 
 def neighbourhoods(x: Tensor) -> Tensor:
     """Line up the 3 × 3 cells around each cell, zero outside the map.
@@ -75,7 +77,7 @@ class ConvLSTMCell(nn.Module):
             The new hidden and cell states, each (B, C, h, w).
         """
         if hidden is None:
-            gates = drive + self.from_hidden.bias[:, None, None]
+            gates = drive + bias_of(self.from_hidden)[:, None, None]
         else:
             gates = drive + self.from_hidden(hidden)
         channels = cell.shape[1]
@@ -105,6 +107,11 @@ class SkipGates(nn.Module):
         self.concat = concat
         inputs = 2 * channels if concat else channels
         self.maps = nn.ModuleList(nn.Linear(inputs, channels) for _ in range(aus - 1))
+
+    @property
+    def layers(self) -> list[nn.Linear]:
+        """W_j of each source step."""
+        return [layer for layer in self.maps if isinstance(layer, nn.Linear)]
 
     def forward(self, step: int, hidden: Tensor, feature: Tensor, later: Tensor) -> Tensor:
         """Weigh a hidden state for the steps after it.

@@ -233,7 +233,7 @@ def _template(paths: Mapping[int, str | None]) -> str | None:
     return "".join(said)
 
 
-def _describe(scores: dict[str, Any], templates: Mapping[str, str]) -> str:
+def _describe(scores: dict[str, Any], templates: Mapping[str, str | None]) -> str:
     """Say in words what was trained.
 
     Args:

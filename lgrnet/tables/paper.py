@@ -142,7 +142,7 @@ def _alignment(epochs: str, found: _Found) -> Table:
     rows = []
     for name, errors in TABLE_5.items():
         rows.append(Row(name, True, (), (errors["disfa"], None, errors["bp4d"], None)))
-    ours = {}
+    ours: dict[str, Measured] = {}
     for variant in ("jaanet", "lgrnet"):
         both = [found[corpus, variant] for corpus in CORPUS_NAMES]
         values = [

@@ -60,6 +60,11 @@ class SummedBatchNorm2d(nn.BatchNorm2d):
     PyTorch's own (``SyncBatchNorm``) does the same faster, on GPUs only.
     """
 
+    # PyTorch's norms may have none; ours do.
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalise, (B, C, H, W) → the same shape and type."""
         if not self.training or process_count() == 1:

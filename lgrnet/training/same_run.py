@@ -66,9 +66,11 @@ def _what_decides(config: dict, origin: dict) -> dict:
 
 def _lost_sources(found: dict, config: dict) -> list[str]:
     """Name the checkpoints that are others by name, and are not there to be compared."""
-    pairs = [("init", found.get("init"), config.get("init"))]
-    taught = [(each.get("distil") or {}).get("teacher") for each in (found, config)]
-    pairs.append(("distil.teacher", *taught))
+    before, wanted = ((each.get("distil") or {}).get("teacher") for each in (found, config))
+    pairs = [
+        ("init", found.get("init"), config.get("init")),
+        ("distil.teacher", before, wanted),
+    ]
     return [
         key for key, was, now in pairs if was and now and was != now and not Path(now).is_file()
     ]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lgrnet.checkpoint import load_checkpoint
+from lgrnet.network.channels_last import channels_last
 
 
 class Lesson(NamedTuple):
@@ -51,7 +52,7 @@ class Teacher:
             raise ValueError(
                 f"distil.teacher: {path} knows the AUs {list(known)}, none of {list(aus)}"
             )
-        self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
+        self._network = channels_last(network).requires_grad_(False)
         self._theirs = torch.tensor([known.index(au) for au in self.aus], device=device)
         self._ours = torch.tensor([aus.index(au) for au in self.aus], device=device)
 

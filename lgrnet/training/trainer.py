@@ -34,8 +34,8 @@ from lgrnet.evaluation.models import ask_network
 from lgrnet.evaluation.scoring import Evaluation, join_outputs, judge, predict
 from lgrnet.evaluation.threshold_choice import best_thresholds
 from lgrnet.experiment import CONFIG_NAME, Experiment
-from lgrnet.network.build import build_network
-from lgrnet.network.model import LGRNet
+from lgrnet.network.build import Network, build_network
+from lgrnet.network.channels_last import channels_last
 from lgrnet.training.losses import Losses, au_weights, joint_loss
 from lgrnet.training.optimiser import make_optimiser, make_schedule
 from lgrnet.training.origin import origin_of, read_origin, write_origin
@@ -94,7 +94,7 @@ class Trainer:
         if experiment.init is not None and not begun:
             warm_start(self.model, experiment.init, experiment.init_rule)
         share_norms(self.model, self.device)
-        self.model.to(self.device, memory_format=torch.channels_last)
+        channels_last(self.model.to(self.device))
         presence = torch.from_numpy(self.train_shards.labels.presence)
         self.weights = au_weights(presence, experiment.model.aus).to(self.device)
         optimiser = make_optimiser(self.model, optim)
@@ -210,7 +210,7 @@ class Trainer:
         self.schedule.step()
         return losses
 
-    def _judge(self, model: LGRNet) -> Evaluation:
+    def _judge(self, model: Network) -> Evaluation:
         """Judge a network in float32, each process on its share of the faces."""
         rank, count = self.share
         shares = np.array_split(np.arange(len(self.val_shards)), count)

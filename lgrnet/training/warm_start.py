@@ -34,8 +34,8 @@ from torch.nn import functional
 
 from lgrnet.checkpoint import load_checkpoint
 from lgrnet.network.au_geometry import muscle_order
+from lgrnet.network.build import Network
 from lgrnet.network.config import ModelConfig
-from lgrnet.network.model import LGRNet
 
 FREE_FIELDS = frozenset({"preset", "input_size", "attention_cells", "aus", "intensity", "relation"})
 """Fields of the configuration in which the two networks may differ."""
@@ -59,7 +59,7 @@ STAND_INS: dict[int, int] = {25: 23, 26: 17}
 """AU of DISFA that BP4D lacks → AU of BP4D whose branch it begins with, in JÂA-Net's code."""
 
 
-def warm_start(model: LGRNet, path: Path, rule: Rule = "shared") -> None:
+def warm_start(model: Network, path: Path, rule: Rule = "shared") -> None:
     """Replace a network's weights by those of a checkpoint.
 
     Args:

@@ -11,7 +11,8 @@ from PyInstaller.utils.hooks import (
     copy_metadata,
 )
 
-# Models, the demo clip, the native engine's sources, which its name is made of; the face cascade.
+# Models, the face finder, the demo clip, the native engine's sources, which its name is made of;
+# the face cascade, which OpenCV 5 does not bring.
 datas = collect_data_files("runtime")
 datas += collect_data_files("cv2", includes=["data/haarcascade_frontalface_alt2.xml"])
 # Versions: `--version`, and what `doctor` finds.

@@ -4,12 +4,16 @@ import logging
 import re
 from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
 
 from runtime.backends.base import Backend, FrameBackend
 from runtime.backends.threads import default_threads
 from runtime.errors import DeviceError, ModelError
 from runtime.packaged import MADE_FOR, no_such_model
 from runtime.spec import ENGINES, ONNX_ENGINES
+
+if TYPE_CHECKING:
+    from runtime.backends.fused import FusedBackend
 
 __all__ = ["Backend", "FrameBackend", "open_backend"]
 
@@ -33,6 +37,27 @@ _EXPORTERS = {
     ".engine": "build one with `python -m export.tensorrt MODEL.onnx`",
     ".fused": "export a checkpoint with `python -m export.cuda CHECKPOINT`",
 }
+
+
+@overload
+def open_backend(
+    path: str | Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    *,
+    backend: Literal["fused"],
+    precision: str | None = None,
+) -> "FusedBackend": ...
+
+
+@overload
+def open_backend(
+    path: str | Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    backend: str | None = None,
+    precision: str | None = None,
+) -> Backend: ...
 
 
 def open_backend(

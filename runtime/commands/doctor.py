@@ -52,7 +52,7 @@ TRIED = {
 }
 """What is opened and run: packaged model, device, backend."""
 
-NEEDED = frozenset({"onnxruntime on cpu", "face cascade", "reading video"})
+NEEDED = frozenset({"onnxruntime on cpu", "face finder", "reading video"})
 """Without these the default run does not work."""
 
 
@@ -113,7 +113,8 @@ def examine() -> Iterator[Finding]:
     for name, (model, device, backend) in TRIED.items():
         yield _try("engines", name, partial(_run, model, device, backend))
     yield _try("engines", "our GPU kernels", _gpu)
-    yield _try("faces and video", "face cascade", lambda: open_finder(None).name)
+    yield _try("faces and video", "face finder", _finder)
+    yield _try("faces and video", "face cascade", lambda: open_finder("cascade").name)
     yield _try("faces and video", "YuNet", _yunet)
     yield _try("faces and video", "reading video", _read)
     yield _try("faces and video", "interlaced video", _read_interlaced)
@@ -174,6 +175,16 @@ def _run(model: str, device: str, backend: str) -> str:
 def _gpu() -> str:
     gpu = open_gpu(0)
     return f"{gpu.name}, compute capability {gpu.capability}; give a .fused file with --model"
+
+
+def _finder() -> str:
+    """Search the first frame of the demo clip."""
+    finder = open_finder(None)
+    with open_source(DEMO_CLIP) as shots:
+        found = finder.find(next(iter(shots)).frame)
+    if len(found) != 1:
+        raise RuntimeError(f"OpenCV {cv2.__version__} finds {len(found)} faces where there is one")
+    return finder.name
 
 
 def _yunet() -> str:

@@ -134,7 +134,7 @@ class CascadeFinder:
         search_side: Longer side to which larger frames are reduced for the search, pixels.
 
     Raises:
-        OpenCVError: OpenCV 5, which has no cascades.
+        OpenCVError: This OpenCV has no cascades, as OpenCV 5, or the file is damaged.
         ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`.
     """
 
@@ -142,13 +142,13 @@ class CascadeFinder:
 
     def __init__(self, min_side: int = CASCADE_MIN_SIDE, search_side: int = SEARCH_SIDE) -> None:
         self._search_side = checked_side(search_side)
-        folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
-        if not hasattr(cv2, "CascadeClassifier") or folder is None:
+        path = cascade_path()
+        if path is None:
             raise OpenCVError(
-                f"OpenCV {cv2.__version__} has no face cascade: give the path of a YuNet model as "
-                f"finder (--finder), or install OpenCV 4 with {how_to_install('headless')}"
+                f"OpenCV {cv2.__version__} has no face cascade: take 'network' as finder "
+                f"(--finder network), or install OpenCV 4 with {how_to_install('headless')}"
             )
-        self._cascade = _load(Path(folder) / CASCADE)
+        self._cascade = _load(path)
         self._min_side = min_side
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
@@ -217,7 +217,19 @@ class CascadeFinder:
         return max((score for _, score in found), default=None)
 
 
-def _load(path: Path) -> cv2.CascadeClassifier:
+def cascade_path() -> Path | None:
+    """Name the cascade's file; None where this OpenCV has none or cannot run it.
+
+    Of OpenCV 5 the contrib packages still run cascades, but no package brings their files.
+    """
+    folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
+    if not hasattr(cv2, "CascadeClassifier") or folder is None:
+        return None
+    path = Path(folder, CASCADE)
+    return path if path.is_file() else None
+
+
+def _load(path: Path) -> "cv2.CascadeClassifier":
     # OpenCV gets the text and not the path, as on Windows it opens none with letters beyond ASCII.
     memory = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY
     cascade = cv2.CascadeClassifier()
@@ -249,7 +261,7 @@ def _turn(size: tuple[int, int], angle: float) -> tuple[np.ndarray, tuple[int, i
 
 
 def _search(
-    cascade: cv2.CascadeClassifier,
+    cascade: "cv2.CascadeClassifier",
     image: np.ndarray,
     limits: tuple[int, int],
     step: float,

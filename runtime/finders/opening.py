@@ -6,7 +6,11 @@ from pathlib import Path
 from runtime.errors import InputError
 from runtime.finders.base import SEARCH_SIDE, FaceFinder
 from runtime.finders.cascade import CascadeFinder
+from runtime.finders.network import NetworkFinder
 from runtime.finders.yunet import YuNetFinder
+
+PACKAGED = (NetworkFinder.name, CascadeFinder.name)
+"""Finders that need no file of the user's, by name."""
 
 
 def open_finder(
@@ -15,7 +19,8 @@ def open_finder(
     """Make a finder of what a user gives.
 
     Args:
-        finder: None for the cascade, the path of a YuNet model, or a finder itself.
+        finder: One of `PACKAGED`, the path of a YuNet model, or a finder itself; None for the
+            network.
         search_side: Longer side to which larger frames are reduced for the search, pixels; None
             for `SEARCH_SIDE`.
 
@@ -30,7 +35,9 @@ def open_finder(
         ValueError: ``search_side`` is too small, or given with a finder of the caller's own.
     """
     side = SEARCH_SIDE if search_side is None else operator.index(search_side)
-    if finder is None:
+    if finder is None or finder == NetworkFinder.name:
+        return NetworkFinder(search_side=side)
+    if finder == CascadeFinder.name:
         return CascadeFinder(search_side=side)
     if isinstance(finder, str | Path):
         return YuNetFinder(finder, search_side=side)
@@ -43,8 +50,9 @@ def open_finder(
         )
     missing = [part for part in ("name", "find", "confirm") if not hasattr(finder, part)]
     if missing:
+        names = " or ".join(map(repr, PACKAGED))
         raise InputError(
-            f"finder {finder!r} has no {', '.join(missing)}: give None, the path of a YuNet model, "
-            "or an object with the members of runtime.finders.FaceFinder"
+            f"finder {finder!r} has no {', '.join(missing)}: give {names}, the path of a YuNet "
+            "model, or an object with the members of runtime.finders.FaceFinder"
         )
     return finder

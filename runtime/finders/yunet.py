@@ -1,6 +1,9 @@
 """YuNet, a small network that finds faces, run by OpenCV."""
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -9,6 +12,28 @@ import numpy as np
 from runtime.align import BORDER, anchor_matrix
 from runtime.errors import InputError, OpenCVError
 from runtime.finders.base import SEARCH_SIDE, FoundFace, checked_side, reduce
+
+_levels = threading.Lock()
+
+
+@contextmanager
+def _no_warning_of_targets() -> Iterator[None]:
+    """Keep OpenCV 5 from warning that its new engine chooses no target; nobody asked it to.
+
+    It does so whenever a ``FaceDetectorYN`` is made. Errors are still told. The level is that of
+    the whole process, hence one thread at a time, and no longer than needed.
+    """
+    logging = getattr(cv2.utils, "logging", None)
+    if logging is None:  # OpenCV 4.12, which does not warn either
+        yield
+        return
+    with _levels:
+        level = logging.getLogLevel()
+        logging.setLogLevel(min(level, logging.LOG_LEVEL_ERROR))
+        try:
+            yield
+        finally:
+            logging.setLogLevel(level)
 
 
 class YuNetFinder:
@@ -51,9 +76,10 @@ class YuNetFinder:
         model = np.fromfile(path, np.uint8)
         self.sha256 = hashlib.sha256(model.data).hexdigest()
         try:
-            self._network = cv2.FaceDetectorYN.create(
-                "onnx", model, np.empty(0, np.uint8), (64, 64), threshold
-            )
+            with _no_warning_of_targets():
+                self._network = cv2.FaceDetectorYN.create(
+                    "onnx", model, np.empty(0, np.uint8), (64, 64), threshold
+                )
             self.find(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:
             raise InputError(

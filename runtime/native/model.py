@@ -126,7 +126,8 @@ def read_model(path: Path) -> NativeModel:
         SpecError: The file is of another version, or does not say what it is.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves a file open that it cannot read, if it opened it.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             # What claims to have a comment hides the files behind it; NumPy writes none.
             if any(member.comment for member in archive.zip.infolist()):
                 raise ValueError("its table of contents does not hold together")

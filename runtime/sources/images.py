@@ -101,6 +101,11 @@ def _is_heic(path: Path) -> bool:
         return False
 
 
+def fractions_of(start: bytes) -> str | None:
+    """Name the format whose pixels are fractions by the first bytes of a file; None for others."""
+    return _FLOAT.get(start[:3])
+
+
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file, upright as its EXIF says, or its properties (AVIF).
 
@@ -129,7 +134,7 @@ def read_image(path: str | Path) -> np.ndarray:
     damage = image_damage(data)
     if damage:
         raise InputError(f"{path} is truncated or damaged ({damage}): copy it again")
-    if kind := _FLOAT.get(data[:3]):
+    if kind := fractions_of(data):
         raise InputError(
             f"{path} holds fractions ({kind}), whose scale it does not say: write a PNG"
         )

@@ -12,7 +12,7 @@ import cv2
 from runtime.errors import InputError
 from runtime.files.names import is_annotated
 from runtime.sources.base import Shot, Source, check_name, in_utf8, legible
-from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles, none_in
+from runtime.sources.images import IMAGE_SUFFIXES, ImageFiles, fractions_of, none_in
 from runtime.sources.video import FASTEST, Video
 
 logger = logging.getLogger(__name__)
@@ -180,10 +180,17 @@ def _is_image(path: Path) -> bool:
     # Animated GIFs are videos, and a raw MJPEG stream begins with a JPEG.
     if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES or not in_utf8(path):
         return suffix in IMAGE_SUFFIXES
+    # By its first bytes, as its name says nothing. Of OpenEXR OpenCV 5 knows nothing, and OpenCV 4
+    # raises an error.
+    return _holds_fractions(path) or cv2.haveImageReader(str(path))
+
+
+def _holds_fractions(path: Path) -> bool:
     try:
-        return cv2.haveImageReader(str(path))  # by its first bytes, as its name says nothing
-    except cv2.error:  # a format that is switched off (OpenEXR)
-        return True
+        with open(path, "rb") as file:
+            return fractions_of(file.read(3)) is not None
+    except OSError:  # nobody may read it
+        return False
 
 
 def _is_media(path: Path) -> bool:

@@ -51,7 +51,8 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     yaw = rng.uniform(-MAX_YAW, MAX_YAW) * rng.uniform(0.15, 1)
     pitch = np.clip(rng.normal(0, 10), -MAX_PITCH, MAX_PITCH)
     distance = float(np.exp(rng.uniform(np.log(36), np.log(150))))
-    return Pose(*np.deg2rad([yaw, pitch, rng.normal(0, 7)]), distance=distance)
+    yaw, pitch, roll = np.deg2rad([yaw, pitch, rng.normal(0, 7)])
+    return Pose(yaw, pitch, roll, distance)
 
 
 def project(positions: np.ndarray, pose: Pose) -> np.ndarray:

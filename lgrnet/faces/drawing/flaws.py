@@ -97,7 +97,9 @@ def sample_flaws(rng: np.random.Generator) -> Flaws:
     count = rng.integers(1, 3) if rng.random() < HARSH else 0
     harsh = set(rng.choice(_KINDS, count, replace=False).tolist())
 
-    def some(kind: str, share: float, usual: tuple[float, float], bad: tuple[float, float]):
+    def some(
+        kind: str, share: float, usual: tuple[float, float], bad: tuple[float, float]
+    ) -> float:
         """Draw from ``bad`` where the kind is harsh, else from ``usual`` in a share, else 0."""
         if kind in harsh:
             return float(rng.uniform(*bad))

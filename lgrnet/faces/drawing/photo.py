@@ -189,13 +189,13 @@ def _vignette(flaws: Flaws, shape: tuple[int, ...]) -> np.ndarray:
 def _noise(rng: np.random.Generator, light: np.ndarray, flaws: Flaws) -> np.ndarray:
     """Draw a sensor's noise: of reading it and of few photons; colour noise is coarser."""
     rows, columns = light.shape[:2]
-    luma = rng.standard_normal((rows, columns), dtype=np.float32)
+    luma: np.ndarray = rng.standard_normal((rows, columns), dtype=np.float32)
     if flaws.grain:
         luma = cv2.GaussianBlur(luma, (0, 0), flaws.grain)
-        luma /= luma.std() + 1e-6
+        luma = luma / (luma.std() + 1e-6)
     half = (max(2, rows // 2), max(2, columns // 2), 3)
     colour = rng.standard_normal(half, dtype=np.float32) * np.float32(flaws.chroma)
-    grain = cv2.resize(colour, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    grain: np.ndarray = cv2.resize(colour, (columns, rows), interpolation=cv2.INTER_LINEAR)
     grain += cv2.cvtColor(luma, cv2.COLOR_GRAY2RGB)
     brightness = cv2.cvtColor(light, cv2.COLOR_RGB2GRAY)
     sigma = np.sqrt(np.float32(flaws.read**2) + np.float32(flaws.shot**2) * brightness)
@@ -234,5 +234,7 @@ def _compress(seen: np.ndarray, compression: Compression) -> np.ndarray:
     up, left = compression.offset
     padded = cv2.copyMakeBorder(to_bgr8(seen), up, 0, left, 0, cv2.BORDER_REPLICATE)
     stored = cv2.imencode(".jpg", padded, [cv2.IMWRITE_JPEG_QUALITY, compression.jpeg])[1]
-    read = cv2.cvtColor(cv2.imdecode(stored, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(stored, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded just now
+    read = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return read[up:, left:].astype(np.float32) * np.float32(1 / 255)

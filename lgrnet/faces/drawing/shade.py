@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from lgrnet.faces.drawing.raster import NO_HEIGHT
+from lgrnet.faces.drawing.raster import NO_HEIGHT, Fragments
 
 SHADOW_SIZE = 192
 """Side of the shadow map, pixels."""
@@ -270,6 +270,10 @@ def shade(image, fragments, surface, texel, heights, near, wide, bump, light, sh
                 ) + specular * 0.5 * (light.key[k] + light.ambient[k])
 
 
-def shade_image(image, fragments, surface, texel, heights, near, wide, bump, light, shadow) -> None:
+def shade_image(
+    image: np.ndarray, fragments: Fragments, surface: Surface, texel: np.ndarray,
+    heights: np.ndarray, near: np.ndarray, wide: np.ndarray, bump: float, light: Lighting,
+    shadow: Shadow,
+) -> None:  # fmt: skip
     """Call :func:`shade` with the fixed dither pattern; the arguments are the same."""
     shade(image, fragments, surface, texel, heights, near, wide, bump, light, shadow, _DITHER)

@@ -45,7 +45,7 @@ def write_subject(root: Path, subject: str, frames: Iterable[Frame]) -> None:
     make_folder(landmarks)
     levels = []
     with PendingFile(_video(root, subject)) as path:
-        code = cv2.VideoWriter_fourcc(*"MJPG")
+        code = cv2.VideoWriter.fourcc(*"MJPG")
         writer = cv2.VideoWriter(str(path), code, FPS, (WIDTH, HEIGHT))
         if not writer.isOpened():
             raise OpenCVError(f"OpenCV cannot write {path}: its build lacks the MJPG encoder")

@@ -20,7 +20,7 @@ _PEOPLE = {"bp4d": 80_000_000, "disfa": 81_000_000}  # they are in no split of a
 FRAMES = {"bp4d": 12, "disfa": 100}
 """Corpus that can be rendered → labelled frames of a sequence if nothing else is asked for."""
 
-_studio: Studio | None = None  # of a worker process
+_studio: Studio  # of a worker process
 
 
 def write_lookalike(

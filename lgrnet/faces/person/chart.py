@@ -51,14 +51,13 @@ def make_chart(rig: Rig, size: int = TEXTURE_SIZE) -> FaceChart:
     corners = rig.vertices[triangles[fragments.triangle[inside]]]
     position[inside] = (corners * weights[..., None]).sum(1)
     landmarks = flat[rig.landmarks68, :2]
-    lashes = tuple(_lash_line(landmarks[a : a + 6], size) for a in (36, 42))
     return FaceChart(
         size=size,
         position=_extend(position, inside),
         landmarks=landmarks,
         brow_span=float(landmarks[26, 0] - landmarks[17, 0]),
         lips=_lip_mask(landmarks[48:60], size),
-        lashes=lashes,
+        lashes=(_lash_line(landmarks[36:42], size), _lash_line(landmarks[42:48], size)),
     )
 
 
@@ -66,7 +65,7 @@ def draw_lines(size: int, lines: list[np.ndarray], value: float, thickness: int)
     """Draw anti-aliased polylines, (S, S) float32, with ``value`` on the lines."""
     canvas = np.zeros((size, size), np.float32)
     for line in lines:
-        points = np.int32(np.asarray(line) * (1 << _SUBPIXEL))
+        points = (np.asarray(line) * (1 << _SUBPIXEL)).astype(np.int32)
         cv2.polylines(canvas, [points], False, value, thickness, cv2.LINE_AA, _SUBPIXEL)
     return canvas
 
@@ -93,7 +92,7 @@ def _lip_mask(outline: np.ndarray, size: int) -> np.ndarray:
     spline, _ = splprep(np.vstack([outline, outline[:1]]).T, s=0, per=True)
     curve = np.stack(splev(np.linspace(0, 1, 96), spline), 1)
     large = np.zeros((size * 2, size * 2), np.uint8)
-    cv2.fillPoly(large, [np.int32(curve * 2)], 255)
+    cv2.fillPoly(large, [(curve * 2).astype(np.int32)], 255)
     soft = cv2.GaussianBlur(large, (0, 0), 3.5)
     return cv2.resize(soft, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 

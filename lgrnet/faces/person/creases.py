@@ -136,7 +136,7 @@ class _Creases:
             lines.append(np.stack([x, brows + (wave - rise) * self.unit], axis=1))
         return lines
 
-    def under_eyes(self, drops) -> list[np.ndarray]:
+    def under_eyes(self, drops: tuple[float, ...]) -> list[np.ndarray]:
         t = np.linspace(0, 1, 15)[:, None]
         lines = []
         for inner, outer in ((36, 39), (42, 45)):

@@ -187,7 +187,9 @@ class Glasses:
         share = cover[at][:, None]
         patch.image[at] = patch.image[at] * (1 - share) + share * colour
 
-    def _glaze(self, canvas: Canvas, patch: Patch, glass: np.ndarray, x, y) -> None:
+    def _glaze(
+        self, canvas: Canvas, patch: Patch, glass: np.ndarray, x: np.ndarray, y: np.ndarray
+    ) -> None:
         """Look through the lenses, and at the lamp and the window that they mirror."""
         at = np.nonzero(glass > 0.004)
         x, y = x[at], y[at]
@@ -247,7 +249,7 @@ def sample_glasses(rng: np.random.Generator) -> Glasses:
         tortoise, clear = colour == _TORTOISE, colour in _CRYSTAL
         frame, thick = _PLASTIC[colour], rng.uniform(0.2, 0.5)
         rim = thick * (0.85 + 0.3 * y)
-    mottle = np.zeros((64, 192), np.float32)
+    mottle: np.ndarray = np.zeros((64, 192), np.float32)
     if tortoise:
         mottle = 0.9 / (1 + np.exp(-2.5 * fractal_noise(rng, 192, (24, 48), 0.5)[:64]))
     through, mirror = _sample_lens(rng)

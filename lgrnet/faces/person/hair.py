@@ -73,7 +73,9 @@ class Hair:
         full = 0.6 if self.style == "buzz" else 0.95
         return full * min(self.density, 1.0)
 
-    def cover(self, x, y, z, ragged=0.0) -> np.ndarray:
+    def cover(
+        self, x: np.ndarray, y: np.ndarray, z: np.ndarray, ragged: float | np.ndarray = 0.0
+    ) -> np.ndarray:
         """Return how much hair grows at places of the head.
 
         The hairline lies 5 to 6 cm above the glabella and turns down at the temples to the

@@ -52,23 +52,24 @@ class Studio:
 def open_studio(rig: Rig) -> Studio:
     """Derive what all people share; takes about a second."""
     chart = make_chart(rig)
-    eyeballs = tuple(rig.vertices_of(part) for part in (Part.LEFT_EYE, Part.RIGHT_EYE))
-    facial = rig.vertex_part == Part.FACE
-    lids = []
-    for eyeball in eyeballs:
-        middle = rig.vertices[eyeball].mean(0) - np.array([0, 0, 0.8])
-        near = np.linalg.norm(rig.vertices - middle, axis=1) < 2.6
-        lids.append(np.flatnonzero(facial & near))
+    left, right = rig.vertices_of(Part.LEFT_EYE), rig.vertices_of(Part.RIGHT_EYE)
     return Studio(
         rig=rig,
         chart=chart,
         wrinkles=wrinkle_maker(chart),
         parts=skin_parts(chart, rig.uv),
         skin_triangles=facial_triangles(rig),
-        eyeballs=eyeballs,
-        lids=tuple(lids),
+        eyeballs=(left, right),
+        lids=(_lids(rig, left), _lids(rig, right)),
         shadow_casters=np.ascontiguousarray(rig.triangles[rig.part < Part.MOUTH_SOCKET]),
     )
+
+
+def _lids(rig: Rig, eyeball: np.ndarray) -> np.ndarray:
+    """Find the vertices of the face around an eyeball."""
+    middle = rig.vertices[eyeball].mean(0) - np.array([0, 0, 0.8])
+    near = np.linalg.norm(rig.vertices - middle, axis=1) < 2.6
+    return np.flatnonzero((rig.vertex_part == Part.FACE) & near)
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,11 +132,10 @@ def sample_lashes(rng: np.random.Generator, masculine: bool, hair_colour: np.nda
     dense = rng.uniform(0.8, 1.2) * (1.15 if mascara else 1.0)
     curl = rng.uniform(0.75, 1.1) if mascara else rng.uniform(0.5, 0.95)
     dark = rng.uniform(0.9, 1.0) if mascara else rng.uniform(0.65, 1.0)
-    upper = tuple(_sample_row(rng, round(75 * dense), long, curl, dark) for _ in range(2))
-    under = dark * rng.uniform(0.3, 0.6)
-    lower = tuple(
-        _sample_row(rng, round(38 * dense), 0.55 * long, 0.35 + 0.4 * curl, under) for _ in range(2)
-    )
+    above = round(75 * dense), long, curl, dark
+    upper = _sample_row(rng, *above), _sample_row(rng, *above)
+    below = round(38 * dense), 0.55 * long, 0.35 + 0.4 * curl, dark * rng.uniform(0.3, 0.6)
+    lower = _sample_row(rng, *below), _sample_row(rng, *below)
     # Lashes are darker than the hair on the head, mascara makes them nearly black.
     tone = np.full(3, 0.06) if mascara else np.asarray(hair_colour) * rng.uniform(0.3, 0.55)
     return Lashes(

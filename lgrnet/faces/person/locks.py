@@ -22,7 +22,7 @@ _GROWTH = 13  # points at which a guide is grown
 _GOLDEN_ANGLE = 2.399963  # radians; spreads points evenly over a sphere
 
 
-def grow_guides(hair: "Hair", rng, skull: Skull) -> np.ndarray:
+def grow_guides(hair: "Hair", rng: np.random.Generator, skull: Skull) -> np.ndarray:
     """Grow the guide of every lock, (L, K, 3) cm."""
     style = STYLES[hair.style]
     number = np.arange(style.locks) + rng.uniform(0, 1, style.locks)
@@ -108,7 +108,7 @@ def grow_guides(hair: "Hair", rng, skull: Skull) -> np.ndarray:
     return _waved(hair, rng, guide, length)
 
 
-def _comb(hair: "Hair", rng, root: np.ndarray, up: np.ndarray) -> np.ndarray:
+def _comb(hair: "Hair", rng: np.random.Generator, root: np.ndarray, up: np.ndarray) -> np.ndarray:
     """Return the direction in which each lock is combed, (L, 3)."""
     count = len(root)
     x = root[:, 0]
@@ -132,7 +132,9 @@ def _comb(hair: "Hair", rng, root: np.ndarray, up: np.ndarray) -> np.ndarray:
     return comb + rng.normal(0, 0.07, (count, 3))
 
 
-def _waved(hair: "Hair", rng, guide: np.ndarray, length: np.ndarray) -> np.ndarray:
+def _waved(
+    hair: "Hair", rng: np.random.Generator, guide: np.ndarray, length: np.ndarray
+) -> np.ndarray:
     """Bend guides into waves or curls."""
     if hair.wave <= 0:
         return guide
@@ -151,7 +153,9 @@ def _waved(hair: "Hair", rng, guide: np.ndarray, length: np.ndarray) -> np.ndarr
     return guide + out * (size * (1 + lean))[..., None]
 
 
-def split_locks(hair: "Hair", rng, guides: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_locks(
+    hair: "Hair", rng: np.random.Generator, guides: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return underlay and strands, (N, K, 3), their brightness (N,) and their streak (N,)."""
     style = STYLES[hair.style]
     count, points, _ = guides.shape
@@ -182,7 +186,9 @@ def split_locks(hair: "Hair", rng, guides: np.ndarray) -> tuple[np.ndarray, np.n
     )
 
 
-def strand_body(hair: "Hair", rng, canvas: Canvas, strands: np.ndarray, underlay: int):
+def strand_body(
+    hair: "Hair", rng: np.random.Generator, canvas: Canvas, strands: np.ndarray, underlay: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return opacity and width in pixels along each strand, (N, K) float32."""
     style = STYLES[hair.style]
     share = np.linspace(0, 1, strands.shape[1])
@@ -199,7 +205,7 @@ def strand_body(hair: "Hair", rng, canvas: Canvas, strands: np.ndarray, underlay
     return opacity.astype(np.float32), np.maximum(width, 1).astype(np.float32)
 
 
-def _bun(rng, points: int) -> np.ndarray:
+def _bun(rng: np.random.Generator, points: int) -> np.ndarray:
     """Wind hair into a ball, (70, points, 3) cm."""
     first = unit(rng.normal(0, 1, (70, 1, 3)) * (1, 0.4, 0.4))
     second = unit(np.cross(first, rng.normal(0, 1, (70, 1, 3))))

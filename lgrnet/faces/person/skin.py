@@ -1,5 +1,6 @@
 """One person's skin, lips, brows, beard and hair, painted into the face's texture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -153,7 +154,9 @@ def paint_skin(
 class _Painter:
     """Paints one face's albedo, layer over layer, in sRGB."""
 
-    def __init__(self, rng, rig: Rig, chart: FaceChart, person: Complexion) -> None:
+    def __init__(
+        self, rng: np.random.Generator, rig: Rig, chart: FaceChart, person: Complexion
+    ) -> None:
         self.rng, self.chart, self.person = rng, chart, person
         self.x, self.y, self.z = np.moveaxis(chart.position, -1, 0)
         self.anatomy = rig.vertices[rig.landmarks68]  # (68, 3), cm
@@ -161,12 +164,14 @@ class _Painter:
         tone += 0.025 * fractal_noise(rng, chart.size, (48, 96, 160))
         self.albedo = person.skin * (1 + tone[..., None])
 
-    def blob(self, centre, width: float, height: float | None = None) -> np.ndarray:
+    def blob(
+        self, centre: Sequence[float] | np.ndarray, width: float, height: float | None = None
+    ) -> np.ndarray:
         """Return a soft spot around a head position, cm."""
         across = ((self.x - centre[0]) / width) ** 2
         return np.exp(-across - ((self.y - centre[1]) / (height or width)) ** 2)
 
-    def cover(self, mask: np.ndarray, colour) -> None:
+    def cover(self, mask: np.ndarray, colour: np.ndarray) -> None:
         """Lay a colour over the skin where the mask says."""
         share = np.asarray(mask)[..., None]
         self.albedo = self.albedo * (1 - share) + colour * share
@@ -174,11 +179,12 @@ class _Painter:
     def blush(self) -> None:
         """Redden cheeks, nose and chin."""
         rng, face = self.rng, self.anatomy
-        cheeks = sum(
+        left, right = (
             self.blob(face[31 if side < 0 else 35] + np.array([side * 2.6, 0.8, 0]), 2.0, 1.6)
             for side in (-1, 1)
         )
-        red = cheeks * rng.uniform(0.2, 1) + self.blob(face[30], 1.3) * rng.uniform(0.2, 0.9)
+        red = (left + right) * rng.uniform(0.2, 1)
+        red += self.blob(face[30], 1.3) * rng.uniform(0.2, 0.9)
         red += 0.4 * self.blob(face[8], 1.6)
         red *= 1 + 0.3 * fractal_noise(rng, self.chart.size, (8, 16, 32))
         tint = np.array([0.03, -0.11, -0.10]) * rng.uniform(0.4, 1.3)
@@ -187,12 +193,13 @@ class _Painter:
     def eyelids(self) -> None:
         """Darken under the eyes, on the lids (make-up for some) and in the nostrils."""
         rng, face = self.rng, self.anatomy
-        below = sum(
+        left, right = (
             self.blob((face[a] + face[b]) / 2 + np.array([0, -0.75, 0]), 1.5, 0.7)
             for a, b in ((36, 39), (42, 45))
         )
-        self.albedo *= 1 - below[..., None] * np.array([0.14, 0.18, 0.14]) * rng.uniform(0.2, 1.2)
-        lids = sum(
+        below = (left + right)[..., None]
+        self.albedo *= 1 - below * np.array([0.14, 0.18, 0.14]) * rng.uniform(0.2, 1.2)
+        left, right = (
             self.blob((face[a] + face[b]) / 2 + np.array([0, 0.45, 0]), 1.7, 0.5)
             for a, b in ((37, 38), (43, 44))
         )
@@ -202,7 +209,7 @@ class _Painter:
             if painted
             else np.array([0.08, 0.12, 0.10])
         )
-        self.albedo *= 1 - lids[..., None] * shadow
+        self.albedo *= 1 - (left + right)[..., None] * shadow
         nostrils = self.blob((face[31] + face[35]) / 2, 0.9, 0.25) * (self.z > 0)
         self.albedo *= 1 - 0.3 * nostrils[..., None]
 
@@ -293,7 +300,7 @@ class _Painter:
             length = rng.uniform(0.5, 1, count) * (5 + 6 * thickness / 0.035)
             tip_x = x + side * np.cos(np.deg2rad(slant)) * length
             tip_y = y - np.sin(np.deg2rad(slant)) * length
-            ends = np.int32(np.stack([x, y, tip_x, tip_y], 1) * 16)
+            ends = (np.stack([x, y, tip_x, tip_y], 1) * 16).astype(np.int32)
             for (x0, y0, x1, y1), ink in zip(
                 ends.tolist(), rng.uniform(0.5, 1, count), strict=True
             ):
@@ -309,7 +316,7 @@ class _Painter:
         """Paint the scalp under the hair that grows on the face's chart; returns its mask."""
         rng, size = self.rng, self.chart.size
         ragged = fractal_noise(rng, size, (16, 32, 64))
-        mask = hair.cover(self.x, self.y, self.z, ragged) * hair.ground
+        mask: np.ndarray = hair.cover(self.x, self.y, self.z, ragged) * hair.ground
         ears = (np.abs(self.x) > 7.3) & (self.y < 4.8) & (self.z < 3.6)
         mask = cv2.GaussianBlur(np.where(ears, 0, mask).astype(np.float32), (0, 0), 1.5)
         rows = rng.standard_normal((20, size)).astype(np.float32)
@@ -350,7 +357,12 @@ def _dress(rng: np.random.Generator, colour: np.ndarray, rig: Rig) -> np.ndarray
 
 
 def _paint_vertices(
-    rng, rig: Rig, chart: FaceChart, person: Complexion, hair: Hair, hair_mask: np.ndarray
+    rng: np.random.Generator,
+    rig: Rig,
+    chart: FaceChart,
+    person: Complexion,
+    hair: Hair,
+    hair_mask: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colour the head, mouth and teeth by vertex, and lift the hair off the head."""
     count = len(rig.vertices)

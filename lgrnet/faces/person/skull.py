@@ -45,12 +45,19 @@ class Skull:
         polar = np.arctan2(flat, away[:, 1])
         return (away[:, ::2] * (polar / flat)[:, None] / _REACH + 1) * ((_GRID - 1) / 2)
 
-    def place(self, points: np.ndarray, lift, loose=False) -> np.ndarray:
+    def place(
+        self, points: np.ndarray, lift: float | np.ndarray, loose: bool | np.ndarray = False
+    ) -> np.ndarray:
         """Put points ``lift`` above the skull; loose ones only where they are lower."""
         away = points - CENTRE
         distance = np.linalg.norm(away, axis=1) + 1e-9
         at = self._chart(away).astype(np.float32)[:, None]
-        radius = cv2.remap(self.map, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        # As OpenCV 4 rounds them. OpenCV 5 does not, and on the last digit hangs whether a strand
+        # grows, and with that all that is drawn by chance after it.
+        at = (np.rint(at * 32) / 32).astype(np.float32)
+        radius = cv2.remap(
+            self.map, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         target = radius[:, 0] + lift
         target = np.where(loose, np.maximum(target, distance), target)
         return CENTRE + away * (target / distance)[:, None]

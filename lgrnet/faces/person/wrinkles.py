@@ -145,7 +145,7 @@ def _cheek_mask(chart: FaceChart) -> np.ndarray:
             outer + np.array([side * 0.1, 0.1]) * unit,
             (inner + outer) / 2 + np.array([0, 0.15]) * unit,
         ]
-        cv2.fillPoly(mask, [np.int32(outline)], 1.0)
+        cv2.fillPoly(mask, [np.array(outline).astype(np.int32)], 1.0)
     return cv2.GaussianBlur(mask, (0, 0), 0.02 * unit)
 
 

@@ -233,8 +233,9 @@ def _build(rng: np.random.Generator, gesture: Gesture) -> tuple[Capsules, np.nda
             kind = (_PALM, _PROXIMAL, _DISTAL)[bone]
             radii = np.array(_THUMB_RADII[bone : bone + 2]) * girth
             add(joints[bone], joints[bone + 1], radii, back, 5 if bone else 0, kind)
-    *places, finger, kind = map(np.array, zip(*rows, strict=True))
-    return Capsules(*(place.astype(np.float64) for place in places), finger, kind), touch
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    start, end, radii, back = (column.astype(np.float64) for column in columns[:4])
+    return Capsules(start, end, radii, back, limb=columns[4], kind=columns[5]), touch
 
 
 @numba.njit(cache=True, fastmath=True)

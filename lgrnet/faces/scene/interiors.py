@@ -241,7 +241,8 @@ def _pictures(stage: Stage) -> None:
                 inner[2] - inner[0],
                 inner[3] - inner[1],
             )
-            stage.box(*(a + inner[:2]), *(b + inner[:2]), stage.pick(CLOTHS))
+            (left, top), (right, bottom) = a + inner[:2], b + inner[:2]
+            stage.box(left, top, right, bottom, stage.pick(CLOTHS))
 
 
 def _lamp(stage: Stage) -> None:

@@ -175,7 +175,7 @@ class Slab:
             reflectance = reflectance * (1 - spot[..., None]) + 0.012 * spot[..., None]
             reflectance = reflectance + 0.15 * ring[..., None]
         height = np.where(cover > 0, frame.point[2] + 0.4, -FAR).astype(np.float32)
-        normal = self.place.to_view(across, along, np.float32(1))
+        normal = self.place.to_view(across, along, np.ones_like(across))
         relief = Relief(height, normal, cover.astype(np.float32))
         lay(canvas, frame, relief, reflectance.astype(np.float32), gloss, _MATT, 30)
 
@@ -186,7 +186,10 @@ def _colour(rng: np.random.Generator, low: float = 0.02, high: float = 0.7) -> n
     return np.clip(grey * np.exp(rng.normal(0, rng.choice([0.08, 0.6]), 3)), 0.01, 0.85)
 
 
-def _near(rng, landmark: int, mean: tuple[float, float, float], spread: float, angle: float):
+def _near(
+    rng: np.random.Generator, landmark: int, mean: tuple[float, float, float],
+    spread: float, angle: float,
+) -> Place:  # fmt: skip
     side = rng.choice([-1.0, 1.0])
     offset = np.array(mean) * (side, 1, 1) + rng.normal(0, spread, 3) * (1, 1, 0.2)
     return Place(landmark, offset, np.deg2rad(angle) * side)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lgrnet.faces.noise import fractal_noise
 
@@ -81,7 +82,9 @@ class Stage:
         rows, columns = self.image.shape[:2]
         self.right, self.bottom = columns / self.scale / 2, rows / self.scale / 2
 
-    def pick(self, tones: np.ndarray, shares: np.ndarray | None = None, spread=0.1) -> np.ndarray:
+    def pick(
+        self, tones: np.ndarray, shares: np.ndarray | None = None, spread: float = 0.1
+    ) -> np.ndarray:
         """Draw a colour near one of the tones, (3,) float32 linear RGB."""
         if shares is None:
             tone = tones[self.rng.integers(0, len(tones))]
@@ -95,27 +98,29 @@ class Stage:
         """Paint everything."""
         self.image[:] = colour
 
-    def shape(self, corners, colour) -> None:
+    def shape(self, corners: ArrayLike, colour: np.ndarray) -> None:
         """Paint a polygon; corners (N, 2), cm."""
         centre = (self.right, self.bottom)
         pixels = (np.asarray(corners, np.float64) + centre) * self.scale - 0.5
         points = np.round(pixels * (1 << _SUBPIXEL)).astype(np.int32)
         cv2.fillPoly(self.image, [points], list(map(float, colour)), cv2.LINE_8, _SUBPIXEL)
 
-    def box(self, x0: float, y0: float, x1: float, y1: float, colour) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: np.ndarray) -> None:
         """Paint a rectangle, at least a pixel wide and high."""
         left, right = ((x + self.right) * self.scale - 0.5 for x in (x0, x1))
         top, bottom = ((y + self.bottom) * self.scale - 0.5 for y in (y0, y1))
         corner, opposite = (round(left), round(top)), (round(right), round(bottom))
         cv2.rectangle(self.image, corner, opposite, colour.tolist(), -1)
 
-    def panel(self, x0: float, y0: float, x1: float, y1: float, bevel: float, colour) -> None:
+    def panel(
+        self, x0: float, y0: float, x1: float, y1: float, bevel: float, colour: np.ndarray
+    ) -> None:
         """Paint a rectangle with a moulded edge, lit from above."""
         self.box(x0, y0, x1, y1, colour * 0.62)
         self.box(x0 + bevel / 3, y0 + bevel, x1, y1, np.minimum(colour * 1.15, 1))
         self.box(x0 + bevel, y0 + bevel, x1 - bevel, y1 - bevel / 2, colour)
 
-    def glow(self, x: float, y: float, width: float, height: float, colour) -> None:
+    def glow(self, x: float, y: float, width: float, height: float, colour: ArrayLike) -> None:
         """Add light that falls off around a point; width and height are standard deviations."""
         across, down = self.axes()
         column, row = np.exp(-(((down - y) / height) ** 2) / 2), ((across - x) / width) ** 2
