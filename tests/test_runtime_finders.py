@@ -1,3 +1,5 @@
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -289,8 +291,12 @@ def test_opencv_5_has_no_cascades(monkeypatch, tmp_path, lacking):
 
 
 def test_missing_yunet_file(tmp_path):
+    for said in (tmp_path / "no.onnx", "netwrok"):
+        wanted = f"{said} does not exist: give 'network' or 'cascade', or the path of a YuNet model"
+        with pytest.raises(FileNotFoundError, match=re.escape(wanted)):
+            open_finder(said)
     with pytest.raises(FileNotFoundError, match=r"no\.onnx does not exist"):
-        open_finder(tmp_path / "no.onnx")
+        YuNetFinder(tmp_path / "no.onnx")
     with pytest.raises(InputError, match=f"face finder {tmp_path} is not a file"):
         open_finder(tmp_path)
 

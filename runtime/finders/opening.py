@@ -39,7 +39,12 @@ def open_finder(
         return NetworkFinder(search_side=side)
     if finder == CascadeFinder.name:
         return CascadeFinder(search_side=side)
+    names = " or ".join(map(repr, PACKAGED))
     if isinstance(finder, str | Path):
+        if not Path(finder).exists():
+            raise FileNotFoundError(
+                f"face finder {finder} does not exist: give {names}, or the path of a YuNet model"
+            )
         return YuNetFinder(finder, search_side=side)
     if isinstance(finder, type):
         raise InputError(f"finder {finder.__name__} is a class: give an object of it")
@@ -50,7 +55,6 @@ def open_finder(
         )
     missing = [part for part in ("name", "find", "confirm") if not hasattr(finder, part)]
     if missing:
-        names = " or ".join(map(repr, PACKAGED))
         raise InputError(
             f"finder {finder!r} has no {', '.join(missing)}: give {names}, the path of a YuNet "
             "model, or an object with the members of runtime.finders.FaceFinder"
