@@ -87,7 +87,7 @@ def load_checkpoint(
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; `python -m lgrnet.train` writes checkpoints")
-    content = _read(path)
+    content = read_whole(path)
     if not isinstance(content, dict) or "format" not in content:
         raise CheckpointError(
             f"{path} is a PyTorch file but not a checkpoint of lgrnet (it names no format); "
@@ -135,8 +135,15 @@ def find_damage(path: Path) -> str | None:
     return None if record is None else f"{record} does not match its checksum"
 
 
-def _read(path: Path) -> Any:
-    """Unpickle a file, or say in words why that fails."""
+def read_whole(path: Path) -> Any:
+    """Read what :func:`write_whole` wrote, tensors and plain values only.
+
+    Args:
+        path: A file.
+
+    Raises:
+        CheckpointError: It is damaged or holds something else; the message says which.
+    """
     if path.stat().st_size == 0:
         raise CheckpointError(
             f"{path} is empty: its writing was interrupted; use another checkpoint"

@@ -99,6 +99,6 @@ def test_other_files_are_refused_in_words(tmp_path):
     assert "more than tensors and plain values" in said({**whole, "meta": {"run": SystemExit(0)}})
     torch.save(whole, path)
     path.write_bytes(path.read_bytes()[:-100])
-    assert "is damaged" in said()
+    assert "is truncated" in said()
     path.write_bytes(b"")
-    assert "is damaged or no PyTorch file" in said()
+    assert "is empty" in said()

@@ -191,7 +191,7 @@ def test_other_folders_and_files_are_refused_in_words(whole, data, tmp_path, cap
     (tmp_path / "half").mkdir()
     state = (run.out / "last.pt").read_bytes()
     (tmp_path / "half" / "last.pt").write_bytes(state[:-1000])
-    assert "is damaged" in said(tmp_path / "half", *mine, "--seed", "5")
+    assert "is truncated" in said(tmp_path / "half", *mine, "--seed", "5")
     torch.save({"format": "other"}, tmp_path / "half" / "last.pt")
     assert "no state of a run of this command" in said(tmp_path / "half", *mine, "--seed", "5")
     (tmp_path / "alone").mkdir()

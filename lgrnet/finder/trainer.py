@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lgrnet.checkpoint import CheckpointError, write_whole
+from lgrnet.checkpoint import CheckpointError, read_whole, write_whole
 from lgrnet.finder.batches import SceneBatch, SceneBatches, scene_batches
 from lgrnet.finder.network import FinderNetwork
 from lgrnet.finder.scenes import SceneMaker
 from lgrnet.finder.targets import Losses, finder_losses
-from lgrnet.finder.weights import load_finder, read_stored, save_finder
+from lgrnet.finder.weights import load_finder, save_finder
 from lgrnet.network.channels_last import channels_last
 from runtime.files.atomic import STALE, PendingFile, make_folder
 from runtime.files.digest import file_sha256
@@ -251,7 +251,7 @@ class FinderTrainer:
     def _load_state(self, path: Path) -> None:
         hint = "choose another folder or delete that one"
         try:
-            state = read_stored(path)
+            state = read_whole(path)
             if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
                 raise CheckpointError(f"{path} is no state of a run of this command")
             known = state["settings"]

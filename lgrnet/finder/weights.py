@@ -3,14 +3,11 @@
 It holds only tensors and plain values, so that it is opened without running code from it.
 """
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from lgrnet.checkpoint import CheckpointError, find_damage, write_whole
+from lgrnet.checkpoint import CheckpointError, read_whole, write_whole
 from lgrnet.finder.network import FinderNetwork
 
 FORMAT = "lgrnet-finder-1"
@@ -49,7 +46,9 @@ def load_finder(path: str | Path) -> tuple[FinderNetwork, dict[str, Any]]:
         CheckpointError: There is no such file, or it cannot be used; the message says why.
     """
     path = Path(path)
-    content = read_stored(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; {_TRAIN}")
+    content = read_whole(path)
     if not isinstance(content, dict) or "format" not in content:
         raise CheckpointError(
             f"{path} is a PyTorch file but no face finder (it names no format); {_TRAIN}"
@@ -70,30 +69,3 @@ def load_finder(path: str | Path) -> tuple[FinderNetwork, dict[str, Any]]:
             f"({str(error)[:300]})"
         ) from error
     return network.eval(), content["meta"]
-
-
-def read_stored(path: Path) -> Any:
-    """Read what PyTorch stored, tensors and plain values only.
-
-    Args:
-        path: The file.
-
-    Raises:
-        CheckpointError: There is no such file, or it is damaged or holds something else.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; {_TRAIN}")
-    if damage := find_damage(path):
-        raise CheckpointError(
-            f"{path} is damaged or no PyTorch file ({damage[:200]}): copy it again, or use another"
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors and plain values, so it is not opened"
-        ) from error
-    except Exception as error:  # of a damaged file, whatever its opcodes do
-        raise CheckpointError(
-            f"{path} is damaged ({str(error)[:200]}): copy it again, or use another"
-        ) from error
