@@ -14,11 +14,11 @@ import lgrnet
 from export.errors import ExportError
 from export.options import checked_output, require_writable
 from export.serialise import OPSET, quiet_exporter
-from lgrnet.finder.network import CHANNELS, STRIDES, FinderNetwork
+from lgrnet.finder.network import CHANNELS, FinderNetwork
 from lgrnet.finder.weights import load_finder
 from runtime.files.atomic import PendingFile
 from runtime.files.digest import file_sha256
-from runtime.finders.network import INPUT, LEAST_SIDE, OUTPUTS
+from runtime.finders.network import INPUT, LEAST_SIDE, OUTPUTS, STRIDES
 
 UNKNOWN = "unknown"
 """Licence of a finder of which none is told."""

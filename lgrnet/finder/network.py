@@ -22,10 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STRIDES = (8, 16, 32)
+from runtime.finders.network import STRIDES, UNIT
+
 CHANNELS = 15
-UNIT = 4.0
-"""Strides that a face's size and the way to its points are told in."""
 
 WIDTHS, DEPTHS, FEATURES = (16, 32, 64, 96, 128), (1, 2, 3, 2), 48
 

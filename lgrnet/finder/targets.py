@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lgrnet.finder.network import STRIDES, decode
+from lgrnet.finder.network import decode
+from runtime.finders.network import STRIDES
 
 NONE, IGNORED = -1, -2
 
