@@ -32,7 +32,7 @@ def javascript(code: str, **given: object) -> object:
         "geometry": "alignmentMatrix, anchorMatrix, cropMatrix, invert, isPlausible, transform",
         "pictures": "cut, fromBytes, shrink",
         "metadata": "readSpec, wideSplits",
-        "yunet": "FaceFinder",
+        "finder": "FaceFinder",
         "detector": "Detector",
         "tracker": "Tracker",
     }

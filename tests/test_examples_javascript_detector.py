@@ -1,5 +1,6 @@
-"""The detector of examples/javascript: finding by YuNet's outputs, and looking at faces."""
+"""The detector of examples/javascript: where faces are, and looking at them."""
 
+import cv2
 import numpy as np
 import pytest
 from javascript import FOLDER, flat, javascript, needs_node, picture
@@ -8,6 +9,7 @@ from test_examples_javascript import a_face
 from runtime import Detector, open_source
 from runtime.align import alignment_matrix, anchor_matrix, crop_matrix, transform
 from runtime.boxes import face_box
+from runtime.finders.network import MODEL, NetworkFinder
 from runtime.latency import Stopwatch
 from runtime.packaged import DEMO_CLIP, model_path
 
@@ -16,35 +18,44 @@ pytestmark = needs_node
 STUBS = """
 class Tensor { constructor(type, data, shape) { Object.assign(this, { type, data, shape }); } }
 const ort = { Tensor };
-const outputNames = ["cls", "obj", "bbox", "kps"].flatMap((name) =>
-  [8, 16, 32].map((stride) => `${name}_${stride}`));
-const yunet = (shape, run) =>
-  ({ inputNames: ["input"], inputMetadata: [{ shape }], outputNames, run });
+const network = (run) => ({ outputNames: ["fine", "middle", "coarse"], run });
 """
+GRIDS = {"fine": 8, "middle": 16, "coarse": 32}
 
 
 def outputs(faces, height, width):
-    """Write YuNet's outputs of these faces: box, five points, confidences; a plain loop."""
+    """Write what the face finder's network would say of these faces; a plain loop.
+
+    Each is a grid, a box, five points, and the logit of a score; said by the cell in which the
+    middle of the box lies.
+    """
     said = {}
-    for stride in (8, 16, 32):
-        cells = (height // stride) * (width // stride)
-        for name, depth in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
-            said[f"{name}_{stride}"] = {"data": np.zeros((cells, depth))}
-    for stride, (left, top, wide, tall), points, (cls, obj) in faces:
-        column = int((left + wide / 2) // stride)
-        row = int((top + tall / 2) // stride)
-        cell = row * (width // stride) + column
-        said[f"cls_{stride}"]["data"][cell] = cls
-        said[f"obj_{stride}"]["data"][cell] = obj
-        said[f"bbox_{stride}"]["data"][cell] = (
-            (left + wide / 2) / stride - column,
-            (top + tall / 2) / stride - row,
-            np.log(wide / stride),
-            np.log(tall / stride),
-        )
-        offset = points / stride - (column, row)
-        said[f"kps_{stride}"]["data"][cell] = offset.ravel()
-    return {name: {"data": value["data"].ravel().tolist()} for name, value in said.items()}
+    for name, stride in GRIDS.items():
+        said[name] = np.zeros((1, 15, height // stride, width // stride))
+        said[name][:, 0] = -9
+    for name, (left, top, wide, tall), points, logit in faces:
+        stride = GRIDS[name]
+        column = int((left + wide / 2 + 0.5) // stride)
+        row = int((top + tall / 2 + 0.5) // stride)
+        x, y = ((place + 0.5) * stride - 0.5 for place in (column, row))
+        cell = said[name][0, :, row, column]
+        cell[0] = logit
+        cell[1] = (left + wide / 2 - x) / stride
+        cell[2] = (top + tall / 2 - y) / stride
+        cell[3] = np.log(wide / stride / 4)
+        cell[4] = np.log(tall / stride / 4)
+        for k, point in enumerate(points):
+            cell[5 + 2 * k] = (point[0] - x) / stride / 4
+            cell[6 + 2 * k] = (point[1] - y) / stride / 4
+    return as_tensors(said)
+
+
+def as_tensors(said):
+    """Write maps as ONNX Runtime gives them."""
+    return {
+        name: {"data": grid.ravel().tolist(), "dims": list(grid.shape)}
+        for name, grid in said.items()
+    }
 
 
 def five(left, top, side):
@@ -55,23 +66,19 @@ def five(left, top, side):
     )
 
 
-def test_faces_are_read_out_of_yunets_outputs():
+def test_faces_are_read_out_of_the_networks_outputs():
     """A picture of 800 × 600 is searched at half its sides, padded to 416 × 320."""
     boxes = {"sure": (40.0, 60.0, 90.0, 100.0), "small": (300.0, 20.0, 30.0, 34.0)}
-    again = (46.0, 64.0, 90.0, 100.0)  # the first face once more, less sure
-    faint, outside = (200.0, 200.0, 40.0, 40.0), (380.0, 290.0, 30.0, 40.0)
     faces = [
-        (32, boxes["sure"], five(40, 60, 90), (1.2, 0.81)),
-        (16, again, five(46, 64, 90), (0.8, 0.8)),
-        (8, boxes["small"], five(300, 20, 30), (0.9, 0.7)),
-        (16, faint, five(200, 200, 40), (0.6, 0.6)),
-        (16, outside, five(380, 290, 30), (0.9, 0.9)),
+        ("coarse", boxes["sure"], five(40, 60, 90), 3.0),
+        ("middle", (46.0, 64.0, 90.0, 100.0), five(46, 64, 90), 2.0),  # the same face, less sure
+        ("fine", boxes["small"], five(300, 20, 30), 0.1),
+        ("middle", (200.0, 200.0, 40.0, 40.0), five(200, 200, 40), -0.1),  # below the threshold
+        ("middle", (100.0, 250.0, 40.0, 40.0), np.full((5, 2), 120.0), 4.0),  # eyes at one place
     ]
-    blind = (16, (100.0, 250.0, 40.0, 40.0), np.full((5, 2), 120.0), (0.9, 0.9))
-    faces.append(blind)  # both eyes at one place
     answer = javascript(
-        STUBS + "let asked; const session = yunet([1, 3, 'height', 'width'], async ({ input }) =>"
-        " { asked = input.shape; return given.said; });"
+        STUBS + "let asked; const session = network(async ({ picture }) =>"
+        " { asked = picture.shape; return given.said; });"
         "const found = await new FaceFinder(ort, session).find(given.picture);"
         "answer = { asked, found };",
         said=outputs(faces, 320, 416),
@@ -81,38 +88,81 @@ def test_faces_are_read_out_of_yunets_outputs():
     sure, small = answer["found"]
     np.testing.assert_allclose(sure["box"], 2 * np.array(boxes["sure"]), atol=1e-6)
     np.testing.assert_allclose(small["box"], 2 * np.array(boxes["small"]), atol=1e-6)
-    assert sure["score"] == pytest.approx(0.9)  # √(1 · 0.81): confidences over 1 count as 1
-    assert small["score"] == pytest.approx(np.sqrt(0.63))
+    assert sure["score"] == pytest.approx(1 / (1 + np.exp(-3)))
+    assert small["score"] == pytest.approx(1 / (1 + np.exp(-0.1)))
     wanted = anchor_matrix(2 * five(40, 60, 90))
     np.testing.assert_allclose(sure["alignment"], flat(wanted), atol=1e-6)
 
 
-def test_the_finder_gets_bgr_planes_padded_with_grey():
-    frame = np.random.default_rng(0).integers(0, 256, (30, 50, 3)).astype(np.uint8)
+@pytest.mark.parametrize(
+    ("size", "padded"), [((30, 50), (64, 64)), ((65, 96), (96, 96)), ((128, 70), (128, 96))]
+)
+def test_the_finder_gets_bgr_planes_padded_with_grey(size, padded):
+    tall, wide = size
+    frame = np.random.default_rng(0).integers(0, 256, (tall, wide, 3)).astype(np.uint8)
     answer = javascript(
-        STUBS + "let asked; const session = yunet([1, 3, 64, 96], async ({ input }) =>"
-        " { asked = input; return given.said; });"
+        STUBS + "let asked; const session = network(async ({ picture }) =>"
+        " { asked = picture; return given.said; });"
         "await new FaceFinder(ort, session).find(given.picture);"
         "answer = { shape: asked.shape, data: Array.from(asked.data) };",
-        said=outputs([], 64, 96),
+        said=outputs([], *padded),
         picture=picture(frame),
     )
     planes = np.array(answer["data"]).reshape(answer["shape"])
-    assert planes.shape == (1, 3, 64, 96)
-    np.testing.assert_array_equal(planes[0, :, :30, :50], frame.transpose(2, 0, 1))
-    assert (planes[0, :, 30:] == 128).all()
-    assert (planes[0, :, :, 50:] == 128).all()
+    assert planes.shape == (1, 3, *padded)
+    np.testing.assert_array_equal(planes[0, :, :tall, :wide], frame.transpose(2, 0, 1))
+    assert (planes[0, :, tall:] == 128).all()
+    assert (planes[0, :, :, wide:] == 128).all()
 
 
-@pytest.mark.parametrize("lacking", ["cls_8", "kps_32"])
-def test_a_network_that_is_no_yunet_is_refused(lacking):
+def crowd():
+    """Write two of the demo clip's people side by side, small enough to be searched as they are."""
+    frames = [each.frame for each in open_source(DEMO_CLIP)]
+    people = [cv2.resize(frames[n][:, 170:470], (150, 180)) for n in (30, 110)]
+    return np.hstack(people)
+
+
+def test_the_finder_reads_what_the_runtimes_reads():
+    """The packaged network's own maps, as OpenCV computes them, are given to both."""
+    frame, finder = crowd(), NetworkFinder()
+    heard = {}
+
+    class Listening:
+        def __init__(self, network):
+            self.setInput = network.setInput
+            self.network = network
+
+        def forward(self, names):
+            maps = self.network.forward(names)
+            heard.update(zip(names, maps, strict=True))
+            return maps
+
+    finder._network = Listening(finder._network)
+    wanted = finder.find(frame)
+    assert len(wanted) == 2
+    found = javascript(
+        STUBS + "const session = network(async () => given.said);"
+        "answer = await new FaceFinder(ort, session).find(given.picture);",
+        said=as_tensors(heard),
+        picture=picture(frame),
+    )
+    assert len(found) == len(wanted)
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert mine["score"] == pytest.approx(theirs.score, abs=1e-6)
+        np.testing.assert_allclose(mine["box"], theirs.box, atol=1e-3)
+        np.testing.assert_allclose(mine["alignment"], flat(theirs.alignment), atol=1e-3)
+
+
+@pytest.mark.parametrize("lacking", ["fine", "coarse"])
+def test_a_network_that_is_no_face_finder_is_refused(lacking):
     said = javascript(
-        STUBS + "const session = yunet([1, 3, 64, 96]);"
-        "session.outputNames = outputNames.filter((name) => name !== given.lacking);"
+        STUBS + "const session = network();"
+        "session.outputNames = session.outputNames.filter((name) => name !== given.lacking);"
         "try { new FaceFinder(ort, session); } catch (error) { answer = error.message; }",
         lacking=lacking,
     )
-    assert said == f"the face finder is no YuNet of 2023: it has no output {lacking}"
+    assert f"the face finder has no output {lacking}: " in said
+    assert "runtime/finders/network.onnx" in said
 
 
 @pytest.mark.parametrize(("bad", "named"), [(0, "the model"), (1, "the face finder")])
@@ -231,3 +281,23 @@ def test_the_packaged_model_says_what_the_runtime_says():
     for key, wanted in (("probability", look.probability), ("intensity", look.intensity)):
         np.testing.assert_allclose(list(said[key].values()), wanted, atol=0.03)
     np.testing.assert_allclose(said["landmarks"], look.landmarks, atol=0.1)
+
+
+@pytest.mark.skipif(not ORT.exists(), reason="no `npm install` in examples/javascript")
+def test_the_packaged_finder_finds_what_the_runtimes_finds():
+    """As OpenCV computes the network there, and ONNX Runtime here; the tall picture is reduced."""
+    frames = [crowd(), np.vstack([crowd()] * 3)]
+    said = javascript(
+        f'import * as ort from "{ORT.as_uri()}"; ort.env.wasm.numThreads = 1;'
+        "const finder = new FaceFinder(ort, await ort.InferenceSession.create(given.model));"
+        "answer = []; for (const each of given.frames) answer.push(await finder.find(each));",
+        model=MODEL.read_bytes(),
+        frames=[picture(frame) for frame in frames],
+    )
+    for found, frame, count in zip(said, frames, (2, 6), strict=True):
+        wanted = NetworkFinder().find(frame)
+        assert len(found) == len(wanted) == count
+        places = [sorted(faces, key=lambda box: (round(box[1], -2), box[0])) for faces in (
+            [face["box"] for face in found], [face.box for face in wanted]
+        )]  # fmt: skip
+        np.testing.assert_allclose(*places, atol=1)

@@ -4,7 +4,7 @@ import { alignmentBox, area, faceBox, overlap, sameFace } from "./boxes.js";
 import { ALIGNED_SIZE, alignmentMatrix, cropMatrix, invert, isPlausible, transform } from "./geometry.js";
 import { readSpec } from "./metadata.js";
 import { check, cut, fromBytes, shrink } from "./pictures.js";
-import { FaceFinder } from "./yunet.js";
+import { FaceFinder } from "./finder.js";
 
 const AGAIN = 0.3; // overlap of a found face with a known one from which the two are the same
 
@@ -12,7 +12,7 @@ const AGAIN = 0.3; // overlap of a found face with a known one from which the tw
  *  {landmarks: 49 points, box: [left, top, width, height] around them, probability: {AU01: 0 to 1, …},
  *  intensity: {AU01: 0 to 5, …} or null, present: ["AU12", …]}. */
 export class Detector {
-  /** Open a model of `python -m export.onnx`, and a YuNet model, both given as bytes.
+  /** Open a model of `python -m export.onnx`, and a face finder, network.onnx, both given as bytes.
    *  Options are those of ort.InferenceSession, such as {executionProviders: ["webgpu"]}. */
   static async open(ort, model, finder, options = {}) {
     [model, finder] = [model, finder].map((file) => (file instanceof ArrayBuffer ? new Uint8Array(file) : file));

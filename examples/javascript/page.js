@@ -5,7 +5,7 @@
 
 const settings = {
   model: "../../runtime/models/lgrnet_edge.onnx",
-  finder: "yunet.onnx",
+  finder: "../../runtime/finders/network.onnx",
   provider: "wasm",
   threads: "1",
   faces: "4",
