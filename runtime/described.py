@@ -86,8 +86,10 @@ class Described:
         computes = backend.precision
         if computes != spec.precision:  # such as int8 made for another engine
             computes = f"{spec.precision} file computed in {computes}"
+        engine = getattr(self._finder, "engine", None)
+        finder = f"{self._finder.name} ({engine})" if isinstance(engine, str) else self._finder.name
         return (
             f"Detector({spec.preset} {computes} on {backend.device}, {backend.provider}, "
-            f"{backend.threads} thread{'s' * (backend.threads != 1)}, finder {self._finder.name}"
+            f"{backend.threads} thread{'s' * (backend.threads != 1)}, finder {finder}"
             f"{', flip test' * self.flip_test})"
         )

@@ -64,9 +64,9 @@ class Detector(Described):
             None stands for, ``"edge-int8"`` or ``"edge-native"`` (see `runtime.packaged`).
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"`` for CUDA where it works. CUDA
             that does not work is an error, never a quiet CPU.
-        finder: ``"network"``, which None stands for too, is ours; ``"cascade"`` is OpenCV 4's, for
-            frontal faces; or the path of a YuNet model, or any object with the members of
-            `runtime.finders.FaceFinder`.
+        finder: ``"network"``, which None stands for too, is ours, and runs in OpenCV, or in the
+            native engine if the model does; ``"cascade"`` is OpenCV 4's, for frontal faces; or the
+            path of a YuNet model, or any object with the members of `runtime.finders.FaceFinder`.
         threads: CPU threads of the network; None for one a physical core that this process may
             use, see `runtime.backends.threads`.
         max_faces: Most faces a frame; the largest count.
@@ -122,9 +122,19 @@ class Detector(Described):
             model, device, threads, max_faces, verify_every, search_every, backend, precision,
             min_face, signals, search_side, flip_test,
         )  # fmt: skip
-        self._finder = open_finder(finder, search_side)
         path = model_path(model)
         self._backend = open_backend(path, device, settings.threads, backend, precision)
+        self._bank: SignalBank | None = None
+        try:
+            native = self._backend.engine == "native"
+            self._finder = open_finder(
+                finder, search_side, "native" if native else "opencv", self._backend.threads
+            )
+            if signals:
+                self._bank = SignalBank(signals, self.aus, self.spec.thresholds)
+        except BaseException:
+            self._backend.close()
+            raise
         if flip_test:
             self._backend = with_flip_test(self._backend)
         self._pipeline = Pipeline(
@@ -141,13 +151,6 @@ class Detector(Described):
         self._faces = FaceMaker(self.spec)
         self.signals = signals
         self.flip_test = settings.flip_test
-        self._bank: SignalBank | None = None
-        if signals:
-            try:
-                self._bank = SignalBank(signals, self.aus, self.spec.thresholds)
-            except InputError:
-                self._backend.close()
-                raise
         self._holds = Holds(self.aus, self.tells_intensity, self.adjusts)
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "cpu.hpp"
+#include "finder.hpp"
 #include "layers.hpp"
 
 namespace {
@@ -61,6 +62,27 @@ void run_convolution(int side, int height, int width, int inputs, int outputs, c
                      const float* weight, const float* bias, const float* range, float* out) {
   (side == 4 ? convolve<4> : convolve<2>)(height, width, inputs, outputs, in, weight, bias, range,
                                           out);
+}
+
+// A depthwise 3 × 3 convolution and one of all channels with ReLU, on two threads; adds: whether it
+// added its input. in: (height, width, inputs), depth: (9, inputs), point: (outputs, inputs); out:
+// (height / stride, width / stride, outputs).
+void run_separable(int stride, int height, int width, int inputs, int outputs, const float* in,
+                   const float* depth, const float* depth_bias, const float* point,
+                   const float* point_bias, float* out) {
+  Weights weights;
+  weights.add("it.depth.weight", {depth, int64_t{9} * inputs});
+  weights.add("it.depth.bias", {depth_bias, inputs});
+  weights.add("it.point.weight", {point, static_cast<int64_t>(outputs) * inputs});
+  weights.add("it.point.bias", {point_bias, outputs});
+  const Separable layer(weights, "it", outputs, inputs, stride);
+  Map from(height, width, inputs);
+  widen(in, height * width, inputs, from.data());
+  Threads threads(2);
+  std::vector<RowScratch> scratches(2);
+  GrowingMap to;
+  const View<float> done = layer.run(std::as_const(from).view(), to, threads, scratches);
+  narrow(done.data, done.height * done.width, outputs, out);
 }
 
 int lanes() { return LANES; }

@@ -15,16 +15,12 @@ import pytest
 from native_engine import require_native
 
 from runtime import Detector, open_source
-from runtime.align import (
-    CROP_SIZE,
-    alignment_matrix,
-    anchor_matrix,
-    crop_matrix,
-    invert,
-    sampling,
-    transform,
-)
-from runtime.landmarks import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
+from runtime.align import CROP_SIZE, alignment_matrix, crop_matrix, invert, sampling, transform
+from runtime.boxes import face_box
+from runtime.finders import NetworkFinder
+from runtime.finders.grids_native import KEY, NativeGrids
+from runtime.finders.grids_native import MODEL as NETWORK
+from runtime.native.archive import read_archive, write_archive
 from runtime.native.compile import compiler
 from runtime.native.library import ENGINE
 from runtime.native.model import read_model, write_model
@@ -32,7 +28,6 @@ from runtime.packaged import DEMO_CLIP, model_path
 
 FOLDER = Path(__file__).parents[1] / "examples" / "native"
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-pthread", "-Wno-psabi")
-POINTS = [str(number) for number in (70, 80, 106, 80, 88, 100, 74, 120, 102, 120)]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the example is compiled as on Linux")
 
@@ -49,10 +44,14 @@ def program(tmp_path_factory):
 
 @pytest.fixture
 def picture(tmp_path):
-    """A picture in which nobody is."""
+    """A picture in which somebody is."""
     path = tmp_path / "picture.ppm"
-    assert cv2.imwrite(str(path), np.full((200, 176, 3), 90, np.uint8))
+    assert cv2.imwrite(str(path), demo_frame(30))
     return path
+
+
+def demo_frame(index):
+    return next(shot.frame for shot in open_source(DEMO_CLIP) if shot.index == index)
 
 
 def run(*arguments):
@@ -79,61 +78,110 @@ def cut(frame, matrix):
     return np.floor(total + 0.5).astype(np.uint8)
 
 
-@pytest.mark.parametrize("zoom", [1, 3.2], ids=["sampled", "averaged"])
-def test_it_says_what_the_runtime_says(program, tmp_path, zoom):
-    path, model = tmp_path / "frame.ppm", tmp_path / "fp32.npz"
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory):
+    """The packaged model in floating point, as 8 bits make steps of what differs by a last bit."""
+    path = tmp_path_factory.mktemp("exact") / "fp32.npz"
     packaged = read_model(model_path("edge-native"))
-    # In floating point, as 8 bits make steps of what differs by a last bit.
     plain = {name: array for name, array in packaged.arrays.items() if not name.endswith(".range")}
     spec = replace(packaged.spec, precision="fp32")
-    write_model(model, replace(packaged, spec=spec, arrays=plain))
-    rng, called = np.random.default_rng(0), 0
-    with Detector(model, threads=1) as detector:
-        for shot in open_source(DEMO_CLIP):
-            if shot.index % 90 != 20:
-                continue
-            frame = cv2.resize(shot.frame, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    write_model(path, replace(packaged, spec=spec, arrays=plain))
+    return path
+
+
+def look_twice(detector, frame, alignment):
+    """The second answer for a found face, from crops as the program makes them."""
+    for _ in range(2):
+        matrix = crop_matrix(alignment)
+        said = detector._backend(cut(frame, matrix)[None])
+        points = transform(said.landmarks[0].astype(float), invert(matrix))
+        alignment = alignment_matrix(points)
+    return face_box(points), said.probability[0], said.intensity[0]
+
+
+@pytest.mark.parametrize("zoom", [0.6, 1, 3.2], ids=["small", "sampled", "averaged"])
+def test_it_says_what_the_runtime_says(program, exact, tmp_path, zoom):
+    """Of two of the demo clip's people side by side, whom it finds itself."""
+    path, called = tmp_path / "frame.ppm", 0
+    people = {shot.index: shot.frame[:, 170:470] for shot in open_source(DEMO_CLIP)}
+    with Detector(exact, threads=1) as detector:
+        for index in (20, 55):
+            frame = np.hstack([people[index], people[index + 90][:, ::-1]])
+            frame = cv2.resize(frame, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
             assert cv2.imwrite(str(path), frame)
-            (face,) = detector(frame)
-            points = face.landmarks
-            anchors = np.stack(
-                [*eye_centres(points), points[NOSE_TIP], points[MOUTH_LEFT], points[MOUTH_RIGHT]]
-            )
-            anchors += rng.normal(0, 2 * zoom, anchors.shape)  # as a finder gives them
-            done = run(program, model, path, *anchors.ravel())
+            done = run(program, exact, NETWORK, path)
             assert done.returncode == 0, done.stderr
             header, *rows = (line.split(",") for line in done.stdout.splitlines())
-            assert header == ["AU", "probability", "intensity", "present"]
-            assert tuple(row[0] for row in rows) == detector.aus
-            matrix = crop_matrix(anchor_matrix(anchors))
-            first = detector._backend(cut(frame, matrix)[None])
-            points = transform(first.landmarks[0].astype(float), invert(matrix))
-            look = detector._backend(cut(frame, crop_matrix(alignment_matrix(points)))[None])
-            probability, intensity, present = np.array([row[1:] for row in rows], float).T
-            # A pixel in the middle between two levels becomes either. For the faces found with
-            # OpenCV 4 it makes 0.006 and 0.05 at most, for those with OpenCV 5 0.018 and 0.1.
-            np.testing.assert_allclose(probability, look.probability[0], atol=0.03)
-            np.testing.assert_allclose(intensity, look.intensity[0], atol=0.12)
-            thresholds = np.array(detector.spec.thresholds)
-            np.testing.assert_array_equal(present, probability >= thresholds.astype(np.float32))
-            called += int(present.sum())
+            assert header == [
+                *("face", "left", "top", "width", "height"),
+                *("AU", "probability", "intensity", "present"),
+            ]
+            found = detector._finder.find(frame)
+            assert len(found) == len(detector(frame).faces) == 2
+            found.sort(key=lambda face: -face.box[2] * face.box[3])
+            assert [int(row[0]) for row in rows] == [0] * 19 + [1] * 19
+            for number, face in enumerate(found):
+                own = rows[19 * number : 19 * (number + 1)]
+                assert tuple(row[5] for row in own) == detector.aus
+                box, wanted, strength = look_twice(detector, frame, face.alignment)
+                np.testing.assert_allclose(np.array(own[0][1:5], float), box, atol=0.5 * zoom)
+                probability, intensity, present = np.array([row[6:] for row in own], float).T
+                # Pixels in the middle between two levels become either, also in the search.
+                np.testing.assert_allclose(probability, wanted, atol=0.06)
+                np.testing.assert_allclose(intensity, strength, atol=0.25)
+                thresholds = np.array(detector.spec.thresholds)
+                np.testing.assert_array_equal(present, probability >= thresholds.astype(np.float32))
+                called += int(present.sum())
     assert called > 0
 
 
-def test_the_lines_in_the_documentation_are_what_it_prints(program, tmp_path):
+def test_the_lines_in_the_documentation_are_what_it_prints(program, picture):
     """About: processors round differently in 8 bits."""
     text = (FOLDER.parents[1] / "docs" / "embedding.md").read_text(encoding="utf-8")
-    (points,) = re.findall(r"^\./face \S+ frame\.ppm (.*)$", text, re.MULTILINE)
-    told = [line.split(",") for line in re.findall(r"^AU\d\d,.*$", text, re.MULTILINE)]
-    path = tmp_path / "frame.ppm"
-    frame = next(shot.frame for shot in open_source(DEMO_CLIP) if shot.index == 30)  # -ss 1
-    assert cv2.imwrite(str(path), frame)
-    done = run(program, model_path("edge-native"), path, *points.split())
-    said = {line.split(",")[0]: line.split(",")[1:] for line in done.stdout.splitlines()}
+    told = [line.split(",") for line in re.findall(r"^0,.*,AU\d\d,.*$", text, re.MULTILINE)]
+    done = run(program, model_path("edge-native"), NETWORK, picture)
+    said = {line.split(",")[5]: line.split(",") for line in done.stdout.splitlines()}
     assert len(told) == 3
-    for unit, *values in told:
-        for value, wanted, off in zip(said[unit], values, (0.06, 0.3, 0), strict=True):
-            assert float(value) == pytest.approx(float(wanted), abs=off)
+    for line in told:
+        assert said[line[5]][0] == line[0]
+        for at, off in ((1, 1), (2, 1), (3, 1), (4, 1), (6, 0.06), (7, 0.3), (8, 0)):
+            assert float(said[line[5]][at]) == pytest.approx(float(line[at]), abs=off)
+
+
+@pytest.mark.parametrize("shape", [(200, 176), (1, 1), (3000, 40)])
+def test_where_nobody_is(program, tmp_path, shape):
+    path = tmp_path / "nobody.ppm"
+    assert cv2.imwrite(str(path), np.full((*shape, 3), 90, np.uint8))
+    done = run(program, model_path("edge-native"), NETWORK, path)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1
+    assert f"no face in {path}" in done.stderr
+
+
+def test_of_many_finds_the_same_are_kept(program, exact, tmp_path):
+    """A finder that says a face at every coarse cell: on a wall, and over and over on two faces."""
+    content = read_archive(NETWORK)
+    about = {KEY: str(content.pop(KEY))}
+    content["out.2.weight"] = np.zeros_like(content["out.2.weight"])
+    points = np.array([[-0.5, -0.2], [0.5, -0.2], [0, 0.3], [-0.4, 0.7], [0.4, 0.7]]) / 2
+    content["out.2.bias"] = np.array([3, 0, 0, -1, -1, *points.ravel()], np.float32)
+    eager = tmp_path / "eager.npz"
+    write_archive(eager, about, content)
+    finder = NetworkFinder(engine="native")
+    finder._grids = NativeGrids(path=eager)
+    people = [demo_frame(index)[:, 170:470] for index in (30, 110)]
+    frame = np.hstack([*people, np.full_like(people[0], 90)])
+    path = tmp_path / "frame.ppm"
+    assert cv2.imwrite(str(path), frame)
+    with Detector(exact, threads=1, finder=finder, max_faces=1000) as detector:
+        assert len(finder.find(frame)) > 40
+        wanted = [face.box for face in detector(frame)]
+    done = run(program, exact, eager, path)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()[1::19]]
+    found = sorted(tuple(map(float, row[1:5])) for row in rows)
+    assert len(found) == len(wanted) > 1
+    np.testing.assert_allclose(found, sorted(wanted), atol=2)
 
 
 def test_what_a_model_does_not_tell_is_left_out(program, picture, tmp_path):
@@ -141,9 +189,9 @@ def test_what_a_model_does_not_tell_is_left_out(program, picture, tmp_path):
     arrays = {name: array for name, array in model.arrays.items() if "strength" not in name}
     path = tmp_path / "presence.npz"
     write_model(path, replace(model, spec=replace(model.spec, intensity=False), arrays=arrays))
-    done = run(program, path, picture, *POINTS)
+    done = run(program, path, NETWORK, picture)
     assert done.returncode == 0, done.stderr
-    assert {line.split(",")[2] for line in done.stdout.splitlines()[1:]} == {""}
+    assert {line.split(",")[7] for line in done.stdout.splitlines()[1:]} == {""}
 
 
 def test_wrong_files_are_named(program, picture, tmp_path):
@@ -158,30 +206,23 @@ def test_wrong_files_are_named(program, picture, tmp_path):
     commented = tmp_path / "commented.ppm"
     commented.write_bytes(picture.read_bytes().replace(b"\n255", b"\n# by hand\n255", 1))
     for arguments, words in (
-        ((tmp_path / "none.npz", picture), "none.npz cannot be opened"),
-        ((cut, picture), "cut.npz is cut"),
-        ((torn, picture), "cut"),
-        ((picture, picture), "no .npz file"),
-        ((model, tmp_path / "none.ppm"), "none.ppm cannot be opened"),
-        ((model, model), "no binary PPM"),
-        ((model, short), "short.ppm is cut"),
+        ((tmp_path / "none.npz", NETWORK, picture), "none.npz cannot be opened"),
+        ((cut, NETWORK, picture), "cut.npz is cut"),
+        ((torn, NETWORK, picture), "cut"),
+        ((picture, NETWORK, picture), "no .npz file"),
+        ((NETWORK, NETWORK, picture), "network.npz is another file than is needed here: it holds"),
+        ((model, tmp_path / "none.npz", picture), "none.npz cannot be opened"),
+        ((model, model, picture), "is another file than is needed here: it holds no finder"),
+        ((model, NETWORK, tmp_path / "none.ppm"), "none.ppm cannot be opened"),
+        ((model, NETWORK, model), "no binary PPM"),
+        ((model, NETWORK, short), "short.ppm is cut"),
     ):
-        done = run(program, *arguments, *POINTS)
+        done = run(program, *arguments)
         assert done.returncode == 1, arguments
         assert words in done.stderr, (arguments, done.stderr)
         assert not done.stdout
-    assert run(program, model, commented, *POINTS).returncode == 0
+    assert len(run(program, model, NETWORK, commented).stdout.splitlines()) == 20
     assert run(program, model, picture).returncode == 2
-    assert "two eyes" in run(program, model, picture, *["5"] * 10).stderr
-    swapped = [*POINTS[2:4], *POINTS[:2], *POINTS[4:]]
-    assert "the mouth is above the eyes" in run(program, model, picture, *swapped).stderr
-    outside = [str(int(number) + 300) for number in POINTS]
-    done = run(program, model, picture, *outside)
-    assert done.returncode == 1
-    assert "lie outside the picture" in done.stderr
-    assert not done.stdout
-    assert "1e12 is no coordinate" in run(program, model, picture, "1e12", *["5"] * 9).stderr
-    assert "x7 is no coordinate" in run(program, model, picture, "x7", *["5"] * 9).stderr
 
 
 def test_archives_that_models_are_not_are_refused(program, picture, tmp_path):
@@ -193,14 +234,14 @@ def test_archives_that_models_are_not_are_refused(program, picture, tmp_path):
         with zipfile.ZipFile(path, "w", how) as archive:
             for name, content in files.items():
                 archive.writestr(name.replace("_", "."), content)
-        done = run(program, path, picture, *POINTS)
+        done = run(program, path, NETWORK, picture)
         assert done.returncode == 1
         return done.stderr
 
     assert "a.npy is packed" in said(a_npy=array * 100, how=zipfile.ZIP_DEFLATED)
     assert "a.txt is no array" in said(a_txt=b"text")
     assert "a is of a type" in said(a_npy=array)
-    assert "is no model" in said(a_npy=array[:8] + struct.pack("<H", 5) + b"'<f4'" + bytes(8))
+    assert "it holds no shape" in said(a_npy=array[:8] + struct.pack("<H", 5) + b"'<f4'" + bytes(8))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +257,7 @@ def test_sizes_that_no_network_has_are_refused(program, picture, tmp_path, field
     shape = json.loads(str(content["shape"])) | {field: value}
     path = tmp_path / "odd.npz"
     np.savez(path, **{**content, "shape": np.array(json.dumps(shape))})
-    done = run(program, path, picture, *POINTS)
+    done = run(program, path, NETWORK, picture)
     assert done.returncode == 1
     assert "export it again" in done.stderr or "the model's stem is short" in done.stderr
 
@@ -227,6 +268,6 @@ def test_an_order_that_is_none_is_refused(program, picture, tmp_path, change):
         content = dict(archive)
     path = tmp_path / "odd.npz"
     np.savez(path, **{**content, "heads.order": change(content["heads.order"])})
-    done = run(program, path, picture, *POINTS)
+    done = run(program, path, NETWORK, picture)
     assert done.returncode == 1
     assert "heads.order is no order" in done.stderr

@@ -11,7 +11,7 @@ from some_runs import break_off, cut, names, rows, run, write_clip
 
 from runtime.detector import Detector
 from runtime.errors import InputError
-from runtime.finders.network import MODEL
+from runtime.finders.grids_opencv import MODEL
 from runtime.outputs.begun import _LATER_OPTIONS, check_same, identity, note, of_source
 from runtime.results import Result, Timings
 from runtime.sources import Source

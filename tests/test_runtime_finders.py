@@ -9,7 +9,7 @@ from runtime.align import invert, transform, warp
 from runtime.errors import InputError, OpenCVError
 from runtime.files.digest import file_sha256
 from runtime.finders import CascadeFinder, YuNetFinder, align_box, open_finder
-from runtime.finders.network import MODEL
+from runtime.finders.grids_opencv import MODEL
 
 # Read off the picture by eye: eye centres, nose tip, mouth corners.
 FACE = np.array([[203, 104], [247, 104], [225, 128], [204, 143], [243, 144]], float)

@@ -15,7 +15,7 @@ import pytest
 
 from runtime.commands import COMMANDS
 from runtime.finders.cascade import CASCADE, cascade_path
-from runtime.finders.network import MODEL
+from runtime.finders.grids_opencv import MODEL
 from runtime.native.library import TARGETS, library_path
 
 ROOT = Path(__file__).parents[1]

@@ -18,12 +18,11 @@ from export.native.ranges import best_ranges, bin_edges, measure_ranges
 from export.plain import PlainGraph
 from lgrnet.data.batches import to_input
 from runtime import Detector
-from runtime.backends import native as native_backend
 from runtime.backends import open_backend
 from runtime.backends.native import NativeBackend
 from runtime.errors import DeviceError, ModelError
 from runtime.native import compile as compiling
-from runtime.native import library
+from runtime.native import handle, library
 from runtime.native.compile import compile_engine
 from runtime.native.model import read_model
 from runtime.packaged import model_path
@@ -295,14 +294,14 @@ def test_a_forked_child_may_let_go_of_its_parents_engine(network):
 def test_two_threads_in_one_engine_are_an_error(network, monkeypatch):
     backend = NativeBackend(native_model(network), "cpu", 1)
     inside, go_on = threading.Event(), threading.Event()
-    call = native_backend._call
+    call = handle._call
 
     def slow(function, *arguments):
         inside.set()
         assert go_on.wait(20)
         return call(function, *arguments)
 
-    monkeypatch.setattr(native_backend, "_call", slow)
+    monkeypatch.setattr(handle, "_call", slow)
     thread = threading.Thread(target=lambda: backend(draw_faces(1)))
     thread.start()
     try:

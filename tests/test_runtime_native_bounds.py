@@ -21,10 +21,16 @@ import sys
 from pathlib import Path
 import numpy as np
 from runtime.backends import native
+from runtime.finders import grids_native
 from runtime.native.library import open_library
 
 engine = open_library(Path(sys.argv[1]))
-native.find_library = lambda: engine
+native.find_library = grids_native.find_library = lambda: engine
+for threads in (1, 3):
+    finder = grids_native.NativeGrids(threads)
+    for size in ((32, 32), (96, 64), (64, 160), (32, 96)):
+        grids = finder(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
+        assert all(np.isfinite(grid).all() for grid in grids)
 for path in sys.argv[3:]:
     for threads in (1, 3):
         backend = native.NativeBackend(Path(path), "cpu", threads)

@@ -84,6 +84,7 @@ def parts(request, tmp_path_factory):
     floats, whole, maybe = np.ctypeslib.ndpointer(np.float32), ctypes.c_int, ctypes.c_void_p
     opened.run_linear.argtypes = [*[whole] * 3, *[floats] * 3, maybe, floats]
     opened.run_convolution.argtypes = [*[whole] * 5, *[floats] * 3, maybe, floats]
+    opened.run_separable.argtypes = [*[whole] * 5, *[floats] * 6]
     opened.run_functions.argtypes = [whole, floats, floats]
     opened.run_sum.argtypes = [floats, floats]
     opened.run_sum.restype = ctypes.c_float
@@ -163,6 +164,34 @@ def test_convolutions_in_floating_point(parts, side, size):
     wanted = torch.conv2d(maps, filters, biases, padding=1)[0].permute(1, 2, 0).numpy()
     found = run_convolution(parts, side, numbers, weight, bias)
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    ("stride", "size"),
+    [(1, (1, 1, 3, 5)), (1, (5, 7, 8, 40)), (1, (4, 2, 20, 20)), (1, (9, 6, 3, 3)),
+     (2, (2, 2, 5, 12)), (2, (8, 6, 20, 33)), (2, (4, 14, 16, 16))],
+    ids=str,
+)  # fmt: skip
+def test_separable_convolutions(parts, stride, size):
+    height, width, inputs, outputs = size
+    rng = np.random.default_rng(inputs)
+    numbers, depth, depth_bias, point, point_bias = (
+        rng.normal(0, 1, shape).astype(np.float32)
+        for shape in (size[:3], (9, inputs), inputs, (outputs, inputs), outputs)
+    )
+    maps = torch.from_numpy(numbers).permute(2, 0, 1)[None]
+    kernels = torch.from_numpy(depth.T.reshape(inputs, 1, 3, 3).copy())
+    middle = torch.conv2d(maps, kernels, torch.from_numpy(depth_bias), stride, 1, groups=inputs)
+    wanted = torch.from_numpy(point)[:, :, None, None]
+    wanted = torch.conv2d(middle, wanted, torch.from_numpy(point_bias)).relu()
+    if stride == 1 and inputs == outputs:
+        wanted = wanted + maps
+    out = np.full((height // stride, width // stride, outputs), np.nan, np.float32)
+    parts.run_separable(
+        *(stride, height, width, inputs, outputs, numbers),
+        *(depth, depth_bias, point, point_bias, out),
+    )
+    np.testing.assert_allclose(out, wanted[0].permute(1, 2, 0).numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("side", [2, 4])

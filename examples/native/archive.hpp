@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -11,6 +12,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "weights.hpp"  // of runtime/native/engine
 
 struct Archive {
   std::map<std::string, std::vector<float>> arrays;
@@ -95,8 +98,47 @@ inline Archive read_archive(const std::string& path) {
     add_array(archive, name, file, data, length);
     entry += 46 + named + file.number<uint16_t>(entry + 30) + file.number<uint16_t>(entry + 32);
   }
-  for (const char* text : {"shape", "lgrnet"})
-    if (!archive.texts.count(text))
-      throw std::runtime_error(path + " is no model of export.native: it holds no " + text);
   return archive;
+}
+
+// What an archive says under a name.
+inline const std::string& told(const Archive& archive, const std::string& name,
+                               const std::string& path) {
+  const auto found = archive.texts.find(name);
+  if (found == archive.texts.end())
+    throw std::runtime_error(path + " is another file than is needed here: it holds no " + name);
+  return found->second;
+}
+
+// The arrays as the engine takes them, which stay in the archive.
+inline lgrnet::Weights weights(const Archive& archive) {
+  lgrnet::Weights all;
+  for (const auto& [name, array] : archive.arrays)
+    all.add(name, {array.data(), static_cast<int64_t>(array.size())});
+  return all;
+}
+
+// The numbers behind a key of flat JSON: "aus": [1, 2, 4] or "grid": 16.
+inline std::vector<float> numbers(const std::string& json, const std::string& key) {
+  const size_t at = json.find('"' + key + "\": ");
+  if (at == std::string::npos) throw std::runtime_error("the model does not tell its " + key);
+  const char* from = json.c_str() + at + key.size() + 4;
+  const bool list = *from == '[';
+  std::vector<float> found;
+  do {
+    from += std::strspn(from, "[, ");
+    char* next;
+    const float value = std::strtof(from, &next);
+    if (next == from) break;
+    found.push_back(value);
+    from = next;
+  } while (list);
+  return found;
+}
+
+// `count` whole numbers behind a key.
+inline void fill(const std::string& json, const std::string& key, int32_t* to, size_t count) {
+  const auto found = numbers(json, key);
+  if (found.size() < count) throw std::runtime_error("the model's " + key + " is short");
+  for (size_t i = 0; i < count; ++i) to[i] = static_cast<int32_t>(found[i]);
 }

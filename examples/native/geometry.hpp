@@ -55,13 +55,23 @@ inline Matrix alignment_matrix(const Anchors& anchors) {
           scale * turn.d, scale * turn.e, shift(low.y, high.y)};
 }
 
-inline Matrix alignment_matrix(const Landmarks& points) {
+inline std::array<Point, 2> eye_centres(const Landmarks& points) {
   const auto mean = [&](int first) {
     Point sum{};
     for (int i = first; i < first + 6; ++i) sum = {sum.x + points[i].x, sum.y + points[i].y};
     return Point{sum.x / 6, sum.y / 6};
   };
-  return alignment_matrix(Anchors{mean(19), mean(25), points[13], points[31], points[37]});
+  return {mean(19), mean(25)};
+}
+
+inline double inter_ocular(const Landmarks& points) {
+  const auto [left, right] = eye_centres(points);
+  return std::hypot(right.x - left.x, right.y - left.y);
+}
+
+inline Matrix alignment_matrix(const Landmarks& points) {
+  const auto [left, right] = eye_centres(points);
+  return alignment_matrix(Anchors{left, right, points[13], points[31], points[37]});
 }
 
 // From an alignment to the network's crop of the aligned face.
@@ -70,4 +80,24 @@ inline Matrix crop_matrix(Matrix alignment) {
   alignment.c -= offset;
   alignment.f -= offset;
   return alignment;
+}
+
+// Whether landmarks may be on a face: in a picture of that size, of a sane size, and near the
+// alignment that they were found with. The network puts them anywhere (runtime/tracking/lost.py).
+inline bool plausible(const Landmarks& landmarks, const Matrix& used, int width, int height) {
+  for (const Point& p : landmarks)
+    if (!std::isfinite(p.x) || !std::isfinite(p.y)) return false;
+  const double eyes = inter_ocular(landmarks);
+  if (!(eyes >= 6 && eyes <= 2. * std::max(width, height))) return false;
+  const auto inside = std::count_if(landmarks.begin(), landmarks.end(), [&](Point p) {
+    return p.x >= 0 && p.y >= 0 && p.x < width && p.y < height;
+  });
+  if (inside < 0.6 * landmarks.size()) return false;
+  const Matrix found = alignment_matrix(landmarks);
+  const double zoom = std::hypot(found.a, found.d) / std::hypot(used.a, used.d);
+  const double turn = std::atan2(found.d, found.a) - std::atan2(used.d, used.a);
+  constexpr double middle = (ALIGNED_SIZE - 1) / 2., most = 30 * 3.14159265358979 / 180;
+  const Point moved = used(found.inverse()({middle, middle}));
+  return zoom >= 1 / 1.5 && zoom <= 1.5 && std::cos(turn) >= std::cos(most) &&
+         std::hypot(moved.x - middle, moved.y - middle) <= 0.25 * ALIGNED_SIZE;
 }

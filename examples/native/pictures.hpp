@@ -1,4 +1,5 @@
-// Pixels: reading a picture, and cutting a face out of it as `warp` of runtime/align.py does.
+// Pixels: reading a picture, making it smaller, and cutting a face out of it as `warp` of
+// runtime/align.py does.
 #pragma once
 
 #include <algorithm>
@@ -56,6 +57,30 @@ inline Picture averaged(const Picture& picture, int factor, int left, int top, i
     for (int row = y; row < y + factor; ++row)
       for (int column = x; column < x + factor; ++column) sum += picture.at(column, row, channel);
     out.bgr[i] = static_cast<uint8_t>(std::lround(sum / (factor * factor)));
+  }
+  return out;
+}
+
+// A smaller picture: each new pixel is the mean of the rectangle of old ones that it covers.
+inline Picture shrunk(const Picture& picture, int width, int height) {
+  Picture out{width, height, std::vector<uint8_t>(size_t{3} * width * height)};
+  const double across = static_cast<double>(picture.width) / width;
+  const double down = static_cast<double>(picture.height) / height;
+  // How much of old pixel i lies in the stretch that begins at `from`.
+  const auto share = [](int i, double from, double length) {
+    return std::min(i + 1., from + length) - std::max<double>(i, from);
+  };
+  for (size_t i = 0; i < out.bgr.size(); ++i) {
+    const double left = i / 3 % width * across, top = i / 3 / width * down;
+    double sum = 0, total = 0;
+    for (int y = static_cast<int>(top); y < std::min<double>(picture.height, top + down); ++y)
+      for (int x = static_cast<int>(left); x < std::min<double>(picture.width, left + across);
+           ++x) {
+        const double weight = share(y, top, down) * share(x, left, across);
+        sum += weight * picture.at(x, y, i % 3);
+        total += weight;
+      }
+    out.bgr[i] = static_cast<uint8_t>(std::lround(sum / total));
   }
   return out;
 }

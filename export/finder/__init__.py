@@ -1,6 +1,6 @@
-"""Face finders as ONNX: ``python -m export.finder weights/lgrnet_finder.pt``.
+"""Face finders as files: ``python -m export.finder weights/lgrnet_finder.pt``.
 
-Unlike the other exports the file takes pictures of any size. It is what
-`runtime.finders.NetworkFinder` has OpenCV run, and is compared with PyTorch there before it gets
-its name.
+Unlike those of the other exports, the graph takes pictures of any size. `runtime.finders` has
+OpenCV run it, or the native engine a file of its own (``-o finder.npz``); either is compared with
+PyTorch there before it gets its name.
 """

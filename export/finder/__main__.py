@@ -1,4 +1,4 @@
-"""``python -m export.finder finder.pt [-o finder.onnx]``."""
+"""``python -m export.finder finder.pt [-o finder.onnx]``, or ``-o finder.npz``."""
 
 import argparse
 import sys
@@ -11,11 +11,18 @@ from runtime.console.stoppable import stoppable
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m export.finder", description="Export a face finder to ONNX."
+        prog="python -m export.finder",
+        description="Export a face finder: to ONNX, or for the native engine.",
     )
     add = parser.add_argument
     add("checkpoint", type=Path, help="finder.pt of lgrnet.finder.train")
-    add("-o", "--output", "--out", type=Path, help="default: beside it, with .onnx")
+    add(
+        "-o",
+        "--output",
+        "--out",
+        type=Path,
+        help="FILE.onnx, or FILE.npz for the native engine; default: beside it, with .onnx",
+    )
     add("--licence", default="unknown", help="of the weights (default: %(default)s)")
     return parser
 

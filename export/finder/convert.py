@@ -1,4 +1,4 @@
-"""From a face finder's checkpoint to one ONNX file."""
+"""From a face finder's checkpoint to one file: an ONNX graph, or the native engine's arrays."""
 
 import logging
 from collections.abc import Mapping
@@ -7,21 +7,27 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import torch
 
 import lgrnet
 from export.errors import ExportError
+from export.finder.arrays import write_arrays
+from export.finder.graph import write_graph
 from export.options import checked_output, require_writable
-from export.serialise import OPSET, quiet_exporter
-from lgrnet.finder.network import CHANNELS, FinderNetwork
+from lgrnet.finder.network import FinderNetwork
 from lgrnet.finder.weights import load_finder
 from runtime.files.atomic import PendingFile
 from runtime.files.digest import file_sha256
-from runtime.finders.network import INPUT, LEAST_SIDE, OUTPUTS, STRIDES
+from runtime.finders.grids_native import FORMAT, NativeGrids
+from runtime.finders.grids_opencv import OpenCVGrids
+from runtime.finders.network import LEAST_SIDE, Grids
+from runtime.native.library import find_library
 
 UNKNOWN = "unknown"
 """Licence of a finder of which none is told."""
+
+NATIVE = ".npz"
+"""Suffix of files for the native engine."""
 
 TOLERANCE = 1e-3
 """Most that an output may differ from PyTorch's: a thousandth of a stride, or of a logit."""
@@ -35,11 +41,12 @@ logger = logging.getLogger(__name__)
 def export_finder(
     checkpoint: str | Path, output: str | Path | None = None, licence: str = UNKNOWN
 ) -> Path:
-    """Write a face finder as ONNX.
+    """Write a face finder as ONNX, or for the native engine.
 
     Args:
         checkpoint: Written by ``python -m lgrnet.finder.train``.
-        output: Where to; None for the checkpoint's name with the suffix ``.onnx``.
+        output: Where to: ``.onnx``, or ``.npz`` for the native engine; None for the checkpoint's
+            name with the suffix ``.onnx``.
         licence: Of the weights; travels with them.
 
     Returns:
@@ -47,37 +54,37 @@ def export_finder(
 
     Raises:
         CheckpointError: The checkpoint is missing, damaged or of something else.
-        ExportError: OpenCV does not compute what PyTorch does.
+        ExportError: The engine does not compute what PyTorch does.
+        ImportError: The native engine is not compiled for this machine.
         InputError: The output cannot be written.
         ValueError: The output's name has another suffix.
     """
     checkpoint = Path(checkpoint)
+    native = output is not None and Path(output).suffix.lower() == NATIVE
+    if native:
+        find_library()
     network, meta = load_finder(checkpoint)
-    path = checked_output(output, checkpoint.with_suffix(".onnx"))
+    path = checked_output(output, checkpoint.with_suffix(NATIVE if native else ".onnx"))
+    about = {
+        "format": FORMAT,
+        "checkpoint": f"{checkpoint.name} {file_sha256(checkpoint)}",
+        "training_data": _training_data(meta),
+        "licence": licence,
+        "lgrnet": lgrnet.__version__,
+    }
     pending = PendingFile(path)
     require_writable(pending)
     with pending as part:
-        proto = _trace(network)
-        onnx.helper.set_model_props(
-            proto,
-            {
-                "format": "lgrnet-face-finder-1",
-                "strides": ", ".join(map(str, STRIDES)),
-                "channels": f"{CHANNELS}: score, box, five points; see runtime/finders/network.py",
-                "checkpoint": f"{checkpoint.name} {file_sha256(checkpoint)}",
-                "training_data": _training_data(meta),
-                "licence": licence,
-                "lgrnet": lgrnet.__version__,
-            },
-        )
-        onnx.save_model(proto, part)
-        worst = _compare(network, part)
+        (write_arrays if native else write_graph)(network, part, about)
+        grids = NativeGrids(path=part) if native else OpenCVGrids(part)
+        engine = "the native engine" if native else f"OpenCV {cv2.__version__}"
+        worst = _compare(network, grids)
         if not worst <= TOLERANCE:
             raise ExportError(
-                f"OpenCV {cv2.__version__} computes other outputs than PyTorch: they differ by up "
-                f"to {worst:.2g}, {TOLERANCE:g} is allowed"
+                f"{engine} computes other outputs than PyTorch: they differ by up to {worst:.2g}, "
+                f"{TOLERANCE:g} is allowed"
             )
-    logger.info("%s: within %.1e of PyTorch in OpenCV %s", path, worst, cv2.__version__)
+    logger.info("%s: within %.1e of PyTorch in %s", path, worst, engine)
     return path
 
 
@@ -92,38 +99,16 @@ def _training_data(meta: Mapping[str, Any]) -> str:
     )
 
 
-def _trace(network: FinderNetwork) -> onnx.ModelProto:
-    rows, columns = torch.export.Dim("rows"), torch.export.Dim("columns")
-    picture = torch.zeros(1, 3, 3 * STRIDES[-1], 5 * STRIDES[-1])
-    with torch.inference_mode(), quiet_exporter():
-        program = torch.onnx.export(
-            network,
-            (picture,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_shapes=({2: STRIDES[-1] * rows, 3: STRIDES[-1] * columns},),
-            verbose=False,
-        )
-    assert program is not None  # as with dynamo=False alone
-    proto = program.model_proto
-    for node in proto.graph.node:  # stack traces and paths of our source code
-        del node.metadata_props[:]
-    return proto
-
-
-def _compare(network: FinderNetwork, path: Path) -> float:
-    """Return how far OpenCV is from PyTorch, on noise of several sizes."""
-    opened = cv2.dnn.readNetFromONNX(np.fromfile(path, np.uint8))
+def _compare(network: FinderNetwork, grids: Grids) -> float:
+    """Return how far an engine is from PyTorch, on noise of several sizes."""
     rng = np.random.default_rng(0)
     worst = 0.0
     for height, width in SIZES:
         coarse = rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8)
-        blob = cv2.dnn.blobFromImage(cv2.resize(coarse, (width, height)))
-        opened.setInput(blob, INPUT)
+        picture = cv2.resize(coarse, (width, height))
+        blob = torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32))
         with torch.inference_mode():
-            wanted = [output.numpy() for output in network(torch.from_numpy(blob))]
-        for found, right in zip(opened.forward(OUTPUTS), wanted, strict=True):
+            wanted = [output[0].numpy() for output in network(blob)]
+        for found, right in zip(grids(picture), wanted, strict=True):
             worst = max(worst, float(np.abs(found - right).max()))
     return worst

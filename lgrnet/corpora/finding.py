@@ -7,7 +7,7 @@ import numpy as np
 from runtime.align import alignment_matrix
 from runtime.detector import Detector
 from runtime.files.digest import file_sha256
-from runtime.finders.network import MODEL
+from runtime.finders.grids_opencv import MODEL
 from runtime.packaged import DEFAULT, model_path
 
 

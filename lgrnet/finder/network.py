@@ -22,9 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runtime.finders.network import STRIDES, UNIT
-
-CHANNELS = 15
+from runtime.finders.network import CHANNELS, STRIDES, UNIT
 
 WIDTHS, DEPTHS, FEATURES = (16, 32, 64, 96, 128), (1, 2, 3, 2), 48
 

@@ -1,8 +1,6 @@
 """The project's own engine (`runtime.native`), on the CPU."""
 
 import ctypes
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,9 @@ import numpy as np
 from runtime.backends.fixed_batch import FixedBatch
 from runtime.errors import DeviceError, ModelError
 from runtime.landmarks import COUNT
+from runtime.native.handle import Handle
 from runtime.native.library import HistogramCallback, find_library
 from runtime.native.model import NativeModel, NetworkShape, read_model
-from runtime.one_thread import OneThread
-
-_MESSAGE = 500  # bytes
 
 
 class NativeBackend(FixedBatch):
@@ -42,26 +38,14 @@ class NativeBackend(FixedBatch):
         self.precision = self.spec.precision
         self.threads = threads
         self.provider = f"native {self._library.lgrnet_instruction_set().decode()}"
-        self._process, self._alone = os.getpid(), OneThread("model", "open one for each")
-        self._arrays = model.arrays  # the engine reads some of them where they are
         name = path if isinstance(path, Path) else "in memory"
-        self._handle: int | None = self._open(model, name)
-
-    def _open(self, model: NativeModel, name: Path | str) -> int:
-        arrays = list(model.arrays.values())
-        count = len(arrays)
-        handle, message = _call(
-            self._library.lgrnet_open,
-            ctypes.byref(_Shape.of(model.shape)),
-            (ctypes.c_char_p * count)(*(key.encode() for key in model.arrays)),
-            (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays)),
-            (ctypes.c_int64 * count)(*(array.size for array in arrays)),
-            count,
-            self.threads,
-        )
-        if not handle:
-            raise ModelError(f"model {name} cannot be opened by the native engine: {message}")
-        return handle
+        functions = self._library.lgrnet_open, self._library.lgrnet_close
+        try:
+            self._handle = Handle(functions, _Shape.of(model.shape), model.arrays, threads, "model")
+        except ValueError as error:
+            raise ModelError(
+                f"model {name} cannot be opened by the native engine: {error}"
+            ) from error
 
     def observe(self) -> None:
         """From now on count what the layers see; for a float32 model on one thread.
@@ -71,7 +55,7 @@ class NativeBackend(FixedBatch):
         """
         if self.threads != 1:
             raise ValueError(f"layers are observed on 1 thread, not {self.threads}")
-        self._do(self._library.lgrnet_observe)
+        self._handle.do(self._library.lgrnet_observe)
 
     def histograms(self) -> dict[str, np.ndarray]:
         """Give what was counted since `observe`.
@@ -86,7 +70,7 @@ class NativeBackend(FixedBatch):
             shape = (groups, positions, 256)
             found[name.decode()] = np.ctypeslib.as_array(counts, shape).copy()
 
-        self._do(self._library.lgrnet_histograms, HistogramCallback(take))
+        self._handle.do(self._library.lgrnet_histograms, HistogramCallback(take))
         return found
 
     def _run(self, faces: np.ndarray) -> list[np.ndarray]:
@@ -95,32 +79,11 @@ class NativeBackend(FixedBatch):
         landmarks = np.empty((len(faces), COUNT, 2), np.float32)
         intensity = np.empty_like(probability)
         for each in zip(faces, probability, landmarks, intensity, strict=True):
-            self._do(self._library.lgrnet_run, *(array.ctypes.data for array in each))
+            self._handle.do(self._library.lgrnet_run, *(array.ctypes.data for array in each))
         return [probability, landmarks, *([intensity] if self.spec.intensity else [])]
 
-    def _do(self, function: Callable[..., int], *arguments: object) -> None:
-        with self._alone:  # two in one engine would write into the same memory
-            done, message = _call(function, self._handle, *arguments)
-        if not done:
-            raise RuntimeError(f"the native engine could not go on: {message}")
-
     def _release(self) -> None:
-        with self._alone:
-            handle, self._handle = self._handle, None
-            # A forked child has none of the threads that closing waits for.
-            if handle and os.getpid() == self._process:
-                self._library.lgrnet_close(handle)
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            self._release()
-
-
-def _call(function: Callable[..., int | None], *arguments: object) -> tuple[int | None, str]:
-    """Call a function of the engine; what it returns, and what it says if that is nothing."""
-    message = ctypes.create_string_buffer(_MESSAGE)
-    returned = function(*arguments, message, _MESSAGE)
-    return returned, message.value.decode(errors="replace")
+        self._handle.close()
 
 
 class _Shape(ctypes.Structure):

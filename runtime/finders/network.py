@@ -1,29 +1,24 @@
-"""A small network of our own that finds faces, packaged, run by OpenCV.
+"""A small network of our own that finds faces, packaged.
 
 It was trained on rendered heads alone (`lgrnet.finder`), and answers on three grids of cells, 8, 16
 and 32 pixels apart: whether a face has its middle there, how large it is, and where its eyes, nose
-and mouth corners are.
+and mouth corners are. OpenCV computes it, or the native engine where the model runs there too.
 """
 
-from pathlib import Path
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 
 from runtime.align import BORDER, anchor_matrix
-from runtime.errors import OpenCVError
-from runtime.files.digest import file_sha256
 from runtime.finders.base import SEARCH_SIDE, FoundFace, checked_side, reduce
-
-MODEL = Path(__file__).with_name("network.onnx")
-"""The packaged network; ``python -m export.finder`` writes it."""
-
-INPUT, OUTPUTS = "picture", ("fine", "middle", "coarse")
-"""Names in the file: (1, 3, H, W) float32, BGR, 0 to 255, both sides multiples of 32; and for each
-grid (1, 15, H / stride, W / stride) float32."""
+from runtime.finders.grids_opencv import OpenCVGrids
 
 STRIDES = (8, 16, 32)
 """Pixels from one cell of a grid to the next."""
+
+CHANNELS = 15
+"""Numbers a cell, see `read_grid`."""
 
 LEAST_SIDE = 64
 """Smallest height and width that the network is given, pixels: where the coarse grid has a single
@@ -39,6 +34,27 @@ SAME = 0.35
 """Overlap of two boxes from which the less sure one is dropped."""
 
 
+class Grids(Protocol):
+    """The network, computed by one engine."""
+
+    engine: str
+    """What computes it, in words."""
+
+    sha256: str
+    """Digest of its file."""
+
+    def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
+        """Compute what the cells say.
+
+        Args:
+            picture: (H, W, 3) uint8, BGR; H and W are multiples of 32, of `LEAST_SIDE` at least.
+
+        Returns:
+            For each of `STRIDES` (15, H / stride, W / stride) float32, see `read_grid`.
+        """
+        ...
+
+
 class NetworkFinder:
     """The packaged network: half profiles, tilted and small faces as well, with any OpenCV.
 
@@ -47,37 +63,43 @@ class NetworkFinder:
     Args:
         threshold: Least score of a face.
         search_side: Longer side to which larger frames are reduced for the search, pixels.
+        engine: What computes the network: ``"opencv"``, or ``"native"``, which is faster where it
+            has been compiled. They find the same, as they differ by rounding only.
+        threads: CPU threads of the native engine. OpenCV takes as many as ``cv2.setNumThreads``
+            says.
 
     Attributes:
+        engine: What computes the network, in words.
         sha256: Digest of the packaged file.
 
     Raises:
-        OpenCVError: The packaged file is missing or damaged.
-        ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`, or ``threshold`` not above 0 and
-            up to 1.
+        ImportError: The native engine is not compiled for this machine.
+        ModelError: The packaged file for the native engine is missing or damaged.
+        OpenCVError: The packaged file for OpenCV is missing or damaged.
+        ValueError: ``search_side`` is below `LEAST_SEARCH_SIDE`, ``threshold`` not above 0 and
+            up to 1, or the engine unknown.
     """
 
     name = "network"
 
-    def __init__(self, threshold: float = THRESHOLD, search_side: int = SEARCH_SIDE) -> None:
+    def __init__(
+        self,
+        threshold: float = THRESHOLD,
+        search_side: int = SEARCH_SIDE,
+        engine: Literal["opencv", "native"] = "opencv",
+        threads: int = 1,
+    ) -> None:
         self._search_side = checked_side(search_side)
         if not 0 < threshold <= 1:
             raise ValueError(f"threshold must be above 0 and up to 1, got {threshold}")
         self._threshold = threshold
-        # OpenCV gets the bytes and not the path, as on Windows it opens none with letters beyond
-        # ASCII.
-        try:
-            self._network = cv2.dnn.readNetFromONNX(np.fromfile(MODEL, np.uint8))
-            self.sha256 = file_sha256(MODEL)
-        except (OSError, cv2.error) as error:
-            raise OpenCVError(
-                f"the packaged face finder {MODEL} cannot be read by OpenCV {cv2.__version__}: "
-                f"reinstall lgrnet ({error})"
-            ) from error
+        self._given = engine, threads
+        self._grids = _open(engine, threads)
+        self.engine, self.sha256 = self._grids.engine, self._grids.sha256
 
     def clone(self) -> "NetworkFinder":
         """Open another one of the same settings, for another thread."""
-        return NetworkFinder(self._threshold, self._search_side)
+        return NetworkFinder(self._threshold, self._search_side, *self._given)
 
     def find(self, frame: np.ndarray) -> list[FoundFace]:
         """Search a frame; see `FaceFinder.find`."""
@@ -110,15 +132,23 @@ class NetworkFinder:
         padded = cv2.copyMakeBorder(
             image, 0, tall - height, 0, wide - width, cv2.BORDER_CONSTANT, value=BORDER
         )
-        self._network.setInput(cv2.dnn.blobFromImage(padded), INPUT)
-        maps = self._network.forward(OUTPUTS)
         grids = [
-            read_grid(grid[0], stride, self._threshold)
-            for grid, stride in zip(maps, STRIDES, strict=True)
+            read_grid(grid, stride, self._threshold)
+            for grid, stride in zip(self._grids(padded), STRIDES, strict=True)
         ]
         scores, boxes, points = (np.concatenate(part) for part in zip(*grids, strict=True))
         kept = np.ravel(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0, SAME)).astype(int)
         return scores[kept], boxes[kept], points[kept]
+
+
+def _open(engine: str, threads: int) -> Grids:
+    if engine == "opencv":
+        return OpenCVGrids()
+    if engine == "native":
+        from runtime.finders.grids_native import NativeGrids
+
+        return NativeGrids(threads)
+    raise ValueError(f"engine {engine!r} is unknown: give 'opencv' or 'native'")
 
 
 def read_grid(

@@ -2,6 +2,7 @@
 
 import operator
 from pathlib import Path
+from typing import Literal
 
 from runtime.errors import InputError
 from runtime.finders.base import SEARCH_SIDE, FaceFinder
@@ -14,7 +15,10 @@ PACKAGED = (NetworkFinder.name, CascadeFinder.name)
 
 
 def open_finder(
-    finder: FaceFinder | str | Path | None, search_side: int | None = None
+    finder: FaceFinder | str | Path | None,
+    search_side: int | None = None,
+    engine: Literal["opencv", "native"] = "opencv",
+    threads: int = 1,
 ) -> FaceFinder:
     """Make a finder of what a user gives.
 
@@ -23,6 +27,8 @@ def open_finder(
             network.
         search_side: Longer side to which larger frames are reduced for the search, pixels; None
             for `SEARCH_SIDE`.
+        engine: What computes the packaged network, see `NetworkFinder`.
+        threads: CPU threads of the native engine.
 
     Returns:
         The finder.
@@ -30,13 +36,14 @@ def open_finder(
     Raises:
         FileNotFoundError: The path leads nowhere.
         InputError: The path is no YuNet model, or the object is not a finder, for example a class.
+        ImportError: The native engine is to compute it, and is not compiled for this machine.
         OpenCVError: This OpenCV lacks what the finder needs.
         TypeError: ``search_side`` is not whole.
         ValueError: ``search_side`` is too small, or given with a finder of the caller's own.
     """
     side = SEARCH_SIDE if search_side is None else operator.index(search_side)
     if finder is None or finder == NetworkFinder.name:
-        return NetworkFinder(search_side=side)
+        return NetworkFinder(search_side=side, engine=engine, threads=threads)
     if finder == CascadeFinder.name:
         return CascadeFinder(search_side=side)
     names = " or ".join(map(repr, PACKAGED))

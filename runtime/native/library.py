@@ -126,8 +126,12 @@ def open_library(path: Path) -> ctypes.CDLL | None:
     library.lgrnet_run.argtypes = [*5 * (pointer,), *message]
     library.lgrnet_observe.argtypes = [pointer, *message]
     library.lgrnet_histograms.argtypes = [pointer, HistogramCallback, *message]
-    library.lgrnet_close.argtypes = [pointer]
-    library.lgrnet_close.restype = None
+    library.lgrnet_finder_open.restype = pointer
+    library.lgrnet_finder_open.argtypes = library.lgrnet_open.argtypes
+    library.lgrnet_finder_run.argtypes = [*2 * (pointer,), *2 * (whole,), *3 * (pointer,), *message]
+    for close in (library.lgrnet_close, library.lgrnet_finder_close):
+        close.argtypes = [pointer]
+        close.restype = None
     return library
 
 

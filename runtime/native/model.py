@@ -10,6 +10,7 @@ import numpy as np
 
 from runtime.errors import ModelError, SpecError
 from runtime.landmarks import COUNT
+from runtime.native.archive import as_weights, read_archive, write_archive
 from runtime.spec import METADATA_KEY, ModelSpec
 
 SHAPE_KEY = "shape"
@@ -103,13 +104,9 @@ def write_model(path: Path, model: NativeModel) -> None:
             name: array.astype(stored if name.endswith(".weight") else np.float32)
             for name, array in model.arrays.items()
         }
-    _check_finite(arrays)
+    _check_ranges(arrays)
     texts = {**model.spec.to_metadata(), SHAPE_KEY: json.dumps(asdict(model.shape))}
-    # Any, as a type checker cannot know that none of the names is an option of NumPy's.
-    content: dict[str, Any] = {key: np.array(text) for key, text in texts.items()} | arrays
-    # Through a file object, as NumPy would add a suffix to a name.
-    with path.open("wb") as file:
-        np.savez(file, **content)
+    write_archive(path, texts, arrays)
 
 
 def read_model(path: Path) -> NativeModel:
@@ -125,24 +122,7 @@ def read_model(path: Path) -> NativeModel:
         ModelError: The file is damaged, or no model of the native engine.
         SpecError: The file is of another version, or does not say what it is.
     """
-    try:
-        # NumPy leaves a file open that it cannot read, if it opened it.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            # What claims to have a comment hides the files behind it; NumPy writes none.
-            if any(member.comment for member in archive.zip.infolist()):
-                raise ValueError("its table of contents does not hold together")
-            members = archive.zip.infolist()
-            if any(not m.filename.endswith(".npy") for m in members):
-                raise ValueError("it holds more than arrays")
-            # NumPy stores; what is packed may be a thousand times as large.
-            if sum(member.file_size for member in members) > path.stat().st_size:
-                raise ValueError("its arrays are larger than the file")
-            content = {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile's, NumPy's and, of arrays' headers, the tokenizer's
-        raise ModelError(
-            f"model {path} cannot be opened; it is damaged, or not a file of the native engine: "
-            f"{' '.join(str(error).split())}"
-        ) from error
+    content = read_archive(path)
     texts = {key: str(content.pop(key)) for key in (METADATA_KEY, SHAPE_KEY) if key in content}
     spec = ModelSpec.from_metadata(texts, str(path))
     try:
@@ -151,11 +131,8 @@ def read_model(path: Path) -> NativeModel:
             key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
         }
         shape = NetworkShape(**values)
-        others = [name for name, array in content.items() if array.dtype.kind not in "fiu"]
-        if others:
-            raise ValueError(f"{', '.join(others)}: no numbers")
-        arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in content.items()}
-        _check_finite(arrays)
+        arrays = as_weights(content)
+        _check_ranges(arrays)
         _check_indices(arrays, shape)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ModelError(f"model {path} is not usable ({error}): export it again") from error
@@ -165,11 +142,8 @@ def read_model(path: Path) -> NativeModel:
     return NativeModel(spec, shape, arrays)
 
 
-def _check_finite(arrays: Mapping[str, np.ndarray]) -> None:
-    """Check that all are numbers: a ReLU makes zeros of others, and nobody would see it."""
+def _check_ranges(arrays: Mapping[str, np.ndarray]) -> None:
     for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} holds numbers that are not finite in {array.dtype}")
         if name.endswith(".range") and not (array > 0).all():
             raise ValueError(f"{name} holds ranges that are not above 0")
 

@@ -1,5 +1,5 @@
-// What Python calls (runtime.backends.native, through ctypes). Nothing is thrown across: functions
-// that can fail return null or 0 and leave the reason in `message`.
+// What Python calls (runtime.backends.native and runtime.finders.native, through ctypes). Nothing
+// is thrown across: functions that can fail return null or 0 and leave the reason in `message`.
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -7,13 +7,23 @@
 #include <vector>
 
 #include "cpu.hpp"
+#include "finder.hpp"
 #include "network.hpp"
 
+using lgrnet::FinderNetwork;
 using lgrnet::Network;
 
 namespace {
 
 Network& network(void* engine) { return *static_cast<Network*>(engine); }
+
+// What a file holds: `count` arrays, which must stay where they are while the engine is open.
+lgrnet::Weights weights(const char* const* names, const float* const* data, const int64_t* sizes,
+                        int count) {
+  lgrnet::Weights all;
+  for (int i = 0; i < count; ++i) all.add(names[i], {data[i], sizes[i]});
+  return all;
+}
 
 // What work() returns; if it throws, the reason goes into `message`, and nothing is returned.
 template <class Work>
@@ -38,14 +48,10 @@ const char* lgrnet_instruction_set() { return lgrnet::instruction_set(); }
 
 int lgrnet_runs_here() { return lgrnet::runs_here(); }
 
-// names, data, sizes: `count` arrays, which must stay where they are while the engine is open.
 void* lgrnet_open(const lgrnet::Shape* shape, const char* const* names, const float* const* data,
                   const int64_t* sizes, int count, int threads, char* message, int message_size) {
-  return guarded(message, message_size, [&] {
-    lgrnet::Weights weights;
-    for (int i = 0; i < count; ++i) weights.add(names[i], {data[i], sizes[i]});
-    return new Network(*shape, weights, threads);
-  });
+  return guarded(message, message_size,
+                 [&] { return new Network(*shape, weights(names, data, sizes, count), threads); });
 }
 
 // Network::run.
@@ -85,5 +91,24 @@ int lgrnet_histograms(void* engine, void (*take)(const char*, int, int, const fl
 }
 
 void lgrnet_close(void* engine) { delete static_cast<Network*>(engine); }
+
+void* lgrnet_finder_open(const lgrnet::FinderShape* shape, const char* const* names,
+                         const float* const* data, const int64_t* sizes, int count, int threads,
+                         char* message, int message_size) {
+  return guarded(message, message_size, [&] {
+    return new FinderNetwork(*shape, weights(names, data, sizes, count), threads);
+  });
+}
+
+// FinderNetwork::run.
+int lgrnet_finder_run(void* finder, const uint8_t* picture, int height, int width, float* fine,
+                      float* middle, float* coarse, char* message, int message_size) {
+  return guarded(message, message_size, [&] {
+    static_cast<FinderNetwork*>(finder)->run(picture, height, width, {fine, middle, coarse});
+    return 1;
+  });
+}
+
+void lgrnet_finder_close(void* finder) { delete static_cast<FinderNetwork*>(finder); }
 }
 #pragma GCC visibility pop
