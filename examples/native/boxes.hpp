@@ -23,6 +23,14 @@ inline Box face_box(const Landmarks& landmarks) {
   return {left, top, high.x + 0.35 * unit - left, high.y + 0.55 * unit - top};
 }
 
+// About the same box around a face of which only the alignment is known.
+inline Box alignment_box(const Matrix& alignment) {
+  constexpr double middle = (ALIGNED_SIZE - 1) / 2.;
+  const Point at = alignment.inverse()({middle, middle});
+  const double side = 0.8 * ALIGNED_SIZE / std::hypot(alignment.a, alignment.d);
+  return {at.x - side / 2, at.y - side / 2, side, side};
+}
+
 inline double common(const Box& a, const Box& b) {
   const auto along = [](double a, double length_a, double b, double length_b) {
     return std::max(0., std::min(a + length_a, b + length_b) - std::max(a, b));

@@ -38,14 +38,22 @@ class Detector {
       throw std::runtime_error("what the model says of itself does not fit: export it again");
   }
 
-  // The faces, the largest found first. Each is looked at in the finder's alignment, then in that
-  // of its landmarks, as the network was trained.
-  std::vector<Face> detect(const Picture& picture) {
+  // The faces of a picture by itself, the largest found first, at most so many; those that are in
+  // `known` boxes are left out. Each is looked at in the finder's alignment, then in that of its
+  // landmarks, as the network was trained.
+  std::vector<Face> detect(const Picture& picture, size_t most = SIZE_MAX,
+                           std::vector<Box> known = {}) {
     std::vector<FoundFace> found = finder_.find(picture);
+    std::erase_if(found, [&](const FoundFace& face) {
+      const Box box = alignment_box(alignment_matrix(face.anchors));
+      return std::any_of(known.begin(), known.end(),
+                         [&](const Box& other) { return overlap(box, other) >= AGAIN; });
+    });
     std::stable_sort(found.begin(), found.end(),
                      [](const auto& a, const auto& b) { return a.box.area() > b.box.area(); });
     std::vector<Face> faces;
     for (const FoundFace& each : found) {
+      if (faces.size() >= most) break;
       const Matrix guess = alignment_matrix(each.anchors);
       const Face first = look(picture, guess);
       if (!plausible(first.landmarks, guess, picture.width, picture.height) ||
@@ -53,40 +61,14 @@ class Detector {
         continue;
       const Matrix used = alignment_matrix(first.landmarks);
       Face second = look(picture, used);
-      const bool again = std::any_of(faces.begin(), faces.end(), [&](const Face& face) {
-        return same_face(face.box, second.box);
-      });
+      const bool again = std::any_of(known.begin(), known.end(),
+                                     [&](const Box& box) { return same_face(box, second.box); });
       if (again || !plausible(second.landmarks, used, picture.width, picture.height)) continue;
       second.score = each.score;
+      known.push_back(second.box);
       faces.push_back(std::move(second));
     }
     return faces;
-  }
-
-  std::vector<float> aus, thresholds;
-  bool tells_intensity;
-
- private:
-  Archive archive_;
-  lgrnet::Shape shape_;
-  lgrnet::Network network_;
-  FaceFinder finder_;
-
-  static lgrnet::Shape read_shape(const std::string& json) {
-    lgrnet::Shape shape{};
-    fill(json, "aus", &shape.aus, 1);
-    fill(json, "crop", &shape.crop, 1);
-    fill(json, "input", &shape.input, 1);
-    fill(json, "stride", &shape.stride, 1);
-    fill(json, "grid", &shape.grid, 1);
-    fill(json, "cells", &shape.cells, 1);
-    fill(json, "radius", &shape.radius, 1);
-    fill(json, "stem", shape.stem, 2);
-    fill(json, "feature", shape.feature, 3);
-    fill(json, "refine", shape.refine, 3);
-    shape.cells_per_pixel = numbers(json, "cells_per_pixel").at(0);
-    shape.slope = numbers(json, "slope").at(0);
-    return shape;
   }
 
   // What the network says of one face, given its alignment.
@@ -109,5 +91,33 @@ class Detector {
     const Picture upright{ALIGNED_SIZE, ALIGNED_SIZE,
                           cut(picture, alignment_matrix(landmarks), ALIGNED_SIZE)};
     return !finder_.find(shrunk(upright, ALIGNED_SIZE / 2, ALIGNED_SIZE / 2)).empty();
+  }
+
+  std::vector<float> aus, thresholds;
+  bool tells_intensity;
+
+ private:
+  static constexpr double AGAIN = 0.3;  // overlap with a known face from which a find is the same
+
+  Archive archive_;
+  lgrnet::Shape shape_;
+  lgrnet::Network network_;
+  FaceFinder finder_;
+
+  static lgrnet::Shape read_shape(const std::string& json) {
+    lgrnet::Shape shape{};
+    fill(json, "aus", &shape.aus, 1);
+    fill(json, "crop", &shape.crop, 1);
+    fill(json, "input", &shape.input, 1);
+    fill(json, "stride", &shape.stride, 1);
+    fill(json, "grid", &shape.grid, 1);
+    fill(json, "cells", &shape.cells, 1);
+    fill(json, "radius", &shape.radius, 1);
+    fill(json, "stem", shape.stem, 2);
+    fill(json, "feature", shape.feature, 3);
+    fill(json, "refine", shape.refine, 3);
+    shape.cells_per_pixel = numbers(json, "cells_per_pixel").at(0);
+    shape.slope = numbers(json, "slope").at(0);
+    return shape;
   }
 };

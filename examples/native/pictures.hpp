@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
+#include <istream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -22,14 +22,12 @@ struct Picture {
   }
 };
 
-// A binary PPM file, the simplest of all: ffmpeg -i picture.jpg picture.ppm
-inline Picture read_ppm(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw std::runtime_error(path + " cannot be opened");
+// The next picture of binary PPM, the simplest format of all, which ffmpeg writes. Gives false at
+// the end.
+inline bool read_ppm(std::istream& stream, const std::string& name, Picture& picture) {
   std::string magic;
   int most = 0;
-  Picture picture{};
-  stream >> magic;
+  if (!(stream >> magic)) return false;
   for (int* number : {&picture.width, &picture.height, &most}) {
     while ((stream >> std::ws).peek() == '#') stream.ignore(1000, '\n');  // as GIMP writes
     stream >> *number;
@@ -38,12 +36,12 @@ inline Picture read_ppm(const std::string& path) {
   constexpr int LARGEST = 1 << 15;
   if (magic != "P6" || most != 255 || std::min(picture.width, picture.height) < 1 ||
       std::max(picture.width, picture.height) > LARGEST)
-    throw std::runtime_error(path + " is no binary PPM file of 255 levels");
+    throw std::runtime_error(name + " is no binary PPM of 255 levels");
   picture.bgr.resize(size_t{3} * picture.width * picture.height);
   if (!stream.read(reinterpret_cast<char*>(picture.bgr.data()), picture.bgr.size()))
-    throw std::runtime_error(path + " is cut");
+    throw std::runtime_error(name + " is cut");
   for (size_t i = 0; i < picture.bgr.size(); i += 3) std::swap(picture.bgr[i], picture.bgr[i + 2]);
-  return picture;
+  return true;
 }
 
 // The means of factor × factor pixels, from (left, top) on.
