@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from some_tracks import far, ids, two, where
-from test_runtime_fixtures import MEAN_FACE, spot
+from test_runtime_fixtures import MEAN_FACE, spot, wall
 
 from runtime.boxes import face_box
 from runtime.pipeline import Look, Sighting
 from runtime.tracking.motion import Motion
-from runtime.tracking.tracker import LONGEST_MEETING, Track
+from runtime.tracking.track import Track
+from runtime.tracking.tracker import LONGEST_MEETING
 
 
 def test_faces_that_cross_keep_their_numbers(detector):
@@ -51,8 +52,7 @@ def dragged(number: int, start: float, step: float) -> Track:
         track.found(None, box(min(i, 32)))
     track.lose()
     for _ in range(15):
-        track.age += 1
-        track.predict(seen=False)
+        track.await_return((10_000, 10_000))
     return track
 
 
@@ -119,4 +119,32 @@ def test_of_two_behind_a_pillar_the_one_that_was_on_its_way_there_comes_out(dete
     middle = MEAN_FACE.mean(0) / 4
     for x, track in ((320 + 25, left), (240 + 25, right)):
         look = Look(MEAN_FACE / 4 + (x, 125) - middle, np.zeros(3), None)
-        assert detector._tracker._recognise([Sighting(look, 0.9)]) == {0: track}
+        assert detector._tracker._recognise([Sighting(look, 0.9)], wall(640, 480)) == {0: track}
+
+
+def leaves_and(comes_back, detector, away=40):
+    """One stays; one leaves to the right and, or somebody else, comes from there again."""
+    for x in range(600, 1340, 12):
+        seen = ids(detector.track(far(150, x)))
+    assert seen == [0]
+    for _ in range(away):
+        seen = ids(detector.track(far(150)))
+    assert seen == [0]
+    for x in range(1330, 900, -12):
+        seen = ids(detector.track(comes_back(far(150, x))))
+    return seen
+
+
+@pytest.mark.parametrize("away", [3, 30, 60])
+def test_whoever_leaves_the_frame_and_comes_back_keeps_the_number(detector, away):
+    assert ids(detector.track(far(150, 600))) == [0, 1]
+    assert leaves_and(lambda frame: frame, detector, away) == [0, 1]
+
+
+def test_whoever_looks_other_and_comes_from_there_is_somebody_else(detector):
+    assert ids(detector.track(far(150, 600))) == [0, 1]
+
+    def before_a_blue_wall(frame):
+        return np.maximum(frame, np.array([140, 10, 60], np.uint8))
+
+    assert leaves_and(before_a_blue_wall, detector) == [0, 2]

@@ -64,3 +64,31 @@ def test_distance_counts_place_and_size():
     assert motion.distance(box(130, 140)) == pytest.approx(1)
     assert motion.distance(box(100, 100, 100)) == pytest.approx(np.log(2))
     assert motion.distance(box(150, 100, 100)) == pytest.approx(0.5 + np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "end"),
+    [
+        ((600, 100), (9, 0), (665, 100)),
+        ((30, 100), (-9, 0), (-25, 100)),
+        ((300, 20), (0, -9), None),
+    ],
+)
+def test_whoever_leaves_a_frame_waits_just_outside(start, step, end):
+    motion = follow([box(start[0] + step[0] * i, start[1] + step[1] * i) for i in range(10)])
+    for _ in range(70):
+        motion.predict(seen=False)
+        motion.stay_beside((640, 360))
+    assert (motion.x, motion.y) == pytest.approx(end or (300, -25), abs=15)
+    assert not motion.is_inside((640, 360))
+    assert motion.distance(box(*np.clip((motion.x, motion.y), 0, (640, 360)))) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("place", "inside"), [((0, 0), True), ((640, 360), True), ((641, 9), False), ((9, -1), False)]
+)
+def test_what_is_inside_a_frame(place, inside):
+    assert Motion.of_box(box(*place)).is_inside((640, 360)) is inside
+    still = Motion.of_box(box(*place))
+    still.stay_beside((640, 360))
+    assert (still.x, still.y) == place, "from half its size outside on it is held"

@@ -8,7 +8,7 @@ from runtime.boxes import alignment_box
 from runtime.detector import Detector
 from runtime.finders import FoundFace
 from runtime.settings import SEARCH_EVERY
-from runtime.tracking import tracker
+from runtime.tracking import track, tracker
 from runtime.tracking.scene import View
 from runtime.tracking.tracker import MAX_MISSES, REMEMBER, SOON
 
@@ -44,7 +44,7 @@ def test_face_that_is_lit_otherwise_all_at_once_stays(detector, finder):
 
 
 def test_face_that_turns_into_wall_is_lost(detector, finder, monkeypatch):
-    monkeypatch.setattr(tracker, "alike", lambda *_: True)  # little by little
+    monkeypatch.setattr(track, "alike", lambda *_: True)  # little by little
     for _ in range(3):
         assert detector.track(spot(150, 120))
     shown = [len(detector.track(wall())) for _ in range(5 + MAX_MISSES)]

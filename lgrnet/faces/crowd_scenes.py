@@ -125,6 +125,16 @@ SCENES: tuple[CrowdScene, ...] = (
         ),
     ),
     CrowdScene(
+        "taking_turns",
+        200,
+        (
+            # One leaves, and another one comes from there.
+            Actor(23, ((0, 180, 190, 4.3),)),
+            Actor(24, ((15, 440, 180, 4.4), (65, 715, 180, 4.4))),
+            Actor(25, ((90, 715, 190, 4.2), (150, 440, 185, 4.2))),
+        ),
+    ),
+    CrowdScene(
         "pillar",
         170,
         (
@@ -156,4 +166,4 @@ SCENES: tuple[CrowdScene, ...] = (
         shift=_pan,
     ),
 )  # fmt: skip
-"""All clips: 1,170 frames."""
+"""All clips: 1,370 frames."""

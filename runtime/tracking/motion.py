@@ -82,6 +82,19 @@ class Motion:
         self._cross += self._speed + noise / 2
         self._speed += noise
 
+    def stay_beside(self, size: tuple[int, int]) -> None:
+        """Go no farther than just outside a frame: whoever has left it comes back from there.
+
+        Args:
+            size: Width and height of the frame, pixels.
+        """
+        self.x = min(max(self.x, -self.width / 2), size[0] + self.width / 2)
+        self.y = min(max(self.y, -self.height / 2), size[1] + self.height / 2)
+
+    def is_inside(self, size: tuple[int, int]) -> bool:
+        """Tell whether its middle is within a frame of that width and height."""
+        return 0 <= self.x <= size[0] and 0 <= self.y <= size[1]
+
     def correct(self, box: Box) -> None:
         """Take in where the face was found.
 

@@ -4,7 +4,9 @@ A face is followed by its landmarks: the next frame is aligned from those of the
 by the face's motion, and the network finds them anew. The finder searches only the first frame,
 now and then for newcomers, and after losses. What it finds is matched with the faces that are
 missing by place and size, all at once (`runtime.tracking.assignment`), so that a face keeps its
-number through an occlusion of some seconds.
+number through an occlusion of some seconds. Who has left the frame comes back at its border; as
+others may come from there, too, only somebody who looks alike (`runtime.tracking.portrait`) gets
+the number of who left.
 
 Where two faces pass each other, the network sees only the front one, and the landmarks of both end
 on it. Of the two the one that left its course is taken for hidden; its motion is taken from before
@@ -22,10 +24,12 @@ from runtime.image import size_of
 from runtime.latency import Stopwatch
 from runtime.pipeline import Look, Pipeline, Sighting
 from runtime.tracking.assignment import FORBIDDEN, assign
-from runtime.tracking.glance import alike, glance
+from runtime.tracking.glance import glance
 from runtime.tracking.lost import why_lost
 from runtime.tracking.motion import Motion
+from runtime.tracking.portrait import LIKE, difference, portrait
 from runtime.tracking.scene import View
+from runtime.tracking.track import Track
 
 MAX_MISSES = 3
 """Misses in a row, of the finder, at which a face is lost."""
@@ -55,101 +59,6 @@ MEETING = 0.05
 
 LONGEST_MEETING = 45
 """Frames after which two faces that overlap are taken to stay so."""
-
-LAG = 10
-"""Frames before a loss from which its motion is also looked at: whatever comes before a face drags
-the landmarks along for some frames, until the loss is noticed."""
-
-
-@dataclass(slots=True, eq=False)
-class Track:
-    """One face that is being followed.
-
-    Attributes:
-        id: Its number, never given twice between resets.
-        look: The last at it.
-        score: The finder's last opinion; 0 after a miss.
-        motion: How it moves.
-        age: Frames since the finder last looked at it; once lost, frames since then.
-        misses: Times in a row that the finder did not see it.
-        course: Its motion from before it met another face, moved on since; None where it is alone.
-        met: Frames since then.
-        earlier: Its motion of `LAG` to twice as many frames ago, moved on since.
-        views: What frames showed in which it was seen: the last, and one that is `LAG` to twice as
-            many frames older, if any.
-        seen: What was seen in its place, see `runtime.tracking.glance`.
-    """
-
-    id: int
-    look: Look
-    score: float
-    motion: Motion
-    age: int = 0
-    misses: int = 0
-    course: Motion | None = None
-    met: int = 0
-    earlier: Motion | None = None
-    views: tuple[View, ...] = ()
-    seen: np.ndarray | None = None
-    _later: Motion | None = None  # becomes `earlier`
-    _later_view: View | None = None  # becomes the second of `views`
-    _lag: int = 0
-
-    @property
-    def landmarks(self) -> np.ndarray:
-        """Where the face was last, (49, 2) float64, pixels of the frame."""
-        return self.look.landmarks
-
-    @property
-    def box(self) -> Box:
-        """Box around the landmarks."""
-        return face_box(self.look.landmarks)
-
-    def looked_at(self, score: float | None) -> None:
-        """Note what the finder said: a score, or None where it saw no face."""
-        self.age = 0
-        self.misses = 0 if score is not None else self.misses + 1
-        self.score = score or 0.0
-
-    def looks_other(self, seen: np.ndarray) -> bool:
-        """Take in what is seen in its place; tell whether it has changed at once."""
-        before, self.seen = self.seen, seen
-        return before is not None and not alike(before, seen)
-
-    def predict(self, seen: bool = True) -> None:
-        """Move all that is known of its motion on by a frame."""
-        for motion in (self.motion, self.course, self.earlier, self._later):
-            if motion is not None:
-                motion.predict(seen)
-
-    def was_seen_in(self, view: View) -> bool:
-        """Tell whether it was seen in the scene of a view."""
-        return any(view.is_same_scene(earlier) for earlier in self.views)
-
-    def found(self, look: Look, box: Box, view: View | None = None) -> None:
-        """Take in where it was found, and what the frame shows."""
-        self.look = look
-        self.age += 1
-        self.motion.correct(box)
-        self._lag -= 1
-        if self._lag < 0:
-            self.earlier, self._later, self._lag = self._later, self.motion.copy(), LAG
-            old, self._later_view = self._later_view, view
-            self.views = (*self.views[:1], *([old] if old else []))
-        if view is not None:
-            self.views = (view, *self.views[1:])
-
-    def lose(self) -> None:
-        """Note that it is missing from now on."""
-        self.age = self.misses = 0
-        if self.course is not None:
-            self.motion, self.course, self.earlier = self.course, None, None
-        self._later = None
-
-    def distance(self, box: Box) -> float:
-        """Tell how far a box is from where the missing face may be, see `Motion.distance`."""
-        courses = (self.motion, self.earlier)
-        return min(motion.distance(box) for motion in courses if motion is not None)
 
 
 @dataclass(slots=True, eq=False)
@@ -229,8 +138,7 @@ class Tracker:
             self._view = view
         self._since_search += 1
         for track in (*self._missing, *self._elsewhere):
-            track.age += 1
-            track.predict(seen=False)
+            track.await_return(size)
         lost = self._follow(frame, watch)
         self._missing += lost
         if self._must_search(bool(lost), cut):
@@ -288,7 +196,7 @@ class Tracker:
         other = {step.track: step.track.looks_other(glance(frame, step.used)) for step in kept}
         for step in sorted(kept, key=lambda step: step.track.id):
             track = step.track
-            track.found(step.look, step.box, self._view)
+            track.found(step.look, step.box, self._view, frame)
             # Where faces pass each other, another one may be before it for a while. Not several
             # of them at once.
             sudden = other[track] and (not track.met or (len(other) > 1 and all(other.values())))
@@ -327,7 +235,7 @@ class Tracker:
                 same_face(face_box(sighting.look.landmarks), track.box) for track in self._tracks
             )
         ][: self._pipeline.max_faces - len(self._tracks)]
-        before = self._recognise(sightings)
+        before = self._recognise(sightings, frame)
         for number, sighting in enumerate(sightings):
             self._begin(sighting, before.get(number), frame)
 
@@ -343,13 +251,20 @@ class Tracker:
         known = {row for row, _ in assign([[cost(box, o) for o in followed] for box in boxes])}
         return [face for number, face in enumerate(found) if number not in known]
 
-    def _recognise(self, sightings: list[Sighting]) -> dict[int, Track]:
+    def _recognise(self, sightings: list[Sighting], frame: np.ndarray) -> dict[int, Track]:
         """Match what was found with the missing; number of the sighting → track."""
+        size = size_of(frame)
 
         def cost(sighting: Sighting, track: Track) -> float:
-            away = track.distance(face_box(sighting.look.landmarks))
-            reach = min(REACH + REACH_GROWS * track.age, FARTHEST)
-            return away if away <= reach else FORBIDDEN
+            landmarks = sighting.look.landmarks
+            away = track.distance(face_box(landmarks))
+            if away > min(REACH + REACH_GROWS * track.age, FARTHEST):
+                return FORBIDDEN
+            if track.portrait is not None and not track.motion.is_inside(size):
+                seen = portrait(frame, alignment_matrix(landmarks))
+                if difference(track.portrait, seen) > LIKE:
+                    return FORBIDDEN
+            return away
 
         costs = [[cost(sighting, track) for track in self._missing] for sighting in sightings]
         return {row: self._missing[column] for row, column in assign(costs)}
@@ -365,7 +280,8 @@ class Tracker:
         # Tracks that begin together should not all be verified on the same frames.
         age = (number - self._first_id) % self._verify_every
         track = Track(number, sighting.look, sighting.score, motion, age)
-        track.seen = glance(frame, alignment_matrix(track.landmarks))
+        matrix = alignment_matrix(track.landmarks)
+        track.seen, track.portrait = glance(frame, matrix), portrait(frame, matrix)
         track.views = () if self._view is None else (self._view,)
         self._tracks.append(track)
 
