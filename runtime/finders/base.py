@@ -34,7 +34,8 @@ class FaceFinder(Protocol):
 
     One that also has ``clone()``, which returns another for use in another thread, makes
     `Detector.clone` work without more ado. One of a file has the file's digest as ``sha256``: a run
-    that was cut off is gone on with by the same alone.
+    that was cut off is gone on with by the same alone. The detector's `repr` also tells its
+    ``engine``, if that is a text: what computes it.
     """
 
     name: str

@@ -63,8 +63,8 @@ class NetworkFinder:
     Args:
         threshold: Least score of a face.
         search_side: Longer side to which larger frames are reduced for the search, pixels.
-        engine: What computes the network: ``"opencv"``, or ``"native"``, which is faster where it
-            has been compiled. They find the same, as they differ by rounding only.
+        engine: What computes the network: ``"opencv"``, or ``"native"``, which has to be
+            compiled and is mostly faster. They find the same, as they differ by rounding only.
         threads: CPU threads of the native engine. OpenCV takes as many as ``cv2.setNumThreads``
             says.
 
