@@ -32,6 +32,8 @@ SPEED_AVX512 = _RESULTS / "amd_epyc_zen5_2_cores.json"
 """The same with AVX-512 and bfloat16, of fewer engines and of both presets."""
 SPEED_ZEN4 = _RESULTS / "amd_epyc_zen4_2_cores.json"
 """The same on an older processor with both."""
+SPEED_ZEN1 = _RESULTS / "amd_epyc_zen1_2_cores.json"
+"""The same on an old one, with AVX2 in halves."""
 END_TO_END = SPEED
 """The measurement from file to result that they show."""
 
@@ -245,6 +247,11 @@ def speed_zen4_in_full(root: Path) -> str:
     return readme_tables(read_record(root / SPEED_ZEN4))
 
 
+def speed_zen1_in_full(root: Path) -> str:
+    """Tabulate the same on a Zen 1."""
+    return readme_tables(read_record(root / SPEED_ZEN1))
+
+
 def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
@@ -267,6 +274,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         *(real_tables.thresholds, real_tables.agreement, real_tables.noise_floor),
         *(speed, speed_avx512, detectors, speed_in_full, speed_avx512_in_full),
         speed_zen4_in_full,
+        speed_zen1_in_full,
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
         *(live_tables.finders, live_tables.tracking, live_tables.tracking_scenes),
     )
