@@ -1,5 +1,8 @@
 """The compiled native engine, for tests that need it."""
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 from export.native.arrays import network_arrays, network_shape
 from lgrnet.network.model import LGRNet
+from runtime.native import handle
 from runtime.native.compile import CompileError, compile_engine, compiler
 from runtime.native.library import find_library
 from runtime.native.model import NativeModel, write_model
@@ -44,3 +48,25 @@ def native_model(model: LGRNet, **changes: np.ndarray) -> NativeModel:
         checkpoint_sha256="0" * 64, versions={}, intensity=model.config.intensity,
     )  # fmt: skip
     return NativeModel(spec, network_shape(model.config), network_arrays(model) | changes)
+
+
+@contextmanager
+def another_thread_inside(monkeypatch: pytest.MonkeyPatch, work: Callable) -> Iterator[None]:
+    """Hold another thread in the engine, which it has entered by `work`."""
+    inside, go_on = threading.Event(), threading.Event()
+    call = handle._call
+
+    def slow(function: Callable, *arguments: object) -> tuple[int | None, str]:
+        inside.set()
+        assert go_on.wait(20)
+        return call(function, *arguments)
+
+    monkeypatch.setattr(handle, "_call", slow)
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert inside.wait(20)
+        yield
+    finally:
+        go_on.set()
+        thread.join()

@@ -2,11 +2,10 @@
 
 import json
 import os
-import threading
 
 import numpy as np
 import pytest
-from native_engine import require_native
+from native_engine import another_thread_inside, require_native
 from test_runtime_fixtures import astronaut
 
 from runtime import Detector
@@ -14,7 +13,7 @@ from runtime.errors import ModelError, OpenCVError
 from runtime.files.digest import file_sha256
 from runtime.finders import NetworkFinder, grids_native, grids_opencv, open_finder
 from runtime.finders.network import LEAST_SIDE, STRIDES
-from runtime.native import handle, library
+from runtime.native import library
 from runtime.native.archive import read_archive, write_archive
 
 SIZES = [(LEAST_SIDE, LEAST_SIDE), (LEAST_SIDE, 416), (416, LEAST_SIDE), (256, 416), (96, 160)]
@@ -167,24 +166,11 @@ def test_two_threads_in_one_finder_are_an_error(monkeypatch):
     require_native()
     grids = grids_native.NativeGrids()
     picture = np.zeros((64, 64, 3), np.uint8)
-    inside, go_on = threading.Event(), threading.Event()
-    call = handle._call
-
-    def slow(function, *arguments):
-        inside.set()
-        assert go_on.wait(20)
-        return call(function, *arguments)
-
-    monkeypatch.setattr(handle, "_call", slow)
-    thread = threading.Thread(target=lambda: grids(picture))
-    thread.start()
-    try:
-        assert inside.wait(20)
-        with pytest.raises(RuntimeError, match="this face finder is in use in another thread"):
-            grids(picture)
-    finally:
-        go_on.set()
-        thread.join()
+    with (
+        another_thread_inside(monkeypatch, lambda: grids(picture)),
+        pytest.raises(RuntimeError, match="this face finder is in use in another thread"),
+    ):
+        grids(picture)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

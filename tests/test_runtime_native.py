@@ -3,13 +3,12 @@
 import dataclasses
 import os
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from native_engine import native_model, require_native, write_native
+from native_engine import another_thread_inside, native_model, require_native, write_native
 from tiny_network import draw_faces, tiny_network
 
 from benchmarks.shared.machine import describe_machine
@@ -22,7 +21,7 @@ from runtime.backends import open_backend
 from runtime.backends.native import NativeBackend
 from runtime.errors import DeviceError, ModelError
 from runtime.native import compile as compiling
-from runtime.native import handle, library
+from runtime.native import library
 from runtime.native.compile import compile_engine
 from runtime.native.model import read_model
 from runtime.packaged import model_path
@@ -293,22 +292,7 @@ def test_a_forked_child_may_let_go_of_its_parents_engine(network):
 
 def test_two_threads_in_one_engine_are_an_error(network, monkeypatch):
     backend = NativeBackend(native_model(network), "cpu", 1)
-    inside, go_on = threading.Event(), threading.Event()
-    call = handle._call
-
-    def slow(function, *arguments):
-        inside.set()
-        assert go_on.wait(20)
-        return call(function, *arguments)
-
-    monkeypatch.setattr(handle, "_call", slow)
-    thread = threading.Thread(target=lambda: backend(draw_faces(1)))
-    thread.start()
-    try:
-        assert inside.wait(20)
+    with another_thread_inside(monkeypatch, lambda: backend(draw_faces(1))):
         for again in (lambda: backend(draw_faces(1)), backend.close):
             with pytest.raises(RuntimeError, match="one thread at a time"):
                 again()
-    finally:
-        go_on.set()
-        thread.join()
