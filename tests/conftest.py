@@ -11,19 +11,6 @@ os.environ["TRITON_INTERPRET"] = "1"
 silence_onnxruntime()  # some tests import it themselves
 
 
-@pytest.fixture(autouse=True, scope="session")
-def no_child_signal():
-    """Keep PyTorch's data loader from handling SIGCHLD, as if it did so already.
-
-    Its handler runs whenever a child process ends. After OpenVINO has been used in this process,
-    that kills it now and then (openvino 2026.4.1, AMD EPYC), without a word.
-    """
-    from torch.utils.data._utils import signal_handling
-
-    assert signal_handling._SIGCHLD_handler_set is False
-    signal_handling._SIGCHLD_handler_set = True
-
-
 @pytest.fixture(scope="session")
 def toy_rig_file(tmp_path_factory):
     """Return the path of a rig made by code, in the real rig's format."""

@@ -44,6 +44,25 @@ def test_settings_are_active(tmp_path):
     assert "LATENCY" in str(compiled(backend).get_property("PERFORMANCE_HINT"))
 
 
+def test_ctrl_c_is_no_crash_after_models_that_came_and_went(tmp_path):
+    path = str(write_model(tmp_path / "m.onnx"))
+    said = python(f"""
+import signal
+from runtime.backends import open_backend
+first, second = (open_backend({path!r}, backend="openvino") for _ in range(2))
+first.close()
+del first
+second.close()
+del second
+try:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("as ever")
+""")
+    assert said.endswith("as ever")
+
+
 def test_threads_are_those_that_openvino_takes(tmp_path):
     backend = open_backend(write_model(tmp_path / "m.onnx"), threads=1024, backend="openvino")
     assert 1 <= backend.threads <= os.cpu_count()

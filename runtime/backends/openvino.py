@@ -1,6 +1,8 @@
 """OpenVINO, on the CPU."""
 
 import logging
+import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ class OpenVinoBackend(FixedBatch):
             ) from error
         self._version = openvino.__version__.partition("-")[0]
         self.provider = f"openvino {self._version} CPU"
-        core = openvino.Core()
+        self._core: _Core | None = _Core.shared()
+        core = self._core.inner
         if bf16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             name = core.get_property("CPU", "FULL_DEVICE_NAME")
             raise DeviceError(
@@ -92,7 +95,30 @@ class OpenVinoBackend(FixedBatch):
         return [outputs[name] for name in self.spec.outputs]
 
     def _release(self) -> None:
-        self._request = None
+        self._request = self._core = None
+
+
+class _Core:
+    """The core of OpenVINO, which all models share that are open in a process.
+
+    Its CPU plugin gives the thread another stack for handlers of signals, and when it goes the one
+    from before (openvino 2026.4.1). Of two cores, if the first one goes first, the second leaves a
+    stack that is no more, and Python, which handles signals there, crashes at the next Ctrl-C. With
+    the last model it goes nevertheless: a forked process could not open one beside it.
+    """
+
+    def __init__(self) -> None:
+        import openvino
+
+        self.inner = openvino.Core()
+
+    @staticmethod
+    def shared() -> "_Core":
+        """Give the one of this process; it lives as long as somebody keeps it."""
+        return _cores.get(os.getpid()) or _cores.setdefault(os.getpid(), _Core())
+
+
+_cores: "weakref.WeakValueDictionary[int, _Core]" = weakref.WeakValueDictionary()
 
 
 def _settings(threads: int, bf16: bool) -> dict[str, object]:
