@@ -3,11 +3,9 @@
 import argparse
 import io
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from itertools import chain
 from pathlib import Path
@@ -19,6 +17,7 @@ from runtime.action_units import choose_aus
 from runtime.commands import find_command
 from runtime.console.aus_option import join_aus
 from runtime.console.closed_pipe import redirect_to_nowhere
+from runtime.console.interrupts import Interrupts, Terminated
 from runtime.console.messages import OneLine, printable, tell
 from runtime.console.stoppable import KEPT, stoppable
 from runtime.detector import Detector
@@ -49,10 +48,6 @@ CASELESS = ("darwin", "win32")
 FINE, BAD, CANNOT_WRITE, TERMINATED = 0, 2, 3, 143
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does."""
-
-
 @stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -74,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command:
             return command(argv[1:])
         args = parser().parse_args(join_aus(argv))
-        with _sigterm():
-            return _run(args)
-    except _Terminated:
+        with Interrupts() as interrupts:
+            return _run(args, interrupts)
+    except Terminated:
         print(KEPT, file=sys.stderr)
         return TERMINATED
     except BrokenPipeError:
@@ -104,24 +99,6 @@ def _drop_unwritten() -> None:
         redirect_to_nowhere(sys.stdout)
 
 
-@contextmanager
-def _sigterm() -> Iterator[None]:
-    """Finish the files where SIGTERM ends the block, as of `timeout`, containers and clusters."""
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # senders repeat it, while files are finished
-        raise _Terminated
-
-    if threading.current_thread() is not threading.main_thread():  # no other may do this
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None is one set from C
-
-
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """Collect what the detector is opened with; options have the names of its arguments."""
     worked_out = {"signals": _signals(args), "search_every": args.search_every or None}
@@ -140,7 +117,7 @@ def _signals(args: argparse.Namespace) -> Signals | None:
     return None if signals == Signals() else signals
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, interrupts: Interrupts) -> int:
     sources, truth = args.sources, args.truth
     if not sources:
         if not DEMO_CLIP.exists():
@@ -163,6 +140,7 @@ def _run(args: argparse.Namespace) -> int:
             window=window,
             every=args.every,
             progress=args.progress,
+            interrupts=interrupts,
         )
         run.say(_headline(detector, args.model))
         return _run_all(run, sources, args.give_up, true_faces)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from runtime.console.closed_pipe import has_gone, redirect_to_nowhere
+from runtime.console.interrupts import Interrupts
 from runtime.console.messages import printable, tell
 from runtime.detector import Detector
 from runtime.drawing import Annotator
@@ -80,6 +81,7 @@ class Run:
         progress: Whether to show a progress bar.
         notes: Where the summary goes; None for standard output, or standard error beside JSON
             lines.
+        interrupts: What ends the run, in between frames; entered by whoever runs it.
     """
 
     detector: Detector
@@ -90,6 +92,7 @@ class Run:
     every: int = 1
     progress: bool = True
     notes: TextIO | None = None
+    interrupts: Interrupts = field(default_factory=Interrupts)
     _unheard: bool = field(default=False, init=False)
     _run: dict[str, object] = field(default_factory=dict, init=False)
     _maker: dict[str, object] = field(default_factory=dict, init=False)
@@ -216,11 +219,14 @@ class Run:
                 outputs = stack.enter_context(files)
                 if outputs.resumed_behind is not None:
                     print(f"going on behind frame {outputs.resumed_behind}", file=sys.stderr)
-            shots = stack.enter_context(closing(_progress(source))) if self.progress else source
+            shots = self.interrupts.each(source)
+            if self.progress:
+                shots = stack.enter_context(closing(_progress(source, shots)))
             annotator, fewer = Annotator(), self.aus != self.detector.aus
             taken = every_nth(shots, self.every)
             undone = _Undone(taken, source, self.detector, outputs, agreement, tally)
             number = outputs.number if outputs else None
+            stack.enter_context(self.interrupts.held())
             for shot, result in self.detector.run(undone, number=number):
                 tally.add(result)
                 if fewer:
@@ -231,7 +237,8 @@ class Run:
                     agreement.add(result)
                 try:
                     if pipe:
-                        pipe.write(result)
+                        with self.interrupts.heeded():
+                            pipe.write(result)
                 except BrokenPipeError as error:
                     gone = error  # no fault of the files, which end here as after Ctrl-C
                     break
@@ -360,19 +367,19 @@ class _Undone(Source):
                     self._agreement.add(result)
 
 
-def _progress(source: Source) -> Generator[Shot, None, None]:
+def _progress(source: Source, shots: Iterable[Shot]) -> Generator[Shot, None, None]:
     """Give the frames of a source, and show on standard error how many there have been."""
     try:
         from tqdm import tqdm
     except ImportError:
         print("no progress bar: pip install tqdm", file=sys.stderr)
-        yield from source
+        yield from shots
         return
     if sys.stderr is None:  # as of pythonw on Windows
-        yield from source
+        yield from shots
         return
     with tqdm(total=source.count, unit="frame", desc=printable(source.stem)) as bar:
-        for shot in source:
+        for shot in shots:
             yield shot
             del shot  # or this loop would keep one more frame alive
             bar.total = source.count

@@ -33,7 +33,7 @@ def test_the_lab_reads_numbers_and_keys(written, first, option):
 @pytest.mark.parametrize("first", [True, False])
 def test_the_runtime_reads_numbers_and_keys(written, first, option, monkeypatch):
     seen = []
-    monkeypatch.setattr("runtime.cli._run", lambda args: seen.append(args) or 0)
+    monkeypatch.setattr("runtime.cli._run", lambda args, _: seen.append(args) or 0)
     monkeypatch.setattr(plot, "plot", lambda table, out, aus, width: seen.append((table, aus)))
     aus = [option, *written]
     assert main([*aus, "clip.mp4"] if first else ["clip.mp4", *aus]) == 0

@@ -8,6 +8,7 @@ from some_runs import run, write_clip
 
 from runtime import Detector, cli
 from runtime.cli import main
+from runtime.console.interrupts import Interrupts
 from runtime.options import parser
 from runtime.packaged import model_path
 from runtime.signals import Signals
@@ -100,7 +101,7 @@ def test_every_option_is_heeded(tmp_path, capsys, model):
 
     clip = write_clip(tmp_path / "clip.avi", frames=1)
     given = parser().parse_args([str(clip), "--out", str(tmp_path / "out"), "--model", str(model)])
-    assert cli._run(Watched(**vars(given))) == 0
+    assert cli._run(Watched(**vars(given)), Interrupts()) == 0
     assert vars(given).keys() - heeded == set(), "of runtime/options.py, which runtime/cli.py reads"
 
 

@@ -11,6 +11,7 @@ import pytest
 from some_runs import names, rows, run, write_clip
 
 from runtime import cli
+from runtime import run as running
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,6 +63,30 @@ def test_a_real_ctrl_c_and_sigterm(tmp_path, model, sent, code):
     assert process.returncode == code
     assert 2 < len(rows(out / "clip.csv")) < 800
     assert names(out) == ["clip.csv", "clip.latency.json"]
+
+
+@pytest.mark.parametrize("place", ["Detector.track", "JsonLinesPipe.write", "SourceFiles.write"])
+def test_a_frame_that_is_begun_is_in_every_file(tmp_path, capsys, monkeypatch, model, place):
+    """In the middle of it comes the signal; waiting to be read, standard output may be left."""
+    owner, method = place.split(".")
+    owner = getattr(cli if owner == "Detector" else running, owner)
+    whole, count = getattr(owner, method), 0
+
+    def interrupted(self, *arguments):
+        nonlocal count
+        count += 1
+        if count == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(owner, method, interrupted)
+    clip, out = write_clip(tmp_path / "clip.avi"), tmp_path / "out"
+    code, said, _ = run(capsys, clip, "--out", out, "--model", model, "--jsonl")
+    assert code == 143
+    assert count == 4
+    assert len(rows(out / "clip.csv")) == 4
+    assert cv2.VideoCapture(str(out / "clip.annotated.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 4
+    assert len(said.splitlines()) == (3 if place == "JsonLinesPipe.write" else 4)
 
 
 def test_sigterm_is_as_before_after_a_run(tmp_path, capsys, model):

@@ -66,7 +66,7 @@ class Feed:
         self.then, self.opened, self.released = then, opened, False
         self.asked = 0
         self.progress = threading.Condition()
-        self.stopped = threading.Event()  # a read comes back once nobody waits for it any more
+        self.reader = None  # a read comes back once nobody waits for it any more
 
     def isOpened(self) -> bool:
         return self.opened
@@ -88,7 +88,7 @@ class Feed:
                 self.item = self.items.get(timeout=0.02)
                 return self.item is not None
             except queue.Empty:
-                if self.stopped.is_set():
+                if self.reader.stopped:
                     return False
 
     def retrieve(self):
@@ -107,7 +107,7 @@ def feed_source(feed: Feed, *others: Feed, give_up: float = PATIENCE) -> LiveSou
     gone = Feed(then=None, opened=False)
     source = LiveSource("feed", "feed", feed, lambda: next(later, gone), give_up, "look after it")
     for each in (feed, *others):
-        each.stopped = source._reader.stopped
+        each.reader = source._reader
     return source
 
 
@@ -203,23 +203,16 @@ class Clock:
     def perf_counter(self) -> float:
         return self.now
 
-    def is_set(self) -> bool:
-        return False
-
-    def set(self) -> None:
-        pass
-
-    def wait(self, pause: float) -> bool:
+    def wait(self, pause: float) -> None:
         self.pauses.append(pause)
         self.now += pause
-        return False
 
 
 def test_pauses_double_and_end(monkeypatch, caplog):
     clock = Clock()
     monkeypatch.setattr(live, "time", clock)
     source = feed_source(Feed(0, then=None), give_up=40)
-    source._reader.stopped = clock
+    source._reader.pause = clock.wait
     assert [number(shot) for shot in source] == [0]
     assert clock.pauses == [0.5, 1, 2, 4, 8, 10, 10, 4.5]
     assert source.failures == ["feed"]
@@ -233,7 +226,7 @@ def test_patience_begins_anew_whenever_a_source_was_back(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(live, "time", clock)
     source = feed_source(Feed(0, then=None), Feed(then=None), Feed(7, then=None), give_up=10)
-    source._reader.stopped = clock
+    source._reader.pause = clock.wait
     shot = list(source)[-1]
     assert (number(shot), shot.index, shot.timestamp) == (7, 1, 1.5)
     assert clock.pauses == [0.5, 1, *(0.5, 1, 2, 4, 2.5)]
@@ -243,7 +236,7 @@ def test_server_that_answers_but_sends_nothing_is_not_pestered(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(live, "time", clock)
     source = feed_source(Feed(0, then=None), *(Feed(then=None) for _ in range(9)), give_up=7.5)
-    source._reader.stopped = clock
+    source._reader.pause = clock.wait
     assert len(list(source)) == 1
     assert clock.pauses == [0.5, 1, 2, 4]
 
@@ -345,6 +338,6 @@ def test_a_source_may_be_away_for_days(monkeypatch):
     monkeypatch.setattr(live, "time", clock)
     feeds = (Feed(then=None) for _ in range(3000))
     source = feed_source(Feed(0, then=None), *feeds, give_up=20_000)
-    source._reader.stopped = clock
+    source._reader.pause = clock.wait
     assert len(list(source)) == 1
     assert len(clock.pauses) > 1025

@@ -15,6 +15,10 @@ INPUT, OUTPUTS = "picture", ("fine", "middle", "coarse")
 """Names in the file: (1, 3, H, W) float32, BGR, 0 to 255, both sides multiples of 32; and for each
 grid (1, 15, H / stride, W / stride) float32."""
 
+OPENCV_5 = int(cv2.__version__.partition(".")[0]) >= 5
+"""Whether there is nothing but ``forward``, which takes several names for a single one first, and
+crashes where a signal's handler raises meanwhile. OpenCV 4 has another way."""
+
 
 class OpenCVGrids:
     """`runtime.finders.network.Grids` of an ``.onnx`` file.
@@ -44,4 +48,6 @@ class OpenCVGrids:
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
         """See `runtime.finders.network.Grids`."""
         self._network.setInput(cv2.dnn.blobFromImage(picture), INPUT)
-        return [grid[0] for grid in self._network.forward(OUTPUTS)]
+        if OPENCV_5:
+            return [grid[0] for grid in self._network.forward(OUTPUTS)]
+        return [grid[0] for (grid,) in self._network.forwardAndRetrieve(OUTPUTS)]

@@ -1,8 +1,15 @@
-"""Threads that read a source beside the program."""
+"""Threads that read a source beside the program.
+
+What such a thread and the loop share is a flag, a `queue.SimpleQueue`, or one step of a container.
+Conditions of `threading`, and what is made of them (events, semaphores, `queue.Queue`), are no
+good: Ctrl-C while the loop is entering one leaves its lock closed for ever, and the thread waits.
+"""
 
 import atexit
+import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Background:
@@ -11,19 +18,19 @@ class Background:
     Args:
         work: What it does; it must look at `stopped` before whatever takes long.
         name: What to call the thread.
-        wake: Called to stop it, where the work may be waiting for something else.
+        wake: Called to stop it, where the work may be waiting for something else than `pause`.
 
     Attributes:
-        stopped: Set once it shall end.
+        stopped: Whether it shall end.
         started: Whether it was started.
     """
 
     def __init__(
         self, work: Callable[[], None], name: str, wake: Callable[[], object] = lambda: None
     ) -> None:
-        self.stopped = threading.Event()
-        self.started = False
+        self.started = self.stopped = False
         self._wake = wake
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         # A daemon, since a loop that nobody finished must not keep the program from ending; and
         # stopped at exit, since FFmpeg must not be torn down under a thread that is inside it.
         self._thread = threading.Thread(target=work, name=name, daemon=True)
@@ -36,8 +43,14 @@ class Background:
 
     def stop(self) -> None:
         """End it and wait for that; harmless when it has ended, or never began."""
-        self.stopped.set()
+        self.stopped = True
+        self._bell.put(None)
         self._wake()
         if self.started:
             self._thread.join()
         atexit.unregister(self.stop)
+
+    def pause(self, seconds: float) -> None:
+        """Let the work wait, no longer than until it shall end."""
+        with suppress(queue.Empty):
+            self._bell.get(timeout=seconds)

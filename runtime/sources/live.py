@@ -1,10 +1,11 @@
 """Cameras and network streams: a thread keeps the newest frame, and gets back what was lost."""
 
 import logging
+import queue
 import re
 import sys
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -83,8 +84,10 @@ class LiveSource(Source):
         self._square = SquarePixels(capture)
         self._give_up, self._advice = give_up, advice
         self._reader = Background(self._watch, "lgrnet-live")
-        self._slot = threading.Condition()
-        self._newest: Shot | None = None
+        # A slot, and a bell that rings for what is put there.
+        self._slot: deque[Shot] = deque(maxlen=1)
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._taken = 0
         self._end: BaseException | bool = False
 
     def __iter__(self) -> Iterator[Shot]:
@@ -109,18 +112,21 @@ class LiveSource(Source):
         self._capture.release()
 
     def _next(self) -> Shot | None:
-        with self._slot:
-            self._slot.wait_for(lambda: self._newest is not None or self._end)
-            shot, self._newest = self._newest, None
-            if shot is None and isinstance(self._end, BaseException):
+        while True:
+            self._bell.get()
+            if self._slot:  # empty where it rang for a frame that a newer one replaced
+                shot = self._slot.pop()
+                self.dropped = shot.index - self._taken
+                self._taken += 1
+                return replace(shot, dropped=self.dropped)
+            if isinstance(self._end, BaseException):
                 raise self._end
-            return shot
+            if self._end:
+                return None
 
     def _put(self, shot: Shot) -> None:
-        with self._slot:
-            self.dropped += self._newest is not None
-            self._newest = replace(shot, dropped=self.dropped)
-            self._slot.notify()
+        self._slot.append(shot)
+        self._bell.put(None)
 
     def _watch(self) -> None:
         end: BaseException | bool = True
@@ -128,16 +134,15 @@ class LiveSource(Source):
             self._read()
         except BaseException as error:  # whatever it is, the loop must hear of it
             end = error
-        with self._slot:
-            self._end = end
-            self._slot.notify()
+        self._end = end
+        self._bell.put(None)
 
     def _read(self) -> None:
         """Read until stopped or lost for good."""
         index = slips = attempts = 0
         began = lost = None
         frozen = Frozen(MOST_ALIKE)
-        while not self._reader.stopped.is_set():
+        while not self._reader.stopped:
             asked = time.perf_counter()
             frame, captured = self._grab()
             if frame is not None:
@@ -167,7 +172,7 @@ class LiveSource(Source):
             self._capture = self._again()
             self._square = SquarePixels(self._capture)
             slips = _SLIPS  # one failure is enough to wait again
-        if self._reader.stopped.is_set():
+        if self._reader.stopped:
             return
         if index == 0:
             raise InputError(f"{self.name} gives no frames: {self._advice}")
@@ -201,7 +206,8 @@ class LiveSource(Source):
                 *(self.name, frames, self._give_up),
             )
         pause = min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE, left)
-        return not self._reader.stopped.wait(pause)
+        self._reader.pause(pause)
+        return not self._reader.stopped
 
 
 _PERMISSION = {

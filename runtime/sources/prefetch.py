@@ -7,7 +7,6 @@ caller's own iterable are made on the caller's thread, as its author expects.
 """
 
 import queue
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -90,9 +89,11 @@ class _Reader:
 
     def __init__(self, source: Source, depth: int) -> None:
         self._source = source
-        self._slots = threading.Semaphore(depth)
+        self._slots: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(depth):
+            self._free()
         self._queue: queue.SimpleQueue[Shot | BaseException | None] = queue.SimpleQueue()
-        self._thread = Background(self._read, "lgrnet-read-ahead", wake=self._slots.release)
+        self._thread = Background(self._read, "lgrnet-read-ahead", wake=self._free)
         self._thread.start()
 
     def next(self) -> Shot | None:
@@ -100,12 +101,16 @@ class _Reader:
         item = self._queue.get()
         if isinstance(item, BaseException):
             raise item
-        self._slots.release()
+        self._free()
         return item
 
     def stop(self) -> None:
         """End the thread and wait for it; harmless when it has ended."""
         self._thread.stop()
+
+    def _free(self) -> None:
+        """Let one more frame be read."""
+        self._slots.put(None)
 
     def _read(self) -> None:
         end = None
@@ -113,8 +118,8 @@ class _Reader:
             shots = iter(self._source)
             while True:
                 # Before reading, not before queueing: a frame in hand is memory as well.
-                self._slots.acquire()
-                if self._thread.stopped.is_set():
+                self._slots.get()
+                if self._thread.stopped:
                     break
                 shot = next(shots, None)
                 if shot is None:

@@ -1,0 +1,115 @@
+"""Ctrl-C and SIGTERM, which end a command where nothing is half done.
+
+A signal's handler runs wherever Python happens to be. An exception from there may leave a row in
+one file and not in the other, or a lock of `threading` closed for ever; where OpenCV is looking at
+its arguments it crashes the program, or is lost. So while something is done that should be whole, a
+signal is only noted; where the program waits, it is raised at once.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from types import FrameType
+from typing import TypeVar
+
+IMPATIENT = 1.0
+"""Seconds after a signal that is only noted from which another one is raised wherever the program
+is: it hangs, or somebody thinks so."""
+
+T = TypeVar("T")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as of `timeout`, containers and clusters; it ends a command as Ctrl-C does."""
+
+
+class Interrupts:
+    """The signals that end a command; as a context manager it takes care of them meanwhile.
+
+    What is done about them before `held` and behind it is what Python does by itself: they raise.
+    SIGTERM raises once, as those who send it repeat it while files are being finished. In any other
+    thread than the main one, which gets no signals, nothing is changed; nor for Ctrl-C where it is
+    ignored, as in what a script runs in the background.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+        Terminated: SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self._held = self._terminated = False
+        self._noted: type[KeyboardInterrupt] | None = None
+        self._since = 0.0
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "Interrupts":
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.getsignal(number)
+                if number == signal.SIGTERM or before is signal.default_int_handler:
+                    self._before[number] = before
+                    signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        while self._before:
+            number, before = self._before.popitem()
+            # None is one that was set from C.
+            signal.signal(number, before or signal.SIG_DFL)  # type: ignore[arg-type]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Only note signals within the block; raise at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        self._raise_noted()
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Raise at once what comes within the block, also in `held`: it may wait for ever."""
+        held, self._held = self._held, False
+        try:
+            yield
+        finally:
+            self._held = held
+
+    def each(self, items: Iterable[T]) -> Iterator[T]:
+        """Give items one by one; waiting for the next one may be interrupted, as in `heeded`.
+
+        Args:
+            items: Where they come from.
+
+        Yields:
+            Each of them.
+        """
+        rest = iter(items)
+        while True:
+            with self.heeded():
+                self._raise_noted()
+                there = list(islice(rest, 1))
+            if not there:
+                return
+            yield there.pop()  # kept nowhere: a frame is much memory
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGTERM and self._terminated:
+            return
+        now = time.monotonic()
+        again = self._noted is not None and now - self._since > IMPATIENT
+        if self._noted is None:
+            self._noted = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            self._since = now
+        if again or not self._held:
+            self._raise_noted()
+
+    def _raise_noted(self) -> None:
+        if self._noted is not None:
+            noted, self._noted = self._noted, None
+            self._terminated |= noted is Terminated
+            raise noted

@@ -1,0 +1,80 @@
+"""Ctrl-C while a frame is waited for: wherever it comes, the thread that reads ends."""
+
+import signal
+import sys
+import threading
+
+import pytest
+from test_runtime_live import Feed, feed_source
+from test_runtime_prefetch import Counted
+
+from runtime.sources.prefetch import ReadAhead
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no alarm")
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits_forever():
+    def fail(*_):
+        raise TimeoutError("the thread that reads does not end")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.setitimer(signal.ITIMER_REAL, 60, 5)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def interrupted_at(event, shots):
+    """Take a frame, and raise as a handler does at some event of the interpreter; whether it was.
+
+    Events are calls, lines and returns of all Python that runs, the standard library's included.
+    """
+    left = event
+
+    def trace(*_):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        next(shots)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def ahead():
+    yield ReadAhead(Counted(20))
+    yield
+
+
+def live():
+    feed = Feed(0)
+    yield feed_source(feed)
+    feed.items.put(1)  # which may come before it is waited for, or then
+    yield
+
+
+@pytest.mark.parametrize("make", [ahead, live])
+def test_the_thread_ends(make):
+    """The second frame is interrupted, so that the thread is there; at each event of it once."""
+    event = 0
+    while True:
+        steps = make()
+        with next(steps) as source:
+            shots = iter(source)
+            next(shots)
+            next(steps)
+            if not interrupted_at(event, shots):
+                break
+        assert not [each for each in threading.enumerate() if each.name.startswith("lgrnet-")]
+        event += 1
+    assert event > 8
