@@ -29,14 +29,15 @@ from runtime.native.model import read_model, write_model
 from runtime.packaged import DEMO_CLIP, model_path
 
 FOLDER = Path(__file__).parents[1] / "examples" / "native"
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-pthread", "-Wno-psabi")
+FLAGS = ("-std=c++20", "-O1", "-march=native", "-pthread", "-Wno-psabi")
+"""Those of docs/embedding.md, but that more optimising takes longer than all that runs here."""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the example is compiled as on Linux")
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """The example, compiled as docs/embedding.md says."""
+    """The example, compiled."""
     require_native()
     path = tmp_path_factory.mktemp("program") / "face"
     source = str(FOLDER / "face.cpp")

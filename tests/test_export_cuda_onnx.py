@@ -72,10 +72,9 @@ def test_half_precision_comes_back_rounded(tmp_path, model, proto):
     recover.require_same(got, path, spec, draw_faces(3))
 
 
-@pytest.mark.parametrize("intensity", [False, True])
-def test_a_network_of_one_au_comes_back(tmp_path, intensity):
+def test_a_network_of_one_au_comes_back(tmp_path):
     """Its recurrence has one step, which nothing reaches: the graph has no hidden convolution."""
-    model = tiny_network(aus=[12], intensity=intensity)
+    model = tiny_network(aus=[12])
     path = file_of(tmp_path, to_onnx(PlainGraph(model), 1, spec_of(model, 1).outputs), model)
     got, spec = recover.recover_network(path)
     unused = [name for name in weights_of(model) if name.endswith("from_hidden.weight")]

@@ -106,8 +106,8 @@ def test_it_reads_every_output_with_its_shape(original):
     ("preset", "precision", "size"), [("edge", "fp32", 4), ("paper", "fp16", 2)]
 )
 def test_presets_are_built(tmp_path, preset, precision, size):
-    torch.manual_seed(0)  # of three AUs, as every further one adds the same again
-    model = build_network(model_config(preset, aus=[1, 12, 25])).eval()
+    torch.manual_seed(0)  # of two AUs, as every further one adds the same again
+    model = build_network(model_config(preset, aus=[1, 12])).eval()
     weights = sum(parameter.numel() for parameter in model.parameters())
     path = write(tmp_path / "m.onnx", model, preset=preset)
     if precision == "fp16":

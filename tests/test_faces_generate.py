@@ -180,7 +180,7 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
             "--control",
             "1",
             "--images",
-            "4",
+            "2",
             "--workers",
             "1",
         ),
@@ -205,7 +205,7 @@ def test_a_killed_run_goes_on(toy_rig_file, tmp_path):
         FaceShards(tmp_path, "control")  # the last to be made
 
     assert main(arguments) == 0
-    assert [len(FaceShards(tmp_path, split)) for split in SPLITS] == [36, 4, 4, 4]
+    assert [len(FaceShards(tmp_path, split)) for split in SPLITS] == [18, 2, 2, 2]
     assert all(path.stat().st_mtime_ns == written for path, written in done.items())
     assert not list(tmp_path.glob(STALE))
 
