@@ -30,7 +30,7 @@ class Interrupts:
     """The signals that end a command; as a context manager it takes care of them meanwhile.
 
     What is done about them before `held` and behind it is what Python does by itself: they raise.
-    SIGTERM raises once, as those who send it repeat it while files are being finished. In any other
+    SIGTERM does so once, as those who send it repeat it while files are being finished. In another
     thread than the main one, which gets no signals, nothing is changed; nor for Ctrl-C where it is
     ignored, as in what a script runs in the background.
 
@@ -40,8 +40,8 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self._held = self._terminated = False
-        self._noted: type[KeyboardInterrupt] | None = None
+        self._held = False
+        self._asked: type[KeyboardInterrupt] | None = None
         self._since = 0.0
         self._before: dict[int, object] = {}
 
@@ -68,7 +68,7 @@ class Interrupts:
             yield
         finally:
             self._held = False
-        self._raise_noted()
+        self._raise()
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -91,25 +91,25 @@ class Interrupts:
         rest = iter(items)
         while True:
             with self.heeded():
-                self._raise_noted()
+                self._raise()
                 there = list(islice(rest, 1))
             if not there:
                 return
             yield there.pop()  # kept nowhere: a frame is much memory
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        if number == signal.SIGTERM and self._terminated:
-            return
-        now = time.monotonic()
-        again = self._noted is not None and now - self._since > IMPATIENT
-        if self._noted is None:
-            self._noted = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        again, now = self._asked is not None, time.monotonic()
+        if self._asked is None:
+            self._asked = Terminated if number == signal.SIGTERM else KeyboardInterrupt
             self._since = now
-        if again or not self._held:
-            self._raise_noted()
+        if self._held:
+            at_once = again and now - self._since > IMPATIENT
+        else:
+            at_once = not again or number == signal.SIGINT
+        if at_once:
+            self._raise()
 
-    def _raise_noted(self) -> None:
-        if self._noted is not None:
-            noted, self._noted = self._noted, None
-            self._terminated |= noted is Terminated
-            raise noted
+    def _raise(self) -> None:
+        """Raise what was asked for; again where it was lost, as within a finaliser."""
+        if self._asked is not None:
+            raise self._asked
