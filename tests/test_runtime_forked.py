@@ -22,7 +22,7 @@ for then in ("pass", "detector.close()", "del detector"):
         sys.exit(7)
     _, status = os.waitpid(child, 0)
     detector(frame)  # here all is as before
-    print(os.waitstatus_to_exitcode(status))
+    print(os.waitstatus_to_exitcode(status), flush=True)  # or children would write it, too
 detector.close()
 del detector
 for then in ("pass", "Detector({model}, threads={threads})(frame)"):  # of its own
@@ -32,7 +32,7 @@ for then in ("pass", "Detector({model}, threads={threads})(frame)"):  # of its o
         exec(then)
         sys.exit(7)
     _, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status))
+    print(os.waitstatus_to_exitcode(status), flush=True)  # or children would write it, too
 """
 
 
