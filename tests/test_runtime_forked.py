@@ -14,25 +14,23 @@ from runtime import Detector
 
 detector = Detector({model}, threads={threads})
 frame = np.zeros((64, 64, 3), np.uint8)
-for then in ("pass", "detector.close()", "del detector"):
+
+def fork(then):
     child = os.fork()
     if not child:
         signal.alarm(30)  # or a child that hangs would outlive the test
-        exec(then)
+        exec(then, globals())
         sys.exit(7)
     _, status = os.waitpid(child, 0)
-    detector(frame)  # here all is as before
     print(os.waitstatus_to_exitcode(status), flush=True)  # or children would write it, too
+
+for then in ("pass", "detector.close()", "del detector"):
+    fork(then)
+    detector(frame)  # here all is as before
 detector.close()
 del detector
-for then in ("pass", "Detector({model}, threads={threads})(frame)"):  # of its own
-    child = os.fork()
-    if not child:
-        signal.alarm(30)
-        exec(then)
-        sys.exit(7)
-    _, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)  # or children would write it, too
+fork("pass")
+fork("Detector({model}, threads={threads})(frame)")  # one of its own
 """
 
 

@@ -1,29 +1,14 @@
 """Ctrl-C while a frame is waited for: wherever it comes, the thread that reads ends."""
 
 import gc
-import signal
 import sys
 import threading
 
 import pytest
-from test_runtime_live import Feed, feed_source
+from test_runtime_live import Feed, feed_source, nothing_waits_forever  # noqa: F401 (a fixture)
 from test_runtime_prefetch import Counted
 
 from runtime.sources.prefetch import ReadAhead
-
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has no alarm")
-
-
-@pytest.fixture(autouse=True)
-def nothing_waits_forever():
-    def fail(*_):
-        raise TimeoutError("the thread that reads does not end")
-
-    before = signal.signal(signal.SIGALRM, fail)
-    signal.setitimer(signal.ITIMER_REAL, 60, 5)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def interrupted_at(event, shots):
