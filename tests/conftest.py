@@ -1,3 +1,4 @@
+import gc
 import os
 
 import pytest
@@ -9,6 +10,17 @@ from runtime.backends.telemetry import silence_onnxruntime
 os.environ["TRITON_INTERPRET"] = "1"
 
 silence_onnxruntime()  # some tests import it themselves
+
+
+def pytest_collection_finish():
+    """Keep what was imported out of garbage collections, each of which took half a second."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish():
+    """Let Python end as ever: libraries complain about what they still find."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from test_runtime_fixtures import write_model
-from tiny_network import draw_faces, tiny_network
+from tiny_network import draw_faces
 
 from benchmarks.bfloat16 import emulate, main
-from export.onnx import export_onnx
-from lgrnet.checkpoint import save_checkpoint
 from runtime.backends import open_backend
+from runtime.packaged import model_path
 from runtime.spec import ModelSpec
 
 
@@ -66,12 +65,10 @@ def test_products_are_of_rounded_numbers(tmp_path):
 
 
 def test_a_network_in_bfloat16_opens_as_others_do(tmp_path):
-    model = tiny_network(aus=[1, 12])
-    save_checkpoint(tmp_path / "net.pt", model, {"thresholds": [0.5, 0.5]})
-    exact = export_onnx(tmp_path / "net.pt", tmp_path / "net.onnx", graph="plain")
-    assert main([str(exact), "-o", str(tmp_path / "short.onnx")]) == 0
+    exact, rounded = model_path("edge"), tmp_path / "short.onnx"
+    assert main([str(exact), "-o", str(rounded)]) == 0
     faces = draw_faces(4, seed=1)
-    before, after = (open_backend(tmp_path / f"{name}.onnx")(faces) for name in ("net", "short"))
+    before, after = (open_backend(path)(faces) for path in (exact, rounded))
     apart = np.abs(before.probability - after.probability).max()
     assert 1e-6 < apart < 0.05
 

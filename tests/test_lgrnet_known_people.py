@@ -151,7 +151,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rendered")
     write_tiny_shards(folder / "data", count=40)
     torch.manual_seed(0)
-    network = LGRNet(model_config("edge", **TINY, intensity=True)).eval()
+    changes = {"relation": "none", "fusion": False}  # which are traced sooner
+    network = LGRNet(model_config("edge", **TINY, **changes, intensity=True)).eval()
     save_checkpoint(folder / "net.pt", network, trained({"made for": "tests"}))
     export_onnx(folder / "net.pt", graph="plain", judge=False, mean_change=math.inf)
     return folder

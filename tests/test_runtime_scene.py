@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from native_engine import require_native
 from test_runtime_fixtures import astronaut
 
 from runtime import Detector
@@ -38,7 +39,8 @@ def clip() -> list[np.ndarray]:
 
 def people(frames, **settings) -> list[tuple[int, ...]]:
     """Numbers of the faces of each frame."""
-    with Detector(threads=1, **settings) as detector:
+    require_native()
+    with Detector("edge-native", threads=1, **settings) as detector:
         return [tuple(face.id for face in detector.track(frame)) for frame in frames]
 
 
@@ -224,7 +226,8 @@ def test_who_was_seen_in_a_scene_some_time_ago_is_known_there():
 
 
 def test_who_is_left_behind_has_ended_in_the_end():
+    require_native()
     frames = clip()
-    with Detector(threads=1) as detector:
+    with Detector("edge-native", threads=1) as detector:
         results = [detector.track(frame) for frame in [*frames[60:84], *[frames[84]] * 110]]
     assert [(result.index, result.ended) for result in results if result.ended] == [(112, (0,))]

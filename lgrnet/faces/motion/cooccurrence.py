@@ -7,7 +7,7 @@ with lip pressor, …); they are plausible, not measured.
 from functools import cache
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from lgrnet.faces.motion.action_units import FACE_AUS
 
@@ -70,7 +70,7 @@ def sample_intensities(
     latent = rng.standard_normal(shape) @ _cholesky(strength).T
     if subject is not None:
         latent = np.sqrt(1 - _SUBJECT_SHARE) * latent + np.sqrt(_SUBJECT_SHARE) * subject
-    threshold = norm.ppf(1 - BASE_RATE)
+    threshold = ndtri(1 - BASE_RATE)
     on = latent > threshold
     on[:, _COLUMN[25]] |= on[:, _COLUMN[26]]  # a dropped jaw parts the lips
     on[:, _COLUMN[43]] &= ~on[:, _COLUMN[5]]  # closed eyes are not wide
@@ -79,7 +79,7 @@ def sample_intensities(
         on[:, _COLUMN[au]] &= ~on[:, _COLUMN[28]]
     on[:, _COLUMN[24]] &= ~on[:, _COLUMN[25]]  # pressed lips are not parted
     # Far over the threshold means strong, so that AUs which belong together are strong together.
-    excess = (norm.cdf(latent) - norm.cdf(threshold)) / BASE_RATE
+    excess = (ndtr(latent) - ndtr(threshold)) / BASE_RATE
     strong = 0.4 + 0.6 * (0.5 * excess.clip(0, 1) + 0.5 * rng.beta(1.6, 1.6, shape))
     # A broad smile hardly ever leaves the cheeks down, though they need not rise as far as it goes.
     broad = on[:, _COLUMN[12]] & (strong[:, _COLUMN[12]] >= _BROAD_SMILE)
