@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.documents import live as live_tables
 from benchmarks.documents import real as real_tables
+from benchmarks.documents import results as result_tables
 from benchmarks.documents import variants as variant_tables
 from benchmarks.documents.flip_test import flip_test
 from benchmarks.shared.paths import ROOT
@@ -24,7 +25,7 @@ from runtime.action_units import BP4D_AUS
 from runtime.console.help import purpose
 from runtime.console.stoppable import stoppable
 
-DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md")
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md", "docs/results.md")
 _RESULTS = Path("benchmarks", "results")
 SPEED = _RESULTS / "amd_epyc_zen3_2_cores_native.json"
 """The measurement of all engines that the documents show."""
@@ -277,6 +278,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         speed_zen1_in_full,
         *(live_tables.soak, live_tables.soak_memory, live_tables.writing),
         *(live_tables.finders, live_tables.tracking, live_tables.tracking_scenes),
+        result_tables.signals,
     )
 }
 """Name → what makes the table from the files below the project's root."""

@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.shared.record import write_record
 from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.drawing.shade import Lighting
+from lgrnet.faces.generate import RENDERER_VERSION
 from lgrnet.faces.head.rig import RigError, load_rig
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.motion.expression import Expression
@@ -36,6 +37,9 @@ from runtime.packaged import DEMO_CLIP, DEMO_TRUTH
 from runtime.results import Result
 from runtime.signals import SignalBank, Signals
 from runtime.truth import Agreement, read_truth
+
+FORMAT = "lgrnet-signals-1"
+"""Of the record."""
 
 WAYS = {
     "raw": Signals(),
@@ -166,6 +170,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         studio = open_studio(load_rig(args.rig))
         with Detector(args.model, threads=1) as detector:
             record = {
+                "format": FORMAT,
+                "renderer": RENDERER_VERSION,
                 "detector": repr(detector),
                 "demo_clip": demo(detector),
                 "resting_faces": resting(detector, studio, args.people),

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import card, writing
 from benchmarks.documents import live as live_tables
 from benchmarks.documents import real as real_tables
+from benchmarks.documents import results as result_tables
 from benchmarks.documents import variants as variant_tables
 from benchmarks.documents.flip_test import flip_test
 from benchmarks.shared.record import RecordError
@@ -142,6 +143,19 @@ def test_long_run_loses_nothing_and_stays_flat(root):
         assert player["expected"] == player["frames"] + player["dropped"] > 1000
     late = [s["rss_mb"] for s in record["samples"] if s["s"] > 15 * 60]
     assert max(late) < 1.05 * min(late)
+
+
+def test_each_way_of_smoothing_has_its_own_row(root):
+    path = root / "docs" / "signals.json"
+    record = json.loads(path.read_text())
+    for number, way in enumerate(("raw", "hysteresis 0.3", "ema", "one-euro", "baseline 20")):
+        record["demo_clip"][way] = {"onsets": 50 + number, "mean_f1": number / 10}
+    path.write_text(json.dumps(record))
+    table = result_tables.signals(root)
+    assert cells(table, "none")[1:] == ["50", "0.000"]
+    assert cells(table, "`--smooth ema`")[1:] == ["52", "0.200"]
+    assert cells(table, "`--smooth one-euro`")[1:] == ["53", "0.300"]
+    assert cells(table, "`--baseline 20`")[1:] == ["54", "0.400"]
 
 
 def test_writers_stay_flat(root):
