@@ -27,7 +27,7 @@ from runtime.console.stoppable import stoppable
 
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "docs/speed.md", "docs/live.md", "docs/results.md")
 _RESULTS = Path("benchmarks", "results")
-SPEED = _RESULTS / "amd_epyc_zen3_2_cores_native.json"
+SPEED = _RESULTS / "amd_epyc_zen3_2_cores.json"
 """The measurement of all engines that the documents show."""
 SPEED_AVX512 = _RESULTS / "amd_epyc_zen5_2_cores.json"
 """The same with AVX-512 and bfloat16, of fewer engines and of both presets."""
