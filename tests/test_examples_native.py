@@ -6,31 +6,32 @@ import json
 import os
 import re
 import struct
-import subprocess
 import zipfile
-from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from native_engine import require_native
+from native_example import (
+    FOLDER,
+    compile_library,
+    compile_program,
+    demo_frame,
+    look,
+    look_twice,
+    ppm,
+    run,
+    write_exact,
+    write_presence,
+)
 
 from runtime import Detector, open_source
-from runtime.align import CROP_SIZE, alignment_matrix, crop_matrix, invert, sampling, transform
+from runtime.align import alignment_matrix
 from runtime.boxes import face_box
 from runtime.finders import NetworkFinder
 from runtime.finders.grids_native import KEY, NativeGrids
 from runtime.finders.grids_native import MODEL as NETWORK
 from runtime.native.archive import read_archive, write_archive
-from runtime.native.compile import compiler
-from runtime.native.library import ENGINE
-from runtime.native.model import read_model, write_model
 from runtime.packaged import DEMO_CLIP, model_path
-
-FOLDER = Path(__file__).parents[1] / "examples" / "native"
-FLAGS = ("-std=c++20", "-O1", "-march=native", "-pthread", "-Wno-psabi")
-"""Those of docs/embedding.md, but that more optimising takes longer than all that runs here."""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the example is compiled as on Linux")
 
@@ -38,30 +39,14 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the example is compiled
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """The example, compiled."""
-    require_native()
-    path = tmp_path_factory.mktemp("program") / "face"
-    source = str(FOLDER / "face.cpp")
-    subprocess.run([*compiler(), *FLAGS, f"-I{ENGINE}", source, "-o", str(path)], check=True)
-    return path
+    library = compile_library(tmp_path_factory.mktemp("program"))
+    return compile_program(FOLDER / "face.cpp", library, "-std=c++20")
 
 
 @pytest.fixture
 def picture():
     """A picture in which somebody is."""
     return ppm(demo_frame(30))
-
-
-def demo_frame(index):
-    return next(shot.frame for shot in open_source(DEMO_CLIP) if shot.index == index)
-
-
-def ppm(*frames):
-    """Frames as ffmpeg writes them, one after the other."""
-    return b"".join(cv2.imencode(".ppm", frame)[1].tobytes() for frame in frames)
-
-
-def run(*arguments, given=b""):
-    return subprocess.run([*map(str, arguments)], input=given, capture_output=True, timeout=120)
 
 
 def told(done):
@@ -78,48 +63,10 @@ def box_of(row):
     return np.array([row[f"box_{name}"] for name in "xywh"], float)
 
 
-def cut(frame, matrix):
-    """Sample a crop bilinearly, in double precision; `warp` does so at 32nds of a pixel."""
-    how = sampling((frame.shape[1], frame.shape[0]), matrix, CROP_SIZE)
-    if how.factor > 1:
-        size = (how.columns, how.rows)
-        low, right = how.top + how.rows * how.factor, how.left + how.columns * how.factor
-        part = frame[how.top : low, how.left : right]
-        frame = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    rows, columns = np.mgrid[:CROP_SIZE, :CROP_SIZE]
-    x, y = np.moveaxis(transform(np.stack([columns, rows], -1), invert(how.matrix)), -1, 0)
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    total = np.zeros((CROP_SIZE, CROP_SIZE, 3))
-    for column, row in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        i, j = top + row, left + column
-        inside = (i >= 0) & (j >= 0) & (i < frame.shape[0]) & (j < frame.shape[1])
-        pixels = np.where(inside[..., None], frame[i * inside, j * inside], 128)
-        total += pixels * ((1 - abs(x - j)) * (1 - abs(y - i)))[..., None]
-    return np.floor(total + 0.5).astype(np.uint8)
-
-
 @pytest.fixture(scope="module")
 def exact(tmp_path_factory):
     """The packaged model in floating point, as 8 bits make steps of what differs by a last bit."""
-    path = tmp_path_factory.mktemp("exact") / "fp32.npz"
-    packaged = read_model(model_path("edge-native"))
-    plain = {name: array for name, array in packaged.arrays.items() if not name.endswith(".range")}
-    spec = replace(packaged.spec, precision="fp32")
-    write_model(path, replace(packaged, spec=spec, arrays=plain))
-    return path
-
-
-def look(detector, frame, alignment):
-    """The network's answer, from a crop as the program makes it; landmarks in the picture."""
-    matrix = crop_matrix(alignment)
-    said = detector._backend(cut(frame, matrix)[None])
-    points = transform(said.landmarks[0].astype(float), invert(matrix))
-    return points, said.probability[0], said.intensity[0]
-
-
-def look_twice(detector, frame, alignment):
-    points, *_ = look(detector, frame, alignment)
-    return look(detector, frame, alignment_matrix(points))
+    return write_exact(tmp_path_factory.mktemp("exact"))
 
 
 def assert_same(row, wanted, detector, zoom=1):
@@ -235,11 +182,7 @@ def test_of_many_finds_the_same_are_kept(program, exact, tmp_path):
 
 
 def test_what_a_model_does_not_tell_is_left_out(program, picture, tmp_path):
-    model = read_model(model_path("edge-native"))
-    arrays = {name: array for name, array in model.arrays.items() if "strength" not in name}
-    path = tmp_path / "presence.npz"
-    write_model(path, replace(model, spec=replace(model.spec, intensity=False), arrays=arrays))
-    (row,) = told(run(program, path, NETWORK, given=picture))
+    (row,) = told(run(program, write_presence(tmp_path), NETWORK, given=picture))
     assert "AU12_c" in row
     assert "AU12_r" not in row
 

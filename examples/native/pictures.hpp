@@ -1,13 +1,10 @@
-// Pixels: reading a picture, making it smaller, and cutting a face out of it as `warp` of
-// runtime/align.py does.
+// Pixels: making a picture smaller, and cutting a face out of it as `warp` of runtime/align.py
+// does.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <istream>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "geometry.hpp"
@@ -21,28 +18,6 @@ struct Picture {
     return inside ? bgr[(static_cast<size_t>(y) * width + x) * 3 + channel] : 128;  // grey outside
   }
 };
-
-// The next picture of binary PPM, the simplest format of all, which ffmpeg writes. Gives false at
-// the end.
-inline bool read_ppm(std::istream& stream, const std::string& name, Picture& picture) {
-  std::string magic;
-  int most = 0;
-  if (!(stream >> magic)) return false;
-  for (int* number : {&picture.width, &picture.height, &most}) {
-    while ((stream >> std::ws).peek() == '#') stream.ignore(1000, '\n');  // as GIMP writes
-    stream >> *number;
-  }
-  stream.get();
-  constexpr int LARGEST = 1 << 15;
-  if (magic != "P6" || most != 255 || std::min(picture.width, picture.height) < 1 ||
-      std::max(picture.width, picture.height) > LARGEST)
-    throw std::runtime_error(name + " is no binary PPM of 255 levels");
-  picture.bgr.resize(size_t{3} * picture.width * picture.height);
-  if (!stream.read(reinterpret_cast<char*>(picture.bgr.data()), picture.bgr.size()))
-    throw std::runtime_error(name + " is cut");
-  for (size_t i = 0; i < picture.bgr.size(); i += 3) std::swap(picture.bgr[i], picture.bgr[i + 2]);
-  return true;
-}
 
 // The means of factor × factor pixels, from (left, top) on.
 inline Picture averaged(const Picture& picture, int factor, int left, int top, int width,
