@@ -140,7 +140,7 @@ def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, n
         if noted:
             library.write_checksum(bad)
         elif content[:4096] == good.read_bytes()[:4096]:
-            library._checksum_of(bad).write_bytes(library._checksum_of(good).read_bytes())
+            library.checksum_path(bad).write_bytes(library.checksum_path(good).read_bytes())
     with pytest.raises(
         ImportError, match=r"lgrnet-.* cannot be used \(.*python -m runtime\.native"
     ):
@@ -151,7 +151,8 @@ def test_a_library_that_is_damaged_is_passed_over_and_named(tmp_path, content, n
 def test_a_packed_program_brings_an_engine_that_was_signed(monkeypatch, tmp_path):
     good = next(p for p in (library.library_path(t) for t in library.targets()) if p.exists())
     (tmp_path / good.name).write_bytes(good.read_bytes() + b"signed")
-    library._checksum_of(tmp_path / good.name).write_bytes(library._checksum_of(good).read_bytes())
+    checksum = library.checksum_path(good).read_bytes()
+    library.checksum_path(tmp_path / good.name).write_bytes(checksum)
     monkeypatch.setattr(library, "BUILT", tmp_path)
     with pytest.raises(ImportError, match="it is not what was compiled"):
         library.find_library(tmp_path)

@@ -82,8 +82,32 @@ def compile_command(target: str) -> list[str]:
     """
     command = compiler()
     zig = "ziglang" in command or Path(command[0]).stem == "zig"
-    flags = ZIG.get(target, TARGETS[target]) if zig else TARGETS[target]
-    return [*command, *FLAGS, *flags]
+    return [*command, *FLAGS, *(_zig_flags(target) if zig else TARGETS[target])]
+
+
+def cross_compile(target: str, triple: str, path: Path) -> None:
+    """Compile the engine for another system, with Zig, and note its checksum.
+
+    Args:
+        target: A key of `TARGETS`.
+        triple: The system, as Zig names it.
+        path: The library.
+
+    Raises:
+        CompileError: Zig is not installed, or fails.
+    """
+    if find_spec("ziglang") is None:
+        raise CompileError("no Zig, which compiles for other systems: pip install ziglang")
+    zig = [sys.executable, "-m", "ziglang", "c++", "-target", triple, "-s"]
+    with tempfile.TemporaryDirectory(dir=path.parent, ignore_cleanup_errors=True) as inside:
+        made = Path(inside, "engine.so")
+        _run([*zig, *FLAGS, *_zig_flags(target)], "engine.cpp", made)
+        take_name(made, path)
+    write_checksum(path)
+
+
+def _zig_flags(target: str) -> tuple[str, ...]:
+    return ZIG.get(target, TARGETS[target])
 
 
 def _words(command: str) -> list[str]:

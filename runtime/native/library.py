@@ -51,9 +51,16 @@ HistogramCallback = ctypes.CFUNCTYPE(
 """What ``lgrnet_histograms`` hands its results to."""
 
 
-def targets() -> tuple[str, ...]:
-    """Name the instruction sets that this kind of processor may have, the fastest first."""
-    here = platform.machine().lower()
+def targets(machine: str | None = None) -> tuple[str, ...]:
+    """Name the instruction sets that a kind of processor may have, the fastest first.
+
+    Args:
+        machine: As `platform.machine` names it, in lower case; None for this one.
+
+    Returns:
+        Keys of `TARGETS`.
+    """
+    here = machine or platform.machine().lower()
     return tuple(name for name in TARGETS if here in _MACHINES.get(name, (here,)))
 
 
@@ -110,7 +117,7 @@ def open_library(path: Path) -> ctypes.CDLL | None:
                 raise OSError(f"others can write to it: chmod o-w {each}")
     # PyInstaller rewrites the libraries that it packs, on macOS all of them, to sign them.
     if path.parent != BUILT or not getattr(sys, "frozen", False):
-        checksum = _checksum_of(path)
+        checksum = checksum_path(path)
         if not checksum.exists():
             raise OSError(f"{checksum.name} is not beside it")
         if checksum.read_bytes().strip() != file_sha256(path).encode():
@@ -142,11 +149,19 @@ def write_checksum(path: Path, content: Path | None = None) -> None:
         path: The engine.
         content: Where it is until it gets its name; None if it has it.
     """
-    with PendingFile(_checksum_of(path), durable=True) as part:
+    with PendingFile(checksum_path(path), durable=True) as part:
         part.write_text(file_sha256(content or path) + "\n", encoding="utf-8")
 
 
-def _checksum_of(path: Path) -> Path:
+def checksum_path(path: Path) -> Path:
+    """Name the file that tells what a compiled engine holds.
+
+    Args:
+        path: The engine.
+
+    Returns:
+        The file, whether or not it is there.
+    """
     return path.with_suffix(".sha256")
 
 
