@@ -13,6 +13,11 @@
 #include <string>
 #include <vector>
 
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
+
 #include "lgrnet.h"
 
 namespace {
@@ -93,6 +98,9 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: face MODEL.npz FINDER.npz < PICTURES.ppm\n");
     return 2;
   }
+#ifdef _WIN32
+  _setmode(_fileno(stdin), _O_BINARY);  // as text, pictures would end at their first byte 26
+#endif
   try {
     run(arguments[1], arguments[2]);
   } catch (const std::exception& error) {
