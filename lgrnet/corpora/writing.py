@@ -6,6 +6,7 @@ whatever stops the work, a shard whose faces are there is whole, and the same co
 the next.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -37,6 +38,9 @@ from runtime.sources.shown import AsShown
 from runtime.sources.truncation import image_damage
 
 logger = logging.getLogger(__name__)
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors of a disc that is full, or of somebody who may store no more, or that became read-only."""
 
 _GO_ON = "the shards that are whole are kept, run the same command again to go on"
 
@@ -105,7 +109,8 @@ def write_sequences(
 
     Raises:
         CorpusError: A subject has no usable frame, a video ends early, or nothing of a sequence can
-            be read. All other sequences are written before it is raised.
+            be read. All other sequences are written before it is raised. Or the disc is full, which
+            is raised at once.
         DatasetError: The folder holds another data set.
         InputError: The folder cannot be made.
     """
@@ -147,6 +152,8 @@ def write_sequences(
             except CorpusError as error:
                 problems.extend(error.problems)
             except OSError as error:
+                if error.errno in _NO_ROOM:  # nor is there for the others
+                    raise CorpusError([str(error)], _GO_ON) from error
                 problems.append(f"{jobs[place][2].name}: {error}")
             except BrokenProcessPool as error:
                 why = "a worker process was killed, for lack of memory perhaps: try --workers 1"
