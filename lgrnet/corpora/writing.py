@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lgrnet.alone import alone_in
 from lgrnet.corpora.finding import find_landmarks
 from lgrnet.corpora.folds import subject_number
 from lgrnet.corpora.problems import CorpusError
@@ -32,7 +33,7 @@ from lgrnet.data.shards import (
 )
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
-from runtime.files.atomic import STALE, PendingFile, make_folder
+from runtime.files.atomic import PendingFile
 from runtime.landmarks import COUNT
 from runtime.sources.shown import AsShown
 from runtime.sources.truncation import image_damage
@@ -112,10 +113,8 @@ def write_sequences(
             be read. All other sequences are written before it is raised. Or the disc is full, which
             is raised at once.
         DatasetError: The folder holds another data set.
-        InputError: The folder cannot be made.
+        InputError: The folder cannot be made, or another run is writing into it.
     """
-    from tqdm import tqdm
-
     table = shard_table(sequences)
     splits: dict[str, int] = {}
     for sequence, shards in zip(sequences, table, strict=True):
@@ -123,10 +122,22 @@ def write_sequences(
     if empty := [name for name, count in splits.items() if count == 0]:
         raise CorpusError(f"{name}: no frame has both landmarks and labels" for name in empty)
     content = {"corpus": corpus, **recipe, "content_sha256": _digest(sequences)}
-    make_folder(out)
-    write_index(out, aus, splits, content)
-    for stale in out.glob(STALE):
-        stale.unlink()
+    with alone_in(out):
+        write_index(out, aus, splits, content)
+        _write_missing(out, corpus, sequences, table, workers, progress)
+
+
+def _write_missing(
+    out: Path,
+    corpus: str,
+    sequences: Sequence[FrameSequence],
+    table: Sequence[Sequence[str]],
+    workers: int | None,
+    progress: bool,
+) -> None:
+    """Write the shards that are not there; `table` names those of each sequence."""
+    from tqdm import tqdm
+
     for sequence, shards in zip(sequences, table, strict=True):
         _drop_mended(out, sequence, shards)
     jobs = [

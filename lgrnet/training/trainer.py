@@ -8,6 +8,7 @@ import logging
 import pickle
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from lgrnet.alone import alone_in
 from lgrnet.checkpoint import find_damage, save_checkpoint, write_whole
 from lgrnet.data.batches import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.data.shards import DatasetError
@@ -47,7 +49,7 @@ from lgrnet.training.warm_start import warm_start
 from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
 from lgrnet.unseen import VALIDATION_RECIPE, as_plain, seen_by, will_have_seen
 from runtime.action_units import au_key
-from runtime.files.atomic import STALE, write_json
+from runtime.files.atomic import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +116,17 @@ class Trainer:
         self.epoch, self.step, self.seconds, self.best = 0, 0, 0.0, -1.0
 
     def run(self) -> None:
-        """Train to the last epoch, from the saved state where there is one."""
+        """Train to the last epoch, from the saved state where there is one.
+
+        Raises:
+            InputError: Another run is writing into its folder.
+            ValueError: The folder holds another run, or is damaged.
+        """
         out = self.experiment.out
+        with alone_in(out) if self.leads else nullcontext():
+            self._run(out)
+
+    def _run(self, out: Path) -> None:
         self._claim(out)
         if (out / STATE_NAME).exists():
             self._load_state(out / STATE_NAME)
@@ -334,8 +345,6 @@ class Trainer:
         origin = require_same_run(out, config, origin)
         self.together.wait_for_everyone()
         if self.leads:
-            for stale in out.glob(STALE):  # of a run that was killed
-                stale.unlink()
             write_json(out / CONFIG_NAME, config)
             write_origin(out, {**origin, **self.seen})
         self.together.wait_for_everyone()
