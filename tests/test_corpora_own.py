@@ -296,6 +296,33 @@ def test_a_table_that_is_none_is_named(folder, tmp_path):
         read_own(table)
 
 
+@pytest.mark.parametrize("quoted", ["header", "rows", "both"])
+def test_semicolons_are_told_also_between_quoted_cells(tmp_path, quoted):
+    """Spreadsheet programs quote what holds a comma, or all texts."""
+    header = "file;person;AU12" if quoted == "rows" else '"file";"person";"AU12"'
+    row = "a.png;Ann;1" if quoted == "header" else '"Ann, 1.png";"Ann";1'
+    (tmp_path / "faces.csv").write_text(f"{header}\n{row}\n")
+    with pytest.raises(CorpusError, match=r"line 1: has .;. between its cells: save it"):
+        read_own(tmp_path / "faces.csv")
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        (["file,person,AU12", "bob.png,Bob,1", '"bob.png,Ann,1', "bob.png,Cleo,1"], 3),
+        (["file,person,AU12", '"bob.png" ,Ann,1', "bob.png,Cleo,1"], 2),
+        (['file,"person,AU12', "bob.png,Ann,1"], 1),
+    ],
+)
+def test_a_quotation_mark_too_many_is_told_with_the_line_of_its_row(tmp_path, lines, line):
+    (tmp_path / "faces.csv").write_text("\n".join(lines))
+    with pytest.raises(CorpusError, match="quotation marks is not closed") as caught:
+        read_own(tmp_path / "faces.csv")
+    (told,) = caught.value.problems
+    assert told.startswith(f"{tmp_path / 'faces.csv'}, line {line}: ")
+    assert "UTF-8" not in told
+
+
 def test_people_are_told_apart_across_tables():
     numbers = [person_number(name) for name in ("Ann", "Bob", "ann", "Zoë", "1", "2")]
     assert len(set(numbers)) == 6

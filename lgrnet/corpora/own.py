@@ -17,6 +17,7 @@ split is one.
 
 import csv
 import hashlib
+import io
 import os
 import re
 from collections import defaultdict
@@ -97,22 +98,30 @@ def _read_cells(
     """Return which column labels which AU, and the rows with their lines."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", strict=True)
-            names = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = names
-            rows = [(reader.line_num, row) for row in reader]
+            text = file.read()
     except FileNotFoundError:
         problems.add(table, "is missing")
         return {}, []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError) as error:
         problems.add(
             table,
             f'cannot be read as a CSV file in UTF-8 ({error}): save it so, in Excel as "CSV UTF-8"',
         )
         return {}, []
-    other = next((mark for mark in ";\t" if len(names) == 1 and mark in names[0]), None)
-    if other:
+    first = text.partition("\n")[0]
+    if other := next((mark for mark in ";\t" if "," not in first and mark in first), None):
         problems.add(table, f"has {other!r} between its cells: save it with commas", 1)
+        return {}, []
+    names, rows = list[str](), list[tuple[int, dict[str, str]]]()
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
+    try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        rows.extend((reader.line_num, row) for row in reader)
+    except csv.Error as error:
+        what = "a cell in quotation marks is not closed, or does not end with its mark"
+        last = rows[-1][0] if rows else min(1, len(names))
+        problems.add(table, f"{what} ({error})", last + 1)
         return {}, []
     for name in _NEEDED:
         if name not in names:
