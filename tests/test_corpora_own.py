@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sys
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -321,6 +323,26 @@ def test_a_quotation_mark_too_many_is_told_with_the_line_of_its_row(tmp_path, li
     (told,) = caught.value.problems
     assert told.startswith(f"{tmp_path / 'faces.csv'}, line {line}: ")
     assert "UTF-8" not in told
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="takes both names for one")
+@pytest.mark.parametrize(("there", "told"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_are_the_same_however_their_letters_are_composed(folder, tmp_path, there, told):
+    names = [unicodedata.normalize(form, "Müller/Zoë.png") for form in (there, told)]
+    picture = tmp_path / names[0]
+    picture.parent.mkdir()
+    picture.write_bytes((folder / "bob.png").read_bytes())
+    people = [unicodedata.normalize(form, "Zoë") for form in (there, told)]
+    other = [str(folder / "bob.png"), people[1], "", "val", 1, 0, 0]
+    rows = [[names[1], people[0], "", "", 1, 0, 0], other]
+    table = write_table(tmp_path / "faces.csv", rows)
+    with pytest.raises(CorpusError, match="is in split 'val', and in 'test' in line 2") as caught:
+        read_own(table)
+    assert len(caught.value.problems) == 1
+    other[3] = ""
+    _, (sequence,) = read_own(write_table(table, rows))
+    assert sequence.pictures == (picture, folder / "bob.png")
+    assert sequence.people.tolist() == [person_number("Zoë")] * 2
 
 
 def test_people_are_told_apart_across_tables():

@@ -20,6 +20,7 @@ import hashlib
 import io
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,7 +152,8 @@ def _face(
         return None
     cells = {name: cell.strip() for name, cell in row.items()}
     split, frame = cells.get("split") or "test", cells.get("frame") or None
-    path = table.absolute().parent / cells["file"]
+    path = _find(table.absolute().parent, cells["file"])
+    person = unicodedata.normalize("NFC", cells["person"])
     faults = []
     if not cells["file"] or not os.path.isfile(path):  # False of names that cannot be, too
         faults.append(f"there is no file {path}")
@@ -177,7 +179,16 @@ def _face(
     if faults:
         return None
     known = tuple(label for label in labels if label is not None)
-    return _Face(line, path, number, cells["person"], split, known)
+    return _Face(line, path, number, person, split, known)
+
+
+def _find(folder: Path, name: str) -> Path:
+    """Find the file of a row, also where one side writes ü as one letter, and the other as u and ¨.
+
+    They look alike and are other names, but on macOS, whose programs write the latter.
+    """
+    forms = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+    return next((folder / each for each in forms if os.path.isfile(folder / each)), folder / name)
 
 
 def _whole(cell: str) -> str:
