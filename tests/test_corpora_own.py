@@ -11,6 +11,7 @@ import aligned_by_hand
 import cv2
 import numpy as np
 import pytest
+from heif_files import ftyp, with_properties
 from some_videos import (
     READS_INTERLACED,
     moving_pictures,
@@ -160,6 +161,34 @@ def test_pictures_of_phones_and_damaged_ones(folder, tmp_path, capsys):
     assert prepare(write_table(tmp_path / "faces.csv", rows), tmp_path / "out") == 0
     assert len(FaceShards(tmp_path / "out", "test")) == 1
     assert "test: unreadable frame, 2 frames (3-4)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("frame", ["", 0])
+def test_heic_is_told_before_anything_is_done(folder, tmp_path, caplog, frame):
+    for name in ("IMG_1.HEIC", "IMG_2.jpg"):
+        (tmp_path / name).write_bytes(ftyp(b"heic", b"mif1") + bytes(2000))
+    rows = [["IMG_1.HEIC", "Ann", frame, "", 1, 0, 0], ["IMG_2.jpg", "Bob", "", "", 1, 0, 0]]
+    table = write_table(tmp_path / "faces.csv", rows)
+    assert prepare(table, tmp_path / "out") == 2
+    for line, name in ((2, "IMG_1.HEIC"), (3, "IMG_2.jpg")):
+        assert f"{table}, line {line}: {tmp_path / name} is a HEIC picture" in caplog.text
+    assert "heif-convert" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not cv2.haveImageWriter("a.avif"), reason="this OpenCV writes no AVIF")
+def test_pictures_that_say_how_they_are_turned_are_upright(folder, tmp_path):
+    """The file holds the face lying on its side, and says that a quarter turn sets it up."""
+    face = cv2.imread(str(folder / "bob.png"))
+    lying = cv2.imencode(".avif", np.rot90(face, -1), [cv2.IMWRITE_AVIF_QUALITY, 98])[1].tobytes()
+    (tmp_path / "turned.avif").write_bytes(with_properties(lying, b"irot\1"))
+    names = "turned.avif", str(folder / "bob.png")
+    rows = [[name, "Ann", "", "", 1, 0, 0] for name in names]
+    assert prepare(write_table(tmp_path / "faces.csv", rows), tmp_path / "out") == 0
+    faces = FaceShards(tmp_path / "out", "test")
+    assert len(faces) == 2
+    np.testing.assert_allclose(*faces.labels.landmarks, atol=1.5)
+    assert np.abs(faces.face(0).astype(float) - faces.face(1)).mean() < 3
 
 
 def test_what_a_container_says_of_its_length_is_not_believed(folder, tmp_path, monkeypatch, caplog):

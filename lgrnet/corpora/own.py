@@ -35,6 +35,7 @@ from lgrnet.corpora.sequence import NO_LABEL, Dropped, FrameSequence
 from lgrnet.data.shards import MISSING
 from runtime.action_units import AU_NAMES
 from runtime.landmarks import COUNT
+from runtime.sources import heif
 from runtime.sources.images import IMAGE_SUFFIXES
 from runtime.sources.playlist import VIDEO_SUFFIXES
 from runtime.sources.stale import conversion_fault
@@ -157,6 +158,8 @@ def _face(
     faults = []
     if not cells["file"] or not os.path.isfile(path):  # False of names that cannot be, too
         faults.append(f"there is no file {path}")
+    elif path.suffix.lower() not in VIDEO_SUFFIXES and _is_heic(path):  # FFmpeg takes it for one
+        faults.append(heif.how_to_convert(path))
     if not cells["person"]:
         faults.append("names no person: who is the same must be told")
     if not _SPLIT.fullmatch(split):
@@ -189,6 +192,14 @@ def _find(folder: Path, name: str) -> Path:
     """
     forms = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
     return next((folder / each for each in forms if os.path.isfile(folder / each)), folder / name)
+
+
+def _is_heic(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return heif.is_heic(file.read(64))
+    except OSError:  # which is told where it is read
+        return False
 
 
 def _whole(cell: str) -> str:

@@ -33,10 +33,11 @@ from lgrnet.data.shards import (
 )
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
+from runtime.errors import InputError
 from runtime.files.atomic import PendingFile
 from runtime.landmarks import COUNT
+from runtime.sources.images import read_image
 from runtime.sources.shown import AsShown
-from runtime.sources.truncation import image_damage
 
 logger = logging.getLogger(__name__)
 
@@ -312,17 +313,10 @@ def _align(
 
 
 def _read_picture(path: Path) -> np.ndarray | None:
-    """Read a picture as (H, W, 3) BGR; None if it is none, or cut off."""
+    """Read a picture, upright, as (H, W, 3) BGR; None if it is none, or cut off."""
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    # OpenCV fills what a JPEG lacks with grey, without a word.
-    if not data or image_damage(data):
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # such as of a size that cannot be
+        return read_image(path)
+    except (InputError, FileNotFoundError):
         return None
 
 
