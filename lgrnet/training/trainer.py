@@ -38,6 +38,7 @@ from lgrnet.evaluation.threshold_choice import best_thresholds
 from lgrnet.experiment import CONFIG_NAME, Experiment
 from lgrnet.network.build import Network, build_network
 from lgrnet.network.channels_last import channels_last
+from lgrnet.training.graded import require_graded
 from lgrnet.training.losses import Losses, au_weights, joint_loss
 from lgrnet.training.optimiser import make_optimiser, make_schedule
 from lgrnet.training.origin import origin_of, read_origin, write_origin
@@ -93,6 +94,11 @@ class Trainer:
         torch.manual_seed(experiment.seed)
         self.model = build_network(experiment.model)
         begun = (experiment.out / STATE_NAME).exists()  # it then goes on with weights of its own
+        if experiment.model.intensity and not begun:
+            require_graded(
+                self.train_shards.labels.intensity, experiment.model.aus, experiment.init,
+                experiment.init_rule,
+            )  # fmt: skip
         if experiment.init is not None and not begun:
             warm_start(self.model, experiment.init, experiment.init_rule)
         share_norms(self.model, self.device)
