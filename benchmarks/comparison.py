@@ -189,6 +189,15 @@ def columns() -> Iterator[Column]:
     yield "landmark error %", "---:", number("landmark_error", 2, 100)
 
 
+def named(rows: Sequence[dict[str, Any]], paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Tell rows of one variant apart, by their checkpoints, in the same order."""
+    variants = [row["variant"] for row in rows]
+    return [
+        {**row, "variant": f"{name}, {path}"} if variants.count(name) > 1 else row
+        for row, name, path in zip(rows, variants, paths, strict=True)
+    ]
+
+
 @stoppable()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
@@ -235,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_record(record, args.json)
     for split, said in splits.items():
         print(f"\n{split}: {said['frames']} faces of {said['people']} people\n")
-        print(markdown(list(columns()), said["rows"]))
+        print(markdown(list(columns()), named(said["rows"], args.checkpoints)))
     print(f"\nwritten to {args.json}")
     return 0
 

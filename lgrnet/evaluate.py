@@ -149,20 +149,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         **report(aus, result, [model.thresholds[i] for i in columns], faces.labels),
     }
     path = args.json or default_record(args.model, args.data, name, args.flip_test)
+    stored = _store(scores, path, args)
+    # They may have taken hours, so they are told in any case.
+    what = f"{args.model}, {args.data}, {name}{', with a flip test' * args.flip_test}"
+    print(f"{what}\n{format_report(scores)}")
+    return 0 if stored else 2
+
+
+def _store(scores: dict, path: Path, args: argparse.Namespace) -> bool:
+    """Write scores, and plot them if asked to; returns whether that could be done."""
     try:
         with PendingFile(path) as part:
             part.write_text(to_json(scores), "utf-8")
-        if args.page is not None:
-            write_page(scores, args.page)
+    except (InputError, OSError) as error:  # such as in the folder of somebody else's run
+        logger.error("%s%s", error, "" if args.json else ": name another file with --json")
+        return False
+    logger.info("written to %s", path)
+    if args.page is None:
+        return True
+    try:
+        write_page(scores, args.page)
     except (InputError, OSError) as error:
         logger.error("%s", error)
-        return 2
-    logger.info("written to %s", path)
-    if args.page is not None:
-        logger.info("plotted in %s", args.page)
-    what = f"{args.model}, {args.data}, {name}{', with a flip test' * args.flip_test}"
-    print(f"{what}\n{format_report(scores)}")
-    return 0
+        return False
+    logger.info("plotted in %s", args.page)
+    return True
 
 
 if __name__ == "__main__":

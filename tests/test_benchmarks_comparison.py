@@ -69,6 +69,19 @@ def test_what_came_before_a_training_that_is_known_may_be_lost(config, tmp_path)
         comparison.training_of(mean)
 
 
+def test_networks_of_one_kind_are_told_apart(config, trained, tmp_path, capsys):  # noqa: F811
+    names = ("lgrnet", "jaanet", "trunk")
+    paths = [str(trained / name / "last.pt") for name in names]
+    options = ["--data", str(config.parent / "data"), "--split", "test"]
+    places = ["--answers", str(tmp_path / "answers"), "--json", str(tmp_path / "record.json")]
+    assert main([*paths, *options, *places]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    shown = [line.split(" | ")[0].removeprefix("| ") for line in lines]
+    assert shown[-3:] == [f"LGRNet, {paths[0]}", "JÂA-Net", f"LGRNet, {paths[2]}"]
+    rows = json.loads((tmp_path / "record.json").read_text())["splits"]["test"]["rows"]
+    assert [row["variant"] for row in rows] == ["LGRNet", "JÂA-Net", "LGRNet"]
+
+
 def test_networks_are_compared(config, trained, tmp_path, capsys, monkeypatch):  # noqa: F811
     data, path = config.parent / "data", tmp_path / "comparison.json"
     asked = command(trained, tmp_path, "--data", str(data), "--split", "test", "val",

@@ -1,5 +1,6 @@
 """BP4D as distributed, drawn by tests/drawn_corpora.py, through `python -m lgrnet.prepare bp4d`."""
 
+import errno
 import json
 
 import aligned_by_hand
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from lgrnet.corpora import writing
 from lgrnet.data.shards import FaceShards
 from lgrnet.prepare import main
 
@@ -261,3 +263,18 @@ def test_a_picture_that_is_mended_is_taken_in(tmp_path):
     assert len(FaceShards(out, "F001")) == written + 1
     assert "unreadable" not in (out / "report.txt").read_text()
     assert other.stat().st_mtime_ns == before, "the others stay as they are"
+
+
+def test_a_full_disc_ends_the_work_and_is_told_once(prepared, tmp_path, monkeypatch, caplog):
+    tried = []
+
+    def full(out, corpus, sequence, shards):
+        tried.append(sequence.name)
+        raise OSError(errno.ENOSPC, "No space left on device", str(out / shards[0]))
+
+    monkeypatch.setattr(writing, "write_sequence", full)
+    assert prepare(prepared[1], tmp_path / "out") == 2
+    assert tried == ["F001 T1"]
+    assert caplog.text.count("No space left on device") == 1
+    assert str(tmp_path / "out" / "F001-00000") in caplog.text
+    assert "run the same command again to go on" in caplog.text

@@ -51,6 +51,22 @@ def test_pictures_give_the_faces_that_the_videos_give(tmp_path, name):
     assert abs(seen - drawn["SN001"].codes[3]) < 4
 
 
+def test_hidden_files_are_none_of_the_corpus(tmp_path):
+    """A Mac writes ._NAME beside each file that it copies to a disc of another system."""
+    root, pictures = tmp_path / "disfa", tmp_path / "pictures"
+    drawn_corpora.write_disfa(root, frames=8)
+    take_apart(root, pictures, NAMES["SN001/frame-1.png"])
+    assert prepare(root, tmp_path / "clean", "--pictures", str(pictures)) == 0
+    for folder in (pictures, root):
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            path.with_name(f"._{path.name}").write_bytes(bytes((0, 5, 22, 7)) + bytes(159))
+    assert prepare(root, tmp_path / "out", "--pictures", str(pictures)) == 0
+    wanted, found = (FaceShards(tmp_path / made, SUBJECTS) for made in ("clean", "out"))
+    assert len(found) == len(wanted) == 16
+    for place in range(16):
+        np.testing.assert_array_equal(found.face(place), wanted.face(place))
+
+
 def test_the_first_number_is_asked_for_where_pictures_do_not_tell_it(tmp_path, caplog):
     root, pictures = tmp_path / "disfa", tmp_path / "pictures"
     drawn = drawn_corpora.write_disfa(root, frames=25)

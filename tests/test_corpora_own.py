@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sys
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import aligned_by_hand
 import cv2
 import numpy as np
 import pytest
+from heif_files import ftyp, with_properties
 from some_videos import (
     READS_INTERLACED,
     moving_pictures,
@@ -160,6 +163,34 @@ def test_pictures_of_phones_and_damaged_ones(folder, tmp_path, capsys):
     assert "test: unreadable frame, 2 frames (3-4)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("frame", ["", 0])
+def test_heic_is_told_before_anything_is_done(folder, tmp_path, caplog, frame):
+    for name in ("IMG_1.HEIC", "IMG_2.jpg"):
+        (tmp_path / name).write_bytes(ftyp(b"heic", b"mif1") + bytes(2000))
+    rows = [["IMG_1.HEIC", "Ann", frame, "", 1, 0, 0], ["IMG_2.jpg", "Bob", "", "", 1, 0, 0]]
+    table = write_table(tmp_path / "faces.csv", rows)
+    assert prepare(table, tmp_path / "out") == 2
+    for line, name in ((2, "IMG_1.HEIC"), (3, "IMG_2.jpg")):
+        assert f"{table}, line {line}: {tmp_path / name} is a HEIC picture" in caplog.text
+    assert "heif-convert" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not cv2.haveImageWriter("a.avif"), reason="this OpenCV writes no AVIF")
+def test_pictures_that_say_how_they_are_turned_are_upright(folder, tmp_path):
+    """The file holds the face lying on its side, and says that a quarter turn sets it up."""
+    face = cv2.imread(str(folder / "bob.png"))
+    lying = cv2.imencode(".avif", np.rot90(face, -1), [cv2.IMWRITE_AVIF_QUALITY, 98])[1].tobytes()
+    (tmp_path / "turned.avif").write_bytes(with_properties(lying, b"irot\1"))
+    names = "turned.avif", str(folder / "bob.png")
+    rows = [[name, "Ann", "", "", 1, 0, 0] for name in names]
+    assert prepare(write_table(tmp_path / "faces.csv", rows), tmp_path / "out") == 0
+    faces = FaceShards(tmp_path / "out", "test")
+    assert len(faces) == 2
+    np.testing.assert_allclose(*faces.labels.landmarks, atol=1.5)
+    assert np.abs(faces.face(0).astype(float) - faces.face(1)).mean() < 3
+
+
 def test_what_a_container_says_of_its_length_is_not_believed(folder, tmp_path, monkeypatch, caplog):
     class Longer:
         """A capture of a container that takes its sound for its length."""
@@ -294,6 +325,53 @@ def test_a_table_that_is_none_is_named(folder, tmp_path):
     table.write_text("file;person;AU12\na.png;Ann;1\n")
     with pytest.raises(CorpusError, match="has ';' between its cells: save it with commas"):
         read_own(table)
+
+
+@pytest.mark.parametrize("quoted", ["header", "rows", "both"])
+def test_semicolons_are_told_also_between_quoted_cells(tmp_path, quoted):
+    """Spreadsheet programs quote what holds a comma, or all texts."""
+    header = "file;person;AU12" if quoted == "rows" else '"file";"person";"AU12"'
+    row = "a.png;Ann;1" if quoted == "header" else '"Ann, 1.png";"Ann";1'
+    (tmp_path / "faces.csv").write_text(f"{header}\n{row}\n")
+    with pytest.raises(CorpusError, match=r"line 1: has .;. between its cells: save it"):
+        read_own(tmp_path / "faces.csv")
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        (["file,person,AU12", "bob.png,Bob,1", '"bob.png,Ann,1', "bob.png,Cleo,1"], 3),
+        (["file,person,AU12", '"bob.png" ,Ann,1', "bob.png,Cleo,1"], 2),
+        (['file,"person,AU12', "bob.png,Ann,1"], 1),
+    ],
+)
+def test_a_quotation_mark_too_many_is_told_with_the_line_of_its_row(tmp_path, lines, line):
+    (tmp_path / "faces.csv").write_text("\n".join(lines))
+    with pytest.raises(CorpusError, match="quotation marks is not closed") as caught:
+        read_own(tmp_path / "faces.csv")
+    (told,) = caught.value.problems
+    assert told.startswith(f"{tmp_path / 'faces.csv'}, line {line}: ")
+    assert "UTF-8" not in told
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="takes both names for one")
+@pytest.mark.parametrize(("there", "told"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_are_the_same_however_their_letters_are_composed(folder, tmp_path, there, told):
+    names = [unicodedata.normalize(form, "Müller/Zoë.png") for form in (there, told)]
+    picture = tmp_path / names[0]
+    picture.parent.mkdir()
+    picture.write_bytes((folder / "bob.png").read_bytes())
+    people = [unicodedata.normalize(form, "Zoë") for form in (there, told)]
+    other = [str(folder / "bob.png"), people[1], "", "val", 1, 0, 0]
+    rows = [[names[1], people[0], "", "", 1, 0, 0], other]
+    table = write_table(tmp_path / "faces.csv", rows)
+    with pytest.raises(CorpusError, match="is in split 'val', and in 'test' in line 2") as caught:
+        read_own(table)
+    assert len(caught.value.problems) == 1
+    other[3] = ""
+    _, (sequence,) = read_own(write_table(table, rows))
+    assert sequence.pictures == (picture, folder / "bob.png")
+    assert sequence.people.tolist() == [person_number("Zoë")] * 2
 
 
 def test_people_are_told_apart_across_tables():

@@ -1,6 +1,7 @@
 """Rendered look-alikes: they lie on disc as the corpora do, and `lgrnet.prepare` reads them."""
 
 import json
+import shutil
 
 import aligned_by_hand
 import cv2
@@ -106,6 +107,22 @@ def test_what_is_there_is_kept_and_what_is_missing_rendered(bp4d, toy_rig_file):
     assert render("bp4d", root, toy_rig_file, *more) == 0
     assert (kept.stat().st_mtime_ns, kept.read_text()) == (written, content)
     assert again.read_text() == before
+
+
+@pytest.mark.parametrize("change", [("--frames", "4"), ("--frames", "3", "--seed", "1")])
+def test_a_folder_keeps_what_it_was_made_from(bp4d, toy_rig_file, tmp_path, caplog, change):
+    """Or a part of the people would have other frames, or be others."""
+    root = tmp_path / "corpus"
+    shutil.copytree(bp4d / "corpus", root)
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    more = ("--subjects", "F001", "F002", "--workers", "1", *change)
+    assert render("bp4d", root, toy_rig_file, *more) == 2
+    assert f"{root} holds a look-alike made from another recipe" in caplog.text
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    # Folders from before do not say what they are made from.
+    (root / "lookalike.json").unlink()
+    assert render("bp4d", root, toy_rig_file, "--subjects", "F001", "--workers", "1", *change) == 0
+    assert render("bp4d", root, toy_rig_file, *("--subjects", "F001", "--frames", "3")) == 2
 
 
 def test_all_subjects_have_their_names():

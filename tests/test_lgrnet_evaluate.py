@@ -245,6 +245,24 @@ def test_scores_of_a_run_lie_in_its_folder(root, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_scores_that_cannot_be_written_are_told_all_the_same(
+    root, tmp_path, monkeypatch, capsys, caplog
+):
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint(tmp_path / "last.pt", LGRNet(model_config("edge", **TINY)).eval())
+    (tmp_path / "config.json").write_text("{}")
+    record = tmp_path / f"last_{root.name}_val.json"
+    record.mkdir()  # as if nobody might write there, which root may
+    command = ["last.pt", "--data", str(root), "--split", "val"]
+    assert main(command) == 2
+    printed = capsys.readouterr().out
+    assert "Lip Corner Puller" in printed
+    assert record.name in caplog.text
+    assert "name another file with --json" in caplog.text
+    assert main([*command, "--json", "elsewhere.json"]) == 0
+    assert capsys.readouterr().out == printed
+
+
 def test_a_split_without_faces_is_named(root, tmp_path, caplog):
     shutil.copytree(root, tmp_path / "data")
     index = json.loads((tmp_path / "data" / "dataset.json").read_text())

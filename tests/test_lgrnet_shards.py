@@ -1,6 +1,9 @@
 """Several data sets are read as one, each face with the labels that it has in its own."""
 
+import errno
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -109,3 +112,43 @@ def test_splits_of_a_corpus_are_told_to_be_people(tmp_path, corpus, people):
     with pytest.raises(DatasetError, match="not 'test'") as caught:
         FaceShards(tmp_path, "test")
     assert ("each is a person" in str(caught.value)) == people
+
+
+def test_faces_lie_as_numpy_saves_them(tmp_path):
+    rng = np.random.default_rng(2)
+    faces = rng.integers(0, 255, (3, 200, 200, 3), dtype=np.uint8)[:, :, ::-1]
+    labels = Labels(
+        presence=np.ones((3, 1), np.uint8),
+        intensity=np.ones((3, 1), np.float32),
+        landmarks=np.zeros((3, 49, 2), np.float32),
+        subject=np.zeros(3, np.int64),
+    )
+    write_shard(tmp_path, "train-00000", faces, labels)
+    np.save(tmp_path / "by_numpy.npy", np.ascontiguousarray(faces))
+    written = (tmp_path / "train-00000.faces.npy").read_bytes()
+    assert written == (tmp_path / "by_numpy.npy").read_bytes()
+
+
+CRAMPED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from lgrnet.data.shards import Labels, write_shard
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+labels = Labels(np.ones((3, 1), np.uint8), np.ones((3, 1), np.float32),
+                np.zeros((3, 49, 2), np.float32), np.zeros(3, np.int64))
+try:
+    write_shard(Path(sys.argv[1]), "train-00000", np.zeros((3, 200, 200, 3), np.uint8), labels)
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+def test_faces_that_have_no_room_are_told_with_reason_and_name(tmp_path):
+    command = [sys.executable, "-c", CRAMPED.replace("sys.argv[1]", "Path(sys.argv[1])")]
+    command[2] = "from pathlib import Path\n" + command[2]
+    told = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [str(errno.EFBIG), str(tmp_path / "train-00000.faces.npy")]
+    assert [path.name for path in tmp_path.iterdir()] == ["train-00000.labels.npz"]

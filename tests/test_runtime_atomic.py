@@ -93,3 +93,25 @@ def test_other_systems_do_not_wait(tmp_path, held):
         part.write_text("{}")
     assert pauses == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's device that is full")
+def test_a_full_disc_is_told_of_the_file_that_was_wanted(tmp_path):
+    target = tmp_path / "scores.json"
+
+    def write():
+        with PendingFile(target) as part:
+            part.symlink_to("/dev/full")
+            part.write_text("{}", encoding="utf-8")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write()
+    assert caught.value.filename == str(target)
+    assert str(target) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_that_names_a_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, PendingFile(tmp_path / "a.json"):
+        (tmp_path / "lost.csv").read_text(encoding="utf-8")
+    assert caught.value.filename == str(tmp_path / "lost.csv")

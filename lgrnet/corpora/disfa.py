@@ -298,7 +298,7 @@ def read_landmarks(
         is missing and may be, each a line.
     """
     files: dict[int, Path] = {}
-    for path in sorted(folder.glob("*.mat")):
+    for path in sorted(folder.glob("[!.]*.mat")):  # not what macOS adds on foreign discs
         match = _LANDMARKS.fullmatch(path.name)
         if match is None or match[1] not in (None, subject):
             problems.add(

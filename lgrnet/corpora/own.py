@@ -17,8 +17,10 @@ split is one.
 
 import csv
 import hashlib
+import io
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from lgrnet.corpora.sequence import NO_LABEL, Dropped, FrameSequence
 from lgrnet.data.shards import MISSING
 from runtime.action_units import AU_NAMES
 from runtime.landmarks import COUNT
+from runtime.sources import heif
 from runtime.sources.images import IMAGE_SUFFIXES
 from runtime.sources.playlist import VIDEO_SUFFIXES
 from runtime.sources.stale import conversion_fault
@@ -97,22 +100,30 @@ def _read_cells(
     """Return which column labels which AU, and the rows with their lines."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", strict=True)
-            names = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = names
-            rows = [(reader.line_num, row) for row in reader]
+            text = file.read()
     except FileNotFoundError:
         problems.add(table, "is missing")
         return {}, []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError) as error:
         problems.add(
             table,
             f'cannot be read as a CSV file in UTF-8 ({error}): save it so, in Excel as "CSV UTF-8"',
         )
         return {}, []
-    other = next((mark for mark in ";\t" if len(names) == 1 and mark in names[0]), None)
-    if other:
+    first = text.partition("\n")[0]
+    if other := next((mark for mark in ";\t" if "," not in first and mark in first), None):
         problems.add(table, f"has {other!r} between its cells: save it with commas", 1)
+        return {}, []
+    names, rows = list[str](), list[tuple[int, dict[str, str]]]()
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
+    try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        rows.extend((reader.line_num, row) for row in reader)
+    except csv.Error as error:
+        what = "a cell in quotation marks is not closed, or does not end with its mark"
+        last = rows[-1][0] if rows else min(1, len(names))
+        problems.add(table, f"{what} ({error})", last + 1)
         return {}, []
     for name in _NEEDED:
         if name not in names:
@@ -142,10 +153,13 @@ def _face(
         return None
     cells = {name: cell.strip() for name, cell in row.items()}
     split, frame = cells.get("split") or "test", cells.get("frame") or None
-    path = table.absolute().parent / cells["file"]
+    path = _find(table.absolute().parent, cells["file"])
+    person = unicodedata.normalize("NFC", cells["person"])
     faults = []
     if not cells["file"] or not os.path.isfile(path):  # False of names that cannot be, too
         faults.append(f"there is no file {path}")
+    elif path.suffix.lower() not in VIDEO_SUFFIXES and _is_heic(path):  # FFmpeg takes it for one
+        faults.append(heif.how_to_convert(path))
     if not cells["person"]:
         faults.append("names no person: who is the same must be told")
     if not _SPLIT.fullmatch(split):
@@ -168,7 +182,24 @@ def _face(
     if faults:
         return None
     known = tuple(label for label in labels if label is not None)
-    return _Face(line, path, number, cells["person"], split, known)
+    return _Face(line, path, number, person, split, known)
+
+
+def _find(folder: Path, name: str) -> Path:
+    """Find the file of a row, also where one side writes ü as one letter, and the other as u and ¨.
+
+    They look alike and are other names, but on macOS, whose programs write the latter.
+    """
+    forms = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+    return next((folder / each for each in forms if os.path.isfile(folder / each)), folder / name)
+
+
+def _is_heic(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return heif.is_heic(file.read(64))
+    except OSError:  # which is told where it is read
+        return False
 
 
 def _whole(cell: str) -> str:

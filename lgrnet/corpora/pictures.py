@@ -20,12 +20,13 @@ def list_pictures(folder: Path, problems: Problems, prefixed: bool = False) -> d
         prefixed: Whether something may stand before the number: ``frame-12.jpg``.
 
     Returns:
-        Number → file, in the order of the names.
+        Number → file, in the order of the names; hidden files, as macOS writes ``._12.jpg`` beside
+        each file on foreign discs, are none.
     """
     pattern = _PREFIXED if prefixed else _BARE
     pictures: dict[int, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if match := pattern.fullmatch(path.name):
+        if not path.name.startswith(".") and (match := pattern.fullmatch(path.name)):
             number = int(match[1])
             if number in pictures:
                 problems.add(path, f"has the number of {pictures[number].name} beside it")

@@ -6,6 +6,7 @@ whatever stops the work, a shard whose faces are there is whole, and the same co
 the next.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -16,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lgrnet.alone import alone_in
 from lgrnet.corpora.finding import find_landmarks
 from lgrnet.corpora.folds import subject_number
 from lgrnet.corpora.problems import CorpusError
@@ -31,12 +33,16 @@ from lgrnet.data.shards import (
 )
 from lgrnet.workers import run_jobs
 from runtime.align import ALIGNED_SIZE, alignment_matrix, transform, warp
-from runtime.files.atomic import STALE, PendingFile, make_folder
+from runtime.errors import InputError
+from runtime.files.atomic import PendingFile
 from runtime.landmarks import COUNT
+from runtime.sources.images import read_image
 from runtime.sources.shown import AsShown
-from runtime.sources.truncation import image_damage
 
 logger = logging.getLogger(__name__)
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors of a disc that is full, or of somebody who may store no more, or that became read-only."""
 
 _GO_ON = "the shards that are whole are kept, run the same command again to go on"
 
@@ -105,12 +111,11 @@ def write_sequences(
 
     Raises:
         CorpusError: A subject has no usable frame, a video ends early, or nothing of a sequence can
-            be read. All other sequences are written before it is raised.
+            be read. All other sequences are written before it is raised. Or the disc is full, which
+            is raised at once.
         DatasetError: The folder holds another data set.
-        InputError: The folder cannot be made.
+        InputError: The folder cannot be made, or another run is writing into it.
     """
-    from tqdm import tqdm
-
     table = shard_table(sequences)
     splits: dict[str, int] = {}
     for sequence, shards in zip(sequences, table, strict=True):
@@ -118,10 +123,22 @@ def write_sequences(
     if empty := [name for name, count in splits.items() if count == 0]:
         raise CorpusError(f"{name}: no frame has both landmarks and labels" for name in empty)
     content = {"corpus": corpus, **recipe, "content_sha256": _digest(sequences)}
-    make_folder(out)
-    write_index(out, aus, splits, content)
-    for stale in out.glob(STALE):
-        stale.unlink()
+    with alone_in(out):
+        write_index(out, aus, splits, content)
+        _write_missing(out, corpus, sequences, table, workers, progress)
+
+
+def _write_missing(
+    out: Path,
+    corpus: str,
+    sequences: Sequence[FrameSequence],
+    table: Sequence[Sequence[str]],
+    workers: int | None,
+    progress: bool,
+) -> None:
+    """Write the shards that are not there; `table` names those of each sequence."""
+    from tqdm import tqdm
+
     for sequence, shards in zip(sequences, table, strict=True):
         _drop_mended(out, sequence, shards)
     jobs = [
@@ -147,6 +164,8 @@ def write_sequences(
             except CorpusError as error:
                 problems.extend(error.problems)
             except OSError as error:
+                if error.errno in _NO_ROOM:  # nor is there for the others
+                    raise CorpusError([str(error)], _GO_ON) from error
                 problems.append(f"{jobs[place][2].name}: {error}")
             except BrokenProcessPool as error:
                 why = "a worker process was killed, for lack of memory perhaps: try --workers 1"
@@ -294,17 +313,10 @@ def _align(
 
 
 def _read_picture(path: Path) -> np.ndarray | None:
-    """Read a picture as (H, W, 3) BGR; None if it is none, or cut off."""
+    """Read a picture, upright, as (H, W, 3) BGR; None if it is none, or cut off."""
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    # OpenCV fills what a JPEG lacks with grey, without a word.
-    if not data or image_damage(data):
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # such as of a size that cannot be
+        return read_image(path)
+    except (InputError, FileNotFoundError):
         return None
 
 

@@ -78,6 +78,7 @@ def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> Non
         labels: Labels of the same N faces.
 
     Raises:
+        OSError: It cannot be written; it says why, and names the file.
         ValueError: The shapes do not fit each other.
     """
     if faces.shape[1:] != (ALIGNED_SIZE, ALIGNED_SIZE, 3) or faces.dtype != np.uint8:
@@ -90,8 +91,11 @@ def write_shard(root: Path, name: str, faces: np.ndarray, labels: Labels) -> Non
     # Labels first: a shard counts as written once its faces are there.
     with PendingFile(root / f"{name}.labels.npz", durable=True) as part:
         np.savez(part, allow_pickle=False, **arrays)
-    with PendingFile(root / f"{name}.faces.npy", durable=True) as part:
-        np.save(part, faces)
+    with PendingFile(root / f"{name}.faces.npy", durable=True) as part, part.open("wb") as file:
+        # As np.save does, which says on a full disc how many bytes are missing and not why.
+        header = np.lib.format.header_data_from_array_1_0(faces := np.ascontiguousarray(faces))
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(faces.data)
 
 
 def remove_shard(root: Path, name: str) -> None:

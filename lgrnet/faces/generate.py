@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from lgrnet.alone import alone_in
 from lgrnet.data.shards import (
     MISSING,
     Labels,
@@ -44,7 +45,6 @@ from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import count, not_negative, positive
 from runtime.console.progress import add_progress
 from runtime.console.stoppable import GOES_ON, stoppable
-from runtime.files.atomic import STALE
 from runtime.files.digest import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -264,6 +264,7 @@ def generate(
     Raises:
         RigError: There is no face rig.
         DatasetError: The folder holds another data set.
+        InputError: Another run is writing into it.
     """
     rig_file = rig_path(rig)
     load_rig(rig_file)  # a broken rig should fail here, not in a worker
@@ -274,9 +275,16 @@ def generate(
         # Data sets from before there was a choice do not name it, and are the same.
         **{name: value for name, value in asdict(recipe).items() if name != "young" or value},
     }
-    write_index(out, FACE_AUS, splits, origin)
-    for stale in out.glob(STALE):
-        stale.unlink()
+    with alone_in(out):
+        write_index(out, FACE_AUS, splits, origin)
+        _render_missing(out, recipe, splits, rig_file, workers, progress)
+
+
+def _render_missing(
+    out: Path, recipe: Recipe, splits: dict[str, int], rig_file: Path, workers: int | None,
+    progress: bool,
+) -> None:  # fmt: skip
+    """Render the shards that are not there; `splits` says how many there are of each split."""
     plan = [(split, number) for split, count in splits.items() for number in range(count)]
     todo = [job for job in plan if not shard_is_complete(out, shard_name(*job))]
     total = sum(len(recipe.people(split)) for split in splits) * recipe.images

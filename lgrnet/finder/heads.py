@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lgrnet.alone import alone_in
 from lgrnet.faces.drawing import photo
 from lgrnet.faces.drawing.camera import Pose
 from lgrnet.faces.generate import RENDERER_VERSION
@@ -48,7 +49,6 @@ from runtime.console.help import DefaultsHelp
 from runtime.console.option_types import positive
 from runtime.console.progress import add_progress
 from runtime.console.stoppable import GOES_ON, stoppable
-from runtime.files.atomic import STALE
 from runtime.files.digest import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -241,13 +241,20 @@ def make_heads(
     Raises:
         RigError: There is no face rig.
         DatasetError: The folder holds heads of another recipe.
+        InputError: Another run is writing into it.
     """
     rig_file = rig_path(rig)
     load_rig(rig_file)  # a broken rig should fail here, not in a worker
     origin = {"renderer": RENDERER_VERSION, "rig_sha256": file_sha256(rig_file)}
-    claim_folder(out, {**origin, **asdict(recipe)})
-    for stale in out.glob(STALE):
-        stale.unlink()
+    with alone_in(out):
+        claim_folder(out, {**origin, **asdict(recipe)})
+        _render_missing(out, recipe, rig_file, workers, progress)
+
+
+def _render_missing(
+    out: Path, recipe: HeadRecipe, rig_file: Path, workers: int | None, progress: bool
+) -> None:
+    """Render the files that are not there."""
     todo = [
         (make, number, size)
         for make, name, total in (

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from lgrnet.alone import alone_in
 from lgrnet.checkpoint import CheckpointError, read_whole, write_whole
 from lgrnet.finder.batches import SceneBatch, SceneBatches, scene_batches
 from lgrnet.finder.network import FinderNetwork
@@ -23,7 +24,7 @@ from lgrnet.finder.scenes import SceneMaker
 from lgrnet.finder.targets import Losses, finder_losses
 from lgrnet.finder.weights import load_finder, save_finder
 from lgrnet.network.channels_last import channels_last
-from runtime.files.atomic import STALE, PendingFile, make_folder
+from runtime.files.atomic import PendingFile
 from runtime.files.digest import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -127,11 +128,13 @@ class FinderTrainer:
 
         Raises:
             FloatingPointError: The loss did not stay finite.
+            InputError: Another run is writing into its folder.
         """
+        with alone_in(self.plan.out):
+            self._run()
+
+    def _run(self) -> None:
         out, total = self.plan.out, self.plan.steps
-        make_folder(out)
-        for stale in out.glob(STALE):
-            stale.unlink()
         if (out / STATE_NAME).exists():
             self._load_state(out / STATE_NAME)
             logger.info("going on at step %d", self.step)

@@ -8,6 +8,7 @@ import logging
 import pickle
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from lgrnet.alone import alone_in
 from lgrnet.checkpoint import find_damage, save_checkpoint, write_whole
 from lgrnet.data.batches import Batch, TrainingFaces, to_input, training_batches
 from lgrnet.data.shards import DatasetError
@@ -36,6 +38,7 @@ from lgrnet.evaluation.threshold_choice import best_thresholds
 from lgrnet.experiment import CONFIG_NAME, Experiment
 from lgrnet.network.build import Network, build_network
 from lgrnet.network.channels_last import channels_last
+from lgrnet.training.graded import require_graded
 from lgrnet.training.losses import Losses, au_weights, joint_loss
 from lgrnet.training.optimiser import make_optimiser, make_schedule
 from lgrnet.training.origin import origin_of, read_origin, write_origin
@@ -47,7 +50,7 @@ from lgrnet.training.warm_start import warm_start
 from lgrnet.training.weight_mean import NORM_BATCHES, WeightMean
 from lgrnet.unseen import VALIDATION_RECIPE, as_plain, seen_by, will_have_seen
 from runtime.action_units import au_key
-from runtime.files.atomic import STALE, write_json
+from runtime.files.atomic import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +94,11 @@ class Trainer:
         torch.manual_seed(experiment.seed)
         self.model = build_network(experiment.model)
         begun = (experiment.out / STATE_NAME).exists()  # it then goes on with weights of its own
+        if experiment.model.intensity and not begun:
+            require_graded(
+                self.train_shards.labels.intensity, experiment.model.aus, experiment.init,
+                experiment.init_rule,
+            )  # fmt: skip
         if experiment.init is not None and not begun:
             warm_start(self.model, experiment.init, experiment.init_rule)
         share_norms(self.model, self.device)
@@ -114,8 +122,17 @@ class Trainer:
         self.epoch, self.step, self.seconds, self.best = 0, 0, 0.0, -1.0
 
     def run(self) -> None:
-        """Train to the last epoch, from the saved state where there is one."""
+        """Train to the last epoch, from the saved state where there is one.
+
+        Raises:
+            InputError: Another run is writing into its folder.
+            ValueError: The folder holds another run, or is damaged.
+        """
         out = self.experiment.out
+        with alone_in(out) if self.leads else nullcontext():
+            self._run(out)
+
+    def _run(self, out: Path) -> None:
         self._claim(out)
         if (out / STATE_NAME).exists():
             self._load_state(out / STATE_NAME)
@@ -334,8 +351,6 @@ class Trainer:
         origin = require_same_run(out, config, origin)
         self.together.wait_for_everyone()
         if self.leads:
-            for stale in out.glob(STALE):  # of a run that was killed
-                stale.unlink()
             write_json(out / CONFIG_NAME, config)
             write_origin(out, {**origin, **self.seen})
         self.together.wait_for_everyone()

@@ -21,7 +21,8 @@ class PendingFile:
     """A file that is written beside its target and takes the target's name when it is done.
 
     As a context manager it takes the name at the end of the block. An exception, Ctrl-C too, drops
-    what was written and leaves an older target as it was.
+    what was written and leaves an older target as it was. An error of the system that names no
+    file, as that of a full disc, then names the target.
 
     Args:
         target: Where the file will be; its folder is made if need be.
@@ -57,15 +58,24 @@ class PendingFile:
     def __enter__(self) -> Path:
         return self.path
 
-    def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
-        if exception is not None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if kind is not None:
             self.discard()
+            self._name(error)
             return
         try:
             self.commit()
-        except (InputError, OSError):  # such as a folder that has the name
+        except (InputError, OSError) as stop:  # such as a folder that has the name
             self.discard()
+            self._name(stop)
             raise
+
+    def _name(self, error: BaseException | None) -> None:
+        """Let an error of the system name the target, if it names nothing."""
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(self.target)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -1,5 +1,6 @@
 """Who appears in a look-alike corpus, and the processes that render it."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from functools import lru_cache
@@ -8,17 +9,25 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from lgrnet.alone import alone_in
 from lgrnet.corpora import folds
+from lgrnet.faces.generate import RENDERER_VERSION
 from lgrnet.faces.head.rig import load_rig, rig_path
 from lgrnet.faces.lookalike import bp4d, disfa
 from lgrnet.faces.motion.action_units import FACE_AUS
 from lgrnet.faces.performance import perform
 from lgrnet.faces.person.identity import Identity, Studio, make_identity, open_studio
 from lgrnet.workers import open_pool
+from runtime.errors import InputError
+from runtime.files.atomic import write_json
+from runtime.files.digest import file_sha256
 
 _PEOPLE = {"bp4d": 80_000_000, "disfa": 81_000_000}  # they are in no split of any other data set
 FRAMES = {"bp4d": 12, "disfa": 100}
 """Corpus that can be rendered → labelled frames of a sequence if nothing else is asked for."""
+
+RECIPE_NAME = "lookalike.json"
+"""What a look-alike is made from, in its folder."""
 
 _studio: Studio  # of a worker process
 
@@ -48,6 +57,7 @@ def write_lookalike(
     Raises:
         RigError: There is no face rig.
         ValueError: No such corpus or subject, or no frames.
+        InputError: The folder was made from something else, or another run is writing into it.
         OpenCVError: A video cannot be written.
     """
     names = tuple(subjects or folds.subjects(corpus))
@@ -58,6 +68,37 @@ def write_lookalike(
         raise ValueError(f"frames must be at least 1, got {count}")
     rig_file = rig_path(rig)
     load_rig(rig_file)  # a broken rig should fail here, not in a worker
+    recipe = {
+        "corpus": corpus, "frames": count, "seed": seed, "renderer": RENDERER_VERSION,
+        "rig_sha256": file_sha256(rig_file),
+    }  # fmt: skip
+    with alone_in(out):
+        _claim(out, recipe)
+        _render_missing(corpus, out, names, count, seed, rig_file, workers, progress)
+
+
+def _claim(out: Path, recipe: dict[str, object]) -> None:
+    """Note what a folder is made from, or check that it is the same; older folders do not say."""
+    path = out / RECIPE_NAME
+    if not path.exists():
+        write_json(path, recipe)
+        return
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): delete that folder") from error
+    if found != recipe:
+        raise InputError(
+            f"{out} holds a look-alike made from another recipe ({found}): choose another folder "
+            "or delete that one"
+        )
+
+
+def _render_missing(
+    corpus: str, out: Path, names: Sequence[str], count: int, seed: int, rig_file: Path,
+    workers: int | None, progress: bool,
+) -> None:  # fmt: skip
+    """Render the sequences that are not there."""
     if corpus == "bp4d":
         jobs = [(name, task) for name in names for task in bp4d.TASKS]
         todo = [job for job in jobs if not bp4d.is_written(out, *job)]
