@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.files.atomic import STALE, drop, make_folder
-from runtime.formats.locks import lock
+from runtime.files.locks import lock
 
 LOCK_NAME = ".lock"
 """A file that is locked, where the system has locks, and removed at the end; a killed run leaves it

@@ -6,7 +6,7 @@ from typing import Self
 
 from runtime.errors import InputError, OutputError
 from runtime.files.atomic import drop, make_folder, take_name
-from runtime.formats.locks import lock
+from runtime.files.locks import lock
 
 
 def partial_path(target: str | Path) -> Path:
