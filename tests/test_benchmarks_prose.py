@@ -77,3 +77,18 @@ def test_unsteady_turns_are_told(record_name):
     )
     assert turns
     assert set(turns) <= set(re.findall(r"(\d+)(?= %| and \d+ %)", section))
+
+
+def test_tracking_is_held_out_by_the_seed_that_was_measured():
+    seed = str(record("benchmarks/results/tracking_held_out.json")["seed"])
+    held_out = r"`--seed (\d+)`, `benchmarks/results/tracking_held_out.json`"
+    assert said("docs/live.md", held_out) == (seed,)
+    command = r"--seed (\d+) \\ --json benchmarks/results/tracking_held_out.json"
+    assert said("CONTRIBUTING.md", command) == (seed,)
+    (tuned,) = said("docs/live.md", r"others of the same scenes \(seeds ([\d, ]+)")
+    assert seed not in tuned.split(", ")
+
+
+def test_the_long_run_is_of_the_model_that_was_measured():
+    (model,) = said("CONTRIBUTING.md", r"benchmarks.soak --minutes 30 --model edge-(\w+) --json")
+    assert f", {model} " in record("benchmarks/results/soak.json")["detector"]
