@@ -12,6 +12,11 @@ if not __package__:
     # As a script, only this folder is on the path; the packages beside it are needed.
     sys.path.insert(0, str(ROOT))
 
+    from benchmarks import EXTRAS
+    from runtime.console.not_installed import end_in_a_line
+
+    end_in_a_line(EXTRAS)
+
 import argparse
 import os
 import tempfile

@@ -18,4 +18,11 @@ Equation, section and table numbers are those of the LGRNet paper; "JÂA-Net" is
 reference [29], from which it borrows the stem, the alignment network and the protocol.
 """
 
+import sys
+
 __version__ = "0.1.0"
+
+if sys.argv[:1] == ["-m"]:  # while Python looks for the command that is to be run
+    from runtime.console.not_installed import end_in_a_line
+
+    end_in_a_line({"torch": "train", "numba": "faces", "scipy": "faces"})

@@ -125,7 +125,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m lgrnet.average", description="Write the mean of networks as a checkpoint."
     )
     add = parser.add_argument
-    add("checkpoints", type=Path, nargs="+", help="two or more, which began with the same weights")
+    add(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        help="two or more, which began with the same weights; or one, with --missing-from",
+    )
     add("--missing-from", type=Path, help="one more, for what all of them lack, a recurrence")
     add("-o", "--output", "--out", type=Path, required=True, help="the checkpoint to write")
     args = parser.parse_args(argv)

@@ -73,8 +73,9 @@ class Detector(Described):
         verify_every: Frames between two looks of the finder at a tracked face.
         search_every: Frames between two searches for newcomers while faces are followed; None for
             no such search, where only one person is to be seen.
-        backend: What runs the model: ``"onnxruntime"``, or on CPUs ``"openvino"`` or ``"native"``;
-            None for the native engine for ``.npz`` files and ONNX Runtime for ``.onnx``.
+        backend: What runs the model: ``"onnxruntime"``, on CPUs also ``"openvino"`` or
+            ``"native"``, on GPUs ``"tensorrt"`` or ``"fused"``; None for what the kind of file is
+            for, see `open_backend`.
         precision: None to compute as the file says, or ``"bf16"`` with OpenVINO; see
             `open_backend`.
         min_face: Least size of a face that counts, pixels of the frame: the mean of width and

@@ -59,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--backend",
         choices=ENGINES,
-        help="what runs the model; by default onnxruntime for .onnx files, native for .npz",
+        help="what runs the model; by default onnxruntime for .onnx files, native for .npz, "
+        "tensorrt for .engine, fused for .fused",
     )
     add("--precision", choices=["bf16"], help="let openvino compute in bf16 where the CPU has it")
     add("--flip-test", action="store_true", help="answer with the mean of each face and its mirror "

@@ -2,11 +2,13 @@
 
 import argparse
 import inspect
+import re
 
 import pytest
 from some_runs import run, write_clip
 
 from runtime import Detector, cli
+from runtime.backends import DEFAULTS
 from runtime.cli import main
 from runtime.console.interrupts import Interrupts
 from runtime.options import parser
@@ -156,3 +158,9 @@ def test_help_tells_the_exit_codes(capsys):
     said = capsys.readouterr().out
     for word in ("exit codes:", "130", "141", "--resume", "openface", "--smooth"):
         assert word in said
+
+
+def test_help_tells_the_engine_of_each_kind_of_file():
+    (backend,) = [each for each in parser()._actions if each.dest == "backend"]
+    told = re.findall(r"(\w+) for (\.\w+)", backend.help)
+    assert {suffix: engine for engine, suffix in told} == DEFAULTS

@@ -1,6 +1,8 @@
 """How messages and documents say what to install."""
 
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -66,3 +68,59 @@ def test_the_sweep_draws_nothing_without_matplotlib(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
     assert sweep(["draw"]) == 2
     assert "error: Matplotlib does not load" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [
+        ("lgrnet.evaluate", "torch", "train"),
+        ("lgrnet.tables", "torch", "train"),
+        ("lgrnet.faces.generate", "numba", "faces"),
+        ("lgrnet.faces.lookalike", "scipy", "faces"),
+        ("benchmarks.precision", "onnx", "bench"),
+    ],
+)
+def test_commands_say_how_to_install_what_they_import_first(tmp_path, command, module, extra):
+    (tmp_path / "sitecustomize.py").write_text(_LACKS.format(module=module))
+    done = _started("-m", command, "--help", path=tmp_path)
+    said = f"error: No module named '{module}': {how_to_install(extra)}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
+def test_a_benchmark_that_is_run_as_a_script_says_so_too(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(_LACKS.format(module="onnx"))
+    done = _started(str(ROOT / "benchmarks" / "fps.py"), "--help", path=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"error: No module named 'onnx': {how_to_install('bench')}\n"
+
+
+def test_programs_get_the_error_as_python_tells_it(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(_LACKS.format(module="torch"))
+    done = _started("-c", "import lgrnet.evaluate", path=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("ModuleNotFoundError: No module named 'torch'\n")
+
+
+_LACKS = """
+import sys
+
+class Lacks:
+    def find_spec(name, *_):
+        if name.partition(".")[0] == "{module}":
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Lacks)
+"""
+
+
+def _started(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
