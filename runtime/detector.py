@@ -33,7 +33,7 @@ from runtime.sources import (
     open_source,
     read_ahead,
 )
-from runtime.timestamps import Seconds, to_seconds
+from runtime.timestamps import GivenTimes, Seconds, to_seconds
 from runtime.tracking.tracker import Tracker
 
 BATCH = 8
@@ -149,6 +149,7 @@ class Detector(Described):
         self._picture = False  # whether what is tracked is one of a run's, which has no baseline
         self._number: Callable[[Result], Result] | None = None
         self._next_index, self._over = 0, False  # whether a stream has come to its end
+        self._times = GivenTimes()
         self._faces = FaceMaker(self.spec)
         self.signals = signals
         self.flip_test = settings.flip_test
@@ -216,6 +217,7 @@ class Detector(Described):
         """Forget the faces that are being tracked; call it where one video ends."""
         with self._alone:
             self._next_index, self._over = 0, False
+            self._times.forget()
             self._tracker.reset()
             if self._bank:
                 self._bank.reset()
@@ -307,8 +309,9 @@ class Detector(Described):
         Args:
             frame: As for a single frame.
             timestamp: When it was taken, seconds since any fixed moment, which smoothing, events
-                and subtitles go by; a number of any kind, such as PyAV's fractions. None for 30
-                frames a second, and for no time in the result.
+                and subtitles go by; a number of any kind, such as PyAV's fractions. Times that
+                fall back or stand still are told in the log. None for 30 frames a second, and for
+                no time in the result.
 
         Returns:
             The faces by id; none is not an error. Frames are numbered from 0, or from the last
@@ -337,6 +340,7 @@ class Detector(Described):
                 ended=self._tracker.ended,
                 holds=self._holds,
             )
+            self._times.look(self._next_index, seconds)
             self._next_index += 1
             if self._number:
                 result = self._number(result)
@@ -433,6 +437,7 @@ class Detector(Described):
                 result = self.track(shot.frame, shot.timestamp) if follow else self(shot.frame)
             finally:
                 self._picture, self._number = False, None
+                self._times.forget()  # a source sees to its own
             self._stream = mine
             yield shot, shot.placed(result)
         self._over = self._stream is mine

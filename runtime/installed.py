@@ -1,6 +1,7 @@
 """Which packages are installed, and how to install more."""
 
-from importlib.metadata import PackageNotFoundError, version
+import json
+from importlib.metadata import PackageNotFoundError, distribution, version
 
 
 def version_of(package: str) -> str | None:
@@ -19,8 +20,21 @@ def how_to_install(*extras: str) -> str:
     """Say how to install optional parts of this package, for the ends of messages.
 
     No package index has it: ``pip install "lgrnet[...]"`` fails, or gets whatever is called so.
+    What is installed as a copy, without ``-e``, stays one: otherwise a program would suddenly run
+    what lies in the clone, without the native engine that was compiled beside the copy.
 
     Args:
         extras: Names under ``optional-dependencies`` in ``pyproject.toml``, such as ``"parquet"``.
     """
-    return f'pip install -c constraints.txt -e ".[{",".join(extras)}]" (in the clone of lgrnet)'
+    kind = "" if _is_copy() else "-e "
+    names = ",".join(extras)
+    return f'pip install -c constraints.txt {kind}".[{names}]" (in the clone of lgrnet)'
+
+
+def _is_copy() -> bool:
+    """Tell whether pip has copied this package, so that its clone is not needed any more."""
+    try:
+        origin = distribution("lgrnet").read_text("direct_url.json")
+    except PackageNotFoundError:  # a clone that is only on the path
+        return False
+    return not json.loads(origin or "{}").get("dir_info", {}).get("editable", False)

@@ -3,6 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from some_videos import write_frames
 from test_runtime_fixtures import MEAN_FACE, SpotFinder, astronaut, spot, wall, write_model
 
 from runtime import latency
@@ -292,6 +293,46 @@ def test_phases_add_up(model, finder):
 def test_a_time_that_is_none_is_refused(model, finder, time):
     with pytest.raises(InputError, match=f"timestamp must be in seconds, got {time!r}"):
         Detector(model, finder=finder).track(spot(100, 120), time)
+
+
+def warnings_of(caplog) -> list[str]:
+    said = [one.getMessage() for one in caplog.records if one.name == "runtime.timestamps"]
+    caplog.clear()
+    return said
+
+
+def test_times_that_do_not_go_on_are_told_once(model, finder, caplog):
+    def follow(*times):
+        for x, time in enumerate(times):
+            detector.track(spot(100 + x % 9, 120), time)
+        return warnings_of(caplog)
+
+    whole_seconds = [n // 60 for n in range(180)]
+    with Detector(model, finder=finder) as detector:
+        assert not follow(*whole_seconds, 4.5, None, 1.0, None, *[None] * 120, 0.5)
+        detector.reset()
+        assert not follow(*[0.0] * 99)
+        (said,) = follow(*[0.0] * 60)
+        assert "100 frames in a row are at 0 seconds" in said
+        detector.reset()
+        assert not follow(0.0, 0.25, 0.5)
+        (said,) = follow(0.25, 0.125, 0.0)
+        assert "frame 3 is at 0.25 seconds, and the one before it at 0.5" in said
+        detector.reset()
+        assert not follow(0.0, 0.25)
+
+
+def test_times_of_sources_are_not_told(model, finder, caplog, tmp_path):
+    frames = [spot(100, 120), spot(104, 120)]
+    videos = [write_frames(tmp_path / f"{name}.avi", frames) for name in "ab"]
+    with Detector(model, finder=finder) as detector:
+        for track in (None, True):  # the times of the second video begin at 0 again
+            assert len(list(detector.stream(videos, track=track))) == 4
+        for result in detector.stream(videos):
+            if result.index == 3:
+                break
+        detector.track(frames[0], 0.0)  # the program's first time
+    assert not warnings_of(caplog)
 
 
 @pytest.mark.parametrize("kind", [Fraction, np.float32, np.int64, np.uint32, np.uint64])

@@ -242,6 +242,17 @@ def test_no_frame():
         draw(np.zeros((4, 4, 3)), result())
 
 
+@pytest.mark.parametrize("frame", [None, [[1, 2], [3, 4]], np.zeros((48, 64, 3))])
+def test_no_frame_leaves_no_trace_in_a_video(frame):
+    pen, other = Annotator(), Annotator()
+    for index in range(3):
+        seen = replace(result(face()), index=index, timestamp=index / 25)
+        lost = replace(result(face(x=200)), index=index, timestamp=index / 25)
+        with pytest.raises(InputError, match=r"NumPy array|convert it"):
+            pen.draw(frame, lost)
+        np.testing.assert_array_equal(pen.draw(grey(), seen), other.draw(grey(), seen))
+
+
 @pytest.mark.parametrize("size", [(640, 360), (1920, 1080)])
 def test_all_nineteen_aus_are_shown(size):
     aus = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)

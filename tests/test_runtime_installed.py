@@ -1,5 +1,6 @@
 """How messages and documents say what to install."""
 
+import json
 import os
 import re
 import subprocess
@@ -26,11 +27,35 @@ def texts():
     yield from ROOT.glob("*.md")
 
 
-def test_pip_is_told_what_there_is_in_a_clone():
+CLONE, WHEEL = ({"url": "file:///src/lgrnet", **kind} for kind in (
+    {"dir_info": {"editable": True}},
+    {"archive_info": {"hash": "sha256=00"}},
+))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("origin", "editable"),
+    [(CLONE, True), (WHEEL, False), ({**CLONE, "dir_info": {}}, False), (None, False)],
+    ids=["pip install -e .", "a wheel", "pip install .", "from a folder of wheels"],
+)
+def test_pip_is_told_what_there_is_in_a_clone(monkeypatch, tmp_path, origin, editable):
+    """As pip writes it into `direct_url.json`; a copy must not become editable."""
+    info = tmp_path / "lgrnet-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: lgrnet\nVersion: 0.1.0\n")
+    if origin:
+        (info / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(tmp_path)
     said = how_to_install("export", "cpu")
-    command = re.match(r'pip install -c (\S+) -e "\.\[([\w,]+)\]"', said)
+    command = re.match(r'pip install -c (\S+) (-e )?"\.\[([\w,]+)\]"', said)
     assert (ROOT / command[1]).is_file()
-    assert command[2].split(",") == ["export", "cpu"]
+    assert bool(command[2]) == editable
+    assert command[3].split(",") == ["export", "cpu"]
+
+
+def test_a_clone_that_is_only_on_the_path_becomes_editable(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert ' -e ".[cpu]"' in how_to_install("cpu")
 
 
 def test_every_extra_that_is_named_exists():

@@ -1,5 +1,6 @@
 """Formats about times: events and subtitles."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -102,6 +103,52 @@ def test_subtitles_are_whole_after_every_frame(tmp_path):
         assert part.read_text().endswith(
             "2\n00:00:00.080 --> 00:00:00.081\nAU06 Cheek Raiser, AU12 Lip Corner Puller\n\n"
         )
+
+
+def cues(path) -> list[tuple[float, float, str]]:
+    """Start and end of each cue, seconds, and what it says."""
+    told = []
+    for block in path.read_text().split("\n\n"):
+        if " --> " in block:
+            _, times, text = block.split("\n", 2)
+            start, end = (
+                sum(float(part) * 60**power for power, part in enumerate(time.split(":")[::-1]))
+                for time in times.split(" --> ")
+            )
+            told.append((start, end, text))
+    return told
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        [0.0, 0.04, 0.08, 0.06, 0.1, 0.14, 0.12, 0.16],  # a clock that is set back a little
+        [0.0] * 8,  # one that stands still
+        [0.0, 0.04, 0.04, 0.04, 0.0404, 0.0408, 0.12, 0.16],
+        [5.0, 5.04, 5.08, 0.0, 0.04, 0.08, 0.12, 0.16],  # another video
+    ],
+)
+def test_cues_are_in_order_whatever_the_times(tmp_path, seconds):
+    shown = [("AU12",), ("AU06",), ("AU12",), ("AU06",), (), ("AU12",), ("AU12",), ("AU24",)]
+    frames = [
+        some_result(i, some_face(0, aus), timestamp=time)
+        for i, (aus, time) in enumerate(zip(shown, seconds, strict=True))
+    ]
+    told = cues(write(tmp_path, "vtt", *frames))
+    assert [text[:4] for _, _, text in told] == ["AU12", "AU06", "AU12", "AU06", "AU12", "AU24"]
+    assert all(start < end for start, end, _ in told)
+    assert all(end <= after for (_, end, _), (after, _, _) in itertools.pairwise(told))
+    assert told[0][0] == seconds[0]
+
+
+@pytest.mark.parametrize("name", ["vtt", "srt"])
+def test_subtitles_have_no_times_below_0(tmp_path, name):
+    early = some_result(3, some_face(0), timestamp=-1.5)
+    with pytest.raises(InputError, match=r"frame 3 is at -1\.5 seconds, and subtitles"):
+        write(tmp_path, name, early)
+    assert not list(tmp_path.iterdir())
+    (row,) = rows(write(tmp_path, "events", early))
+    assert row["onset"] == "-1.500"
 
 
 def test_clock():

@@ -59,6 +59,7 @@ class Annotator:
         Raises:
             InputError: The frame is not an image.
         """
+        frame = check_frame(frame)  # before the timeline takes in what is then not drawn
         self._history.add(result)
         if size_of(frame) != self._size:  # another video, of which the panel's size is another
             self._plan, self._size = None, size_of(frame)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from runtime.action_units import au_name
+from runtime.errors import InputError
 from runtime.files.atomic import make_folder
 from runtime.files.names import named_after
 from runtime.formats.changes import time_of
@@ -36,7 +37,8 @@ class SubtitleWriter:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path, self._many, self._name = path, layout.named, ""
-        self._now = 0.0
+        self._now = 0.0  # of the last frame, in the file that is being written
+        self._until = 0.0  # where the last cue ended
         self._file: GrowingText | None = None
         if self._many:
             make_folder(folder_of_many(path))
@@ -54,12 +56,22 @@ class SubtitleWriter:
         self._file = file = GrowingText(path)
         file.append(self.head, counts=False)
         self._number = 1
-        self._text, self._start = "", 0.0
+        self._text, self._start, self._now, self._until = "", 0.0, 0.0, 0.0
         return file
 
     def write(self, result: Result) -> None:
-        """Add one frame, see `runtime.formats.ResultWriter`."""
+        """Add one frame, see `runtime.formats.ResultWriter`.
+
+        Raises:
+            InputError: The frame has no timestamp, or one below 0, which subtitles cannot tell.
+            OutputError: It cannot be written.
+        """
         now = time_of(result)
+        if now < 0:
+            raise InputError(
+                f"frame {result.index} is at {now:g} seconds, and subtitles have no times below 0: "
+                "give times from where their video begins, or another format"
+            )
         again = result.name == self._name and now < self._now
         file = self._file
         if file is None or (self._many and (result.name != self._name or again)):
@@ -69,20 +81,24 @@ class SubtitleWriter:
             self._name = result.name
             folder = folder_of_many(self._path)
             file = self._begin(folder / named_after(result.name, self._path.suffix))
-        self._now = now
+        # A clock of the caller's may fall back or stand still; cues stay in order all the same.
+        self._now = now = max(now, self._now)
         text = caption(result)
         done = ""
         if text != self._text:
             if self._text:
                 done = self._cue(now)
                 self._number += 1
-            self._text, self._start = text, now
+                self._until = self._end(now)
+            self._text, self._start = text, max(now, self._until)
         file.append(done, tail=self._cue(now) if text else "")
 
-    def _cue(self, end: float) -> str:
+    def _end(self, now: float) -> float:
         # Cues of no length, which a cue in its first frame is, are left out by players.
-        end = max(end, self._start + 0.001)
-        start, stop = (clock(value, self.point) for value in (self._start, end))
+        return max(now, self._start + 0.001)
+
+    def _cue(self, now: float) -> str:
+        start, stop = (clock(value, self.point) for value in (self._start, self._end(now)))
         return f"{self._number}\n{start} --> {stop}\n{self._text}\n\n"
 
 
