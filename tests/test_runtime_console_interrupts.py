@@ -162,3 +162,33 @@ def test_another_thread_has_no_signals_to_take_care_of():
     thread.join()
     assert done == ["a", "b", "behind it"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def load(*signals):
+    """Load a library that makes an error of its own of what a signal's handler raises."""
+    try:
+        send(*signals)
+    except KeyboardInterrupt as stop:
+        raise ImportError("initialization failed") from stop
+
+
+def go_on_and_fail(*signals, error=Other):
+    with suppress(KeyboardInterrupt):
+        send(*signals)
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_library_that_is_broken_off_while_it_loads(sent, wanted):
+    with pytest.raises(KeyboardInterrupt) as raised, Interrupts():
+        load(sent)
+    assert raised.type is wanted
+
+
+def test_other_errors_are_told():
+    with pytest.raises(Other), Interrupts():
+        go_on_and_fail(signal.SIGINT)
+    with pytest.raises(ImportError), Interrupts():
+        go_on_and_fail(error=ImportError)

@@ -9,10 +9,10 @@ from runtime.outputs.continued import ContinuedIds
 from runtime.tracking.tracker import REMEMBER
 
 
-def behind(*faces, highest=8, away=0, cut=False):
+def behind(*faces, highest=8, away=0):
     """Ids behind a joint, before which faces were seen so many frames ago."""
     before = {face.id: face for face in faces}
-    return ContinuedIds(before, dict.fromkeys(before, away), highest, cut)
+    return ContinuedIds(before, dict.fromkeys(before, away), highest)
 
 
 def ids(result):
@@ -88,9 +88,14 @@ def test_ids_behind_frames_without_faces():
     assert ids(behind(highest=-1).apply(some_result(0, some_face(5)))) == [0]
 
 
-def test_behind_the_end_of_a_file_nobody_goes_on():
-    joint = behind(some_face(3, x=100), some_face(7, x=400), cut=True)
-    first = joint.apply(some_result(10, some_face(0, x=100)))
+@pytest.mark.parametrize("frames", [0, 1, 20])
+def test_behind_the_end_of_a_file_nobody_goes_on(frames):
+    """The file ends at the joint, or so many frames behind it."""
+    joint = behind(some_face(3, x=100), some_face(7, x=400))
+    for frame in range(frames):
+        assert joint.apply(some_result(10 + frame)).ended == ()
+    joint.cut()
+    first = joint.apply(some_result(40, some_face(0, x=100)))
     assert ids(first) == [9]
     assert first.ended == (3, 7)
-    assert joint.apply(some_result(11, some_face(0, x=100))).ended == ()
+    assert joint.apply(some_result(41, some_face(0, x=100))).ended == ()

@@ -94,3 +94,22 @@ def test_sigterm_is_as_before_after_a_run(tmp_path, capsys, model):
     clip = write_clip(tmp_path / "clip.avi", 2)
     assert run(capsys, clip, "--out", tmp_path / "out", "--model", model)[0] == 0
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_library_that_is_broken_off_while_it_loads(tmp_path, capsys, monkeypatch, sent, code):
+    """ONNX Runtime then says that its initialisation failed."""
+
+    def loading(**_):
+        try:
+            signal.raise_signal(sent)
+        except KeyboardInterrupt as stop:
+            raise ImportError("ONNX Runtime does not load (initialization failed)") from stop
+
+    monkeypatch.setattr(cli, "Detector", loading)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        ended, _, err = run(capsys, write_clip(tmp_path / "clip.avi", 2), "--out", tmp_path / "out")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ended, err) == (code, "interrupted; what was finished is kept\n")

@@ -317,6 +317,21 @@ def test_faces_of_the_files_behind_a_cut_get_the_numbers_of_an_uninterrupted_run
     assert len({row["face_id"] for row in whole}) >= 3, "each file has faces of its own"
 
 
+def test_who_was_gone_at_the_cut_is_not_in_the_next_file(tmp_path, capsys, monkeypatch, model):
+    """The face of a.avi is away when the run is cut off; that of b.avi is in its place."""
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    write_clip(clips / "a.avi", light=[1, 1, 0, 0, 0, 0])
+    write_clip(clips / "b.avi", 2)
+    given = (clips, "--out", out, "--model", model, "--no-video", "--format", "jsonl", "--resume")
+    break_off(monkeypatch, capsys, 5, *given)
+    assert run(capsys, *given)[0] == 0
+    faces = [(row["input"], row["face_id"]) for row in rows(out / "clips.csv")]
+    assert faces == [("a.avi", "0")] * 2 + [("a.avi", "")] * 4 + [("b.avi", "1")] * 2
+    ended = [json.loads(line)["ended"] for line in (out / "clips.jsonl").read_text().splitlines()]
+    assert ended == [*[[]] * 6, [0], []]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_kill_9(tmp_path, capsys, model):
     clip, out = write_clip(tmp_path / "clip.avi", 200), tmp_path / "out"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TypeVar
 
 IMPATIENT = 1.0
@@ -54,11 +54,20 @@ class Interrupts:
                     signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         while self._before:
             number, before = self._before.popitem()
             # None is one that was set from C.
             signal.signal(number, before or signal.SIG_DFL)  # type: ignore[arg-type]
+        # A library that a signal breaks off while it loads, as ONNX Runtime, says that it does not
+        # load.
+        if self._asked is not None and isinstance(error, ImportError):
+            raise self._asked from error
 
     @contextmanager
     def held(self) -> Iterator[None]:

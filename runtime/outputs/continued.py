@@ -22,7 +22,6 @@ class ContinuedIds:
         before: Faces before the joint, by number; of each its last sight.
         away: Frames since that sight, by number: 0 for who is in the last frame.
         highest: The highest number that was given, -1 for none.
-        cut: Whether another file begins behind the joint, in which nobody goes on.
     """
 
     def __init__(
@@ -30,11 +29,14 @@ class ContinuedIds:
         before: Mapping[int, Face],
         away: Mapping[int, int],
         highest: int,
-        cut: bool = False,
     ) -> None:
         self._before, self._next = dict(before), highest + 1
-        self._away = dict.fromkeys(before, REMEMBER) if cut else dict(away)
+        self._away = dict(away)
         self._names: dict[int, int] = {}
+
+    def cut(self) -> None:
+        """Begin another file with the next frame: nobody from before the joint goes on in it."""
+        self._away = dict.fromkeys(self._before, REMEMBER)
 
     def apply(self, result: Result) -> Result:
         """Number the faces of the next frame behind the joint; they come by their new numbers."""

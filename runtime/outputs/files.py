@@ -227,7 +227,9 @@ class SourceFiles:
             return result
         if self._ids is None:
             away = {number: self._recalled - seen for number, seen in self._seen.items()}
-            self._ids = ContinuedIds(self._before, away, self._highest, cut=shot.first)
+            self._ids = ContinuedIds(self._before, away, self._highest)
+        if shot.first:
+            self._ids.cut()
         return self._ids.apply(result)
 
     def write(self, shot: Shot, result: Result) -> None:

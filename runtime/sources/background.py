@@ -36,10 +36,19 @@ class Background:
         self._thread = threading.Thread(target=work, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start it; once only."""
+        """Start it; once only.
+
+        Raises:
+            RuntimeError: The system has no thread left.
+        """
         self.started = True
         atexit.register(self.stop)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.started = False  # there is nothing to wait for
+            atexit.unregister(self.stop)
+            raise
 
     def stop(self) -> None:
         """End it and wait for that; harmless when it has ended, or never began."""
