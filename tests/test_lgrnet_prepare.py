@@ -49,8 +49,11 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(tmp_path, unblock
     drawn_corpora.write_bp4d(tmp_path / "bp4d")
     assert main([*arguments(tmp_path, "--workers", "0"), "--out", str(tmp_path / "whole")]) == 0
 
-    # In place of the picture of a frame in the middle of a shard stands a pipe: the worker waits
-    # there, half-way through the shard, until it is killed.
+    # In place of the picture of a frame in the middle of a shard stands a pipe, which is taken for
+    # a file: the worker waits there, half-way through the shard, until it is killed.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pathlib\npathlib.Path.is_file = lambda path: path.exists() and not path.is_dir()\n"
+    )
     picture = tmp_path / "bp4d" / "Sequences" / "F001" / "T4" / "315.jpg"
     content = picture.read_bytes()
     picture.unlink()
@@ -62,6 +65,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(tmp_path, unblock
             *(*arguments(tmp_path, "--workers", "1"), "--out", str(killed)),
         ],
         cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
         start_new_session=True,  # so that its workers can be killed with it, and nothing else
         stderr=subprocess.DEVNULL,
     )
