@@ -87,7 +87,12 @@ class BlindAtFirst:
 @needs_cascade
 @pytest.mark.parametrize(
     ("size", "searched", "zoom"),
-    [((1600, 900), (400, 225), 4), ((900, 1600), (225, 400), 4), ((320, 240), (320, 240), 1)],
+    [
+        ((1600, 900), (400, 225), 4),
+        ((900, 1600), (225, 400), 4),
+        ((320, 240), (320, 240), 1),
+        ((800, 401), (400, 201), 2),
+    ],
 )
 def test_search_runs_on_a_reduced_frame_and_answers_in_pixels_of_the_whole(size, searched, zoom):
     finder, cascade = CascadeFinder(), FakeCascade([UPRIGHT])

@@ -88,5 +88,6 @@ def reduce(frame: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     zoom = side / max(frame.shape[:2])
     if zoom >= 1:
         return frame, 1.0
-    height, width = (max(1, round(side * zoom)) for side in frame.shape[:2])
+    # Halves up, as programs without Python round (docs/embedding.md); `round` takes the even one.
+    height, width = (max(1, int(side * zoom + 0.5)) for side in frame.shape[:2])
     return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), zoom

@@ -1,5 +1,6 @@
-// What Python calls (runtime.backends.native and runtime.finders.native, through ctypes). Nothing
-// is thrown across: functions that can fail return null or 0 and leave the reason in `message`.
+// What Python calls (runtime.backends.native and runtime.finders.grids_native, through ctypes).
+// Nothing is thrown across: functions that can fail return null or 0 and leave the reason in
+// `message`.
 #include <cstdio>
 #include <exception>
 #include <new>

@@ -9,7 +9,7 @@
 
 namespace lgrnet {
 
-// What decides the sizes of its arrays; runtime.finders.native has the same.
+// What decides the sizes of its arrays; runtime.finders.grids_native has the same.
 struct FinderShape {
   int32_t widths[5], depths[4], features;
 };
