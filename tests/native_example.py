@@ -103,7 +103,7 @@ class NativeLibrary:
 
     def restart(self) -> None:
         """Begin another video."""
-        self._functions.lgrnet_detector_restart(self._detector)
+        self._call(self._functions.lgrnet_detector_restart)
 
     def detect(self, frame: np.ndarray, format: int = BGR, **how: int | None) -> list[_Face]:
         """The faces of a picture by itself."""
@@ -119,10 +119,13 @@ class NativeLibrary:
         for name, value in how.items():
             setattr(picture, name, value)
         faces = (_Face * self._max_faces)()
-        count = function(self._detector, ctypes.byref(picture), faces, self._message)
+        return faces[: self._call(function, ctypes.byref(picture), faces)]
+
+    def _call(self, function, *arguments) -> int:
+        count = function(self._detector, *arguments, self._message)
         if count < 0:
             raise RuntimeError(self._message.value.decode())
-        return faces[:count]
+        return count
 
 
 def demo_frame(index: int) -> np.ndarray:

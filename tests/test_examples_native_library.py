@@ -1,5 +1,6 @@
 """examples/native as a library: what C, and whatever calls C, gets of it."""
 
+import ctypes
 import os
 import re
 import threading
@@ -160,6 +161,17 @@ def test_it_says_why_not(library, tmp_path):
         assert [face.id for face in opened.follow(frame)] == [0]
 
 
+def test_a_message_is_not_cut_within_a_letter(library, tmp_path):
+    for name in ("ö" * 400, "a" + "ö" * 400):
+        with pytest.raises(RuntimeError) as caught:
+            NativeLibrary(library, tmp_path / name, NETWORK)
+        said = str(caught.value)
+        assert str(tmp_path / name).startswith(said)
+        assert len(said.encode()) in (498, 499)
+    functions = ctypes.CDLL(str(library))
+    assert functions.lgrnet_detector_open(b"none.npz", b"none.npz", 1, 1, None) == 0
+
+
 def test_two_threads_in_one_detector_are_noticed(library):
     frame, refused = demo_frame(30), []
     with NativeLibrary(library, model_path("edge-native"), NETWORK) as opened:
@@ -169,6 +181,7 @@ def test_two_threads_in_one_detector_are_noticed(library):
             while not refused and time.monotonic() < end:
                 try:
                     opened.detect(frame)
+                    opened.restart()
                 except RuntimeError as error:
                     refused.append(str(error))
 

@@ -109,11 +109,21 @@ def test_wheels_that_will_not_do_are_named(pure, compiled, tmp_path, capsys):
     with zipfile.ZipFile(pure) as old, zipfile.ZipFile(other, "w") as made:
         for name in old.namelist():
             made.writestr(name, old.read(name).replace(b"#pragma once", b"#pragma  once"))
+    source, torn = tmp_path / "source-any.whl", tmp_path / "torn-any.whl"
+    with zipfile.ZipFile(pure) as old, zipfile.ZipFile(source, "w") as made:
+        for name in old.namelist():
+            if name != ABOUT:
+                made.writestr(name, old.read(name))
+    content = bytearray(pure.read_bytes())
+    content[200] ^= 255
+    torn.write_bytes(content)
     text, mine = tmp_path / "a-any.whl", tmp_path / "lgrnet-7-py3-none-win_amd64.whl"
     text.write_text("no wheel")
     for given, words in (
         (tmp_path / "none-any.whl", "none-any.whl cannot be read (No such file"),
         (text, "a-any.whl is no wheel"),
+        (source, "source-any.whl is no wheel: its .dist-info with WHEEL and RECORD"),
+        (torn, "torn-any.whl is"),
         (mine, "win_amd64.whl is not for every system: give the wheel of"),
         (other, "is of another version, its runtime/native/engine/cpu.hpp differs"),
     ):
@@ -121,6 +131,22 @@ def test_wheels_that_will_not_do_are_named(pure, compiled, tmp_path, capsys):
         assert words in capsys.readouterr().err
     assert not compiled
     assert not (tmp_path / "out").exists()
+
+
+def test_engines_that_it_had_are_of_another_system(pure, compiled, tmp_path):
+    old, name = "runtime/native/built/lgrnet-dotprod-0.so", "lgrnet-7.dist-info/RECORD"
+    with zipfile.ZipFile(pure, "a") as archive:
+        archive.writestr(old, b"engine")
+    made = wheel.add_engines(pure, "win_amd64", tmp_path / "made")
+    with zipfile.ZipFile(made) as archive:
+        assert old not in archive.namelist()
+        assert old not in archive.read(name).decode()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_minutes_of_work(pure, compiled, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert wheel.main([str(pure), "--system", "win_amd64", "-o", str(tmp_path / "file")]) == 2
+    assert not compiled
 
 
 def test_without_zig_nothing_is_written(pure, monkeypatch, tmp_path, capsys):

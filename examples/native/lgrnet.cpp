@@ -3,8 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstddef>
-#include <cstdio>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <initializer_list>
@@ -37,15 +36,23 @@ struct lgrnet_detector {
 
 namespace {
 
+// Fills a message, if one is wanted; it is not cut within a character.
+void say(char* message, const std::string& text) {
+  if (!message) return;
+  size_t end = std::min(text.size(), size_t{LGRNET_MESSAGE - 1});
+  while (end && end < text.size() && (text[end] & 0xC0) == 0x80) --end;
+  message[text.copy(message, end)] = 0;
+}
+
 // What work() returns; if it throws, the reason goes into `message`.
 template <class Result, class Work>
 Result guarded(char* message, Result failed, const Work& work) {
   try {
     return work();
   } catch (const std::bad_alloc&) {
-    std::snprintf(message, LGRNET_MESSAGE, "there is not memory enough");
+    say(message, "there is not memory enough");
   } catch (const std::exception& error) {
-    std::snprintf(message, LGRNET_MESSAGE, "%s", error.what());
+    say(message, error.what());
   }
   return failed;
 }
@@ -81,7 +88,7 @@ Picture read(const lgrnet_picture& given) {
            " pixels: give 1 to " + std::to_string(LARGEST));
   const auto& [bytes, bgr] = FORMATS[given.format];
   const int row = bytes * given.width;
-  const ptrdiff_t stride = given.stride ? given.stride : row;
+  const int64_t stride = given.stride ? given.stride : row;
   if (std::abs(stride) < row)
     refuse("has rows of " + std::to_string(row) + " bytes, which cannot be " +
            std::to_string(stride) + " apart");
@@ -161,6 +168,12 @@ int32_t lgrnet_detector_follow(lgrnet_detector* detector, const lgrnet_picture* 
   });
 }
 
-void lgrnet_detector_restart(lgrnet_detector* detector) { detector->restart(); }
+int32_t lgrnet_detector_restart(lgrnet_detector* detector, char* message) {
+  return guarded<int32_t>(message, -1, [&] {
+    const Alone alone(*detector);
+    detector->restart();
+    return 0;
+  });
+}
 
 void lgrnet_detector_close(lgrnet_detector* detector) { delete detector; }

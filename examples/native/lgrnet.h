@@ -5,8 +5,8 @@
  *   lgrnet_face faces[4];
  *   int count = lgrnet_detector_follow(detector, &picture, faces, message);
  *
- * What fails returns NULL or -1 and leaves the reason in `message`, in UTF-8. A detector is for one
- * thread at a time; each detector has its own threads and memory. */
+ * What fails returns NULL or -1 and leaves the reason in `message`, in UTF-8; NULL will do where
+ * none is wanted. A detector is for one thread at a time; each has its own threads and memory. */
 #ifndef LGRNET_H
 #define LGRNET_H
 
@@ -66,8 +66,7 @@ LGRNET_API int32_t lgrnet_version(void);
  * paths are as fopen takes them. threads: CPU threads, 1 or more; max_faces: faces in a picture at
  * most, 1 or more. */
 LGRNET_API lgrnet_detector* lgrnet_detector_open(const char* model, const char* finder,
-                                                 int32_t threads, int32_t max_faces,
-                                                 char message[LGRNET_MESSAGE]);
+                                                 int32_t threads, int32_t max_faces, char* message);
 
 /* What the opened model tells. */
 LGRNET_API void lgrnet_detector_model(const lgrnet_detector* detector, lgrnet_model* model);
@@ -75,14 +74,14 @@ LGRNET_API void lgrnet_detector_model(const lgrnet_detector* detector, lgrnet_mo
 /* The faces of a picture by itself, the largest found first. `faces` has room for max_faces.
  * Returns how many there are. */
 LGRNET_API int32_t lgrnet_detector_detect(lgrnet_detector* detector, const lgrnet_picture* picture,
-                                          lgrnet_face* faces, char message[LGRNET_MESSAGE]);
+                                          lgrnet_face* faces, char* message);
 
 /* The faces of the next picture of a video, by id. Otherwise as lgrnet_detector_detect. */
 LGRNET_API int32_t lgrnet_detector_follow(lgrnet_detector* detector, const lgrnet_picture* picture,
-                                          lgrnet_face* faces, char message[LGRNET_MESSAGE]);
+                                          lgrnet_face* faces, char* message);
 
-/* The next picture to follow begins another video, in which ids begin at 0. */
-LGRNET_API void lgrnet_detector_restart(lgrnet_detector* detector);
+/* The next picture to follow begins another video, in which ids begin at 0. Returns 0. */
+LGRNET_API int32_t lgrnet_detector_restart(lgrnet_detector* detector, char* message);
 
 /* Frees it; NULL is left alone. */
 LGRNET_API void lgrnet_detector_close(lgrnet_detector* detector);

@@ -9,6 +9,7 @@ import platform
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -65,20 +66,39 @@ def add_engines(wheel: Path, system: str, folder: Path) -> Path:
             f"{wheel} is not for every system: give the wheel of `pip wheel --no-deps`"
         )
     with _open(wheel) as archive:
+        about = _description(archive, wheel)
         _require_these_sources(archive, wheel)
-        engines = _compile(SYSTEMS[system])
+        # Opened before anything is compiled, which takes minutes.
         with PendingFile(path) as part, zipfile.ZipFile(part, "w") as made:
-            _write(archive, made, engines, system)
+            _write(archive, made, about, _compile(SYSTEMS[system]), system)
     return path
 
 
 def _open(wheel: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(wheel)
+        archive = zipfile.ZipFile(wheel)
+        damaged = archive.testzip()
     except OSError as error:
         raise InputError(f"{wheel} cannot be read ({error.strerror})") from error
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{wheel} is no wheel ({error})") from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{wheel} is no wheel, or damaged ({error})") from error
+    if damaged:
+        archive.close()
+        raise InputError(f"{wheel} is damaged at {damaged}: make it anew")
+    return archive
+
+
+def _description(archive: zipfile.ZipFile, wheel: Path) -> str:
+    """Name the file in a wheel that describes it; its list of files lies beside it."""
+    names = archive.namelist()
+    found = [name for name in names if name.endswith(".dist-info/WHEEL")]
+    if len(found) != 1 or _list_beside(found[0]) not in names:
+        raise InputError(f"{wheel} is no wheel: its .dist-info with WHEEL and RECORD is not there")
+    return found[0]
+
+
+def _list_beside(about: str) -> str:
+    return about.removesuffix("WHEEL") + "RECORD"
 
 
 def _require_these_sources(archive: zipfile.ZipFile, wheel: Path) -> None:
@@ -99,39 +119,50 @@ def _require_these_sources(archive: zipfile.ZipFile, wheel: Path) -> None:
 
 def _compile(system: System) -> dict[str, bytes]:
     """Compile the engine for all instruction sets; names in the wheel → contents."""
-    engines = {}
+    engines, folder = {}, _built()
     with tempfile.TemporaryDirectory() as inside:
         for target in targets(system.machine):
             path = library_path(target, Path(inside))
             cross_compile(target, system.triple, path)
             for each in (path, checksum_path(path)):
-                name = (BUILT / each.name).relative_to(ENGINE.parents[2]).as_posix()
-                engines[name] = each.read_bytes()
+                engines[folder + each.name] = each.read_bytes()
             print(f"compiled for {target}", file=sys.stderr)
     return engines
 
 
+def _built() -> str:
+    """The folder of compiled engines in a wheel."""
+    return BUILT.relative_to(ENGINE.parents[2]).as_posix() + "/"
+
+
 def _write(
-    archive: zipfile.ZipFile, made: zipfile.ZipFile, engines: Mapping[str, bytes], system: str
+    archive: zipfile.ZipFile,
+    made: zipfile.ZipFile,
+    about: str,
+    engines: Mapping[str, bytes],
+    system: str,
 ) -> None:
     """Copy a wheel, with engines, its tag and its list of files brought up to date.
 
-    The format is that of https://packaging.python.org/specifications/binary-distribution-format.
+    Engines that it had go: they are of the system on which it was made. The format is that of
+    https://packaging.python.org/specifications/binary-distribution-format.
     """
-    (about,) = (name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
-    listed = about.removesuffix("WHEEL") + "RECORD"
-    text = archive.read(about).decode()
-    changed = {about: _retagged(text, system).encode(), **engines}
+    listed = _list_beside(about)
+
+    def stays(name: str) -> bool:
+        return name not in (about, listed) and not name.startswith(_built())
+
+    changed = {about: _retagged(archive.read(about).decode(), system).encode(), **engines}
     rows = csv.reader(io.StringIO(archive.read(listed).decode()))
     record = io.StringIO(newline="")
     writer = csv.writer(record, lineterminator="\n")
-    writer.writerows(row for row in rows if row and row[0] not in (about, listed))
+    writer.writerows(row for row in rows if row and stays(row[0]))
     for name, content in changed.items():
         checksum = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         writer.writerow([name, f"sha256={checksum}", len(content)])
     writer.writerow([listed, "", ""])
     for info in archive.infolist():
-        if info.filename not in (about, listed):
+        if stays(info.filename):
             made.writestr(info, archive.read(info))
     for name, content in {**changed, listed: record.getvalue().encode()}.items():
         info = zipfile.ZipInfo(name, archive.getinfo(about).date_time)
