@@ -11,6 +11,7 @@ from native_engine import require_native
 from some_videos import READS_INTERLACED
 from test_runtime_cli import write_clip
 from test_runtime_fixtures import write_model
+from tiny_engine import SPEC, write_engine
 
 from runtime import Detector, cli
 from runtime.cli import main
@@ -73,6 +74,18 @@ def test_models_of_ones_own(capsys, tmp_path):
     assert (mine["file"], mine["batch"], mine["graph"]) == (str(path), 1, spec.graph)
     assert "does not exist" in none["error"]
     assert (mine["spec_version"], mine["au_names"]["AU12"]) == (SPEC_VERSION, "Lip Corner Puller")
+
+
+def test_models_of_an_engine_need_no_gpu(capsys, tmp_path):
+    engine = write_engine(tmp_path)
+    assert main(["models", str(engine)]) == 0
+    said = capsys.readouterr().out
+    assert f"tensorrt, fp16 (--model {engine} --backend tensorrt --device cuda)" in said
+    assert main(["models", str(engine), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["aus"] == list(SPEC.aus)
+    engine.write_bytes(b"another")
+    assert main(["models", str(engine)]) == 2
+    assert "export.tensorrt" in capsys.readouterr().out
 
 
 def test_libraries_are_quiet_for_a_while(capfd):

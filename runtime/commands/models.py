@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from runtime.backends import open_backend
+from runtime.backends.tensorrt_plan import read_plan
 from runtime.console.help import purpose
+from runtime.cuda.launch_plan import read_launch_plan
 from runtime.packaged import DEFAULT, MODELS, model_path
 from runtime.spec import METADATA_KEY, ModelSpec
 
@@ -33,8 +35,7 @@ def main(argv: Sequence[str]) -> int:
     for name in args.models:
         try:
             path = model_path(name)
-            with closing(open_backend(path, threads=1)) as backend:
-                spec = backend.spec
+            spec = _read_spec(path)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             told.append({"model": name, "error": str(error)})
             text = f"  cannot be opened here: {error}"
@@ -52,10 +53,24 @@ def main(argv: Sequence[str]) -> int:
     return code
 
 
+def _read_spec(path: Path) -> ModelSpec:
+    """Read what a file says of itself: by opening it, or where that takes a GPU, without one."""
+    kind = path.suffix.lower() if path.is_file() else ""
+    if kind == ".fused":
+        return read_launch_plan(path)[0].spec
+    if kind == ".engine":
+        return read_plan(path).spec
+    with closing(open_backend(path, threads=1)) as backend:
+        return backend.spec
+
+
 def _describe(name: str, path: Path, spec: ModelSpec) -> str:
+    options = f"--model {name} --backend {spec.engine}"
+    if spec.engine in ("tensorrt", "fused"):
+        options += " --device cuda"
     rows = {
         "file": f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
-        "for": f"{spec.engine}, {spec.precision} (--model {name} --backend {spec.engine})",
+        "for": f"{spec.engine}, {spec.precision} ({options})",
         "AUs": " ".join(f"{au:<4}" for au in spec.aus).rstrip(),
         "thresholds": " ".join(f"{threshold:.2f}" for threshold in spec.thresholds),
         "tells": "presence and intensity" if spec.intensity else "presence",
