@@ -171,10 +171,10 @@ def test_doctor_says_why_and_what_to_do(capsys, monkeypatch):
     """The engine and the codec that the default run needs are gone."""
     real = builtins.__import__
 
-    def without(name, *rest):
+    def without(name, *rest, **options):
         if name.split(".")[0] in ("onnxruntime", "openvino", "pycuda"):
             raise ImportError(f"No module named {name!r}")
-        return real(name, *rest)
+        return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
