@@ -76,6 +76,28 @@ def test_models_of_ones_own(capsys, tmp_path):
     assert (mine["spec_version"], mine["au_names"]["AU12"]) == (SPEC_VERSION, "Lip Corner Puller")
 
 
+def test_models_tell_only_what_is_their_own_report(capsys, tmp_path):
+    def said_of(path) -> str:
+        assert main(["models", str(path)]) == 0
+        return capsys.readouterr().out
+
+    judged = model_path("edge-int8")
+    report = judged.with_suffix(".accuracy.json")
+    shutil.copy(judged, tmp_path / "int8.onnx")
+    shutil.copy(model_path("edge"), tmp_path / "fp32.onnx")
+    for name in ("int8", "fp32"):  # that beside fp32.onnx would be fp32.npz's
+        shutil.copy(report, tmp_path / f"{name}.accuracy.json")
+    scores = json.loads(report.read_text())
+    assert f"{scores['mean_f1']:.4f}, fp32 {scores['mean_f1_fp32']:.4f}" in said_of(
+        tmp_path / "int8.onnx"
+    )
+    assert "mean F1" not in said_of(tmp_path / "fp32.onnx")
+    whole = report.read_text()
+    for wrong in (whole[:300], "[]", "{}", json.dumps({**scores, "mean_f1": None})):
+        (tmp_path / "int8.accuracy.json").write_text(wrong)
+        assert f"not known: {tmp_path / 'int8.accuracy.json'}" in said_of(tmp_path / "int8.onnx")
+
+
 def test_models_of_an_engine_need_no_gpu(capsys, tmp_path):
     engine = write_engine(tmp_path)
     assert main(["models", str(engine)]) == 0

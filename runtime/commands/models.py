@@ -77,8 +77,22 @@ def _describe(name: str, path: Path, spec: ModelSpec) -> str:
         "trained on": spec.training_data,
         "licence": spec.licence,
     }
-    report = path.with_suffix(".accuracy.json")
-    if report.exists():
-        accuracy = json.loads(report.read_text(encoding="utf-8"))
-        rows["mean F1"] = f"{accuracy['mean_f1']:.4f}, fp32 {accuracy['mean_f1_fp32']:.4f}"
+    rows |= _cost(path, spec)
     return "\n".join(f"  {key:<11} {value}" for key, value in rows.items())
+
+
+def _cost(path: Path, spec: ModelSpec) -> dict[str, str]:
+    """Tell what a model's precision costs, as its exporter wrote beside it; nothing if it did not.
+
+    ``m.onnx`` and ``m.npz`` would have the same report, which is of one of them.
+    """
+    report = path.with_suffix(".accuracy.json")
+    try:
+        told = json.loads(report.read_text(encoding="utf-8"))
+        if (told["engine"], told["precision"]) != (spec.engine, spec.precision):
+            return {}
+        return {"mean F1": f"{told['mean_f1']:.4f}, fp32 {told['mean_f1_fp32']:.4f}"}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {"mean F1": f"not known: {report} cannot be read ({error}): copy or export it again"}
