@@ -168,6 +168,12 @@ def read_whole(path: Path) -> Any:
         raise CheckpointError(
             f"{path} is damaged ({damage[:200]}): copy it again, or use another checkpoint"
         )
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.endswith("/data.pkl") for name in archive.namelist()):
+            raise CheckpointError(
+                f"{path} is no PyTorch checkpoint (it holds {archive.namelist()[:1]}, …): give one "
+                "that `python -m lgrnet.train` wrote"
+            )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

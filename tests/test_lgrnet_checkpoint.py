@@ -157,7 +157,7 @@ def test_not_a_checkpoint(tmp_path):
         load_checkpoint(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "some other zip")
-    with pytest.raises(CheckpointError, match=r"note\.pt"):
+    with pytest.raises(CheckpointError, match=r"note\.pt is no PyTorch checkpoint.*readme\.txt"):
         load_checkpoint(path)
 
 
