@@ -20,6 +20,9 @@ from runtime.files.atomic import PendingFile
 FORMAT = "lgrnet-checkpoint-1"
 """Changes whenever files of the old kind can no longer be read."""
 
+FINDER_FORMAT = "lgrnet-finder-"
+"""How the format of a face finder's file begins, see `lgrnet.finder.weights`."""
+
 
 class CheckpointError(ValueError):
     """A file is no checkpoint of this project, is damaged, or is of another version."""
@@ -93,6 +96,11 @@ def load_checkpoint(
             f"{path} is a PyTorch file but not a checkpoint of lgrnet (it names no format); "
             "give one that `python -m lgrnet.train` wrote"
         )
+    if str(content["format"]).startswith(FINDER_FORMAT):
+        raise CheckpointError(
+            f"{path} is a face finder, not a network that tells AUs: give a checkpoint that "
+            "`python -m lgrnet.train` wrote; `python -m export.finder` exports face finders"
+        )
     if content["format"] != FORMAT:
         raise CheckpointError(
             f"{path} has format {content['format']!r}, this version of lgrnet reads {FORMAT!r}: "
@@ -160,6 +168,12 @@ def read_whole(path: Path) -> Any:
         raise CheckpointError(
             f"{path} is damaged ({damage[:200]}): copy it again, or use another checkpoint"
         )
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.endswith("/data.pkl") for name in archive.namelist()):
+            raise CheckpointError(
+                f"{path} is no PyTorch checkpoint (it holds {archive.namelist()[:1]}, …): give one "
+                "that `python -m lgrnet.train` wrote"
+            )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -29,6 +29,9 @@ and, within ONNX Runtime, ``.onnx`` files, and our own GPU kernels, which ``.fus
 METADATA_KEY = "lgrnet"
 """The one metadata property that holds the spec, as JSON."""
 
+FINDER_FORMAT = "lgrnet-face-finder-"
+"""How the property ``format`` of a face finder begins, see `runtime.finders.grids_native`."""
+
 INPUT_NAME = "face"
 """Graph input: (B, 176, 176, 3) uint8, BGR, the middle crop of an aligned face."""
 
@@ -140,6 +143,11 @@ class ModelSpec:
             raise SpecError(
                 f"{source} holds no lgrnet metadata: only files written by "
                 "`python -m export.onnx CHECKPOINT` (or export.native) can be opened"
+            )
+        if str(metadata.get("format")).startswith(FINDER_FORMAT):  # whose version has that key
+            raise SpecError(
+                f"{source} is a face finder, not a model that tells AUs: give a file written by "
+                "`python -m export.onnx CHECKPOINT` (or export.native)"
             )
         try:
             fields = json.loads(metadata[METADATA_KEY])

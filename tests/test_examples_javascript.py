@@ -11,6 +11,7 @@ from javascript import flat, javascript, needs_node, picture
 from runtime.align import alignment_matrix, crop_matrix, invert, transform, warp
 from runtime.backends import open_backend
 from runtime.boxes import alignment_box, face_box, overlap, same_face
+from runtime.finders.grids_opencv import MODEL as FINDER
 from runtime.packaged import model_path
 from runtime.spec import ModelSpec
 from runtime.tracking.lost import why_lost
@@ -185,6 +186,15 @@ def test_what_is_no_exported_model_is_refused(model, words):
         "try { readSpec(given.model); } catch (error) { answer = error.message; }", model=model
     )
     assert words in said
+
+
+def test_a_face_finder_is_no_model():
+    said = javascript(
+        "try { readSpec(given.model); } catch (error) { answer = error.message; }",
+        model=FINDER.read_bytes(),
+    )
+    assert "face finder" in said
+    assert "export.onnx" in said
 
 
 def test_another_spec_version_is_refused():

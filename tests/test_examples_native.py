@@ -194,12 +194,17 @@ def test_wrong_files_are_named(program, picture, tmp_path):
     cut.write_bytes(content[:100_000])
     torn = tmp_path / "torn.npz"  # the table of contents is there, and names what is not
     torn.write_bytes(content[-20_000:])
+    flipped = tmp_path / "flipped.npz"  # one bit of a weight
+    with zipfile.ZipFile(model) as archive:
+        place = archive.getinfo("refine.3.weight.npy").header_offset + 5000
+    flipped.write_bytes(content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :])
     jpeg = tmp_path / "picture.jpg"
     cv2.imwrite(str(jpeg), demo_frame(0))
     for arguments, words in (
         ((tmp_path / "none.npz", NETWORK), "none.npz cannot be opened"),
         ((cut, NETWORK), "cut.npz is cut"),
         ((torn, NETWORK), "cut"),
+        ((flipped, NETWORK), "flipped.npz is damaged in refine.3.weight: copy it again"),
         ((jpeg, NETWORK), "no .npz file"),
         ((NETWORK, NETWORK), "network.npz is another file than is needed here: it holds no shape"),
         ((model, tmp_path / "none.npz"), "none.npz cannot be opened"),

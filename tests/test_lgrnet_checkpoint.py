@@ -9,6 +9,8 @@ import torch
 
 from lgrnet import checkpoint
 from lgrnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from lgrnet.finder.network import FinderNetwork
+from lgrnet.finder.weights import save_finder
 from lgrnet.network.config import model_config
 from lgrnet.network.model import LGRNet
 
@@ -155,7 +157,7 @@ def test_not_a_checkpoint(tmp_path):
         load_checkpoint(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "some other zip")
-    with pytest.raises(CheckpointError, match=r"note\.pt"):
+    with pytest.raises(CheckpointError, match=r"note\.pt is no PyTorch checkpoint.*readme\.txt"):
         load_checkpoint(path)
 
 
@@ -189,6 +191,13 @@ def test_other_version(saved):
         CheckpointError, match=r"'lgrnet-checkpoint-9'.*reads 'lgrnet-checkpoint-1'"
     ):
         load_checkpoint(saved)
+
+
+def test_a_face_finder_is_none(tmp_path):
+    path = tmp_path / "finder.pt"
+    save_finder(path, FinderNetwork(widths=(4, 4, 4, 4, 4), depths=(1, 1, 1, 1), features=4), {})
+    with pytest.raises(CheckpointError, match=r"finder\.pt is a face finder.*export\.finder"):
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("key", ["config", "model", "meta"])

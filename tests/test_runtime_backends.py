@@ -15,6 +15,7 @@ from test_runtime_fixtures import MEAN_FACE, make_spec, write_model
 from runtime import backends
 from runtime.backends import open_backend
 from runtime.errors import DeviceError, ModelError, SpecError
+from runtime.finders.grids_opencv import MODEL as FINDER
 from runtime.installed import how_to_install
 from runtime.spec import ENGINES, ONNX_ENGINES
 
@@ -57,6 +58,11 @@ def test_intensities_come_from_models_that_tell_them(tmp_path, engine, count):
     np.testing.assert_allclose(backend(crops).intensity, expected(crops)[0] * 5, atol=1e-4)
     silent = open_backend(write_model(tmp_path / "s.onnx"), backend=engine)
     assert silent(crops).intensity is None
+
+
+def test_a_face_finder_is_no_model(engine):
+    with pytest.raises(SpecError, match=r"network\.onnx is a face finder.*export\.onnx"):
+        open_backend(FINDER, backend=engine)
 
 
 def test_model_that_promises_intensities_and_has_none(tmp_path, engine):

@@ -11,6 +11,7 @@ from native_engine import require_native
 from some_videos import READS_INTERLACED
 from test_runtime_cli import write_clip
 from test_runtime_fixtures import write_model
+from tiny_engine import SPEC, write_engine
 
 from runtime import Detector, cli
 from runtime.cli import main
@@ -73,6 +74,40 @@ def test_models_of_ones_own(capsys, tmp_path):
     assert (mine["file"], mine["batch"], mine["graph"]) == (str(path), 1, spec.graph)
     assert "does not exist" in none["error"]
     assert (mine["spec_version"], mine["au_names"]["AU12"]) == (SPEC_VERSION, "Lip Corner Puller")
+
+
+def test_models_tell_only_what_is_their_own_report(capsys, tmp_path):
+    def said_of(path) -> str:
+        assert main(["models", str(path)]) == 0
+        return capsys.readouterr().out
+
+    judged = model_path("edge-int8")
+    report = judged.with_suffix(".accuracy.json")
+    shutil.copy(judged, tmp_path / "int8.onnx")
+    shutil.copy(model_path("edge"), tmp_path / "fp32.onnx")
+    for name in ("int8", "fp32"):  # that beside fp32.onnx would be fp32.npz's
+        shutil.copy(report, tmp_path / f"{name}.accuracy.json")
+    scores = json.loads(report.read_text())
+    assert f"{scores['mean_f1']:.4f}, fp32 {scores['mean_f1_fp32']:.4f}" in said_of(
+        tmp_path / "int8.onnx"
+    )
+    assert "mean F1" not in said_of(tmp_path / "fp32.onnx")
+    whole = report.read_text()
+    for wrong in (whole[:300], "[]", "{}", json.dumps({**scores, "mean_f1": None})):
+        (tmp_path / "int8.accuracy.json").write_text(wrong)
+        assert f"not known: {tmp_path / 'int8.accuracy.json'}" in said_of(tmp_path / "int8.onnx")
+
+
+def test_models_of_an_engine_need_no_gpu(capsys, tmp_path):
+    engine = write_engine(tmp_path)
+    assert main(["models", str(engine)]) == 0
+    said = capsys.readouterr().out
+    assert f"tensorrt, fp16 (--model {engine} --backend tensorrt --device cuda)" in said
+    assert main(["models", str(engine), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["aus"] == list(SPEC.aus)
+    engine.write_bytes(b"another")
+    assert main(["models", str(engine)]) == 2
+    assert "export.tensorrt" in capsys.readouterr().out
 
 
 def test_libraries_are_quiet_for_a_while(capfd):
@@ -158,10 +193,10 @@ def test_doctor_says_why_and_what_to_do(capsys, monkeypatch):
     """The engine and the codec that the default run needs are gone."""
     real = builtins.__import__
 
-    def without(name, *rest):
+    def without(name, *rest, **options):
         if name.split(".")[0] in ("onnxruntime", "openvino", "pycuda"):
             raise ImportError(f"No module named {name!r}")
-        return real(name, *rest)
+        return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)

@@ -18,6 +18,7 @@ from tiny_network import draw_faces
 from export.cuda.network import build_network
 from runtime.backends import FrameBackend, open_backend
 from runtime.backends.fused import best_target
+from runtime.cli import main
 from runtime.cuda.driver import DriverError
 from runtime.cuda.launch_plan import (
     validate,
@@ -50,8 +51,9 @@ def test_files_that_are_none(engine, tmp_path):
     content = engine.read_bytes()
     for wrong in (b"", b"hello", content[: len(content) // 2]):
         engine.write_bytes(wrong)
-        with pytest.raises(ModelError, match=again):
+        with pytest.raises(ModelError, match=again) as caught:
             open_backend(engine, "cuda")
+        assert "unsafely" not in str(caught.value)
     engine.write_bytes(content)
     with np.load(engine) as file:
         blocks = {name: file[name] for name in file.files}
@@ -82,6 +84,19 @@ def test_files_that_are_none(engine, tmp_path):
     write()
     with pytest.raises(DeviceError, match=r"net.fused is for GPUs"):
         open_backend(engine)
+
+
+def test_what_a_file_says_needs_no_gpu(engine, capsys):
+    assert main(["models", str(engine)]) == 0
+    said = capsys.readouterr().out
+    assert f"fused, fp16 (--model {engine} --backend fused --device cuda)" in said
+    assert main(["models", str(engine), str(engine.with_name("none.fused")), "--json"]) == 2
+    there, missing = json.loads(capsys.readouterr().out)
+    assert (there["aus"], there["batch"]) == ([1, 12, 25], 2)
+    assert "does not exist" in missing["error"]
+    engine.write_bytes(engine.read_bytes()[:-99])
+    assert main(["models", str(engine)]) == 2
+    assert "export.cuda" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("capability", "target"), [((8, 9), "8.6"), ((8, 0), "8.0")])

@@ -218,8 +218,13 @@ def test_a_recording_that_fails_at_the_first_run_is_said_at_opening(monkeypatch,
 
 def test_tensorrt_that_is_not_built_in(monkeypatch, tmp_path):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(DeviceError, match=r'without TensorRT.*-e "\.\[gpu\]"'):
-        open_backend(write_model(tmp_path / "m.onnx"), "auto", backend="tensorrt")
+    model = write_model(tmp_path / "m.onnx")
+    for device in ("cuda", "auto"):
+        with pytest.raises(
+            DeviceError, match=r"^backend 'tensorrt' was asked for.*without TensorRT.*\.\[gpu\]"
+        ) as caught:
+            open_backend(model, device, backend="tensorrt")
+        assert str(caught.value).endswith("or give backend onnxruntime"), "the CPU has none"
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler to make a library with")

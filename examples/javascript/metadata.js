@@ -17,7 +17,7 @@ export function readSpec(model) {
     if (number !== METADATA) continue;
     const entry = new Map([...fields(property)]);
     if (text.decode(entry.get(1)) !== "lgrnet") continue;
-    const spec = JSON.parse(text.decode(entry.get(2)));
+    const spec = parse(text.decode(entry.get(2)));
     if (spec.spec_version !== SPEC_VERSION) {
       throw new RangeError(
         `the model has spec version ${spec.spec_version}, this reads ${SPEC_VERSION}: export it again`,
@@ -26,6 +26,17 @@ export function readSpec(model) {
     return spec;
   }
   throw new RangeError("the model holds no lgrnet metadata: only files of `python -m export.onnx` can be opened");
+}
+
+// A face finder has the property, too: a version.
+function parse(json) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw new RangeError(
+      "the model's lgrnet metadata is not JSON, as of a face finder: give a file of `python -m export.onnx`",
+    );
+  }
 }
 
 /** Names of the nodes that ONNX Runtime's WebGPU fails at: Split, where its input and outputs are more than the 8

@@ -2,6 +2,7 @@
 // not packed.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -40,6 +41,23 @@ class Bytes {
   }
 
   size_t last(const std::string& what) const { return content_.rfind(what); }
+
+  // CRC-32, as zip has it of each array.
+  uint32_t checksum(size_t at, size_t length) const {
+    static const std::array<uint32_t, 256> table = [] {
+      std::array<uint32_t, 256> all{};
+      for (uint32_t byte = 0; byte < all.size(); ++byte) {
+        all[byte] = byte;
+        for (int bit = 0; bit < 8; ++bit)
+          all[byte] = all[byte] >> 1 ^ (all[byte] & 1 ? 0xEDB88320u : 0u);
+      }
+      return all;
+    }();
+    uint32_t sum = ~0u;
+    for (const char each : text(at, length))
+      sum = table[(sum ^ static_cast<uint8_t>(each)) & 255] ^ sum >> 8;
+    return ~sum;
+  }
 
  private:
   std::string content_;
@@ -95,6 +113,8 @@ inline Archive read_archive(const std::string& path) {
     name.resize(name.size() - 4);
     file.text(data, length);
     if ((total += length) > file.size()) throw std::runtime_error(path + " holds one array twice");
+    if (file.checksum(data, length) != file.number<uint32_t>(entry + 16))
+      throw std::runtime_error(path + " is damaged in " + name + ": copy it again");
     add_array(archive, name, file, data, length);
     entry += 46 + named + file.number<uint16_t>(entry + 30) + file.number<uint16_t>(entry + 32);
   }

@@ -143,9 +143,13 @@ def _floats(compiled: Any, bf16: bool) -> str:
 
 def _metadata(model: Any, path: Path) -> dict[str, str]:
     """OpenVINO's ONNX reader puts the file's string properties under "framework"."""
-    place = ["framework", METADATA_KEY]
+    places = {key: ["framework", key] for key in (METADATA_KEY, "format")}
     try:
-        return {METADATA_KEY: model.get_rt_info(place).value} if model.has_rt_info(place) else {}
+        return {
+            key: model.get_rt_info(place).value
+            for key, place in places.items()
+            if model.has_rt_info(place)
+        }
     except UnicodeDecodeError as error:
         raise ModelError(f"model {path} is damaged ({error}): export or copy it again") from error
 

@@ -98,6 +98,11 @@ class OrtBackend(FixedBatch):
             try:
                 return self._open_on_gpu(path, index)
             except _Unusable as reason:
+                if self._wanted == TENSORRT:  # which has nowhere else to go, whatever the device
+                    raise DeviceError(
+                        f"backend 'tensorrt' was asked for, but {reason}; or give backend "
+                        "onnxruntime"
+                    ) from reason
                 if device != "auto":
                     raise DeviceError(
                         f"device {device!r} was asked for, but {reason}; or ask for cpu or auto"

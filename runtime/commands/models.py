@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from runtime.backends import open_backend
+from runtime.backends.tensorrt_plan import read_plan
 from runtime.console.help import purpose
+from runtime.cuda.launch_plan import read_launch_plan
 from runtime.packaged import DEFAULT, MODELS, model_path
 from runtime.spec import METADATA_KEY, ModelSpec
 
@@ -33,8 +35,7 @@ def main(argv: Sequence[str]) -> int:
     for name in args.models:
         try:
             path = model_path(name)
-            with closing(open_backend(path, threads=1)) as backend:
-                spec = backend.spec
+            spec = _read_spec(path)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             told.append({"model": name, "error": str(error)})
             text = f"  cannot be opened here: {error}"
@@ -52,18 +53,46 @@ def main(argv: Sequence[str]) -> int:
     return code
 
 
+def _read_spec(path: Path) -> ModelSpec:
+    """Read what a file says of itself: by opening it, or where that takes a GPU, without one."""
+    kind = path.suffix.lower() if path.is_file() else ""
+    if kind == ".fused":
+        return read_launch_plan(path)[0].spec
+    if kind == ".engine":
+        return read_plan(path).spec
+    with closing(open_backend(path, threads=1)) as backend:
+        return backend.spec
+
+
 def _describe(name: str, path: Path, spec: ModelSpec) -> str:
+    options = f"--model {name} --backend {spec.engine}"
+    if spec.engine in ("tensorrt", "fused"):
+        options += " --device cuda"
     rows = {
         "file": f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
-        "for": f"{spec.engine}, {spec.precision} (--model {name} --backend {spec.engine})",
+        "for": f"{spec.engine}, {spec.precision} ({options})",
         "AUs": " ".join(f"{au:<4}" for au in spec.aus).rstrip(),
         "thresholds": " ".join(f"{threshold:.2f}" for threshold in spec.thresholds),
         "tells": "presence and intensity" if spec.intensity else "presence",
         "trained on": spec.training_data,
         "licence": spec.licence,
     }
-    report = path.with_suffix(".accuracy.json")
-    if report.exists():
-        accuracy = json.loads(report.read_text(encoding="utf-8"))
-        rows["mean F1"] = f"{accuracy['mean_f1']:.4f}, fp32 {accuracy['mean_f1_fp32']:.4f}"
+    rows |= _cost(path, spec)
     return "\n".join(f"  {key:<11} {value}" for key, value in rows.items())
+
+
+def _cost(path: Path, spec: ModelSpec) -> dict[str, str]:
+    """Tell what a model's precision costs, as its exporter wrote beside it; nothing if it did not.
+
+    ``m.onnx`` and ``m.npz`` would have the same report, which is of one of them.
+    """
+    report = path.with_suffix(".accuracy.json")
+    try:
+        told = json.loads(report.read_text(encoding="utf-8"))
+        if (told["engine"], told["precision"]) != (spec.engine, spec.precision):
+            return {}
+        return {"mean F1": f"{told['mean_f1']:.4f}, fp32 {told['mean_f1_fp32']:.4f}"}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {"mean F1": f"not known: {report} cannot be read ({error}): copy or export it again"}

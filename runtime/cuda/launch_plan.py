@@ -5,6 +5,7 @@ bytes, ``code`` another. Nothing in it is executed before it has been validated.
 """
 
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -267,6 +268,8 @@ def read_launch_plan(path: Path) -> tuple[LaunchPlan, np.ndarray, np.ndarray]:
     """
     again = "export it again with `python -m export.cuda CHECKPOINT`"
     try:
+        if not zipfile.is_zipfile(path):  # NumPy would take it for pickled, and advise to load it
+            raise ValueError("it is cut, or another kind of file")
         with np.load(path, allow_pickle=False) as file:
             blocks = {name: file[name] for name in ("plan", "weights", "code")}
         fields: dict[str, Any] = json.loads(blocks["plan"].tobytes())

@@ -1,5 +1,6 @@
 """Files of the native engine: NumPy archives, read with suspicion, as files come from anywhere."""
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ def read_archive(path: Path) -> dict[str, np.ndarray]:
         ModelError: The file is damaged, or none of these.
     """
     try:
+        if not zipfile.is_zipfile(path):  # NumPy would take it for pickled, and advise to load it
+            raise ValueError("it is cut, or no .npz archive")
         # NumPy leaves a file open that it cannot read, if it opened it.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             # What claims to have a comment hides the files behind it; NumPy writes none.
