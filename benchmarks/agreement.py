@@ -42,12 +42,19 @@ class Curves(NamedTuple):
         aus: Keys of the AUs.
         probability: Of the largest face, (frames, n), NaN where no face was found.
         thresholds: From which an AU counts as present, one for each AU.
+        model: What was asked for; two files of one network may be the same detector.
     """
 
     detector: str
     aus: tuple[str, ...]
     probability: np.ndarray
     thresholds: tuple[float, ...]
+    model: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others, for people."""
+        return f"{self.model}: {self.detector}" if self.model else self.detector
 
 
 def curves(model: str, clip: Path, threads: int, flip_test: bool = False) -> Curves:
@@ -72,7 +79,7 @@ def curves(model: str, clip: Path, threads: int, flip_test: bool = False) -> Cur
     with Detector(
         file, backend=engine, precision=precision, threads=threads, flip_test=flip_test
     ) as detector:
-        return curves_of(detector, detector.stream(clip))
+        return curves_of(detector, detector.stream(clip))._replace(model=model)
 
 
 def curves_of(detector: Detector, results: Iterable[Result]) -> Curves:
@@ -104,7 +111,7 @@ def compare(reference: Curves, other: Curves) -> dict:
     if reference.aus != other.aus:
         apart = sorted(set(reference.aus) ^ set(other.aus))
         raise InputError(
-            f"{other.detector} and {reference.detector} cannot be compared: only one of them "
+            f"{other.name} and {reference.name} cannot be compared: only one of them "
             f"knows {', '.join(apart)}"
         )
     seen = ~np.isnan(reference.probability[:, 0])
@@ -155,7 +162,7 @@ def draw(path: Path, found: Sequence[Curves]) -> None:
     for axis, column in zip(axes, sorted(moving), strict=True):
         for rank, each in enumerate(found):
             style = {"color": "black", "linewidth": 1.8} if rank == 0 else {"linewidth": 1.1}
-            axis.plot(each.probability[:, column], label=each.detector, **style)
+            axis.plot(each.probability[:, column], label=each.name, **style)
         axis.set_ylim(-0.03, 1.03)
         axis.set_ylabel(found[0].aus[column])
     axes[-1].set_xlabel("frame")
@@ -167,7 +174,8 @@ def draw(path: Path, found: Sequence[Curves]) -> None:
 
 _COLUMNS: tuple[Column, ...] = (
     ("clip", "---", lambda row: row["clip"]),
-    ("model", "---", lambda row: row["detector"]),
+    ("model", "---", lambda row: row["model"]),
+    ("run as", "---", lambda row: row["detector"]),
     ("frames", "---:", number("frames", 0)),
     ("a face in one only", "---:", number("in_one_only", 0)),
     ("mean difference", "---:", number("mean_difference", 4)),
@@ -219,8 +227,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
         for each, row in zip(found[1:], compared, strict=True):
-            record["rows"].append({"clip": clip.name, "detector": each.detector, **row})
-        record["reference"] = found[0].detector
+            told = {"clip": clip.name, "model": each.model, "detector": each.detector}
+            record["rows"].append({**told, **row})
+        record["reference"], record["reference_model"] = found[0].detector, found[0].model
         write_record(record, args.json)
         pictures.append(folder / f"{args.json.stem}_{clip.stem}.png")
         draw(pictures[-1], found)

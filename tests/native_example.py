@@ -4,7 +4,7 @@ import ctypes
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -153,17 +153,19 @@ def cut(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.floor(total + 0.5).astype(np.uint8)
 
 
-def look(detector: Detector, frame: np.ndarray, alignment: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The network's answer, from a crop as the program makes it; landmarks in the picture."""
+def look(detector: Detector, frame: np.ndarray, alignment: np.ndarray) -> tuple[Any, ...]:
+    """The network's answer, from a crop as the program makes it; landmarks in the picture.
+
+    Intensities are None where the network tells none.
+    """
     matrix = crop_matrix(alignment)
     said = detector._backend(cut(frame, matrix)[None])
     points = transform(said.landmarks[0].astype(float), invert(matrix))
-    return points, said.probability[0], said.intensity[0]
+    intensity = None if said.intensity is None else said.intensity[0]
+    return points, said.probability[0], intensity
 
 
-def look_twice(
-    detector: Detector, frame: np.ndarray, alignment: np.ndarray
-) -> tuple[np.ndarray, ...]:
+def look_twice(detector: Detector, frame: np.ndarray, alignment: np.ndarray) -> tuple[Any, ...]:
     """The answer in the alignment of the landmarks of the first one."""
     points, *_ = look(detector, frame, alignment)
     return look(detector, frame, alignment_matrix(points))

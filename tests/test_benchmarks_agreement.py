@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 from some_videos import write_video
-from test_runtime_fixtures import write_model
+from test_runtime_fixtures import make_spec, write_model
 
 from benchmarks.agreement import Curves, compare, draw, main
 from runtime.errors import InputError
@@ -74,7 +74,24 @@ def test_several_clips_and_models(tmp_path, capsys):
     assert all(row["in_one_only"] == 0 for row in record["rows"])
     for clip in "ab":
         assert (out.parent / f"agreement_{clip}.png").read_bytes().startswith(b"\x89PNG")
-    assert "| b.avi | Detector(other" in capsys.readouterr().out
+    assert [row["model"] for row in record["rows"]] == [str(models[1])] * 2
+    assert record["reference_model"] == str(models[0])
+    assert f"| b.avi | {models[1]} | Detector(other" in capsys.readouterr().out
+
+
+def test_two_files_of_one_network_are_told_apart(tmp_path, capsys):
+    """What their detectors say of themselves is the same."""
+    clip = write_video(tmp_path / "a.avi", code="MJPG", frames=3)
+    models = [str(write_model(tmp_path / f"{name}.onnx")) for name in "mno"]
+    out = tmp_path / "agreement.json"
+    assert main([str(clip), "--models", *models, "--json", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert len({row["detector"] for row in record["rows"]}) == 1
+    assert [row["model"] for row in record["rows"]] == models[1:]
+    assert f"| {models[1]} | " in capsys.readouterr().out
+    write_model(tmp_path / "n.onnx", make_spec(aus=(1, 2, 4)).to_metadata())
+    assert main([str(clip), "--models", *models, "--json", str(out)]) == 2
+    assert f"{models[1]}: Detector(" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+import torch
+from native_engine import write_native
 from native_example import (
     FOLDER,
     compile_library,
@@ -23,6 +25,7 @@ from native_example import (
     write_exact,
     write_presence,
 )
+from tiny_network import tiny_network
 
 from runtime import Detector, open_source
 from runtime.align import alignment_matrix
@@ -97,6 +100,22 @@ def test_it_says_what_the_runtime_says(program, exact, zoom):
                 assert (row["frame"], row["face_id"]) == ("0", str(number))
                 assert float(row["score"]) == pytest.approx(face.score, abs=0.01)
                 assert_same(row, look_twice(detector, frame, face.alignment), detector, zoom)
+
+
+def test_a_model_of_one_au_has_no_gates(program, picture, tmp_path):
+    network = tiny_network(aus=[12])
+    with torch.no_grad():  # untrained, it trembles where a pixel is rounded otherwise
+        network.heads.logit.weight.mul_(0.2)
+        network.align.offsets.weight.mul_(0.2)
+    model = write_native(tmp_path, network)
+    with np.load(model) as archive:
+        assert not archive["down.gates.weight"].size
+    with Detector(model, threads=1) as detector:
+        (face,) = detector._finder.find(demo_frame(30))
+        (row,) = told(run(program, model, NETWORK, given=picture))
+        points, probability, _ = look_twice(detector, demo_frame(30), face.alignment)
+        np.testing.assert_allclose(box_of(row), face_box(points), atol=0.5)
+        np.testing.assert_allclose(values(row, detector), probability, atol=0.06)
 
 
 def test_people_are_followed(program, exact):

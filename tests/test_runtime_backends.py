@@ -65,6 +65,20 @@ def test_a_face_finder_is_no_model(engine):
         open_backend(FINDER, backend=engine)
 
 
+def test_constants_in_halves_are_opened_without_a_word(tmp_path, capfd):
+    path = write_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    half = onnx.numpy_helper.from_array(np.eye(3, dtype=np.float16), "half")
+    model.graph.initializer.append(half)
+    model.graph.node.append(onnx.helper.make_node("MatMul", ["half", "half"], ["product"]))
+    product = onnx.helper.make_tensor_value_info("product", onnx.TensorProto.FLOAT16, [3, 3])
+    model.graph.output.append(product)
+    onnx.save(model, path)
+    capfd.readouterr()
+    assert len(open_backend(path)(faces(1)).probability) == 1
+    assert capfd.readouterr().err == ""
+
+
 def test_model_that_promises_intensities_and_has_none(tmp_path, engine):
     path = write_model(tmp_path / "m.onnx", make_spec(intensity=True).to_metadata())
     with pytest.raises(ModelError, match=r"'au_intensity' should be float32 \[1, 3\].*none"):

@@ -80,10 +80,11 @@ inline void add_array(Archive& archive, const std::string& name, const Bytes& fi
   const size_t end = at + length;
   const auto is = [&](const char* type) { return header.find(type) != std::string::npos; };
   if (is("'<f4'")) {
-    for (size_t i = start; i < end; i += 4) archive.arrays[name].push_back(file.number<float>(i));
+    auto& array = archive.arrays[name];  // also if it is empty, as the gates of a single AU are
+    for (size_t i = start; i < end; i += 4) array.push_back(file.number<float>(i));
   } else if (is("'<f2'")) {
-    for (size_t i = start; i < end; i += 2)
-      archive.arrays[name].push_back(from_half(file.number<uint16_t>(i)));
+    auto& array = archive.arrays[name];
+    for (size_t i = start; i < end; i += 2) array.push_back(from_half(file.number<uint16_t>(i)));
   } else if (is("'<U")) {  // four bytes a character, of which these files use only ASCII
     for (size_t i = start; i < end; i += 4) archive.texts[name] += file.text(i, 1);
   } else {
@@ -132,9 +133,10 @@ inline const std::string& told(const Archive& archive, const std::string& name,
 
 // The arrays as the engine takes them, which stay in the archive.
 inline lgrnet::Weights weights(const Archive& archive) {
+  static constexpr float NOTHING = 0;  // an empty vector is nowhere, as what is missing
   lgrnet::Weights all;
   for (const auto& [name, array] : archive.arrays)
-    all.add(name, {array.data(), static_cast<int64_t>(array.size())});
+    all.add(name, {array.empty() ? &NOTHING : array.data(), static_cast<int64_t>(array.size())});
   return all;
 }
 

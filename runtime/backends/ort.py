@@ -167,6 +167,10 @@ class OrtBackend(FixedBatch):
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
+        if chosen == [CPU]:
+            # Errors alone, which are raised too: it warns of each product of fp16 constants, which
+            # it computes when it runs. On GPUs a warning may say why they are not used.
+            options.log_severity_level = 3
         return self._ort.InferenceSession(str(path), options, providers=chosen)
 
 
